@@ -1,0 +1,162 @@
+"""Failing cases as files: `<id>.json` to replay here, `<id>.py` to run anywhere with NumPy and the implementation alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.isolation import Trouble
+from harness.subject import Subject
+from harness.targets import Target, UsageError
+from harness.transport import pack
+from specs.claims import Claim
+from specs.problem import Case
+
+PICTURE_CELLS = 4096
+"""Largest mask or error that is kept with a case as a picture."""
+
+
+def file_name(text: str) -> str:
+    """The text with everything but letters, digits, dots and dashes replaced."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+
+
+def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str) -> Path:
+    """Writes both files and returns the path of the JSON."""
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
+    path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
+    subject.forget()
+    x = subject.spec.realise(case)
+    data = {
+        "schema": 1,
+        "target": target.name,
+        "location": target.location,
+        "property": claim.name,
+        "clause": claim.clause,
+        "message": message,
+        "case": case.to_json(),
+        "problem": case.problem.to_json(),
+        "picture": _picture(subject, x),
+    }
+    path.write_text(json.dumps(data, indent=1, default=str) + "\n")
+    path.with_suffix(".py").write_text(_script(subject, target, x, message))
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a case file. UsageError if it is none."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+        Case.from_json(data["case"])
+    except OSError as error:
+        raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
+    return data
+
+
+def _picture(subject: Subject, x: Any) -> dict[str, Any]:
+    """The mask that counts for the first batch entry and head, and error / bound of its output, where both are small."""
+    try:
+        expected, out = subject.expected(x), subject(x)
+        error = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
+        mask = np.isfinite(expected.exact.scores[0, 0].astype(np.float64))
+        while error.ndim > 2:
+            error = error[0]
+    except (Trouble, ValueError, IndexError, AttributeError):
+        return {}
+    if max(mask.size, error.size) > PICTURE_CELLS:
+        return {}
+    return {"mask": mask.astype(int).tolist(), "error": np.nan_to_num(error, nan=1e9, posinf=1e9).tolist()}
+
+
+def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
+    """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
+    lowered = subject.lowered(x)
+    call = subject.spec.call(lowered)
+    options = {name: _literal(value) for name, value in call.options.items()}
+    wanted = subject.expected(x).out.astype(np.float64)
+    return SCRIPT.format(
+        message=message.replace("\\", "/").replace('"""', "'''"),
+        arrays="".join(f"    {name!r}: {_literal(array)},\n" for name, array in call.arrays.items()),
+        options="".join(f"    {name!r}: {text},\n" for name, text in options.items()),
+        wanted=_literal(wanted),
+        framework=subject.description.framework,
+        location=target.location,
+    )
+
+
+def _literal(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    packed = pack(value)
+    data = base64.b64encode(zlib.compress(packed.data)).decode()
+    return f"array({data!r}, {packed.dtype!r}, {packed.shape}, {packed.strides}, {packed.offset})"
+
+
+SCRIPT = '''"""{message}
+
+Stands alone: needs NumPy (ml_dtypes for bfloat16), the framework and the implementation.
+"""
+
+import base64
+import importlib
+import importlib.util
+import zlib
+
+import numpy as np
+
+
+def array(data, dtype, shape, strides, offset):
+    """An array with its own memory layout."""
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        dtype = ml_dtypes.bfloat16
+    return np.ndarray(shape, dtype, bytearray(zlib.decompress(base64.b64decode(data))), offset, strides)
+
+
+def native(a, framework={framework!r}):
+    """The array as the framework's own."""
+    if not isinstance(a, np.ndarray) or framework == "numpy":
+        return a
+    if framework == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        return jax.numpy.asarray(a)
+    import torch
+
+    a = a.copy() if any(s < 0 for s in a.strides) else a
+    return torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) if a.dtype.name == "bfloat16" else torch.from_numpy(a)
+
+
+def load(location={location!r}):
+    """The implementation."""
+    container, _, name = location.rpartition(":")
+    if container.endswith(".py"):
+        spec = importlib.util.spec_from_file_location("implementation", container)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(container)
+    return getattr(module, name) if name else getattr(module, "attention", None) or module.multi_head
+
+
+ARRAYS = {{
+{arrays}}}
+OPTIONS = {{
+{options}}}
+WANTED = {wanted}
+
+if __name__ == "__main__":
+    got = load()(*map(native, ARRAYS.values()), **{{name: native(value) for name, value in OPTIONS.items()}})
+    got = np.asarray(got.float() if hasattr(got, "float") else got).astype(np.float64)
+    print("got:", got, "should be:", WANTED, "largest difference:", np.nanmax(np.abs(got - WANTED), initial=0), sep="\\n")
+'''

@@ -1,0 +1,152 @@
+"""Hypothesis strategies over problems and cases. Structure is drawn here; NumPy fills the arrays from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from harness.drawing import cycle
+from harness.shapes import Shape
+from specs import biases, masks
+from specs.biases import Bias
+from specs.layouts import LAYOUTS
+from specs.masks import Mask
+from specs.problem import Case, Problem
+from specs.recipes import RECIPES
+
+SEEDS = st.integers(0, 2**32 - 1)
+AXES = ("bhij", "bij", "hij", "bhj", "bhi", "ij", "bj", "hj", "bi", "j", "i", "bh", "h", "b")
+"""Axes along which a random mask or bias varies: it is broadcast along the others."""
+
+
+def sometimes(percent: int) -> st.SearchStrategy[bool]:
+    """True in that share of draws; shrinks to False."""
+    return st.integers(0, 99).map(lambda n: n >= 100 - percent)
+
+
+@st.composite
+def mask_terms(draw: st.DrawFn, shape: Shape) -> Mask:
+    """One mask: a rule or a random pattern, with edges at block edges and at the ends."""
+    kind = draw(st.sampled_from(list(MASK_KINDS)))
+    mask: Mask = MASK_KINDS[kind](draw, shape)
+    return mask
+
+
+def _length(draw: st.DrawFn, n: int) -> int:
+    """A length up to n: any, or at the edge of a block."""
+    edges = [m for m in (0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, n - 1, n) if 0 <= m <= n]
+    return int(draw(st.one_of(st.sampled_from(edges), st.integers(0, n))))
+
+
+def _lengths(draw: st.DrawFn, batch: int, n: int) -> tuple[int, ...]:
+    return tuple(_length(draw, n) for _ in range(batch))
+
+
+def _prefix_lm(draw: st.DrawFn, s: Shape) -> Mask:
+    return masks.causal() | masks.prefix(_length(draw, s.key_length))
+
+
+def _block(draw: st.DrawFn, s: Shape) -> Mask:
+    first = _length(draw, s.key_length)
+    return masks.block(first, first + max(1, _length(draw, s.key_length - first)))
+
+
+MASK_KINDS: dict[str, Any] = {
+    "everything": lambda draw, s: masks.everything(),
+    "random": lambda draw, s: masks.random(draw(SEEDS), draw(st.sampled_from((0.5, 0.9, 0.1, 0.98))), draw(st.sampled_from(AXES))),
+    "hidden_key": lambda draw, s: masks.hidden_key(draw(st.integers(0, max(s.key_length - 1, 0)))),
+    "key_padding": lambda draw, s: masks.key_padding(_lengths(draw, s.batch, s.key_length)),
+    "causal": lambda draw, s: masks.causal(),
+    "bottom_right": lambda draw, s: masks.window(None, s.key_length - s.query_length),
+    "window": lambda draw, s: masks.window(*_window(draw, s)),
+    "prefix_lm": _prefix_lm,
+    "documents": lambda draw, s: masks.documents(max(1, _length(draw, s.key_length))),
+    "block": _block,
+    "hidden_query": lambda draw, s: masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))),
+}
+"""Kind of mask -> how it is drawn for a shape."""
+
+
+def _window(draw: st.DrawFn, s: Shape) -> tuple[int | None, int | None]:
+    sides = st.one_of(st.none(), st.sampled_from((0, 1, 2, 15, 16, 17, 31, 32, 64, 65)))
+    return draw(sides), draw(sides)
+
+
+@st.composite
+def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask | None:
+    """No mask, one, or two that combine."""
+    if not draw(sometimes(45)):
+        return None
+    first = draw(mask_terms(shape))
+    if not draw(sometimes(30)):
+        return first
+    second = draw(mask_terms(shape))
+    return first & second if draw(sometimes(70)) else first | second
+
+
+@st.composite
+def bias_choices(draw: st.DrawFn, shape: Shape) -> Bias | None:
+    """No bias, a random one at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
+    if not draw(sometimes(35)):
+        return None
+    bias: Bias = BIAS_KINDS[draw(st.sampled_from(list(BIAS_KINDS)))](draw, shape)
+    if draw(sometimes(25)):
+        return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
+    return bias
+
+
+BIAS_KINDS: dict[str, Any] = {
+    "noise": lambda draw, s: biases.noise(draw(SEEDS), draw(st.sampled_from((1.0, 5.0, 0.1, 30.0))), draw(st.sampled_from(AXES))),
+    "alibi": lambda draw, s: biases.alibi(),
+    "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
+    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
+    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), draw(st.sampled_from((-1e4, -6e4)))),
+}
+"""Kind of bias -> how it is drawn for a shape."""
+
+
+def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
+    """Strategies that visit shapes and recipes evenly, for `drawing.draw`."""
+
+    def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
+        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, list(RECIPES)), strict=False):
+            yield cases([shape], dtypes, [recipe])
+
+    return strategies
+
+
+@st.composite
+def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(RECIPES)) -> Case:
+    """A case over the pool: shape, dtype, options, recipe, seed and layouts."""
+    shape = draw(st.sampled_from(shapes))
+    problem = Problem(**shape._asdict(), dtype=draw(_dtype(shape, dtypes)), **_options(draw, shape))
+    layouts = {name: draw(st.sampled_from(list(LAYOUTS))) for name in ("q", "k", "v", "mask", "bias") if draw(sometimes(20))}
+    return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), layouts)
+
+
+DTYPE_SHARES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 2}
+EXTENDED_BUDGET = 2_000_000
+"""Products that extended precision, which has no fast matrix product, does in about 20 ms."""
+
+
+def _dtype(shape: Shape, dtypes: Collection[str]) -> st.SearchStrategy[str]:
+    affordable = shape.cells * (shape.head_dim + shape.value_dim) <= EXTENDED_BUDGET
+    shares = [name for name, share in DTYPE_SHARES.items() if name in dtypes for _ in range(share)]
+    return st.sampled_from([name for name in shares if name != "float64" or affordable] or shares)
+
+
+def _options(draw: st.DrawFn, shape: Shape) -> dict[str, Any]:
+    return {
+        "mask": draw(mask_choices(shape)),
+        "bias": draw(bias_choices(shape)),
+        "is_causal": draw(sometimes(25)),
+        "window": _window(draw, shape) if draw(sometimes(15)) else None,
+        "scale": draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))) if draw(sometimes(25)) else None,
+        "softcap": draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))) if draw(sometimes(15)) else None,
+        "sinks": draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))) if draw(sometimes(15)) else None,
+        "query_lengths": _lengths(draw, shape.batch, shape.query_length) if draw(sometimes(10)) else None,
+        "key_lengths": _lengths(draw, shape.batch, shape.key_length) if draw(sometimes(12)) else None,
+    }

@@ -1,0 +1,192 @@
+"""Checks one implementation: a worker, the cases, the claims; tallies, minimal counterexamples and agreement samples."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from harness import casefiles
+from harness.isolation import Limits, Trouble, Worker
+from harness.judging import Finding, Tally, fails, judge
+from harness.minimise import minimise
+from harness.records import CheckRow, absent_row, check_row
+from harness.subject import Subject
+from harness.targets import Target
+from specs import properties
+from specs.claims import CLAIMS, Claim, claims_of
+from specs.contract import Conventions, Description
+from specs.dtypes import DTYPES
+from specs.problem import Case
+
+MINIMISE_SECONDS = 20.0
+"""For all failures of one implementation together; half of what is left goes to each, the first failure first."""
+
+SAMPLES = 60
+"""Cases of which the errors are kept, for the agreement of each two implementations."""
+
+SAMPLE_SIZE = 20_000
+"""Elements of an output that is kept."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to check, and how hard. The same for every implementation, but for the cases, which are per spec."""
+
+    cases: Mapping[str, Sequence[Case]]
+    folder: Path
+    limits: Limits = Limits()
+    properties: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DTYPES
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Checked:
+    """The outcome for one implementation."""
+
+    name: str
+    rows: list[CheckRow]
+    description: Description | None = None
+    unloadable: str = ""
+
+
+def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
+    """Judges one target by every property that its signature supports. Whatever it does, this returns."""
+    properties.load_all()
+    with Worker(target, plan.limits) as worker:
+        try:
+            description = _with_claims(worker.description(), target, plan)
+        except Trouble as trouble:
+            outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
+            unloadable = str(trouble) if trouble.outcome == "unloadable" else ""
+            return Checked(target.name, [absent_row(target.name, outcome, str(trouble))], unloadable=unloadable)
+        return Checked(target.name, _Check(Subject(worker, description), target, plan, tick).rows(), description)
+
+
+def _with_claims(description: Description, target: Target, plan: Plan) -> Description:
+    """Conventions given on the command line are for functions that cannot declare any themselves."""
+    if target.registered or not plan.claims:
+        return description
+    declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
+    return replace(description, conventions=Conventions.declared(declared | dict(plan.claims)))
+
+
+class _Check:
+    """One implementation on all cases."""
+
+    def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
+        self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
+        self.spec = subject.description.spec
+        self.claims = [c for c in claims_of(self.spec) if not plan.properties or c.name in plan.properties or c.clause in GATE_CLAUSES]
+        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.samples: dict[str, np.ndarray] = {}
+        self.smallest: list[Case] = []
+
+    def rows(self) -> list[CheckRow]:
+        """All cases, then the smallest counterexample to each claim that failed."""
+        refused = self._refused_dtypes()
+        for case in self.plan.cases.get(self.spec, ()):
+            if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
+                restricted = self.subject.spec.restrict(case.problem, self.subject.description.options)
+                self._visit(replace(case, problem=restricted))
+            self.tick()
+        self._save_samples()
+        return [*self._judged(), *self._refusals(refused)]
+
+    def _refused_dtypes(self) -> dict[str, str]:
+        """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
+        declared = self.subject.description.dtypes
+        if declared is not None:
+            return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
+        plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
+        return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
+
+    def _refusal(self, dtype: str) -> str:
+        spec = self.subject.spec
+        self.subject.forget()
+        try:
+            self.subject(spec.realise(Case(spec.Problem(dtype=dtype))))
+        except Trouble as trouble:
+            return str(trouble) if trouble.outcome in ("errored", "unsupported") else ""
+        return ""
+
+    def _visit(self, case: Case) -> None:
+        self.subject.forget()
+        x = self.subject.spec.realise(case)
+        findings = list(judge(self.subject, x, self.claims))
+        for finding in findings:
+            self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
+        if not any(finding.claim.clause in GATE_CLAUSES and finding.outcome != "agrees" for finding in findings):
+            self._sample(case, x)
+
+    def _sample(self, case: Case, x: Any) -> None:
+        """Keeps the error of each visible element and its bound, for the comparison with other implementations."""
+        out, expected = self.subject(x), self.subject.expected(x)
+        if len(self.samples) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
+            seen = ~expected.exact.empty
+            self.samples[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
+            self.samples[f"{case.id} bound"] = expected.bounds.out[seen]
+
+    def _save_samples(self) -> None:
+        folder = self.plan.folder / "agreement"
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(folder / f"{casefiles.file_name(self.target.name)}.npz", **self.samples)  # type: ignore[arg-type]
+
+    def _judged(self) -> list[CheckRow]:
+        rows, left = [], MINIMISE_SECONDS
+        for (dtype, name), tally in self.tallies.items():
+            start = monotonic()
+            case, message, replay = self._evidence(CLAIMS[name], tally, left / 2)
+            left -= monotonic() - start
+            if not self.plan.properties or name in self.plan.properties or tally.first:
+                rows.append(check_row(self.subject.description, dtype, CLAIMS[name], tally, case, message, replay))
+        return rows
+
+    def _evidence(self, claim: Claim, tally: Tally, seconds: float) -> tuple[str, str, str]:
+        """Id of the minimal failing case, the sentence about it, and the command that replays it."""
+        if tally.first is None:
+            return "", tally.reason, ""
+        case, finding = self._smallest(claim, *self._known(claim, *tally.first), seconds)
+        self.smallest.append(case)
+        message = f"{finding.verdict.message} [{case}]"
+        path = casefiles.write(self.plan.folder, self.target, self.subject, claim, case, message)
+        return path.stem, message, f"attention-harness replay {path}"
+
+    def _known(self, claim: Claim, case: Case, finding: Finding) -> tuple[Case, Finding]:
+        """A minimal case of an earlier failure, if this claim fails on it too: most often it is one bug."""
+        for earlier in self.smallest:
+            known = earlier.with_problem(dtype=case.problem.dtype)
+            again = fails(self.subject, claim, known)
+            if again and again.outcome == finding.outcome:
+                return known, again
+        return case, finding
+
+    def _smallest(self, claim: Claim, case: Case, finding: Finding, seconds: float) -> tuple[Case, Finding]:
+        found = {case.id: finding}
+
+        def still(simpler: Case) -> bool:
+            again = fails(self.subject, claim, simpler)
+            if again and again.outcome == finding.outcome:
+                found[simpler.id] = again
+                return True
+            return False
+
+        smallest = minimise(case, still, seconds if finding.outcome != "timed-out" else 0)
+        return smallest, found[smallest.id]
+
+    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
+        first = self.claims[0]
+        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
+        return [
+            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "") for dtype, reason in wanted.items()
+        ]
+
+
+GATE_CLAUSES = ("P1", "P2", "L1", "L2")
+"""An answer of the right shape: always judged, since nothing else can be without them."""

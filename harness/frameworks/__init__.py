@@ -1,0 +1,48 @@
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, version, missing.
+
+Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax")}
+
+
+class Framework(Protocol):
+    """The verbs. Arrays cross bit for bit, bfloat16 included."""
+
+    def from_numpy(self, array: np.ndarray, device: str) -> Any:
+        """The array as one of the framework's own, with its strides where the framework has such strides."""
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """The framework's array as NumPy's; TypeError if it is not one of the framework's."""
+
+    def wait(self, array: Any) -> None:
+        """Returns when the array has been computed."""
+
+    def version(self) -> str:
+        """Version of the framework."""
+
+    def missing(self, device: str) -> str:
+        """Why the device cannot be used here, or nothing."""
+
+
+def installed(framework: str) -> str:
+    """Why the framework cannot be imported here, with the way to get it, or nothing."""
+    if find_spec(framework):
+        return ""
+    return f"{framework} is not installed: {INSTALL.get(framework, f'python -m pip install {framework}')}"
+
+
+def load(framework: str) -> Framework:
+    """Imports the framework's verbs; ValueError for a framework that has none."""
+    module = f"harness.frameworks.{framework}_arrays"
+    if not find_spec(module):
+        raise ValueError(f"framework={framework}, but should be one of numpy, torch, jax")
+    return import_module(module)  # type: ignore[return-value]  # a module satisfies the protocol

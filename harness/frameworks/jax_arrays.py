@@ -1,0 +1,42 @@
+"""JAX's verbs, and the one place where its precision switches are set: 64-bit types on, matrix products in full precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def from_numpy(array: np.ndarray, device: str) -> jax.Array:
+    """A copy: JAX arrays have neither strides nor writers."""
+    return jax.device_put(np.array(array), jax.devices(device)[0])
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The array's values; TypeError for anything but a JAX array."""
+    if not isinstance(array, jax.Array):
+        raise TypeError(f"output={type(array).__name__}, but should be jax.Array")
+    return np.asarray(array)
+
+
+def wait(array: Any) -> None:
+    """JAX returns before the work is done."""
+    jax.block_until_ready(array)
+
+
+def version() -> str:
+    """JAX's version."""
+    return str(jax.__version__)
+
+
+def missing(device: str) -> str:
+    """Whether JAX has such a device."""
+    try:
+        jax.devices(device)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""

@@ -1,0 +1,33 @@
+"""NumPy's verbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def from_numpy(array: np.ndarray, device: str) -> np.ndarray:
+    """The array itself."""
+    return array
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The array itself; TypeError for anything but an ndarray or a NumPy scalar."""
+    if not isinstance(array, np.ndarray | np.generic):
+        raise TypeError(f"output={type(array).__name__}, but should be numpy.ndarray")
+    return np.asarray(array)
+
+
+def wait(array: Any) -> None:
+    """Nothing to wait for."""
+
+
+def version() -> str:
+    """NumPy's version."""
+    return np.__version__
+
+
+def missing(device: str) -> str:
+    """NumPy has the CPU only."""
+    return "" if device == "cpu" else f"NumPy computes on the CPU, not on {device}"

@@ -1,0 +1,53 @@
+"""torch's verbs, and the one place where its precision switches are set: no TF32, no reduced-precision accumulation."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+torch.set_float32_matmul_precision("highest")
+torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+torch.backends.cudnn.allow_tf32 = False
+
+
+def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
+    """Shares the memory and the strides; negative strides, which torch lacks, become a copy. bfloat16 goes through int16."""
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+    return torch.from_numpy(array).to(device)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The tensor's values, on the CPU; TypeError for anything but a tensor."""
+    if not isinstance(array, torch.Tensor):
+        raise TypeError(f"output={type(array).__name__}, but should be torch.Tensor")
+    array = array.detach().cpu()
+    if array.dtype == torch.bfloat16:
+        return array.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return array.numpy()
+
+
+def wait(array: Any) -> None:
+    """CUDA computes behind the caller's back; the CPU does not."""
+    if isinstance(array, torch.Tensor) and array.is_cuda:
+        torch.cuda.synchronize()
+
+
+def version() -> str:
+    """torch's version, with its build."""
+    return str(torch.__version__)
+
+
+def missing(device: str) -> str:
+    """CUDA needs a build and a device."""
+    if device == "cpu" or torch.cuda.is_available():
+        return ""
+    return "no CUDA device was found" if torch.version.cuda else f"torch {torch.__version__} is built without CUDA, and no device was found"

@@ -1,0 +1,106 @@
+"""One case, all properties: the implementation and the oracle answer once, then each claim is judged on it in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from harness.isolation import Trouble
+from harness.subject import Subject
+from specs.claims import Claim
+from specs.judge import Verdict
+from specs.problem import Case
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one claim on one case."""
+
+    claim: Claim
+    outcome: str
+    verdict: Verdict
+    seconds: float = 0.0
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the implementation is to blame."""
+        return self.outcome not in ("agrees", "vacuous", "unsupported")
+
+
+@dataclass
+class Tally:
+    """All findings of one claim in one dtype."""
+
+    cases: int = 0
+    vacuous: int = 0
+    worst: float = 0.0
+    seconds: float = 0.0
+    first: tuple[Case, Finding] | None = None
+    reason: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def add(self, case: Case, finding: Finding) -> None:
+        """Counts one finding."""
+        self.seconds += finding.seconds
+        self.outcomes[finding.outcome] = self.outcomes.get(finding.outcome, 0) + 1
+        if finding.outcome == "unsupported":
+            self.reason = finding.verdict.message
+            return
+        self.cases += 1
+        self.vacuous += finding.outcome == "vacuous"
+        self.worst = finding.verdict.ratio if not finding.verdict.ratio <= self.worst else self.worst
+        if finding.wrong and self.first is None:
+            self.first = case, finding
+
+    @property
+    def outcome(self) -> str:
+        """The first failure's kind; else whether anything was seen at all."""
+        if self.first:
+            return self.first[1].outcome
+        if not self.cases:
+            return "unsupported"
+        return "vacuous" if self.vacuous == self.cases else "agrees"
+
+
+def judge(subject: Subject, x: Any, claims: Iterable[Claim]) -> Iterator[Finding]:
+    """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
+    for number, claim in enumerate(c for c in claims if applies(subject, c, x)):
+        finding = _find(subject, claim, x)
+        yield finding
+        if number < GATES and (finding.wrong or finding.outcome == "unsupported"):
+            return
+
+
+GATES = 2
+"""The first claims of each spec, an answer and its shape: without them there is nothing to judge."""
+
+
+def applies(subject: Subject, claim: Claim, x: Any) -> bool:
+    """Whether the claim can be judged on these inputs with what the signature has."""
+    with np.errstate(all="ignore"):
+        return set(claim.options) <= set(subject.description.options) and bool(claim.needs(x))
+
+
+def _find(subject: Subject, claim: Claim, x: Any) -> Finding:
+    start = perf_counter()
+    try:
+        with np.errstate(all="ignore"):
+            verdict = claim.check(subject, x)
+        outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
+    except Trouble as trouble:
+        outcome, verdict = trouble.outcome, Verdict(np.inf, str(trouble))
+    return Finding(claim, outcome, verdict, perf_counter() - start)
+
+
+def fails(subject: Subject, claim: Claim, case: Case) -> Finding | None:
+    """The finding if the claim alone fails on the case, else None."""
+    subject.forget()
+    x = subject.spec.realise(case)
+    if not applies(subject, claim, x):
+        return None
+    finding = _find(subject, claim, x)
+    return finding if finding.wrong else None

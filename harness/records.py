@@ -1,0 +1,48 @@
+"""What a run writes down: one row per implementation, dtype and property, and a file per failing case."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.judging import Tally
+from specs.claims import Claim
+from specs.contract import Description
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """A row of `checks`."""
+
+    implementation: str
+    framework: str
+    version: str
+    device: str
+    dtype: str
+    spec: str
+    property: str
+    clause: str
+    outcome: str
+    cases: int
+    vacuous: int
+    worst_ratio: float
+    seconds: float
+    case: str
+    message: str
+    replay: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def check_row(d: Description, dtype: str, claim: Claim, tally: Tally, case: str, message: str, replay: str) -> CheckRow:
+    """The row for one claim in one dtype."""
+    facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, claim.name, claim.clause)
+    return CheckRow(*facts, tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds, case, message, replay)
+
+
+def absent_row(name: str, outcome: str, reason: str) -> CheckRow:
+    """The row of an implementation that could not be judged at all."""
+    spec = "multi-head" if name.endswith("-multi-head") else "attention"
+    return CheckRow(name, name.partition("-")[0], "", "", "", spec, "", "", outcome, 0, 0, 0.0, 0.0, "", reason, "")

@@ -1,0 +1,95 @@
+"""The implementation under test as properties see it: `attend(x)`, remembered while a case lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from harness.isolation import Trouble, Worker
+from harness.transport import pack
+from harness.messages import Answer, Request, pack_options
+from specs.contract import Description
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names of the arrays that the call wrote to, and of those that the output shares memory with."""
+
+    changed: tuple[str, ...]
+    aliased: tuple[str, ...]
+
+
+class Subject:
+    """Answers calls through a worker. Answers and expectations are kept until `forget`."""
+
+    def __init__(self, worker: Worker, description: Description) -> None:
+        self.worker, self.description = worker, description
+        self.spec = import_module(f"specs.{description.spec.replace('-', '_')}")
+        self.forget()
+
+    def forget(self) -> None:
+        """Forgets all answers: a new case begins."""
+        self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
+        self._expected: dict[int, Any] = {}
+        self._kept: dict[int, Any] = {}
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """The output for these inputs. Raises Trouble."""
+        return self._answer(x).out
+
+    def again(self, x: Any) -> np.ndarray:
+        """The output of one more call with the same inputs. Raises Trouble."""
+        return self._ask(self.lowered(x), ()).out
+
+    def extra(self, x: Any, name: str) -> np.ndarray:
+        """The returned weights or log-sum-exp. Raises Trouble."""
+        return self._answer(x, (name,)).extra[name]
+
+    def out_beside(self, x: Any, name: str) -> np.ndarray:
+        """The output that comes together with the returned weights or log-sum-exp. Raises Trouble."""
+        return self._answer(x, (name,)).out
+
+    def facts(self, x: Any) -> Facts:
+        """What the worker saw while answering. Raises Trouble."""
+        answer = self._answer(x)
+        return Facts(answer.changed, answer.aliased)
+
+    def expected(self, x: Any) -> Any:
+        """The right answer under the declared conventions, and the bounds of the declared precision."""
+        if id(x) not in self._expected:
+            model = self.description.precision.get(x.dtype)
+            self._expected[id(x)] = self.spec.expect(self.lowered(x), self.description.conventions, model)
+            self._kept[id(x)] = x
+        return self._expected[id(x)]
+
+    def declared(self, name: str) -> Any:
+        """A declared convention."""
+        return getattr(self.description.conventions, name)
+
+    def lowered(self, x: Any) -> Any:
+        """The inputs as this implementation is asked. Raises Trouble where it has no words for them."""
+        try:
+            return self.spec.lower(x, self.description.options)
+        except self.spec.Unsupported as error:
+            raise Trouble("unsupported", str(error)) from error
+
+    def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
+        key = (id(x), wanted)
+        if key not in self._answers:
+            self._kept[id(x)] = x
+            try:
+                self._answers[key] = self._ask(self.lowered(x), wanted)
+            except Trouble as trouble:
+                self._answers[key] = trouble
+        answer = self._answers[key]
+        if isinstance(answer, Trouble):
+            raise answer
+        return answer
+
+    def _ask(self, x: Any, wanted: tuple[str, ...]) -> Answer:
+        call = self.spec.call(x)
+        arrays = {name: pack(array) for name, array in call.arrays.items()}
+        return self.worker.call(Request(arrays, pack_options(call.options), wanted))

@@ -1,0 +1,62 @@
+"""Arrays across a pipe, with their memory layout: what is sent is the stretch of memory that an array spans, and its strides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from specs.dtypes import DTYPES, numpy_dtype
+
+ALIGNMENT = 64
+"""Bytes. Buffers start on a cache line in every call, so that vectorised code takes the same path each time."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One array: the bytes that it spans, gaps included, and how it lies in them."""
+
+    data: bytes
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    writeable: bool
+
+
+def pack(array: np.ndarray) -> Packed:
+    """The array as bytes. Its distance from a cache line is kept."""
+    if not array.size:
+        return Packed(b"", array.dtype.name, array.shape, array.strides, 0, array.flags.writeable)
+    low, high = byte_bounds(array)
+    offset = array.__array_interface__["data"][0] - low
+    return Packed(_memory(low, high - low), array.dtype.name, array.shape, array.strides, offset, array.flags.writeable)
+
+
+def _memory(address: int, size: int) -> bytes:
+    from ctypes import string_at
+
+    return string_at(address, size)
+
+
+def unpack(packed: Packed) -> np.ndarray:
+    """The array again, on memory of its own."""
+    dtype = numpy_dtype(packed.dtype) if packed.dtype in DTYPES else np.dtype(packed.dtype)
+    buffer = aligned(len(packed.data))
+    buffer[:] = np.frombuffer(packed.data, np.uint8)
+    array = np.ndarray(packed.shape, dtype, buffer, packed.offset, packed.strides)
+    array.flags.writeable = packed.writeable
+    return array
+
+
+def aligned(size: int) -> np.ndarray:
+    """Bytes that start on a cache line."""
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -buffer.__array_interface__["data"][0] % ALIGNMENT
+    return buffer[start : start + size]
+
+
+def memory_of(array: np.ndarray) -> bytes:
+    """The values of an array as bytes, whatever its strides: to see whether anybody wrote to it."""
+    return np.ascontiguousarray(array).tobytes()

@@ -1,0 +1,117 @@
+"""The worker process: loads one implementation, then answers calls until its pipe closes.
+
+Everything that can go wrong in foreign code goes wrong here. It learns nothing of cases, properties or the oracle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from harness import frameworks
+from harness.loading import LoadError, load
+from harness.messages import Answer, Failure, Request
+from harness.transport import Packed, memory_of, unpack
+from specs.contract import Description
+
+
+class Server:
+    """Holds the loaded function and answers requests."""
+
+    def __init__(self, function: Callable[..., Any], description: Description) -> None:
+        self.function, self.description = function, description
+        self.framework = frameworks.load(description.framework)
+        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+
+    def answer(self, request: Request) -> Answer | Failure:
+        """Calls the function once; its exceptions become failures."""
+        given = {name: unpack(packed) for name, packed in request.arrays.items()}
+        options = {name: unpack(value) if isinstance(value, Packed) else value for name, value in request.options.items()}
+        try:
+            return self._call(given, options, request.wanted)
+        except Exception as error:
+            return _failure(error)
+
+    def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
+        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
+        before = {name: memory_of(array) for name, array in arrays.items()}
+        positional = [self._native(array) for array in given.values()]
+        keywords = {name: self._native(value, name) for name, value in options.items()}
+        keywords |= {f"return_{name}": True for name in wanted}
+        start = perf_counter()
+        result = self.function(*positional, **keywords)
+        self.framework.wait(result)
+        seconds = perf_counter() - start
+        results = _results(result, wanted)
+        out, *extra = (self._numpy(r) for r in results)
+        changed = tuple(name for name, array in arrays.items() if memory_of(array) != before[name])
+        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
+        named = dict(zip(wanted, extra, strict=True))
+        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+
+    def _native(self, value: Any, name: str = "") -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        turned = value if name else self._turned(value)
+        return self.framework.from_numpy(turned, self.description.device)
+
+    def _turned(self, array: np.ndarray) -> np.ndarray:
+        return array.transpose(self.axes) if self.axes and array.ndim == 4 else array
+
+    def _numpy(self, value: Any) -> np.ndarray:
+        return self.framework.to_numpy(value)
+
+
+def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+    if not wanted:
+        if isinstance(result, tuple):
+            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")
+        return (result,)
+    if not isinstance(result, tuple) or len(result) != 1 + len(wanted):
+        shown = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise TypeError(f"output={shown}, but should be (out, {', '.join(wanted)})")
+    return result
+
+
+def _failure(error: Exception) -> Failure:
+    lines = "".join(traceback.format_exception(error))
+    if isinstance(error, NotImplementedError):
+        return Failure("unsupported", str(error) or "not implemented", lines)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Failure("out-of-memory", f"{type(error).__name__}: {error}", lines)
+    return Failure("errored", f"{type(error).__name__}: {error}", lines)
+
+
+def serve(connection: Connection, name: str, location: str) -> None:
+    """Sends the description, or why there is none; then answers each request until the other side closes."""
+    try:
+        server = Server(*load(name, location))
+    except LoadError as error:
+        connection.send(Failure("unavailable" if error.unavailable else "unloadable", str(error)))
+        return
+    connection.send(server.description)
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(server.answer(request))
+
+
+def die_with_parent() -> None:
+    """On Linux, asks to be killed when the parent dies, so that a hanging call leaves no process behind (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    serve(Connection(int(sys.argv[1])), *sys.argv[2:4])

@@ -1,0 +1,112 @@
+"""What the torch implementations share: attention by matrix products, and scaled_dot_product_attention with its kernel forced.
+
+Device and dtype are those of the tensors. q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+Result = Tensor | tuple[Tensor, ...]
+
+GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
+"""Kernels that take fewer key heads than query heads; for the others the key heads are repeated first."""
+
+
+def eager(
+    q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None,
+    window: Any, softcap: float | None, sinks: Tensor | None, return_weights: bool, return_lse: bool,
+) -> Result:  # fmt: skip
+    """softmax(softcap(scale * q k^T) + bias) v, every step stored in the dtype of the tensors.
+
+    q is scaled before the product, so that float16 scores overflow no earlier than they must.
+    """
+    scores = (q * default_scale(q, scale)) @ per_query_head(k, q).mT
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if bias is not None:
+        scores = scores + bias.to(q.dtype)
+    seen = both(mask, rules(scores, is_causal, window))
+    if seen is not None:
+        scores = scores.masked_fill(~seen, -torch.inf)
+    weights, lse = softmax(scores, sinks)
+    given = [extra for extra, wanted in ((weights, return_weights), (lse, return_lse)) if wanted]
+    out = weights @ per_query_head(v, q)
+    return (out, *given) if given else out
+
+
+def softmax(scores: Tensor, sinks: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weights and log-sum-exp over the last axis; a sink is one more column that is left out; 0 and -inf for rows of -inf."""
+    if sinks is not None:
+        scores = torch.cat([scores, sinks.to(scores.dtype)[:, None, None].expand(*scores.shape[:3], 1)], -1)
+    weights = torch.softmax(scores, -1).masked_fill(scores == -torch.inf, 0)
+    lse = torch.logsumexp(scores, -1)
+    return weights if sinks is None else weights[..., :-1], lse
+
+
+def rules(scores: Tensor, is_causal: bool, window: Any) -> Tensor | None:
+    """Bool [Lq, Lk]: where causality and window allow attention; None where they hide nothing."""
+    i, j = (torch.arange(n, device=scores.device) for n in scores.shape[2:])
+    i, (left, right) = i[:, None], window or (None, None)
+    seen = j <= i if is_causal else None
+    seen = seen if left is None else both(seen, i - j <= left)
+    return seen if right is None else both(seen, j - i <= right)
+
+
+def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Where both allow attention; None allows everything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def default_scale(q: Tensor, scale: float | None) -> float:
+    """The scale as given, else 1/sqrt(D); 1 for D = 0, where every score is an empty sum."""
+    return max(q.shape[-1], 1) ** -0.5 if scale is None else scale
+
+
+def per_query_head(a: Tensor, q: Tensor) -> Tensor:
+    """Keys or values [B, Hkv, L, D] as [B, Hq, L, D]: query head h reads key head h // group."""
+    return a if a.shape[1] == q.shape[1] else a.repeat_interleave(q.shape[1] // a.shape[1], 1)
+
+
+def sdpa(
+    kernel: SDPBackend, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None,
+    is_causal: bool, scale: float | None,
+) -> Tensor:  # fmt: skip
+    """torch's scaled_dot_product_attention by this kernel and no other. NotImplementedError for what the kernel does not take.
+
+    Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
+    flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).
+    """
+    q, k, v = (with_dense_rows(a) for a in (q, k, v))
+    if kernel not in GROUPED:
+        k, v = per_query_head(k, q), per_query_head(v, q)
+    scale, grouped = default_scale(q, scale), k.shape[1] != q.shape[1]
+    native = is_causal and mask is None and bias is None and scale > 0
+    joined = one_mask(q, k, mask, bias, is_causal and not native)
+    try:
+        with sdpa_kernel(kernel):
+            return scaled_dot_product_attention(q, k, v, attn_mask=joined, is_causal=native, scale=scale, enable_gqa=grouped)
+    except RuntimeError as error:
+        if "No available kernel" not in str(error):
+            raise
+        raise NotImplementedError(f"kernel={kernel.name}, but should be another: torch warns of the reason") from error
+
+
+def with_dense_rows(a: Tensor) -> Tensor:
+    """The tensor with stride 1 along its last axis, as fused kernels want it; `contiguous` would keep odd strides of size 1."""
+    return a if a.stride(-1) == 1 else a.clone(memory_format=torch.contiguous_format)
+
+
+def one_mask(q: Tensor, k: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool) -> Tensor | None:
+    """Mask, bias and causality in the one argument that torch has for them, with four axes, bool or float; None without them."""
+    joined = both(mask, torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril() if is_causal else None)
+    if bias is not None:
+        joined = bias.to(q.dtype) if joined is None else torch.where(joined, bias.to(q.dtype), -torch.inf)
+    return None if joined is None else joined[(None,) * (4 - joined.ndim)]

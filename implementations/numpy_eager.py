@@ -1,0 +1,41 @@
+"""Attention as it is written down, with all scores at once: softmax(scale * Q K^T + bias) V (Vaswani et al. 2017, equation 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from implementations._numpy import Result, answer, finite, masked_scores, per_query_head, seen_values, visible, working_dtype
+from specs.contract import declares
+
+
+@declares(framework="numpy", conventions={"masked_nan_safe": True}, precision={"bfloat16": "exact", "float16": "exact"})
+def attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,
+    is_causal: bool = False, scale: float | None = None, window: Any = None, softcap: float | None = None,
+    sinks: np.ndarray | None = None, query_lengths: np.ndarray | None = None, key_lengths: np.ndarray | None = None,
+    return_weights: bool = False, return_lse: bool = False,
+) -> Result:  # fmt: skip
+    """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], weights [B, Hq, Lq, Lk], lse [B, Hq, Lq].
+
+    16-bit inputs are computed in float32, and lse is returned in it.
+    """
+    dtype = working_dtype(q.dtype)
+    k, v = (per_query_head(a, q.shape[1], dtype) for a in (k, v))
+    seen = visible(np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
+    seen = seen if mask is None else seen & mask
+    scores = masked_scores(q.astype(dtype, copy=False), k, seen, bias, scale, softcap)
+    weights, lse = softmax(scores, -np.inf if sinks is None else sinks.astype(dtype)[:, None])
+    out = weights @ seen_values(v, scores)
+    return answer(out.astype(q.dtype), weights.astype(q.dtype) if return_weights else None, lse if return_lse else None)
+
+
+def softmax(scores: np.ndarray, sink: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and log-sum-exp over the last axis; the sink takes part and is left out; 0 and -inf for rows of -inf."""
+    top = np.maximum(scores.max(-1, initial=-np.inf), sink)
+    powers = np.exp(scores - finite(top)[..., None])
+    total = powers.sum(-1) + np.exp(sink - finite(top))
+    with np.errstate(divide="ignore"):
+        lse = np.log(total) + finite(top)
+    return powers / np.where(total == 0, 1, total)[..., None], lse

@@ -1,0 +1,26 @@
+"""torch's scaled_dot_product_attention with its flash kernel on a CUDA device (Dao 2023, FlashAttention-2).
+
+The kernel takes 16 bits only, and neither mask nor bias.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.attention import SDPBackend
+
+from implementations._torch import sdpa
+from specs.contract import declares
+
+
+@declares(
+    framework="torch", device="cuda", dtypes=("bfloat16", "float16"),
+    precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
+)  # fmt: skip
+def attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False, scale: float | None = None) -> Tensor:
+    """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, D] -> out [B, Hq, Lq, D].
+
+    The kernel takes the maximum before it scales, which is safe for a positive scale only.
+    """
+    if scale is not None and scale <= 0:
+        raise NotImplementedError(f"scale={scale}, but should be positive")
+    return sdpa(SDPBackend.FLASH_ATTENTION, q, k, v, is_causal=is_causal, scale=scale)

@@ -1,0 +1,26 @@
+"""Records of a run become tables, Parquet, CSV, Markdown, HTML and terminal output. Knows no framework."""
+
+from pathlib import Path
+
+from reports.load import ReportError, Run
+from reports.schema import FRAMES
+from reports.store import write_csv, write_table, write_text
+from reports.terminal import print_checks, print_timings
+
+__all__ = ["ReportError", "Run", "print_checks", "print_timings", "write_report", "write_table"]
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write report.html, report.md and a CSV beside each table of a run folder; returns the path of report.html.
+
+    Raises ReportError where the folder holds no run, or a damaged one; then nothing is written.
+    """
+    from reports import markdown, page  # matplotlib takes a second to import, which only this function needs
+
+    run = Run.load(folder)
+    html, comment = page.render(run), markdown.render(run)
+    for name in FRAMES:
+        if (run.folder / f"{name}.parquet").is_file():
+            write_csv(run.folder, name, getattr(run, name))
+    write_text(run.folder / "report.md", comment)
+    return write_text(run.folder / "report.html", html)

@@ -1,0 +1,147 @@
+"""report.html: one offline file that answers is it right, how do we know, is it fast, what should I use."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from reports import headline, outcomes, pictures, text
+from reports.cells import Cell, failures
+from reports.load import Run
+from reports.matrix import MOST_EVIDENCE, anchors, matrices
+from reports.tables import LISTED
+from reports.tables.about import plain
+from reports.tables.speed import GROUP
+
+MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
+MOST_CHARTS = 16
+MOST_IN_HEAT_MAP = 48
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(run: Run) -> str:
+    """The page as text. Whatever a run holds is shown as text: markup is escaped, control characters are spelled out."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        {name: getattr(text, name) for name in ("number", "duration", "memory", "claim", "listed", "count", "percent")}
+    )
+    environment.filters["plain"] = plain
+    sections = {**_first_screen(run), **_conformance(run), **_speed(run), **_about(run)}
+    return environment.get_template("report.html.j2").render(
+        run=run, css=_asset("report.css"), js=_asset("report.js"), **sections
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Every expression of the template passes here, so no name can be forgotten. Our own markup passes as it is."""
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _asset(name: str) -> Markup:
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _first_screen(run: Run) -> dict[str, Any]:
+    counts = run.table("outcome counts")
+    return {
+        "verdict": headline.verdict(run),
+        "interruption": headline.interruption(run),
+        "counts": [
+            (outcomes.BY_NAME[name], amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
+        ],
+        "tried": headline.tried(run),
+        "absent": headline.absent(run),
+        "speed": headline.speed(run),
+        "trust": headline.trust(run),
+        "fastest": run.table("fastest").to_dict("records"),
+        "sound": [row["implementation"] for row in run.table("standing").to_dict("records") if row["standing"] == "agrees"],
+    }
+
+
+def _conformance(run: Run) -> dict[str, Any]:
+    failing = failures(run)
+    matrix = run.table("agreement")
+    drawable = 2 <= len(matrix) <= MOST_IN_HEAT_MAP
+    return {
+        "roomy": 12,
+        "matrices": matrices(run),
+        "anchors": anchors(run),
+        "evidence": [_evidence(run, cell, place) for place, cell in enumerate(failing[:MOST_EVIDENCE], 1)],
+        "unshown": max(0, len(failing) - MOST_EVIDENCE),
+        "heat_map": Markup(pictures.agreement("agreement", matrix)) if drawable else "",
+        "apart": run.table("standing apart").to_dict("records"),
+    }
+
+
+def _evidence(run: Run, cell: Cell, place: int) -> dict[str, Any]:
+    """A failing cell with its minimal case; the problem in it is what a reader wants to see, the arrays are not there."""
+    case = run.case(cell.witness["case"])
+    picture, problem = case.get("picture"), case.get("problem")
+    drawn = pictures.counterexample(f"case{place}", picture) if isinstance(picture, dict) and place <= MOST_PICTURES else ""
+    facts = problem.items() if isinstance(problem, dict) else ()
+    return {
+        "id": f"failure-{place}",
+        "cell": cell,
+        "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
+        "picture": Markup(drawn),
+    }
+
+
+def _speed(run: Run) -> dict[str, Any]:
+    timings = run.table("timings")
+    limits = pictures.speedup_limits(timings)
+    groups = [(key, group) for key, group in timings.groupby(GROUP, sort=False)]
+    return {"workloads": [_workload(place, key, group, limits) for place, (key, group) in enumerate(groups)]}
+
+
+def _workload(place: int, key: Any, group: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any]:
+    chart = Markup(pictures.speedups(f"speed{place}", group, limits)) if place < MOST_CHARTS else ""
+    return {"key": key, "description": group["description"].iloc[0], "rows": group.to_dict("records"), "chart": chart}
+
+
+def _about(run: Run) -> dict[str, Any]:
+    conventions = run.table("conventions")
+    usual = {name: conventions[name].mode().iloc[0] for name in conventions.columns[1:] if conventions[name].any()}
+    facts = run.table("environment")
+    lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
+    lines += [headline.trust(run)[1]] if headline.trust(run)[1] else []
+    return {
+        "conventions": conventions,
+        "usual": usual,
+        "options": run.table("options taken").to_dict("records"),
+        "example": _example(run),
+        "regions": _regions(run),
+        "environment": [*lines, *headline.method(run)],
+        "notes": [str(note) for note in run.facts.get("notes") or []],
+        "tables": [(name, frame) for name, frame in ((name, run.table(name)) for name in LISTED) if len(frame)],
+    }
+
+
+def _example(run: Run) -> dict[str, Any]:
+    """The worked example: its expected numbers word by word, and what each implementation got."""
+    example = run.section("worked_example")
+    words, expected = example.get("words") or [], example.get("expected") or []
+    if not expected:
+        return {}
+    got = example.get("got") or {}
+    rows = run.table("worked example").to_dict("records")
+    wanted = list(zip(words, expected, strict=False))
+    return {
+        "source": example.get("source", ""),
+        "wanted": wanted,
+        "rows": [(row, got.get(row["implementation"]) or []) for row in rows],
+    }
+
+
+def _regions(run: Run) -> list[tuple[str, list[tuple[str, int, float]]]]:
+    """Each region with its values, how many cases fell there, and that as a share of the fullest value."""
+    regions = []
+    for region, group in run.coverage.groupby("region", sort=False):
+        fullest = max(1, int(group["cases"].max()))
+        pairs = zip(group["value"], group["cases"], strict=True)
+        regions.append((str(region), [(str(value), int(cases), int(cases) / fullest) for value, cases in pairs]))
+    return regions

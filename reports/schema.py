@@ -1,0 +1,32 @@
+"""The columns of the recorded frames, and empty frames for files that a run did not get to write."""
+
+import pandas as pd
+
+CHECKS = {
+    "implementation": "str", "framework": "str", "version": "str", "device": "str", "dtype": "str", "spec": "str",
+    "property": "str", "clause": "str", "outcome": "str", "cases": "int64", "vacuous": "int64", "worst_ratio": "float64",
+    "seconds": "float64", "case": "str", "message": "str", "replay": "str",
+}  # fmt: skip
+AGREEMENT = {"a": "str", "b": "str", "spec": "str", "cases": "int64", "worst_ratio": "float64", "case": "str"}
+COVERAGE = {"region": "str", "value": "str", "cases": "int64"}
+TIMINGS = {
+    "implementation": "str", "framework": "str", "device": "str", "workload": "str", "dtype": "str", "direction": "str",
+    "median": "float64", "ratio": "float64", "ratio_low": "float64", "ratio_high": "float64", "verdict": "str", "reason": "str",
+    "gflops": "float64", "peak_memory": "float64", "compile_seconds": "float64", "rounds": "int64", "samples": "int64",
+    "minimum": "float64", "baseline": "str", "smallest_detectable": "float64", "q1": "float64", "q3": "float64", "description": "str",
+}  # fmt: skip
+FRAMES = {"checks": CHECKS, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS}
+_MISSING = {"str": "", "int64": 0, "float64": float("nan")}
+
+
+def conform(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """The frame with every column of the schema and its dtype; what is missing is "", 0 or NaN. Further columns stay."""
+    frame = frame.reset_index(drop=True)
+    for name, dtype in columns.items():
+        values = frame[name] if name in frame else pd.Series([_MISSING[dtype]] * len(frame))
+        if dtype == "str":
+            frame[name] = values.fillna("").astype("str")
+        else:
+            numbers = pd.to_numeric(values, errors="coerce")
+            frame[name] = numbers if dtype == "float64" else numbers.fillna(0).astype("int64")
+    return frame

@@ -1,0 +1,1 @@
+"""What attention is: problems, masks, the oracle, the error bound and the properties. Imports NumPy and ml_dtypes only."""

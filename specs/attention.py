@@ -1,0 +1,126 @@
+"""The attention spec as the harness sees it: how a problem becomes a call, and what may come back.
+
+A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from specs import masks
+from specs.contract import Conventions
+from specs.inputs import Inputs, realise
+from specs.oracle import Reference, attention
+from specs.precision import Bounds, bounds, default_model, named_precision
+from specs.problem import Problem
+
+__all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "call", "expect", "lower", "realise", "restrict"]
+
+NAME = "attention"
+FUNCTION = "attention"
+OPTIONAL = ("mask", "bias", "is_causal", "scale", "window", "softcap", "sinks", "query_lengths", "key_lengths")
+
+LOWERED = {
+    "is_causal": ("mask", "bias"),
+    "window": ("mask", "bias"),
+    "query_lengths": ("mask", "bias"),
+    "key_lengths": ("mask", "bias"),
+    "mask": ("bias",),
+}
+"""Option -> options that can express it, best first."""
+
+
+class Unsupported(Exception):
+    """The implementation does not claim this; the text says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """Positional arrays and keyword options, as the implementation receives them."""
+
+    arrays: dict[str, np.ndarray]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What must come back, under the declared conventions, and how far from it is allowed."""
+
+    out: np.ndarray
+    weights: np.ndarray
+    lse: np.ndarray
+    bounds: Bounds
+    exact: Reference
+
+
+def expressible(option: str, options: Collection[str]) -> bool:
+    """Whether an implementation that accepts `options` can be asked this, natively or lowered."""
+    return option in options or any(form in options for form in LOWERED.get(option, ()))
+
+
+def restrict(problem: Problem, options: Collection[str]) -> Problem:
+    """The problem without the options that the implementation can be asked in no form."""
+    absent = {
+        name: False if name == "is_causal" else None
+        for name in OPTIONAL
+        if not expressible(name, options)
+    }
+    return replace(problem, **absent)
+
+
+def lower(x: Inputs, options: Collection[str]) -> Inputs:
+    """The same question in the options that the implementation has. Raises Unsupported."""
+    if any(_given(x, rule) and rule not in options for rule in ("is_causal", "window", "query_lengths", "key_lengths")):
+        x = x.with_explicit_mask()
+    if x.mask is not None and "mask" not in options:
+        x = _mask_as_bias(x)
+    missing = [name for name in OPTIONAL if _given(x, name) and name not in options]
+    if missing:
+        raise Unsupported(f"{', '.join(missing)} not in its signature")
+    return x
+
+
+def call(x: Inputs) -> Call:
+    """The arguments of the function."""
+    return Call({"q": x.q, "k": x.k, "v": x.v}, {name: getattr(x, name) for name in OPTIONAL if _given(x, name)})
+
+
+def _given(x: Inputs, option: str) -> bool:
+    value = getattr(x, option)
+    return value is not None and value is not False
+
+
+def _mask_as_bias(x: Inputs) -> Inputs:
+    hidden = np.where(np.asarray(x.mask), 0.0, -np.inf).astype(x.q.dtype)
+    return x.replace(mask=None, bias=hidden if x.bias is None else (hidden + x.bias).astype(x.q.dtype))
+
+
+def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expected:
+    """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
+    asked = _in_the_terms_of_the_spec(x, conventions)
+    exact = attention(asked)
+    limits = bounds(asked, exact, named_precision(precision or default_model(x.dtype), x.dtype))
+    out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
+    lse = exact.lse / np.log(2) if conventions.lse_base == "2" else exact.lse
+    return Expected(out, exact.weights, lse, limits, exact)
+
+
+def _in_the_terms_of_the_spec(x: Inputs, conventions: Conventions) -> Inputs:
+    """Bottom-right causality, where declared, is the spec's window with an open left side."""
+    if not x.is_causal or conventions.causal_alignment == "top-left":
+        return x
+    shift = masks.window(None, x.k.shape[2] - x.q.shape[2]).dense(*x.score_shape)
+    return x.replace(is_causal=False, mask=shift if x.mask is None else shift & x.mask)
+
+
+def _empty_rows(x: Inputs, asked: Inputs, exact: Reference, conventions: Conventions) -> np.ndarray:
+    """What rows without visible keys give: by the form that hides them."""
+    by_mask = ~asked.allowed().any(-1)[..., None]
+    values = np.repeat(x.v, x.group, axis=1).astype(exact.out.dtype)
+    uniform = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
+    answers = {"zeros": 0.0, "nan": np.nan, "uniform": uniform}
+    return np.where(by_mask, answers[conventions.empty_rows_of("mask")], answers[conventions.empty_rows_of("bias")])

@@ -1,0 +1,81 @@
+"""A claim is a property with a number: a function (attend, x) -> Verdict whose name is the sentence that it checks.
+
+`attend(x)` answers a call and costs nothing the second time; `attend.expected(x)` has the right answer and the bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from specs.judge import Verdict
+
+
+class Attend(Protocol):
+    """The implementation under test, as properties see it."""
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """The output for these inputs."""
+
+    def expected(self, x: Any) -> Any:
+        """The right answer and the bounds."""
+
+    def extra(self, x: Any, name: str) -> np.ndarray:
+        """The returned weights or log-sum-exp: name is "weights" or "lse"."""
+
+    def out_beside(self, x: Any, name: str) -> np.ndarray:
+        """The output that comes together with the returned weights or log-sum-exp."""
+
+    def facts(self, x: Any) -> Any:
+        """What the worker saw while answering: inputs changed, output aliasing."""
+
+    def declared(self, name: str) -> Any:
+        """A declared convention."""
+
+    def again(self, x: Any) -> np.ndarray:
+        """The output of one more call with the same inputs, not a remembered one."""
+
+
+Check = Callable[[Attend, Any], Verdict]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A property: its name reads as the claim, `clause` is its number in attention.md."""
+
+    name: str
+    clause: str
+    spec: str
+    summary: str
+    check: Check
+    needs: Callable[[Any], bool]
+    options: tuple[str, ...]
+
+
+CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    clause: str, *, needs: Callable[[Any], bool] = lambda x: True, options: tuple[str, ...] = (), spec: str = "attention"
+) -> Callable[[Check], Check]:
+    """Registers a check as the claim of that clause.
+
+    `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature.
+    """
+
+    def register(check: Check) -> Check:
+        name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
+        if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
+            raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
+        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options)
+        return check
+
+    return register
+
+
+def claims_of(spec: str) -> list[Claim]:
+    """The claims of one spec, in the order of the document."""
+    return [c for c in CLAIMS.values() if c.spec == spec]

@@ -1,0 +1,98 @@
+"""What an implementation may declare, and the names of what it may accept.
+
+Everything here is optional for the author of an implementation: attributes on the function, plain values. `declares`
+sets them; nothing needs to be imported to set them by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+OPTIONS = (
+    "mask", "bias", "is_causal", "scale", "window", "softcap", "sinks",
+    "query_lengths", "key_lengths", "return_weights", "return_lse",
+)  # fmt: skip
+"""Keyword options of the contract; those that a signature names are passed natively."""
+
+FACTS = ("framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "options", "spec", "requires")
+"""Attributes that are read from an implementation."""
+
+CHOICES = {
+    "empty_rows": ("zeros", "nan", "uniform"),
+    "causal_alignment": ("top-left", "bottom-right"),
+    "masked_nan_safe": (False, True),
+    "deterministic": (True, False),
+    "batch_invariant": (False, True),
+    "lse_base": ("e", "2"),
+}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What frameworks legitimately do differently. `empty_rows` may be a mapping, mask form ("mask", "bias") -> value."""
+
+    empty_rows: str | Mapping[str, str] = "zeros"
+    causal_alignment: str = "top-left"
+    masked_nan_safe: bool = False
+    deterministic: bool = True
+    batch_invariant: bool = False
+    lse_base: str = "e"
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            for one in value.values() if isinstance(value, Mapping) else [value]:
+                if one not in choices:
+                    raise ValueError(f"{name}={one}, but should be one of {', '.join(map(str, choices))}")
+
+    @classmethod
+    def declared(cls, facts: Mapping[str, Any]) -> Conventions:
+        """From a plain mapping; ValueError for an unknown name or value."""
+        unknown = set(facts) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"convention={', '.join(sorted(unknown))}, but should be one of {', '.join(CHOICES)}")
+        return cls(**facts)
+
+    def empty_rows_of(self, form: str) -> str:
+        """What a row without visible keys gives when hidden by this form, "mask" or "bias"."""
+        return self.empty_rows if isinstance(self.empty_rows, str) else self.empty_rows.get(form, "zeros")
+
+
+@dataclass(frozen=True)
+class Description:
+    """An implementation as it describes itself once loaded; plain data, so that it crosses processes."""
+
+    name: str
+    spec: str = "attention"
+    framework: str = "numpy"
+    version: str = ""
+    device: str = "cpu"
+    options: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] | None = None
+    conventions: Conventions = Conventions()
+    precision: Mapping[str, str] = field(default_factory=dict)
+    gradient: bool = False
+    summary: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def declares(**facts: Any) -> Callable[[Function], Function]:
+    """Decorator that sets the named facts as attributes; TypeError for a name that nobody reads."""
+    unknown = set(facts) - set(FACTS)
+    if unknown:
+        raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(FACTS)}")
+
+    def set_facts(function: Function) -> Function:
+        for name, value in facts.items():
+            setattr(function, name, value)
+        return function
+
+    return set_facts

@@ -1,0 +1,117 @@
+"""The arrays and options of one call, and how a case becomes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from specs import masks
+from specs.dtypes import numpy_dtype
+from specs.layouts import LAYOUTS
+from specs.problem import Case, Problem, Window
+from specs.recipes import RECIPES
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """One call: q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], and the options of the contract."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    mask: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    is_causal: bool = False
+    scale: float | None = None
+    window: Window | None = None
+    softcap: float | None = None
+    sinks: np.ndarray | None = None
+    query_lengths: np.ndarray | None = None
+    key_lengths: np.ndarray | None = None
+
+    def replace(self, **changes: Any) -> Inputs:
+        """The same call with other arrays or options."""
+        return replace(self, **changes)
+
+    @property
+    def score_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, key length]."""
+        return self.q.shape[0], self.q.shape[1], self.q.shape[2], self.k.shape[2]
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, value dim]."""
+        return self.q.shape[0], self.q.shape[1], self.q.shape[2], self.v.shape[3]
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype of the query, and so of the output."""
+        return self.q.dtype.name
+
+    @property
+    def group(self) -> int:
+        """Query heads per key head: query head h reads key head h // group."""
+        return self.q.shape[1] // max(self.k.shape[1], 1)
+
+    def rules(self) -> masks.Mask | None:
+        """The mask that is_causal, window and lengths describe together; None if they hide nothing."""
+        parts = [masks.causal()] if self.is_causal else []
+        parts += [masks.window(*self.window)] if self.window else []
+        parts += [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
+        parts += [masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else []
+        return None if not parts else _joined(parts)
+
+    def allowed(self) -> np.ndarray:
+        """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, the bias left out."""
+        allowed = np.ones(self.score_shape, bool)
+        rules = self.rules()
+        if rules:
+            allowed &= rules.dense(*self.score_shape)
+        return allowed if self.mask is None else allowed & self.mask
+
+    def visible(self) -> np.ndarray:
+        """Bool [B, Hq, Lq, Lk]: where mask, rules and a bias of -inf together allow attention."""
+        return self.allowed() if self.bias is None else self.allowed() & (self.bias != -np.inf)
+
+    def with_explicit_mask(self) -> Inputs:
+        """The same question with is_causal, window and lengths written out as `mask`."""
+        rules = self.rules()
+        if rules is None:
+            return self
+        dense = rules.dense(*self.score_shape)
+        mask = dense if self.mask is None else dense & self.mask
+        return self.replace(mask=mask, is_causal=False, window=None, query_lengths=None, key_lengths=None)
+
+
+def _joined(parts: list[masks.Mask]) -> masks.Mask:
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined & part
+    return joined
+
+
+def realise(case: Case) -> Inputs:
+    """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
+    p, dtype = case.problem, numpy_dtype(case.problem.dtype)
+    rng = np.random.default_rng(case.seed)
+    q, k, v = (array.astype(dtype) for array in RECIPES[case.recipe](rng, p))
+    arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype)}
+    laid_out = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    return Inputs(**laid_out, **_options(p))
+
+
+def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
+    dense = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}
+    return dense | ({"bias": p.bias.dense(*p.score_shape).astype(dtype)} if p.bias else {})
+
+
+def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
+    return {} if p.sinks is None else {"sinks": (p.sinks + rng.standard_normal(p.query_heads)).astype(dtype)}
+
+
+def _options(p: Problem) -> dict[str, Any]:
+    lengths = {"query_lengths": p.query_lengths, "key_lengths": p.key_lengths}
+    given = {name: np.asarray(value, np.int64) for name, value in lengths.items() if value is not None}
+    return {"is_causal": p.is_causal, "window": p.window, "scale": p.scale, "softcap": p.softcap, **given}

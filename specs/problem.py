@@ -1,0 +1,126 @@
+"""A problem: one question to an attention, without arrays; and a case: a problem with the way its values are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Self
+
+from specs.biases import Bias
+from specs.masks import Mask
+
+Window = tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the problems of all specs share: plain data in both directions, and options by name. Subclasses are dataclasses."""
+
+    spec: ClassVar[str]
+    sizes: ClassVar[int]
+    """Leading fields that every problem has; those behind them are options."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; fields that have their default are left out."""
+        data = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {name: value.to_json() if isinstance(value, Mask | Bias) else value for name, value in data.items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_json`; ValueError for unknown fields."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"problem has {', '.join(sorted(unknown))}, but should have only the fields of {cls.__name__}")
+        return cls(**{name: _field(name, value) for name, value in data.items()})
+
+    def options(self) -> list[str]:
+        """The options that are given, as `name=value`."""
+        given = fields(self)[self.sizes :]
+        return [f"{f.name}={getattr(self, f.name)}" for f in given if getattr(self, f.name) != f.default]
+
+
+@dataclass(frozen=True)
+class Problem(Question):
+    """Sizes, dtype and options. Options mean what `attention.md` says; None means "not given"."""
+
+    spec: ClassVar[str] = "attention"
+    sizes: ClassVar[int] = 8
+
+    batch: int = 1
+    query_heads: int = 1
+    key_heads: int = 1
+    query_length: int = 1
+    key_length: int = 1
+    head_dim: int = 1
+    value_dim: int = 1
+    dtype: str = "float32"
+    mask: Mask | None = None
+    bias: Bias | None = None
+    is_causal: bool = False
+    window: Window | None = None
+    scale: float | None = None
+    softcap: float | None = None
+    sinks: float | None = None
+    query_lengths: tuple[int, ...] | None = None
+    key_lengths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.key_heads and self.query_heads % self.key_heads:
+            raise ValueError(f"query_heads={self.query_heads}, but should be a multiple of key_heads={self.key_heads}")
+
+    @property
+    def score_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, key length]."""
+        return self.batch, self.query_heads, self.query_length, self.key_length
+
+    def __str__(self) -> str:
+        heads = f"Hq={self.query_heads} Hkv={self.key_heads}"
+        sizes = f"B={self.batch} {heads} Lq={self.query_length} Lk={self.key_length} D={self.head_dim} Dv={self.value_dim}"
+        return " ".join([sizes, self.dtype, *self.options()])
+
+
+def _field(name: str, value: Any) -> Any:
+    if name == "mask":
+        return Mask.from_json(value)
+    if name == "bias":
+        return Bias.from_json(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+PROBLEMS: dict[str, Any] = {Problem.spec: Problem}
+"""Spec -> its class of problems."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem, the recipe and seed of its values, and how its arrays lie in memory (argument name -> layout name)."""
+
+    problem: Any
+    recipe: str = "normal"
+    seed: int = 0
+    layouts: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, from which `from_json` makes the same case again."""
+        own = {"spec": self.problem.spec, "problem": self.problem.to_json()}
+        return own | {"recipe": self.recipe, "seed": self.seed, "layouts": dict(self.layouts)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Case:
+        """The inverse of `to_json`."""
+        problem = PROBLEMS[data["spec"]].from_json(data["problem"])
+        return cls(problem, data["recipe"], data["seed"], data["layouts"])
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this case."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def with_problem(self, **changes: Any) -> Case:
+        """The same case of a problem with other fields."""
+        return replace(self, problem=replace(self.problem, **changes))
+
+    def __str__(self) -> str:
+        layouts = [f"{name}:{layout}" for name, layout in self.layouts.items()]
+        return " ".join([str(self.problem), f"recipe={self.recipe}", f"seed={self.seed}", *layouts])

@@ -1,0 +1,101 @@
+"""Claims about what comes back at all: an answer, of the right shape, near the truth, with the inputs left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specs.claims import Attend, claim
+from specs.inputs import Inputs
+from specs.judge import Verdict, holds, identical, within
+
+
+@claim("P1")
+def every_problem_is_answered(attend: Attend, x: Inputs) -> Verdict:
+    """Each problem that the signature admits gets an answer: no exception, crash or hang, also at size 0 (C32, C40)."""
+    attend(x)
+    return holds(True, "")
+
+
+@claim("P2")
+def output_has_the_shape_and_dtype_of_the_contract(attend: Attend, x: Inputs) -> Verdict:
+    """The output is [B, Hq, Lq, Dv] in the query's dtype (C21: torch-mps-vdim; C25: tinygrad-out-dtype)."""
+    out = attend(x)
+    shape = holds(out.shape == x.output_shape, f"shape of out={out.shape}, but should be {x.output_shape}")
+    return shape & holds(out.dtype == x.q.dtype, f"dtype of out={out.dtype.name}, but should be {x.dtype}")
+
+
+@claim("P3")
+def inputs_are_left_alone(attend: Attend, x: Inputs) -> Verdict:
+    """No input is written to, and the output is not a view of one (C34: mlx-donation)."""
+    facts = attend.facts(x)
+    changed = holds(not facts.changed, f"changed inputs={', '.join(facts.changed)}, but should be none")
+    return changed & holds(not facts.aliased, f"inputs sharing memory with out={', '.join(facts.aliased)}, but should be none")
+
+
+def _sees_something(x: Inputs) -> bool:
+    return bool(np.prod(x.output_shape))
+
+
+@claim("P4", needs=_sees_something)
+def output_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
+    """Each output element is within the derived bound of the definition (C01 to C40)."""
+    expected = attend.expected(x)
+    rows = ~expected.exact.empty
+    return within(attend(x), expected.out, expected.bounds.out, "out", rows)
+
+
+@claim("P5", needs=lambda x: bool((~x.visible().any(-1)).any()) and _sees_something(x))
+def empty_rows_follow_the_declaration(attend: Attend, x: Inputs) -> Verdict:
+    """A row that may attend to nothing gives what was declared, zeros by default (C02; C16: fa2-splitkv-empty)."""
+    expected = attend.expected(x)
+    rows = expected.exact.empty
+    return within(attend(x), expected.out, _mean_error(x, attend), "out of an empty row", rows)
+
+
+def _mean_error(x: Inputs, attend: Attend) -> np.ndarray:
+    """Zeros and NaN are exact; the uniform mean is a weighted sum like any other, with the bound of one over all keys."""
+    if attend.declared("empty_rows") == "zeros":
+        return np.zeros(x.output_shape)
+    flat = x.replace(q=np.zeros_like(x.q), mask=None, bias=None, is_causal=False, window=None, query_lengths=None, key_lengths=None)
+    bound: np.ndarray = attend.expected(flat.replace(sinks=None)).bounds.out
+    return bound
+
+
+@claim("P6", options=("return_lse",))
+def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
+    """The returned lse is the log of the sum of exp of the visible scores, -inf for empty rows (C17: vllm-lse-base, flex-lse-ln2)."""
+    expected, lse = attend.expected(x), attend.extra(x, "lse")
+    return within(lse, expected.lse, expected.bounds.lse, "lse")
+
+
+@claim("P7", options=("return_weights",))
+def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
+    """The returned weights are those of the definition, exact zeros where masked (C38: torch-mha-weights-dropout)."""
+    expected, weights = attend.expected(x), attend.extra(x, "weights")
+    rows = ~expected.exact.empty
+    return within(weights, expected.weights, expected.bounds.weights, "weights", rows)
+
+
+@claim("P8", options=("return_weights",))
+def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Verdict:
+    """Asking for the weights changes nothing in the output (C05: torch-mha-causal-need-weights; C38)."""
+    expected = attend.expected(x)
+    got, wanted = attend.out_beside(x, "weights"), attend(x)
+    rows = ~expected.exact.empty
+    return within(got, wanted, 2 * expected.bounds.out, "out beside weights", rows)
+
+
+@claim("P9", options=("return_lse",))
+def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdict:
+    """Asking for the lse changes nothing in the output (C05, C17)."""
+    expected = attend.expected(x)
+    return within(attend.out_beside(x, "lse"), attend(x), 2 * expected.bounds.out, "out beside lse")
+
+
+@claim("P10", needs=_sees_something)
+def same_call_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
+    """Repeating a call repeats its output, bit for bit where `deterministic` is declared (C30, C34, C35)."""
+    first, second = attend(x), attend.again(x)
+    if attend.declared("deterministic"):
+        return identical(second, first, "out of the second call")
+    return within(second, first, 2 * attend.expected(x).bounds.out, "out of the second call")

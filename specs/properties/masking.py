@@ -1,0 +1,94 @@
+"""Claims about masks: what is hidden has no say, and every way of saying so means the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specs.claims import Attend, claim
+from specs.inputs import Inputs
+from specs.judge import VACUOUS, Verdict, holds
+from specs.properties.relations import unchanged
+from specs.transform import contiguous, hidden_from, spare_rows, take_keys, with_garbage
+
+
+def _hides(x: Inputs) -> bool:
+    return not x.visible().all() and 0 not in x.output_shape
+
+
+@claim("M1", needs=_hides)
+def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
+    """What stands at a key that a query may not see changes nothing in its row, bit for bit (C01, C03, C05 to C09, C12, C14)."""
+    verdict, x = VACUOUS, contiguous(x)
+    for row in spare_rows(x):
+        if hidden_from(x, row).any():
+            got = attend(x).copy()
+            got[:, :, row] = attend(with_garbage(x, hidden_from(x, row)))[:, :, row]
+            verdict &= unchanged(attend, x, got, f"out, garbage hidden from query {row}", exact=True)
+    return verdict
+
+
+@claim("M2", needs=lambda x: x.is_causal and x.k.shape[2] > 1 and 0 not in x.output_shape)
+def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
+    """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
+    last = min(x.q.shape[2], x.k.shape[2] - 1) // 2
+    shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else 0
+    x, future = contiguous(x), np.broadcast_to(np.arange(x.k.shape[2]) > last + shift, x.k.shape[:3])
+    if not future.any():
+        return VACUOUS
+    got = attend(x).copy()
+    got[:, :, : last + 1] = attend(with_garbage(x, future))[:, :, : last + 1]
+    return unchanged(attend, x, got, f"out up to query {last}, garbage in the future", exact=True)
+
+
+@claim("M3", needs=lambda x: x.mask is None and 0 not in x.output_shape)
+def a_mask_that_hides_nothing_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
+    """All True is no mask (C05: jax-window-ignored; C07: openvino-bool-polarity; C33: hf-fa-cross-unpad)."""
+    everything = np.ones((1, 1, x.q.shape[2], x.k.shape[2]), bool)
+    return unchanged(attend, x, attend(x.replace(mask=everything)), "out, mask all True")
+
+
+@claim("M4", needs=lambda x: x.mask is not None and 0 not in x.output_shape)
+def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Verdict:
+    """The same mask in boolean and in additive form means the same (C02: torch-sdpa-bool-float-zero-rows; C07; C08)."""
+    assert x.mask is not None
+    hidden = np.where(x.mask, 0.0, -np.inf)
+    bias = hidden if x.bias is None else hidden + x.bias.astype(np.float64)
+    return _on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
+
+
+def _on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
+    """Empty rows may differ between forms, as declared; they are claim P5's business."""
+    got = np.where(attend.expected(x).exact.empty[..., None], attend(x), attend(y))
+    return unchanged(attend, x, got, what)
+
+
+@claim("M5", needs=lambda x: x.rules() is not None and 0 not in x.output_shape)
+def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
+    """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
+    if x.is_causal and attend.declared("causal_alignment") != "top-left":
+        return VACUOUS
+    return _on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
+
+
+@claim("M6", needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape)
+def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
+    """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
+    full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
+    return unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape")
+
+
+@claim("M7", needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
+def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
+    """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
+    seen = np.flatnonzero(x.visible().any((0, 1, 2)))
+    return _on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out")
+
+
+@claim("M8", needs=lambda x: _hides(x) and not x.visible().any(-1).all())
+def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
+    """Rows that see something are finite, whatever stands beside them (C02: hf-mask-refactor-nan, ort-cuda-zero-mask)."""
+    rows = ~attend.expected(x).exact.empty
+    if not rows.any():
+        return VACUOUS
+    finite = np.isfinite(attend(x)[rows].astype(np.float64))
+    return holds(bool(finite.all()), f"non-finite elements in visible rows={int((~finite).sum())}, but should be 0")

@@ -1,0 +1,97 @@
+"""The same question asked otherwise: entries, heads, queries or keys taken in another order, or fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from specs.inputs import Inputs
+
+Index = Sequence[int] | np.ndarray
+
+
+def _taken(array: np.ndarray | None, index: Index, axis: int) -> np.ndarray | None:
+    """Entries along an axis of the score shape; an axis of size 1, or one that is left out, stays broadcast."""
+    if array is None or array.ndim < -axis or array.shape[axis] == 1:
+        return array
+    return np.take(array, index, axis)
+
+
+def take_batch(x: Inputs, index: Index) -> Inputs:
+    """The batch entries of that index."""
+    q, k, v, ql, kl = (None if a is None else np.take(a, index, 0) for a in (x.q, x.k, x.v, x.query_lengths, x.key_lengths))
+    mask, bias = (_taken(a, index, -4) for a in (x.mask, x.bias))
+    return x.replace(q=q, k=k, v=v, query_lengths=ql, key_lengths=kl, mask=mask, bias=bias)
+
+
+def take_key_heads(x: Inputs, index: Index) -> Inputs:
+    """The key heads of that index, each with its group of query heads."""
+    queries = query_heads_of(x, index)
+    mask, bias = (_taken(a, queries, -3) for a in (x.mask, x.bias))
+    sinks = None if x.sinks is None else x.sinks[queries]
+    return x.replace(q=x.q[:, queries], k=x.k[:, index], v=x.v[:, index], mask=mask, bias=bias, sinks=sinks)
+
+
+def query_heads_of(x: Inputs, index: Index) -> np.ndarray:
+    """Query heads that read these key heads, in their order."""
+    return (np.asarray(index)[:, None] * x.group + np.arange(x.group)).ravel()
+
+
+def take_queries(x: Inputs, index: Index) -> Inputs:
+    """The queries of that index; rules that depend on positions are written out first."""
+    x = x.with_explicit_mask()
+    mask, bias = (_taken(a, index, -2) for a in (x.mask, x.bias))
+    return x.replace(q=x.q[:, :, index], mask=mask, bias=bias)
+
+
+def take_keys(x: Inputs, index: Index) -> Inputs:
+    """The keys of that index, with their values; rules that depend on positions are written out first."""
+    x = x.with_explicit_mask()
+    mask, bias = (_taken(a, index, -1) for a in (x.mask, x.bias))
+    return x.replace(k=x.k[:, :, index], v=x.v[:, :, index], mask=mask, bias=bias)
+
+
+def mixed(n: int) -> np.ndarray:
+    """A fixed permutation of n things without a fixed point for n > 1: a step that shares no factor with n."""
+    step = next((s for s in (7, 5, 3, 2, 1) if np.gcd(s, n) == 1), 1)
+    return (np.arange(n) * step + 1) % max(n, 1)
+
+
+def is_strided(x: Inputs) -> bool:
+    """Whether some array is a view, or not row-major."""
+    arrays = (x.q, x.k, x.v, x.mask, x.bias)
+    return any(a is not None and not (a.flags.c_contiguous and a.base is None) for a in arrays)
+
+
+def contiguous(x: Inputs) -> Inputs:
+    """The same values, each array row-major and by itself; x itself where they are."""
+    if not is_strided(x):
+        return x
+    arrays = {name: getattr(x, name) for name in ("q", "k", "v", "mask", "bias", "sinks")}
+    return x.replace(**{name: None if a is None else np.array(a, order="C") for name, a in arrays.items()})
+
+
+def spare_rows(x: Inputs) -> list[int]:
+    """First, middle and last query: where a change is looked for."""
+    n = x.q.shape[2]
+    return sorted({0, n // 2, n - 1}) if n else []
+
+
+def with_garbage(x: Inputs, keys: np.ndarray) -> Inputs:
+    """Large finite garbage in keys and values at the positions `keys`, bool [B, Hkv, Lk]. Scores stay in range, far above others.
+
+    x is contiguous: the two calls must differ in nothing else, and a library may sum in another order on other strides.
+    """
+    rng = np.random.default_rng(keys.size)
+    largest_score = 3e4 if x.dtype == "float16" else 1e6
+    reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * max(1.0, abs(x.scale or 0))
+    size = min(largest_score / reach if reach else 1.0, 1e4)
+    k, v = (np.where(keys[..., None], amount * rng.choice([-1.0, 1.0], a.shape), a).astype(a.dtype) for a, amount in ((x.k, size), (x.v, 1e4)))
+    return x.replace(k=k, v=v)
+
+
+def hidden_from(x: Inputs, query: int) -> np.ndarray:
+    """Bool [B, Hkv, Lk]: keys that no head of the group may see from this query."""
+    b, _, _, n = x.score_shape
+    return ~x.visible()[:, :, query].reshape(b, -1, x.group, n).any(2)

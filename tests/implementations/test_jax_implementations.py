@@ -1,0 +1,80 @@
+"""The JAX implementations: right, compiled once for many values, and the faults of jax.nn that are worked around."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from specs import biases, masks
+from specs.attention import call, expect, lower
+from specs.contract import Conventions
+from specs.inputs import realise
+from specs.judge import within
+from specs.problem import Case, Problem
+
+jax = pytest.importorskip("jax")
+from harness.frameworks import jax_arrays  # noqa: E402
+from implementations import jax_einsum, jax_nn  # noqa: E402
+
+SIZES = (2, 4, 2, 5, 9, 8, 8)
+PROBLEMS = {
+    "plain": Problem(*SIZES),
+    "causal": Problem(*SIZES, is_causal=True, scale=-0.5),
+    "window": Problem(*SIZES, window=(3, None)),
+    "mask": Problem(*SIZES, mask=masks.random(1, 0.5, "hij")),
+    "own past hidden by bias": Problem(*SIZES, is_causal=True, bias=biases.minus_infinity(masks.prefix(1) | masks.block(3, 5))),
+    "lengths and bias": Problem(*SIZES, key_lengths=(4, 9), bias=biases.noise(1, 1.0, "ij")),
+}
+
+
+def ask(attention, x, **extras):
+    asked = call(lower(x, inspect.signature(attention).parameters))
+    given = {
+        n: jax_arrays.from_numpy(a, "cpu") if isinstance(a, np.ndarray) else a for n, a in (asked.arrays | asked.options).items()
+    }
+    return attention(**given, **extras)
+
+
+def judged(attention, x):
+    right = expect(x, Conventions.declared(getattr(attention, "conventions", {})), attention.precision.get(x.dtype))
+    return within(jax_arrays.to_numpy(ask(attention, x)), right.out, right.bounds.out)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize("module", [jax_einsum, jax_nn])
+def test_it_is_within_the_bound_of_its_precision(module, problem, dtype):
+    verdict = judged(module.attention, realise(Case(problem).with_problem(dtype=dtype)))
+    assert verdict.holds, verdict.message
+
+
+def test_einsum_returns_weights_and_log_sum_exp():
+    x = realise(Case(Problem(*SIZES, sinks=1.0, softcap=5.0, mask=masks.hidden_query(2))))
+    right = expect(x, Conventions(), None)
+    for name, got in zip(
+        ("out", "weights", "lse"), ask(jax_einsum.attention, x, return_weights=True, return_lse=True), strict=True
+    ):
+        verdict = within(jax_arrays.to_numpy(got), getattr(right, name), getattr(right.bounds, name), name)
+        assert verdict.holds, verdict.message
+
+
+def test_einsum_compiles_once_for_all_values_of_scale_softcap_and_window():
+    q = jax.numpy.ones((1, 1, 3, 2))
+    before = jax_einsum.attention._cache_size()
+    for number in (1, 2, 3):
+        jax_einsum.attention(q, q, q, scale=float(number), softcap=10.0 * number, window=(number, 0))
+    assert jax_einsum.attention._cache_size() == before + 1
+
+
+@pytest.mark.parametrize(("sizes", "message"), [((1, 1, 1, 2, 2, 8, 5), "value_dim=5"), ((1, 0, 0, 2, 2, 8, 8), "key_heads=0")])
+def test_jax_nn_refuses_what_it_cannot_do(sizes, message):
+    with pytest.raises(NotImplementedError, match=message):
+        ask(jax_nn.attention, realise(Case(Problem(*sizes))))
+
+
+def test_jax_still_sends_a_query_to_the_future_when_its_past_has_bias_minus_infinity():
+    """The fault of jax.nn that `jax_nn` works around; when this fails, the work-around can go. Layout [B, L, H, D]."""
+    q, v = jax.numpy.ones((1, 2, 1, 1)), jax.numpy.array([1.0, 2.0]).reshape(1, 2, 1, 1)
+    bias = jax.numpy.array([-np.inf, 0.0]).reshape(1, 1, 1, 2)
+    out = jax.nn.dot_product_attention(q, q, v, bias=bias, is_causal=True)
+    assert out[0, 0, 0, 0] == v[0, 1, 0, 0]

@@ -1,0 +1,113 @@
+"""The torch implementations: right, by the kernel that they name, and the faults of torch that they work around."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from specs import biases, masks
+from specs.attention import call, expect
+from specs.contract import Conventions
+from specs.inputs import realise
+from specs.judge import within
+from specs.problem import Case, Problem
+
+torch = pytest.importorskip("torch")
+from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
+from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
+
+from harness.frameworks import torch_arrays  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+
+KERNELS = {
+    "torch_sdpa_math": "aten::_scaled_dot_product_attention_math",
+    "torch_sdpa_flash": "aten::_scaled_dot_product_flash_attention_for_cpu",
+}
+
+PROBLEMS = {
+    "plain": Problem(2, 2, 2, 7, 9, 8, 8),
+    "groups": Problem(2, 6, 2, 7, 9, 8, 8, is_causal=True),
+    "mask of two axes, causal": Problem(1, 2, 1, 9, 7, 8, 8, mask=masks.random(1, 0.5, "ij"), is_causal=True),
+    "mask, bias, empty rows": Problem(
+        1, 2, 1, 9, 7, 8, 8, mask=masks.hidden_query(3), bias=biases.minus_infinity(masks.block(2, 5))
+    ),
+    "negative scale, causal": Problem(1, 1, 1, 5, 5, 8, 8, is_causal=True, scale=-1.0),
+    "zero scale, causal": Problem(1, 1, 1, 5, 5, 8, 8, is_causal=True, scale=0.0),
+    "no keys": Problem(1, 2, 1, 3, 0, 8, 8),
+    "no queries": Problem(1, 2, 1, 0, 4, 8, 8),
+}
+
+
+def load(name):
+    return importlib.import_module(f"implementations.{name}").attention
+
+
+def ask(attention, x, **extras):
+    asked = call(x)
+    given = {
+        n: torch_arrays.from_numpy(a, "cpu") if isinstance(a, np.ndarray) else a
+        for n, a in (asked.arrays | asked.options).items()
+    }
+    return attention(**given, **extras)
+
+
+def judged(attention, x):
+    right = expect(x, Conventions(), getattr(attention, "precision", {}).get(x.dtype))
+    return within(torch_arrays.to_numpy(ask(attention, x)), right.out, right.bounds.out)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize("name", ["torch_eager", *KERNELS])
+def test_it_is_within_the_bound_of_its_precision(name, problem, dtype):
+    verdict = judged(load(name), realise(Case(problem).with_problem(dtype=dtype)))
+    assert verdict.holds, verdict.message
+
+
+@pytest.mark.parametrize("layout", ["every_second", "dims_first", "repeated_heads", "one_off"])
+@pytest.mark.parametrize("head_dim", [1, 8])
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_kernel_takes_any_strides(name, head_dim, layout):
+    problem = Problem(1, 2, 1, 8, 16, head_dim, head_dim, bias=biases.noise(1, 1.0, "ij"))
+    verdict = judged(load(name), realise(Case(problem, layouts=dict.fromkeys("qkv", layout) | {"bias": layout})))
+    assert verdict.holds, verdict.message
+
+
+def test_eager_returns_weights_and_log_sum_exp():
+    x = realise(Case(Problem(2, 4, 2, 5, 9, 8, 8, sinks=1.0, softcap=5.0, window=(3, 1), mask=masks.hidden_query(2))))
+    right = expect(x, Conventions(), None)
+    results = ask(load("torch_eager"), x, return_weights=True, return_lse=True)
+    for name, got in zip(("out", "weights", "lse"), results, strict=True):
+        verdict = within(torch_arrays.to_numpy(got), getattr(right, name), getattr(right.bounds, name), name)
+        assert verdict.holds, verdict.message
+
+
+@pytest.mark.parametrize("problem", [p for n, p in PROBLEMS.items() if not n.startswith("no ")], ids=str)
+@pytest.mark.parametrize(("name", "kernel"), KERNELS.items())
+def test_the_named_kernel_is_what_runs(name, kernel, problem):
+    x, attention = realise(Case(problem)), load(name)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        ask(attention, x)
+    ran = {event.name for event in profile.events()} & set(KERNELS.values())
+    assert ran == {kernel}
+
+
+def test_flash_refuses_values_of_another_dim():
+    with pytest.raises(NotImplementedError, match="value_dim=5, but should be head_dim=8"):
+        ask(load("torch_sdpa_flash"), realise(Case(Problem(1, 1, 1, 2, 2, 8, 5))))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0])
+def test_torch_still_makes_nan_of_causal_rows_when_the_scale_is_not_positive(scale):
+    """The fault of torch's flash kernel that `_torch.sdpa` works around; when this fails, the work-around can go."""
+    ones = torch.ones(1, 1, 2, 1)
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        out = scaled_dot_product_attention(ones, ones, ones, is_causal=True, scale=scale)
+    assert out.isnan().any()
+
+
+@pytest.mark.parametrize("name", ["eager", "sdpa_flash", "sdpa_efficient", "sdpa_cudnn", "sdpa_math"])
+def test_cuda_implementations_import_anywhere(name):
+    attention = load(f"torch_cuda_{name}")
+    assert (attention.framework, attention.device) == ("torch", "cuda")

@@ -1,0 +1,201 @@
+"""report.html: complete, offline, small, and honest about names that try to be markup."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports import Run, write_report
+from reports.cells import failures
+
+HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"
+SHOWN = "<script>alert('x')</script>\"|`@user $x$ \\u202eabc\\x1b[31m"
+VOID = {"meta", "link", "input", "br"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: the open elements, ids, links into the page, text, and attributes that load something."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.elements: list[str] = []
+        self.text = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.open += [] if tag in VOID else [tag]
+        found = dict(attrs)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [found["href"] or ""] if tag == "a" else []
+        self.loads += [
+            f"{tag} {value}" for name, value in attrs if name in {"src", "srcset", "data", "action"} or name.startswith("on")
+        ]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(folder: Path) -> tuple[str, Page]:
+    source = write_report(folder).read_text(encoding="utf-8")
+    return source, Page(source)
+
+
+@pytest.fixture(scope="module")
+def whole_page(whole_run: Path) -> tuple[str, Page]:
+    return page(whole_run)
+
+
+def test_the_first_screen_answers_the_four_questions(whole_page: tuple[str, Page]) -> None:
+    _, seen = whole_page
+    first = seen.text[seen.text.index("attention-harness") : seen.text.index("Each line is a property")]
+    places = [
+        first.index(part)
+        for part in ("Is it right?", "9 of 12 implementations agree", "How do we know?", "Is it fast?", "What should I use?")
+    ]
+    assert places == sorted(places)
+    assert "2 did not run: no CUDA device" in re.sub(r"\s+", " ", first)
+
+
+def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: tuple[str, Page]) -> None:
+    source, seen = whole_page
+    failing = failures(Run.load(whole_run))
+    into = [link for link in seen.links if link.startswith("#failure-")]
+    assert len(into) == len(failing) > 0
+    assert {link[1:] for link in seen.links} <= set(seen.ids)
+    assert all(cell.witness["replay"] in seen.text for cell in failing)
+    assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
+
+
+def test_ids_are_unique(whole_page: tuple[str, Page]) -> None:
+    ids = whole_page[1].ids
+    assert len(ids) == len(set(ids))
+
+
+def test_elements_are_closed_in_the_order_they_were_opened(whole_page: tuple[str, Page]) -> None:
+    assert whole_page[1].open == []
+
+
+def test_nothing_is_loaded_from_anywhere(whole_page: tuple[str, Page]) -> None:
+    source, seen = whole_page
+    assert seen.loads == []
+    assert all(link.startswith("#") for link in seen.links)
+    assert set(re.findall(r"https?://[^\"'\s]+", source)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"@import|url\((?!#)", source)
+
+
+def test_a_realistic_page_is_small_and_a_huge_one_bounded(
+    whole_run: Path, make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]
+) -> None:
+    assert write_report(whole_run).stat().st_size < 1_000_000
+    rows = [
+        row(
+            f"implementation-{i}",
+            f"the_claim_number_{p}_holds_for_every_case",
+            "violates" if (i + p) % 9 == 0 else "agrees",
+            dtype=dtype,
+        )
+        for i in range(40)
+        for p in range(60)
+        for dtype in ("float64", "float32", "bfloat16", "float16")
+    ]
+    agreement = [
+        {"a": f"implementation-{i}", "b": f"implementation-{j}", "spec": "s", "cases": 9, "worst_ratio": 0.5}
+        for i in range(40)
+        for j in range(i)
+    ]
+    assert write_report(make_run(checks=rows, agreement=agreement)).stat().st_size < 3_000_000
+
+
+def test_the_same_run_gives_the_same_page(whole_run: Path, whole_page: tuple[str, Page]) -> None:
+    assert page(whole_run)[0] == whole_page[0]
+
+
+def hostile_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> Path:
+    more = {name: HOSTILE for name in ("message", "case", "replay", "clause", "spec", "framework", "version", "device")}
+    rows = [
+        row(HOSTILE, HOSTILE, "violates", dtype=HOSTILE, **more),
+        row("b", HOSTILE, "agrees"),
+        row("c", "", "unavailable", message=HOSTILE),
+    ]
+    timing = {
+        "workload": HOSTILE,
+        "description": HOSTILE,
+        "ratio": 0.5,
+        "ratio_low": 0.4,
+        "ratio_high": 0.6,
+        "median": 1.0,
+        "baseline": HOSTILE,
+    }
+    facts = {
+        "complete": True, "command_line": HOSTILE, "started": HOSTILE, "seed": HOSTILE, "notes": [HOSTILE], "environment": {HOSTILE: {HOSTILE: HOSTILE}},
+        "implementations": [{"name": HOSTILE, "conventions": {HOSTILE: HOSTILE}, "options": [HOSTILE], "dtypes": [HOSTILE]}],
+        "properties": [{"name": HOSTILE, "spec": HOSTILE, "summary": HOSTILE}],
+        "worked_example": {"source": HOSTILE, "words": [HOSTILE], "expected": [[HOSTILE]], "got": {HOSTILE: [[HOSTILE]]}, "deviation": {HOSTILE: 0.5}},
+    }  # fmt: skip
+    return make_run(
+        facts,
+        checks=rows,
+        agreement=[{"a": HOSTILE, "b": "b", "spec": HOSTILE, "cases": 1, "worst_ratio": float("nan"), "case": HOSTILE}],
+        timings=[
+            {"implementation": HOSTILE, "verdict": "FASTER", **timing},
+            {"implementation": "b", "verdict": HOSTILE, "reason": HOSTILE, **timing},
+        ],
+        coverage=[{"region": HOSTILE, "value": HOSTILE, "cases": 1}],
+    )
+
+
+def test_whatever_a_run_holds_is_shown_as_text(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    source, seen = page(hostile_run(make_run, row))
+    assert seen.elements.count("script") == 1
+    assert SHOWN in seen.text
+    assert not set(source) & {"\u202e", "\x1b"}
+    assert seen.open == []
+
+
+@pytest.mark.parametrize("frames", [[], ["checks"], ["timings"], ["agreement"], ["coverage"]])
+def test_an_interrupted_run_has_a_readable_page(make_run: Callable[..., Path], whole_run: Path, frames: list[str]) -> None:
+    whole = Run.load(whole_run)
+    folder = make_run({"schema": 1}, **{name: getattr(whole, name).head(40).to_dict("records") for name in frames})
+    _, seen = page(folder)
+    assert "This run was interrupted" in seen.text
+    assert (folder / "report.md").read_text(encoding="utf-8").startswith("### ⚠️")
+    assert {path.stem for path in folder.glob("*.csv")} == set(frames)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [("violates", "None of 3 implementations agrees"), ("unavailable", "Nothing could be judged: 3 implementations did not run")],
+)
+def test_a_run_in_which_nothing_is_right_says_so(
+    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], outcome: str, said: str
+) -> None:
+    rows = [row(name, "" if outcome == "unavailable" else "p", outcome, message="why") for name in "abc"]
+    _, seen = page(make_run({"complete": True}, checks=rows))
+    assert said in seen.text
+    assert "Nothing can be recommended from this run." in seen.text
+
+
+def test_null_and_oddly_typed_facts_do_no_harm(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    odd = dict.fromkeys(
+        ("implementations", "properties", "environment", "worked_example", "noise", "notes", "seconds", "started", "seed")
+    )
+    folder = make_run({"complete": True, **odd}, checks=[row("a", "p", "agrees")])
+    assert "a agrees with the specification." in page(folder)[1].text
+
+
+def test_evidence_beyond_the_limit_is_counted(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    rows = [row(f"i{i}", f"p{p}", "violates") for i in range(13) for p in range(10)]
+    _, seen = page(make_run(checks=rows))
+    assert "10 further failing cells are in checks.csv" in seen.text
+    assert sum(name.startswith("failure-") for name in seen.ids) == 120

@@ -1,0 +1,129 @@
+"""What the tables say about records whose answer is known."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports import Run, write_report
+from reports.cells import cells, failures
+from reports.registry import LISTED, TABLES, table
+from reports.tables import tabulate
+
+Row = Callable[..., dict[str, Any]]
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def own_table() -> Iterator[str]:
+    @table("number of checks")
+    def number_of_checks(checks: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"how many there are": [len(checks)]})
+
+    yield "number of checks"
+    del TABLES["number of checks"]
+    LISTED.remove("number of checks")
+
+
+def test_a_cell_is_the_worst_outcome_over_dtypes(make_run: Make, row: Row) -> None:
+    rows = [row("a", "p", "agrees", dtype="float64"), row("a", "p", "violates", dtype="float16"), row("b", "p", "agrees")]
+    rows += [row("b", "q", "unsupported", dtype="float16"), row("b", "q", "agrees", dtype="float32"), row("c", "", "unavailable")]
+    wide = Run.load(make_run(checks=rows)).table("conformance")
+    assert wide.droplevel(["spec", "clause"]).to_dict("index") == {
+        "p": {"a": "violates", "b": "agrees"},
+        "q": {"a": "", "b": "agrees"},
+    }
+
+
+def test_clauses_are_in_the_order_of_their_numbers(make_run: Make, row: Row) -> None:
+    rows = [row("a", name, "agrees", clause=clause) for name, clause in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
+    run = Run.load(make_run(checks=rows))
+    assert list(run.table("conformance").index.get_level_values("clause")) == ["P1", "P2", "P10"]
+    assert [cell.clause for cell in cells(run)] == ["P1", "P2", "P10"]
+
+
+def test_counts_leave_out_what_is_about_no_property(make_run: Make, row: Row) -> None:
+    rows = [row("a", "p", "agrees"), row("a", "q", "agrees"), row("a", "r", "crashed"), row("b", "", "unavailable")]
+    counts = Run.load(make_run(checks=rows)).table("outcome counts").set_index("outcome")["checks"]
+    assert counts[counts > 0].to_dict() == {"crashed": 1, "agrees": 2}
+
+
+def test_fails_only_here_needs_others_that_agree(make_run: Make, row: Row) -> None:
+    rows = [row("a", "p", "violates"), row("b", "p", "agrees"), row("c", "p", "unsupported")]
+    rows += [row("a", "q", "violates"), row("b", "q", "violates"), row("a", "r", "violates"), row("b", "r", "unsupported")]
+    marked = {(cell.name, cell.implementation): cell.only_here for cell in failures(Run.load(make_run(checks=rows)))}
+    assert marked == {("p", "a"): True, ("q", "a"): False, ("q", "b"): False, ("r", "a"): False}
+
+
+def test_nan_is_the_worst_error_where_something_is_violated(make_run: Make, row: Row) -> None:
+    rows = [row("a", "p", "violates", worst_ratio=float("nan"), dtype="float16"), row("a", "p", "agrees", worst_ratio=0.5)]
+    (cell,) = cells(Run.load(make_run(checks=rows)))
+    assert cell.worst_ratio == float("inf")
+
+
+def test_the_fastest_is_sound_valid_and_names_whom_it_cannot_be_told_from(make_run: Make, row: Row) -> None:
+    def timed(name: str, ratio: float, verdict: str = "FASTER") -> dict[str, Any]:
+        interval = {"ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1}
+        return {"implementation": name, "workload": "w", "median": ratio, "ratio": ratio, "verdict": verdict, **interval}
+
+    rows = [row(name, "p", "agrees") for name in ("base", "good", "close", "invalid")] + [row("wrong", "p", "violates")]
+    timings = [timed("base", 1.0, "BASELINE"), timed("good", 0.5), timed("close", 0.52), timed("wrong", 0.1)]
+    run = Run.load(make_run(checks=rows, timings=[*timings, timed("invalid", 0.2, "INVALID")]))
+    (best,) = run.table("fastest").to_dict("records")
+    assert (best["implementation"], best["also"]) == ("good", ("close",))
+
+
+def test_speed_up_turns_the_interval_round(make_run: Make) -> None:
+    timings = [{"implementation": "a", "workload": "w", "ratio": 0.5, "ratio_low": 0.25, "ratio_high": 1.0, "median": 1.0}]
+    (shown,) = Run.load(make_run(timings=timings)).table("timings").to_dict("records")
+    assert (shown["speedup"], shown["speedup_low"], shown["speedup_high"]) == (2.0, 1.0, 4.0)
+
+
+def test_agreement_is_symmetric_and_takes_the_largest(make_run: Make) -> None:
+    rows = [{"a": "x", "b": "y", "spec": spec, "cases": 1, "worst_ratio": ratio} for spec, ratio in (("s", 0.25), ("t", 0.5))]
+    matrix = Run.load(make_run(agreement=rows)).table("agreement")
+    assert matrix.fillna(0).to_numpy().tolist() == [[0, 0.5], [0.5, 0]]
+
+
+def test_one_that_stands_apart_is_told_once(make_run: Make) -> None:
+    pairs = {("a", "b"): 0.5, ("a", "c"): 9.0, ("b", "c"): 8.0, ("a", "d"): float("nan")}
+    rows = [{"a": a, "b": b, "spec": "s", "cases": 1, "worst_ratio": ratio} for (a, b), ratio in pairs.items()]
+    apart = Run.load(make_run(agreement=rows)).table("standing apart")
+    told = {name: set(others) for name, others in zip(apart["implementation"], apart["others"], strict=True)}
+    assert told in (
+        {"a": {"c", "d"}, "b": {"c"}},
+        {"a": {"c", "d"}, "c": {"b"}},
+        {"c": {"a", "b"}, "a": {"d"}},
+        {"c": {"a", "b"}, "d": {"a"}},
+    )
+
+
+def test_what_did_not_run_comes_from_both_files(make_run: Make, row: Row) -> None:
+    facts = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
+    absent = Run.load(make_run(facts, checks=[row("z", "", "unavailable", message="no z")])).table("what did not run")
+    assert dict(zip(absent["implementation"], absent["reason"], strict=True)) == {"z": "no z", "x": "no x"}
+
+
+def test_every_table_copes_with_a_run_that_holds_nothing(make_run: Make) -> None:
+    run = Run.load(make_run({}))
+    lengths = {name: len(tabulate(run, name)) for name in TABLES}
+    always = {"outcome counts": 9, "timing verdicts": 5}
+    assert lengths == dict.fromkeys(TABLES, 0) | always
+
+
+def test_a_new_table_is_one_function(own_table: str, make_run: Make, row: Row) -> None:
+    folder = make_run(checks=[row("a", "p", "agrees")])
+    assert Run.load(folder).table(own_table)["how many there are"].tolist() == [1]
+    assert "how many there are" in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_a_name_that_is_taken_is_refused(own_table: str) -> None:
+    with pytest.raises(ValueError, match="table='number of checks', but should be a new name"):
+        table(own_table)(lambda: pd.DataFrame())
+
+
+def test_a_table_that_is_not_there_is_named_with_those_that_are(make_run: Make) -> None:
+    with pytest.raises(KeyError, match="table='speed', but should be one of .*slowest properties"):
+        Run.load(make_run({})).table("speed")

@@ -1,0 +1,44 @@
+"""The terminal shows text as text, with colour for people and whole lines for pipes."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from reports import Run, print_checks, print_timings
+
+
+def printed(run: Run, *, terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system="standard" if terminal else None)
+    print_checks(run, console)
+    print_timings(run, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_pipe_gets_whole_lines_without_colour(whole_run: Path) -> None:
+    text = printed(Run.load(whole_run), terminal=False)
+    assert "\x1b" not in text
+    assert "  replay: attention-harness replay cases/torch-flex-36.json torch-flex\n" in text
+    assert max(map(len, text.splitlines())) > 100
+    assert "torch-chunked has no valid time: it violates a_window_is_a_mask\n" in text
+
+
+def test_a_terminal_gets_colour(whole_run: Path) -> None:
+    assert "\x1b[1;31m9 of 12 implementations agree" in printed(Run.load(whole_run), terminal=True)
+
+
+def test_names_are_neither_markup_nor_escapes(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    name = "[bold red]x[/] \x1b[2J\u202e"
+    run = Run.load(make_run(checks=[row(name, "p", "violates", message=name, replay=name)], timings=[{"implementation": name}]))
+    for terminal in (True, False):
+        text = printed(run, terminal=terminal)
+        assert "[bold red]x[/] \\x1b[2J\\u202e" in text
+        assert "\x1b[2J" not in text
+        assert "\u202e" not in text
+
+
+def test_an_empty_run_prints_the_verdict(make_run: Callable[..., Path]) -> None:
+    assert "Nothing could be judged: no check was recorded." in printed(Run.load(make_run({})), terminal=False)
