@@ -15,7 +15,7 @@ from specs.biases import Bias
 from specs.layouts import LAYOUTS
 from specs.masks import Mask
 from specs.problem import Case, Problem
-from specs.recipes import RECIPES
+from specs.recipes import DRAWN
 
 SEEDS = st.integers(0, 2**32 - 1)
 AXES = ("bhij", "bij", "hij", "bhj", "bhi", "ij", "bj", "hj", "bi", "j", "i", "bh", "h", "b")
@@ -112,14 +112,14 @@ def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random
     """Strategies that visit shapes and recipes evenly, for `drawing.draw`."""
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
-        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, list(RECIPES)), strict=False):
+        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
             yield cases([shape], dtypes, [recipe])
 
     return strategies
 
 
 @st.composite
-def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(RECIPES)) -> Case:
+def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(DRAWN)) -> Case:
     """A case over the pool: shape, dtype, options, recipe, seed and layouts."""
     shape = draw(st.sampled_from(shapes))
     problem = Problem(**shape._asdict(), dtype=draw(_dtype(shape, dtypes)), **_options(draw, shape))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness import casefiles
+from harness.agreement import sample_path
 from harness.isolation import Limits, Trouble, Worker
 from harness.judging import Finding, Tally, fails, judge
 from harness.minimise import minimise
@@ -23,6 +25,9 @@ from specs.claims import CLAIMS, Claim, claims_of
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
 from specs.problem import Case
+
+VALUES_PER_SHAPE, SHAPES_PER_COLD = 4, 3
+"""Where shapes are compiled: so many cases share a problem, and on every so many problems the cold claims are judged."""
 
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure first."""
@@ -54,11 +59,12 @@ class Checked:
     rows: list[CheckRow]
     description: Description | None = None
     unloadable: str = ""
+    worked_example: list[list[float]] = field(default_factory=list)
 
 
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
     """Judges one target by every property that its signature supports. Whatever it does, this returns."""
-    properties.load_all()
+    load_claims()
     with Worker(target, plan.limits) as worker:
         try:
             description = _with_claims(worker.description(), target, plan)
@@ -66,7 +72,14 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
             outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
             unloadable = str(trouble) if trouble.outcome == "unloadable" else ""
             return Checked(target.name, [absent_row(target.name, outcome, str(trouble))], unloadable=unloadable)
-        return Checked(target.name, _Check(Subject(worker, description), target, plan, tick).rows(), description)
+        checking = _Check(Subject(worker, description), target, plan, tick)
+        return Checked(target.name, checking.rows(), description, worked_example=checking.worked_example)
+
+
+def load_claims() -> None:
+    """Registers all claims in `CLAIMS`: those of the property modules and the worked example."""
+    properties.load_all()
+    import_module("specs.worked_example")
 
 
 def _with_claims(description: Description, target: Target, plan: Plan) -> Description:
@@ -87,17 +100,30 @@ class _Check:
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.samples: dict[str, np.ndarray] = {}
         self.smallest: list[Case] = []
+        self.worked_example: list[list[float]] = []
 
     def rows(self) -> list[CheckRow]:
         """All cases, then the smallest counterexample to each claim that failed."""
         refused = self._refused_dtypes()
-        for case in self.plan.cases.get(self.spec, ()):
+        for case, claims in self._agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
                 restricted = self.subject.spec.restrict(case.problem, self.subject.description.options)
-                self._visit(replace(case, problem=restricted))
+                self._visit(replace(case, problem=restricted), claims)
             self.tick()
         self._save_samples()
         return [*self._judged(), *self._refusals(refused)]
+
+    def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
+        """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled."""
+        cases = self.plan.cases.get(self.spec, ())
+        if not self.subject.description.compiles:
+            yield from ((case, self.claims) for case in cases)
+            return
+        warm = [claim for claim in self.claims if not claim.cold]
+        for number, case in enumerate(cases):
+            start = number - number % VALUES_PER_SHAPE
+            cold = number % (VALUES_PER_SHAPE * SHAPES_PER_COLD) == 0
+            yield replace(case, problem=cases[start].problem), self.claims if cold else warm
 
     def _refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
@@ -116,10 +142,10 @@ class _Check:
             return str(trouble) if trouble.outcome in ("errored", "unsupported") else ""
         return ""
 
-    def _visit(self, case: Case) -> None:
+    def _visit(self, case: Case, claims: list[Claim]) -> None:
         self.subject.forget()
         x = self.subject.spec.realise(case)
-        findings = list(judge(self.subject, x, self.claims))
+        findings = list(judge(self.subject, x, claims))
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
         if not any(finding.claim.clause in GATE_CLAUSES and finding.outcome != "agrees" for finding in findings):
@@ -128,15 +154,17 @@ class _Check:
     def _sample(self, case: Case, x: Any) -> None:
         """Keeps the error of each visible element and its bound, for the comparison with other implementations."""
         out, expected = self.subject(x), self.subject.expected(x)
+        if case.recipe == "three_words" and not self.worked_example:
+            self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         if len(self.samples) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
             seen = ~expected.exact.empty
             self.samples[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
             self.samples[f"{case.id} bound"] = expected.bounds.out[seen]
 
     def _save_samples(self) -> None:
-        folder = self.plan.folder / "agreement"
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(folder / f"{casefiles.file_name(self.target.name)}.npz", **self.samples)  # type: ignore[arg-type]
+        path = sample_path(self.plan.folder, self.target.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **self.samples)  # type: ignore[arg-type]
 
     def _judged(self) -> list[CheckRow]:
         rows, left = [], MINIMISE_SECONDS

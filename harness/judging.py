@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass
 class Tally:
-    """All findings of one claim in one dtype."""
+    """All findings of one claim in one dtype. Vacuous cases are not among `cases`."""
 
     cases: int = 0
     vacuous: int = 0
@@ -50,7 +50,7 @@ class Tally:
         if finding.outcome == "unsupported":
             self.reason = finding.verdict.message
             return
-        self.cases += 1
+        self.cases += finding.outcome != "vacuous"
         self.vacuous += finding.outcome == "vacuous"
         self.worst = finding.verdict.ratio if not finding.verdict.ratio <= self.worst else self.worst
         if finding.wrong and self.first is None:
@@ -61,9 +61,9 @@ class Tally:
         """The first failure's kind; else whether anything was seen at all."""
         if self.first:
             return self.first[1].outcome
-        if not self.cases:
-            return "unsupported"
-        return "vacuous" if self.vacuous == self.cases else "agrees"
+        if self.cases:
+            return "agrees"
+        return "vacuous" if self.vacuous else "unsupported"
 
 
 def judge(subject: Subject, x: Any, claims: Iterable[Claim]) -> Iterator[Finding]:

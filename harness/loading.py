@@ -100,13 +100,14 @@ def describe(function: Callable[..., Any], name: str) -> Description:
             name=name,
             spec=spec,
             framework=framework,
-            version=frameworks.load(framework).version() if not frameworks.installed(framework) else "",
+            version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
             device=str(getattr(function, "device", "cpu")),
             options=tuple(getattr(function, "options", None) or accepted(function, spec, name)),
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=conventions,
             precision=_precision(getattr(function, "precision", {})),
             gradient=bool(getattr(function, "gradient", False)),
+            compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
         )
     except (TypeError, ValueError) as error:

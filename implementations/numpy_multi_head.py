@@ -35,4 +35,5 @@ def _softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     top = scores.max(-1, keepdims=True, initial=-np.inf)
     powers = np.exp(scores - np.where(np.isneginf(top), 0, top))
     total = powers.sum(-1, keepdims=True)
-    return powers / np.where(total == 0, 1, total)
+    weights: np.ndarray = powers / np.where(total == 0, 1, total)
+    return weights

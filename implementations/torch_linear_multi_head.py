@@ -24,7 +24,7 @@ class MultiHead(nn.Module):
         return out
 
     def _split(self, a: Tensor) -> Tensor:
-        return a.unflatten(2, (self.heads, a.shape[2] // self.heads)).transpose(1, 2)
+        return a.reshape(*a.shape[:2], self.heads, a.shape[2] // self.heads).transpose(1, 2)
 
 
 @declares(framework="torch", precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"})

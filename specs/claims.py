@@ -53,24 +53,31 @@ class Claim:
     check: Check
     needs: Callable[[Any], bool]
     options: tuple[str, ...]
+    cold: bool
 
 
 CLAIMS: dict[str, Claim] = {}
 
 
 def claim(
-    clause: str, *, needs: Callable[[Any], bool] = lambda x: True, options: tuple[str, ...] = (), spec: str = "attention"
+    clause: str,
+    *,
+    needs: Callable[[Any], bool] = lambda x: True,
+    options: tuple[str, ...] = (),
+    cold: bool = False,
+    spec: str = "attention",
 ) -> Callable[[Check], Check]:
     """Registers a check as the claim of that clause.
 
-    `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature.
+    `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
+    claims ask with other shapes or options than the case has, which costs a compilation where shapes are compiled.
     """
 
     def register(check: Check) -> Check:
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
         if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
             raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
-        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options)
+        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold)
         return check
 
     return register

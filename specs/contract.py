@@ -74,6 +74,7 @@ class Description:
     conventions: Conventions = Conventions()
     precision: Mapping[str, str] = field(default_factory=dict)
     gradient: bool = False
+    compiles: bool = False
     summary: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -73,4 +73,4 @@ def _empty_rows(x: LayerInputs, exact: LayerReference, convention: str) -> np.nd
     if convention != "uniform" or not x.value.shape[1]:
         return np.nan if convention == "nan" else 0.0
     work = exact.out.dtype
-    return split(project(*(a.astype(work) for a in (x.value, x.w_v, x.b_v))), x.heads).mean(2, keepdims=True)
+    return np.asarray(split(project(*(a.astype(work) for a in (x.value, x.w_v, x.b_v))), x.heads).mean(2, keepdims=True))

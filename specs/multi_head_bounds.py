@@ -44,7 +44,8 @@ def bounds(x: LayerInputs, exact: LayerReference, precision: Precision, uniform:
 def _sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a||w| + |b|, which a projection cannot exceed on the way."""
     a, w, b = (np.abs(array.astype(np.float64)) for array in (a, w, b))
-    return a @ w + b
+    sizes: np.ndarray = a @ w + b
+    return sizes
 
 
 def _summing(terms: int, precision: Precision) -> float:
@@ -56,7 +57,8 @@ def _projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, precision: Pr
     """Step 1, [B, L, d]."""
     terms = w.shape[0] + 1
     lost = terms * _underflow(precision.accumulation) + 2 * _underflow(precision.weights)
-    return (_summing(terms, precision) + 2 * ROUNDOFF[precision.weights]) * _sizes(a, w, b) + lost
+    error: np.ndarray = (_summing(terms, precision) + 2 * ROUNDOFF[precision.weights]) * _sizes(a, w, b) + lost
+    return error
 
 
 def _attention_bounds(
@@ -76,7 +78,8 @@ def _mean_error(x: LayerInputs, dv: np.ndarray, precision: Precision) -> np.ndar
     keys = max(dv.shape[2], 1)
     sizes = split(_sizes(x.value, x.w_v, x.b_v), x.heads)
     relative = _summing(keys, precision) + 4 * ROUNDOFF[precision.accumulation] + 4 * ROUNDOFF[precision.weights]
-    return (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * _underflow(precision.weights)
+    error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * _underflow(precision.weights)
+    return error
 
 
 def _leaving(x: LayerInputs, exact: LayerReference, precision: Precision, moved: np.ndarray) -> np.ndarray:
@@ -86,13 +89,14 @@ def _leaving(x: LayerInputs, exact: LayerReference, precision: Precision, moved:
     out, bias = exact.out.astype(np.float64), x.b_o.astype(np.float64)
     heads_out = join(exact.attention.out)
     lost = terms * _underflow(precision.accumulation) + _underflow(precision.weights) + _underflow(precision.output)
-    return (
+    error: np.ndarray = (
         moved @ w * (1 + stored + rounded)
         + _summing(terms, precision) * (_sizes(heads_out, x.w_o, x.b_o) + moved @ w)
         + stored * np.abs(out - bias)
         + rounded * np.abs(out)
         + lost
     )
+    return error
 
 
 def _returned(weights: np.ndarray, exact: LayerReference, precision: Precision) -> np.ndarray:

@@ -64,7 +64,8 @@ class LayerInputs:
 
     def visible(self) -> np.ndarray:
         """Bool [B, heads, Lq, Lk]: where the mask allows attention."""
-        return np.ones(self.score_shape, bool) if self.mask is None else np.broadcast_to(self.mask.astype(bool), self.score_shape)
+        mask = np.ones((), bool) if self.mask is None else self.mask.astype(bool)
+        return np.broadcast_to(mask, self.score_shape)
 
 
 def realise(case: Case) -> LayerInputs:

@@ -30,7 +30,8 @@ class LayerReference:
     @property
     def empty(self) -> np.ndarray:
         """Bool [B, Lq]: rows in which some head sees no key."""
-        return self.attention.empty.any(1)
+        rows: np.ndarray = np.any(self.attention.empty, 1)
+        return rows
 
 
 def layer(x: LayerInputs) -> LayerReference:
@@ -40,14 +41,15 @@ def layer(x: LayerInputs) -> LayerReference:
         split(project(a.astype(work), w.astype(work), b.astype(work)), x.heads)
         for a, w, b in ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
     )
-    seen = visible.any(-2)[..., None]
+    seen = np.any(visible, -2)[..., None]
     attention = _attention(q, np.where(seen, k, 0), np.where(seen, v, 0), visible)
     return LayerReference(leave(x, attention.out), q, np.where(seen, k, 0), attention)
 
 
 def project(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ w + b, [B, L, d]."""
-    return a @ w + b
+    projection: np.ndarray = a @ w + b
+    return projection
 
 
 def split(a: np.ndarray, heads: int) -> np.ndarray:
@@ -70,7 +72,7 @@ def leave(x: LayerInputs, heads_out: np.ndarray) -> np.ndarray:
 
 def head_scale(x: LayerInputs) -> float:
     """1/sqrt(d_model/heads): the dimension of a head, not of the model."""
-    return 1 / np.sqrt(max(x.query.shape[2] // x.heads, 1))
+    return float(1 / np.sqrt(max(x.query.shape[2] // x.heads, 1)))
 
 
 def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: np.ndarray) -> Reference:
@@ -78,4 +80,4 @@ def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: np.ndarray)
     scores = np.where(visible, scaled, -np.inf)
     weights, sink_weights, lse = softmax(scores, np.array(-np.inf, q.dtype))
     out = np.einsum("bhij,bhjc->bhic", weights, v)
-    return Reference(out, weights, lse, scaled, scores, sink_weights, v, ~visible.any(-1))
+    return Reference(out, weights, lse, scaled, scores, sink_weights, v, np.logical_not(visible.any(-1)))

@@ -65,7 +65,7 @@ def with_identity_projections(x: LayerInputs) -> LayerInputs:
 
 def hidden_from(x: LayerInputs, row: int) -> np.ndarray:
     """Bool [B, Lk]: keys that the query at `row` sees in no head; with self-attention, its own position counts as seen."""
-    hidden: np.ndarray = ~x.visible()[:, :, row].any(1)
+    hidden = np.logical_not(x.visible()[:, :, row].any(1))
     return hidden & (np.arange(hidden.shape[1]) != row) if x.self_attention else hidden
 
 

@@ -80,23 +80,37 @@ class Inherited:
     """[B, Hq, Lk, Dv], of values repeated over the group."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Disturbance:
+    """Score errors, and what they can do to a row: its sum changes by a factor between `low` and `high`."""
+
+    scores: np.ndarray
+    sinks: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
 def bounds(x: Inputs, exact: Reference, precision: Precision, inherited: Inherited | None = None) -> Bounds:
     """The bounds for one call of an implementation that rounds as `precision` says."""
     with np.errstate(over="ignore", invalid="ignore"):
-        errors = _score_errors(x, exact, precision)
-        errors = errors if inherited is None else np.where(np.isneginf(exact.scores), 0, errors + inherited.scores)
-        low, high = _normaliser(exact, errors, _sink_errors(x, exact, precision))
-        out = _output(exact, precision, errors, low)
-        return Bounds(
-            out if inherited is None else out + _heaviest(exact, precision, errors, low) @ inherited.values,
-            _weights(exact, precision, errors, low, high),
-            _lse(exact, precision, low, high),
-        )
+        moved = _disturbance(x, exact, precision, inherited)
+        out = _output(exact, precision, moved)
+        if inherited is not None:
+            out += _heaviest(exact, precision, moved) @ inherited.values
+        return Bounds(out, _weights(exact, precision, moved), _lse(exact, precision, moved))
 
 
-def _heaviest(exact: Reference, precision: Precision, errors: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _disturbance(x: Inputs, exact: Reference, precision: Precision, inherited: Inherited | None) -> _Disturbance:
+    scores, sinks = _score_errors(x, exact, precision), _sink_errors(x, exact, precision)
+    if inherited is not None:
+        scores = np.where(np.isneginf(exact.scores), 0, scores + inherited.scores)
+    return _Disturbance(scores, sinks, *_normaliser(exact, scores, sinks))
+
+
+def _heaviest(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
     """The largest weights that these errors allow: what an error of a value is multiplied by."""
-    return exact.weights.astype(np.float64) * np.exp(errors) / low[..., None] * (1 + _relative(exact, precision))
+    grown = np.minimum(_moved_weights(exact, moved.scores) / moved.low[..., None], 1)
+    return grown * (1 + _relative(exact, precision))
 
 
 def _score_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarray:
@@ -139,9 +153,21 @@ def _sink_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarra
 
 def _normaliser(exact: Reference, errors: np.ndarray, sink_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
-    w, sink = exact.weights.astype(np.float64), exact.sink_weights.astype(np.float64)
-    low, high = ((w * np.exp(sign * errors)).sum(-1) + sink * np.exp(sign * sink_errors) for sign in (-1, 1))
-    return np.where(low == 0, 1, low), np.where(exact.empty & (high == 0), 1, high)
+    sink = exact.sink_weights.astype(np.float64)
+    low, high = (_moved_weights(exact, sign * errors).sum(-1) + sink * np.exp(np.minimum(sign * sink_errors, LOG_MOST)) for sign in (-1, 1))
+    nothing = exact.empty & (sink == 0)
+    return np.where(nothing, 1, np.maximum(low, LEAST)), np.where(nothing, 1, np.minimum(high, 1 / LEAST))
+
+
+LEAST, LOG_MOST = 1e-300, 690.0
+"""Stands in for 0 and, inverted, for infinity, so that 0 times infinity, which is nothing in these sums, stays nothing."""
+
+
+def _moved_weights(exact: Reference, errors: np.ndarray) -> np.ndarray:
+    """The weights with each score off by `errors`, before they are normalised again; from the logarithm, which does not underflow."""
+    lse = np.where(np.isneginf(exact.lse), 0, exact.lse)[..., None]
+    logarithm = (exact.scores - lse).astype(np.float64)
+    return np.minimum(np.exp(np.minimum(logarithm + errors, LOG_MOST)), 1 / LEAST)
 
 
 def _relative(exact: Reference, precision: Precision) -> float:
@@ -150,15 +176,17 @@ def _relative(exact: Reference, precision: Precision) -> float:
     return (2 * growth(exact.weights.shape[-1]) + 4) * accumulated + 6 * stored + 2 * weight + (read if read > accumulated else 0)
 
 
-def _output(exact: Reference, precision: Precision, errors: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _output(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
     w, v, o = (a.astype(np.float64) for a in (exact.weights, exact.values, exact.out))
-    moved = (w * np.expm1(errors)) / low[..., None]
+    small = moved.scores < 1
+    grown = np.where(small, w * np.expm1(np.where(small, moved.scores, 0)), _moved_weights(exact, moved.scores) - w)
+    shares = np.minimum(grown / moved.low[..., None], 1 / LEAST)
+    sink = exact.sink_weights.astype(np.float64) * np.expm1(np.minimum(moved.sinks, LOG_MOST)) / moved.low
     seen = np.isfinite(exact.scores).astype(np.float64)
     tiny = max(_underflow(precision.weights), _underflow(precision.accumulation))
-    sink = exact.sink_weights.astype(np.float64)[..., None] * np.abs(o) if exact.sink_weights.any() else 0
     return (
-        spread(moved, v, o)
-        + sink * np.expm1(errors.max(-1, initial=0))[..., None]
+        spread(shares, v, o)
+        + sink[..., None] * np.abs(o)
         + _relative(exact, precision) * (w @ np.abs(v))
         + ROUNDOFF[precision.output] * np.abs(o)
         + tiny * (seen @ np.abs(v))
@@ -179,14 +207,15 @@ def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 20
     return result
 
 
-def _weights(exact: Reference, precision: Precision, errors: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _weights(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
     w = exact.weights.astype(np.float64)
-    grown, shrunk = np.exp(errors) / low[..., None] - 1, 1 - np.exp(-errors) / high[..., None]
+    grown = np.exp(np.minimum(moved.scores, LOG_MOST)) / moved.low[..., None] - 1
+    shrunk = 1 - np.exp(-moved.scores) / moved.high[..., None]
     relative = np.maximum(grown, shrunk) + _relative(exact, precision) + ROUNDOFF[precision.output]
     return np.where(np.isneginf(exact.scores), 0, w * relative + _underflow(precision.weights) + _underflow(precision.output))
 
 
-def _lse(exact: Reference, precision: Precision, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _lse(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
     lse = np.where(np.isneginf(exact.lse), 0, np.abs(exact.lse)).astype(np.float64)
-    moved = np.maximum(np.log(high), -np.log(low))
-    return moved + _relative(exact, precision) + (4 * ROUNDOFF[precision.scores] + ROUNDOFF[precision.output]) * lse
+    change = np.maximum(np.log(moved.high), -np.log(moved.low))
+    return change + _relative(exact, precision) + (4 * ROUNDOFF[precision.scores] + ROUNDOFF[precision.output]) * lse

@@ -16,10 +16,18 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 Recipe = Callable[[np.random.Generator, Problem], Arrays]
 
 RECIPES: dict[str, Recipe] = {}
+DRAWN: list[str] = []
+"""Names of the recipes that fit every problem; the others belong to named cases."""
 
 
 def recipe(function: Recipe) -> Recipe:
-    """Registers a recipe under its own name."""
+    """Registers a recipe that fits every problem under its own name."""
+    DRAWN.append(function.__name__)
+    return named_recipe(function)
+
+
+def named_recipe(function: Recipe) -> Recipe:
+    """Registers the recipe of a named case."""
     RECIPES[function.__name__] = function
     return function
 

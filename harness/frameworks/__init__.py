@@ -17,6 +17,9 @@ INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for 
 class Framework(Protocol):
     """The verbs. Arrays cross bit for bit, bfloat16 included."""
 
+    COMPILES: bool
+    """Whether each new shape or set of options costs a compilation."""
+
     def from_numpy(self, array: np.ndarray, device: str) -> Any:
         """The array as one of the framework's own, with its strides where the framework has such strides."""
 

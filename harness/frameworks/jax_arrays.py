@@ -10,6 +10,8 @@ import numpy as np
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")
 
+COMPILES = True
+
 
 def from_numpy(array: np.ndarray, device: str) -> jax.Array:
     """A copy: JAX arrays have neither strides nor writers."""

@@ -15,6 +15,8 @@ torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 torch.backends.cudnn.allow_tf32 = False
 
+COMPILES = False
+
 
 def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
     """Shares the memory and the strides; negative strides, which torch lacks, become a copy. bfloat16 goes through int16."""

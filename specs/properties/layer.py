@@ -113,8 +113,9 @@ def layer_same_call_twice_gives_the_same(attend: Attend, x: LayerInputs) -> Verd
 
 def _row_with_hidden_keys(x: LayerInputs) -> int:
     """A query from which all heads hide a key, and not all keys if there is such a query."""
-    hidden = ~x.visible().any(1)
-    some, partly = hidden.any((0, 2)), hidden.any((0, 2)) & ~hidden.all((0, 2))
+    hidden = np.logical_not(x.visible().any(1))
+    some, every = np.any(hidden, (0, 2)), np.all(hidden, (0, 2))
+    partly = some & ~every
     rows = np.flatnonzero(partly if partly.any() else some)
     return int(rows[len(rows) // 2]) if rows.size else 0
 

@@ -40,14 +40,14 @@ def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, f"out up to query {last}, garbage in the future", exact=True)
 
 
-@claim("M3", needs=lambda x: x.mask is None and 0 not in x.output_shape)
+@claim("M3", cold=True, needs=lambda x: x.mask is None and 0 not in x.output_shape)
 def a_mask_that_hides_nothing_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """All True is no mask (C05: jax-window-ignored; C07: openvino-bool-polarity; C33: hf-fa-cross-unpad)."""
     everything = np.ones((1, 1, x.q.shape[2], x.k.shape[2]), bool)
     return unchanged(attend, x, attend(x.replace(mask=everything)), "out, mask all True")
 
 
-@claim("M4", needs=lambda x: x.mask is not None and 0 not in x.output_shape)
+@claim("M4", cold=True, needs=lambda x: x.mask is not None and 0 not in x.output_shape)
 def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Verdict:
     """The same mask in boolean and in additive form means the same (C02: torch-sdpa-bool-float-zero-rows; C07; C08)."""
     assert x.mask is not None
@@ -62,7 +62,7 @@ def _on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict
     return unchanged(attend, x, got, what)
 
 
-@claim("M5", needs=lambda x: x.rules() is not None and 0 not in x.output_shape)
+@claim("M5", cold=True, needs=lambda x: x.rules() is not None and 0 not in x.output_shape)
 def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
     if x.is_causal and attend.declared("causal_alignment") != "top-left":
@@ -70,14 +70,14 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     return _on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
 
 
-@claim("M6", needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape)
+@claim("M6", cold=True, needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
     return unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape")
 
 
-@claim("M7", needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
+@claim("M7", cold=True, needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
 def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
     """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
     seen = np.flatnonzero(x.visible().any((0, 1, 2)))

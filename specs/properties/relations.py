@@ -35,7 +35,7 @@ def permuting_the_batch_permutes_the_output(attend: Attend, x: Inputs) -> Verdic
     return unchanged(attend, x, attend(take_batch(x, order))[back], "out, batch permuted", attend.declared("batch_invariant"))
 
 
-@claim("R2", needs=lambda x: x.q.shape[0] > 1)
+@claim("R2", cold=True, needs=lambda x: x.q.shape[0] > 1)
 def a_batch_entry_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     """A batch entry gives the same by itself (C31: pegainfer-batch-path; C19: mlx-batched-vector-strides)."""
     last = x.q.shape[0] - 1
@@ -52,7 +52,7 @@ def permuting_the_heads_permutes_the_output(attend: Attend, x: Inputs) -> Verdic
     return unchanged(attend, x, attend(take_key_heads(x, order))[:, back], "out, heads permuted")
 
 
-@claim("R4", needs=lambda x: x.group > 1)
+@claim("R4", cold=True, needs=lambda x: x.group > 1)
 def grouped_heads_are_repeated_heads(attend: Attend, x: Inputs) -> Verdict:
     """Query head h reads key head h // group: repeating keys and values says the same (C10)."""
     repeated = x.replace(k=np.repeat(x.k, x.group, axis=1), v=np.repeat(x.v, x.group, axis=1))
@@ -70,7 +70,7 @@ def query_rows_are_independent(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, f"out, all queries but {row} replaced")
 
 
-@claim("R6", needs=lambda x: x.q.shape[2] > 1)
+@claim("R6", cold=True, needs=lambda x: x.q.shape[2] > 1)
 def a_query_row_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     """A row gives the same by itself: decoding one token equals the last row of the whole (C04: ort-causal-lq1-bottom-right; C31)."""
     last = x.q.shape[2] - 1
@@ -123,7 +123,7 @@ def _far_from_the_ends(a: np.ndarray) -> bool:
     return bool(np.all((size == 0) | ((size > 2.0**-60) & (size < 2.0**60))))
 
 
-@claim("R12", needs=lambda x: x.q.shape[3] > 0 and x.dtype != "float16")
+@claim("R12", cold=True, needs=lambda x: x.q.shape[3] > 0 and x.dtype != "float16")
 def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     """Twice the scale with half the query is the same (C23: inductor-scale-ignored; C35: torch-mps-scale-cache)."""
     if not _far_from_the_ends(x.q):
@@ -132,7 +132,7 @@ def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(x.replace(q=(x.q / 2).astype(x.q.dtype), scale=scale)), "out, scale doubled and q halved")
 
 
-@claim("R13", needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None)
+@claim("R13", cold=True, needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None)
 def shifting_all_scores_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A constant added to a row of scores cancels (C24: ft-softmax-nomax; C03: te-unfused-10000)."""
     rows = 100.0 * (1 + np.arange(x.q.shape[2]))[:, None] % 1000
@@ -148,13 +148,13 @@ def _both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     return within(attend(y), attend(x), bound, what, rows)
 
 
-@claim("R14", needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
+@claim("R14", cold=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
 def doubling_every_key_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """Each key twice gives each weight twice at half its size (C12, C13, C16: any split of the keys)."""
     return _both(attend, x, take_keys(x, np.repeat(np.arange(x.k.shape[2]), 2)), "out, every key doubled")
 
 
-@claim("R15")
+@claim("R15", cold=True)
 def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """After other calls of the same shapes with other values and options, a call gives what it gave (C35: torch-mps-scale-cache; C30)."""
     first = attend(x)

@@ -1,0 +1,72 @@
+"""The cases of a run: named ones first, then those that are drawn; and what they cover."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from harness import cases, layer_cases, shapes
+from harness.drawing import draw
+from specs.problem import Case
+from specs.worked_example import CASES
+
+SHAPES = 24
+"""Shapes of a run: enough to visit every region of `shapes`, few enough to compile."""
+
+
+def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
+    """Spec -> its cases: the worked example, then `count` that are drawn from the seed."""
+    drawn = {"attention": _attention(seed, dtypes), "multi-head": _layers(seed, dtypes)}
+    return {spec: [*CASES.get(spec, []), *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
+
+
+Strategies = Callable[[Random], Iterator[st.SearchStrategy[Case]]]
+
+
+def _attention(seed: int, dtypes: Collection[str]) -> Strategies:
+    return cases.spread(shapes.pool(seed, SHAPES), dtypes)
+
+
+def _layers(seed: int, dtypes: Collection[str]) -> Strategies:
+    pool = layer_cases.layer_shape_pool(Random(seed), SHAPES)
+
+    def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
+        while True:
+            for shape in rng.sample(pool, len(pool)):
+                yield layer_cases.layer_cases([shape], dtypes, ("mask",))
+
+    return strategies
+
+
+def coverage(drawn: Sequence[Case]) -> list[dict[str, Any]]:
+    """Rows (region, value, cases): how often each option, dtype, recipe, layout and length relation was drawn."""
+    counts = Counter(pair for case in drawn for pair in set(_regions(case)))
+    return [{"region": region, "value": value, "cases": n} for (region, value), n in sorted(counts.items())]
+
+
+def _regions(case: Case) -> Iterator[tuple[str, str]]:
+    problem = case.problem
+    yield "spec", problem.spec
+    yield "dtype", problem.dtype
+    yield "recipe", case.recipe
+    yield "lengths", _relation(problem.query_length, problem.key_length)
+    yield from (("layout", layout) for layout in case.layouts.values())
+    for option in problem.options() or ["none=None"]:
+        name, _, value = option.partition("=")
+        yield "option", name
+        yield from ((name, kind) for kind in _kinds(value) if name in ("mask", "bias"))
+
+
+def _relation(queries: int, keys: int) -> str:
+    if not queries or not keys:
+        return "one is 0"
+    return "Lq < Lk" if queries < keys else "Lq > Lk" if queries > keys else "Lq = Lk"
+
+
+def _kinds(text: str) -> Iterator[str]:
+    """Names of the predicates in a mask or bias as it is printed."""
+    yield from (part.rpartition(" ")[2].strip("~(|& ") for part in text.split("(")[:-1] if part.strip("~(|& "))

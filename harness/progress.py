@@ -1,0 +1,45 @@
+"""How a run shows that it is alive: a bar on a terminal, a line for each finished implementation elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from harness.conformance import Checked
+from harness.run import Progress
+
+
+@contextmanager
+def shown(task: str, quiet: bool) -> Iterator[Progress]:
+    """Progress on standard error; nothing if quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Progress()
+    elif console.is_terminal:
+        with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+            yield _on(bar, task)
+    else:
+        yield Progress(done=lambda checked: print(_line(checked), file=sys.stderr), start=lambda total: None)
+
+
+def _on(bar: Bar, task: str) -> Progress:
+    identity = bar.add_task(task, total=None)
+    return Progress(
+        step=lambda name: bar.update(identity, advance=1, description=f"{task} {name}"),
+        done=lambda checked: bar.console.print(_line(checked), markup=False, highlight=False),
+        start=lambda total: bar.update(identity, total=total),
+    )
+
+
+def _line(checked: Checked) -> str:
+    """`numpy-eager: agrees` or what is wrong, in a few words."""
+    outcomes = {row.outcome for row in checked.rows}
+    wrong = sorted(outcomes - {"agrees", "vacuous", "unsupported", "unavailable"})
+    if checked.description is None:
+        return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
+    return f"{checked.name}: {', '.join(wrong) if wrong else 'agrees' if 'agrees' in outcomes else 'nothing judged'}"

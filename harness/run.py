@@ -1,0 +1,235 @@
+"""A run: many implementations on one agenda, in parallel, into one folder."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from time import monotonic
+from typing import Any
+
+from harness import agreement, conformance
+from harness.agenda import agenda, coverage
+from harness.conformance import Checked, Plan
+from harness.environment import environment
+from harness.isolation import Limits
+from harness.records import CheckRow
+from harness.targets import Target, UsageError
+from specs.claims import CLAIMS
+from specs.contract import Conventions, Description
+from specs.dtypes import DTYPES
+from specs.worked_example import EXPECTED, WORDS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `check` is asked for. Everything that decides which cases are judged is here."""
+
+    examples: int = 150
+    seed: int = 0
+    properties: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DTYPES
+    jobs: int = 2
+    seconds: float = 30.0
+    memory: int = 6144
+    claims: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Called while a run goes on: with the name of an implementation that made a step, and when it is done."""
+
+    step: Callable[[str], None] = lambda name: None
+    done: Callable[[Checked], None] = lambda checked: None
+    start: Callable[[int], None] = lambda total: None
+
+
+class Run:
+    """The folder of a run. What is finished is written down at once, so that a killed run can be resumed."""
+
+    def __init__(self, folder: Path, arguments: dict[str, Any]) -> None:
+        self.folder, self.began = folder, monotonic()
+        self.facts: dict[str, Any] = {
+            "schema": 1,
+            "arguments": arguments,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": environment(),
+            "complete": False,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.save()
+        except OSError as error:
+            raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+
+    def save(self, **facts: Any) -> None:
+        """Adds facts and writes run.json."""
+        self.facts |= {**facts, "seconds": round(monotonic() - self.began, 1)}
+        partial = self.folder / "run.json.partial"
+        partial.write_text(json.dumps(self.facts, indent=1, default=str) + "\n")
+        partial.replace(self.folder / "run.json")
+
+    @property
+    def journal(self) -> Path:
+        """One line for each implementation that is finished."""
+        return self.folder / "finished.jsonl"
+
+    def finished(self) -> dict[str, Checked]:
+        """What an interrupted run had finished; a last line that was cut off is left out."""
+        if not self.journal.exists():
+            return {}
+        return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _parse(line))}
+
+    def append(self, checked: Checked) -> None:
+        """Writes one finished implementation down."""
+        with self.journal.open("a") as file:
+            file.write(json.dumps(asdict(checked)) + "\n")
+
+
+def _parse(line: str) -> Checked | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    description = data.pop("description")
+    rows = [CheckRow(**row) for row in data.pop("rows")]
+    return Checked(**data, rows=rows, description=_description(description) if description else None)
+
+
+def _description(data: dict[str, Any]) -> Description:
+    tuples = {name: tuple(data[name]) for name in ("options", "dtypes") if data[name] is not None}
+    return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
+
+
+def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[Checked]:
+    """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
+    _validate(settings)
+    cases = agenda(settings.examples, settings.seed, settings.dtypes)
+    limits = Limits(settings.seconds, settings.memory)
+    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims)
+    results = run.finished()
+    progress.start(sum(len(cases[_spec(target)]) for target in targets if target.name not in results))
+    waiting = [target for target in targets if target.name not in results]
+    for checked in _parallel(waiting, plan, settings.jobs, progress.step):
+        run.append(checked)
+        results[checked.name] = checked
+        progress.done(checked)
+    return [results[target.name] for target in targets]
+
+
+def _spec(target: Target) -> str:
+    return "multi-head" if target.name.endswith("multi-head") else "attention"
+
+
+def _validate(settings: Settings) -> None:
+    conformance.load_claims()
+    unknown = [name for name in settings.properties if name not in CLAIMS]
+    if unknown:
+        raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(CLAIMS)}")
+    try:
+        Conventions.declared(settings.claims)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _parallel(targets: Sequence[Target], plan: Plan, jobs: int, step: Callable[[str], None]) -> Iterator[Checked]:
+    """Each target in a process of the pool, finished ones first. A driver holds no foreign code: that is in its worker."""
+    context = multiprocessing.get_context("spawn")
+    with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
+        futures: dict[Future[Checked], Target] = {pool.submit(_check, target, plan): target for target in targets}
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _ticks(context: Any, step: Callable[[str], None]) -> Iterator[Any]:
+    """A queue that calls `step` for each name put into it."""
+    queue = context.Queue()
+
+    def drain() -> None:
+        for name in iter(queue.get, None):
+            step(name)
+
+    thread = threading.Thread(target=drain, daemon=True)
+    thread.start()
+    yield queue
+    queue.put(None)
+    thread.join()
+
+
+_queue: Any = None
+
+
+def _connect(queue: Any) -> None:
+    global _queue
+    _queue = queue
+
+
+def _check(target: Target, plan: Plan) -> Checked:
+    return conformance.check(target, plan, lambda: _queue.put(target.name))
+
+
+def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
+    """What run.json says about the implementations, the properties and the worked example."""
+    got = {r.name: r.worked_example for r in results if r.worked_example}
+    return {
+        "seed": settings.seed,
+        "implementations": [_implementation(result) for result in results],
+        "properties": [{"name": c.name, "clause": c.clause, "spec": c.spec, "summary": c.summary} for c in CLAIMS.values()],
+        "worked_example": {
+            "source": "a published introduction to attention",
+            "words": list(WORDS),
+            "expected": EXPECTED.tolist(),
+            "got": got,
+            "deviation": {name: float(abs(EXPECTED - rows).max()) for name, rows in got.items()},
+        },
+        "notes": [f"{r.name} did not run: {r.rows[0].message}" for r in results if r.description is None],
+    }
+
+
+def _implementation(result: Checked) -> dict[str, Any]:
+    d = result.description
+    if d is None:
+        row = result.rows[0]
+        return {"name": result.name, "framework": row.framework, "spec": row.spec, "available": False, "reason": row.message}
+    return {**d.to_json(), "available": True, "reason": "", "lowered": lowered(d)}
+
+
+def lowered(description: Description) -> list[str]:
+    """Options that the implementation is asked in another form, as `option -> form`."""
+    from specs.attention import LOWERED
+
+    if description.spec != "attention":
+        return []
+    forms = {option: next((f for f in ways if f in description.options), "") for option, ways in LOWERED.items()}
+    return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
+
+
+def tables(results: Sequence[Checked], settings: Settings, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `checks`, `agreement` and `coverage`."""
+    described = [r.description for r in results if r.description]
+    samples = [agreement.load(folder, d.name, d.spec) for d in described]
+    drawn = agenda(settings.examples, settings.seed, settings.dtypes)
+    specs = {d.spec for d in described}
+    return {
+        "checks": [row.to_json() for result in results for row in result.rows],
+        "agreement": agreement.agreement(samples),
+        "coverage": coverage([case for spec in specs for case in drawn[spec]]),
+    }
+
+
+def tidy(folder: Path) -> None:
+    """Removes what only a running check needs."""
+    rmtree(folder / "agreement", ignore_errors=True)
+    (folder / "finished.jsonl").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Timing into the folder of a run."""

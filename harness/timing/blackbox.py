@@ -1,0 +1,31 @@
+"""A few bytes that outlive the process that writes them: which candidate was running when it died, or hung.
+
+A memory-mapped file, because a write to it is no system call and so does not disturb what is timed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+SIZE = 512
+
+
+class BlackBox:
+    """A counter and a name on an open file; both sides map the same one."""
+
+    def __init__(self, descriptor: int) -> None:
+        if os.fstat(descriptor).st_size < SIZE:
+            os.ftruncate(descriptor, SIZE)
+        self.memory = mmap.mmap(descriptor, SIZE)
+        self.count = 0
+
+    def write(self, name: str) -> None:
+        """Says that `name` is about to run."""
+        self.count += 1
+        self.memory[:] = f"{self.count} {name}".encode()[:SIZE].ljust(SIZE, b"\0")
+
+    def read(self) -> tuple[int, str]:
+        """How often something was written, and the last name; 0 and "" if nothing was."""
+        count, _, name = bytes(self.memory).rstrip(b"\0").decode(errors="replace").partition(" ")
+        return int(count or 0), name

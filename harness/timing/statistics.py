@@ -1,0 +1,87 @@
+"""Numbers about samples: quartiles, Student's t, and the interval of a ratio from paired rounds.
+
+The round is the unit: the samples of one round share what the machine did meanwhile, rounds hardly do. On identical code a
+nominal 95 % interval from a few round medians was wrong in 0-7 % of trials, one from single samples in up to 30 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import atan, cos, exp, expm1, inf, pi, sin, sqrt
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Quartiles of durations, in the unit of the samples; NaN without samples."""
+
+    minimum: float
+    q1: float
+    median: float
+    q3: float
+
+
+def summary(samples: Sequence[float]) -> Summary:
+    """Minimum and quartiles, linear between order statistics (Hyndman and Fan 1996, type 7). Nothing is discarded."""
+    if not len(samples):
+        return Summary(*[float("nan")] * 4)
+    return Summary(*(float(value) for value in np.quantile(np.asarray(samples, float), (0, 0.25, 0.5, 0.75))))
+
+
+def inside(t: float, df: int) -> float:
+    """P(|T| <= t) for Student's T with df degrees of freedom: the finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    angle, odd = atan(t / sqrt(df)), df % 2
+    term, total = cos(angle) ** odd, 0.0
+    for power in range(odd, df - 1, 2):
+        total += term
+        term *= cos(angle) ** 2 * (power + 1) / (power + 2)
+    return 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
+
+
+@cache
+def student(df: int, level: float = LEVEL) -> float:
+    """The t with P(|T| <= t) = level, by bisection; inf for df = 0."""
+    if df < 1:
+        return inf
+    low, high = 0.0, 1.0
+    while inside(high, df) < level:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if inside(middle, df) < level else (low, middle)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A ratio and its 95 % interval; `half` is half the interval's width on the logarithmic scale."""
+
+    ratio: float
+    low: float
+    high: float
+    half: float
+
+    @property
+    def half_width(self) -> float:
+        """By what part of the ratio the interval reaches up: 0.05 is 5 %."""
+        return expm1(self.half) if self.half < 700 else inf
+
+
+def interval(rounds: Sequence[float]) -> Interval:
+    """From one log ratio per round: exp of their mean, and Student's interval with rounds - 1 degrees of freedom."""
+    values = np.asarray(rounds, float)
+    if not values.size:
+        return Interval(*[float("nan")] * 4)
+    mean = float(values.mean())
+    half = student(values.size - 1) * float(values.std(ddof=1)) / sqrt(values.size) if values.size > 1 else inf
+    return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half)
+
+
+def paired(candidate: Sequence[float], baseline: Sequence[float]) -> float:
+    """The median over the rows of one round of log(candidate / baseline): slots of one row ran side by side."""
+    return float(np.median(np.log(np.asarray(candidate, float)) - np.log(np.asarray(baseline, float))))

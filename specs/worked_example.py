@@ -1,0 +1,54 @@
+"""Attention over three words, as published introductions work it out by hand: embeddings, projections, expected output.
+
+Each row of the embeddings is a word; queries, keys and values are the embeddings times the three matrices below; one
+head, scale 1/sqrt(4). The expected output is given to sixteen digits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specs.claims import Attend, claim
+from specs.inputs import Inputs
+from specs.judge import Verdict, within
+from specs.problem import Case, Problem
+from specs.recipes import Arrays, named_recipe
+
+WORDS = ("she", "likes", "coffee")
+EMBEDDINGS = np.array([(0.2, 0.9, 0.1, 0.5), (0.8, 0.3, 0.7, 0.2), (0.4, 0.6, 0.3, 0.9)])
+QUERY_WEIGHTS = KEY_WEIGHTS = 0.8 * np.eye(4) + 0.1
+VALUE_WEIGHTS = np.array([(0.8, 0.2, 0.1, 0.1), (0.2, 0.8, 0.2, 0.1), (0.1, 0.2, 0.8, 0.1), (0.1, 0.1, 0.1, 0.9)])
+EXPECTED = np.array(
+    [
+        (0.5753029414667397, 0.7052738074933219, 0.5053029414667397, 0.6417754637358185),
+        (0.600194793577276, 0.6882273734162184, 0.530194793577276, 0.6191615535382003),
+        (0.5815501129286938, 0.700783300322127, 0.5115501129286938, 0.6465921514761199),
+    ]
+)
+PUBLISHED_DIGITS = 0.5e-16
+"""Half a unit in the last digit that is given."""
+
+
+@named_recipe
+def three_words(rng: np.random.Generator, p: Problem) -> Arrays:
+    """The queries, keys and values of the three words, whatever the seed."""
+    q, k, v = (np.asarray(EMBEDDINGS @ weights)[None, None] for weights in (QUERY_WEIGHTS, KEY_WEIGHTS, VALUE_WEIGHTS))
+    return q, k, v
+
+
+PROBLEM = Problem(query_length=3, key_length=3, head_dim=4, value_dim=4)
+CASES = {"attention": [Case(Problem(**{**vars(PROBLEM), "dtype": dtype}), "three_words") for dtype in ("float64", "float32")]}
+"""Spec -> its named cases."""
+
+
+def _is_the_example(x: Inputs) -> bool:
+    values = (EMBEDDINGS @ VALUE_WEIGHTS).astype(x.v.dtype)
+    return x.v.shape == (1, 1, 3, 4) and np.array_equal(x.v[0, 0], values)
+
+
+@claim("E1", needs=_is_the_example)
+def worked_example(attend: Attend, x: Inputs) -> Verdict:
+    """Three words, worked out by hand, come out digit by digit; in float32 after rounding the inputs."""
+    expected = attend.expected(x)
+    rounded = np.abs(expected.exact.out - EXPECTED) if x.dtype != "float64" else 0.0
+    return within(attend(x)[0, 0], EXPECTED, (expected.bounds.out + rounded)[0, 0] + PUBLISHED_DIGITS, "out")
