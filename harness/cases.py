@@ -56,7 +56,9 @@ def _block(draw: st.DrawFn, s: Shape) -> Mask:
 
 MASK_KINDS: dict[str, Any] = {
     "everything": lambda draw, s: masks.everything(),
-    "random": lambda draw, s: masks.random(draw(SEEDS), draw(st.sampled_from((0.5, 0.9, 0.1, 0.98))), draw(st.sampled_from(AXES))),
+    "random": lambda draw, s: masks.random(
+        draw(SEEDS), draw(st.sampled_from((0.5, 0.9, 0.1, 0.98))), draw(st.sampled_from(AXES))
+    ),
     "hidden_key": lambda draw, s: masks.hidden_key(draw(st.integers(0, max(s.key_length - 1, 0)))),
     "key_padding": lambda draw, s: masks.key_padding(_lengths(draw, s.batch, s.key_length)),
     "causal": lambda draw, s: masks.causal(),

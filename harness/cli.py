@@ -29,13 +29,17 @@ from harness.targets import Target, UsageError, resolve
 from specs.contract import CHOICES
 from specs.dtypes import DTYPES
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?"
+)
 
 RIGHT, WRONG, BAD_CALL, NOTHING = 0, 1, 2, 3
 QUICK, DEEP = 30, 1500
 """Examples of `run --quick` and `run --deep`."""
 
-Targets = Annotated[list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")]
+Targets = Annotated[
+    list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
+]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
 Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
@@ -155,7 +159,16 @@ def _settings(
         raise UsageError(f"executor={executor}, but should be local: a cluster is not supported yet")
     claimed = dict(_claim(text) for text in claims or [])
     chosen = tuple(dtypes or DTYPES)
-    return replace(wanted, seed=seed, properties=tuple(properties or ()), dtypes=chosen, jobs=jobs, seconds=timeout, memory=memory, claims=claimed)
+    return replace(
+        wanted,
+        seed=seed,
+        properties=tuple(properties or ()),
+        dtypes=chosen,
+        jobs=jobs,
+        seconds=timeout,
+        memory=memory,
+        claims=claimed,
+    )
 
 
 def _claim(text: str) -> tuple[str, Any]:

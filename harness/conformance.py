@@ -25,8 +25,9 @@ from specs.claims import CLAIMS, Claim, claims_of
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
 from specs.problem import Case
+from specs.worked_example import CASES as NAMED
 
-VALUES_PER_SHAPE, SHAPES_PER_COLD = 4, 3
+VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 4, 3
 """Where shapes are compiled: so many cases share a problem, and on every so many problems the cold claims are judged."""
 
 MINIMISE_SECONDS = 20.0
@@ -49,6 +50,10 @@ class Plan:
     properties: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
     claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def asks_for(self, claim: Claim) -> bool:
+        """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
+        return not self.properties or not {claim.name, claim.name.removeprefix("layer_")}.isdisjoint(self.properties)
 
 
 @dataclass
@@ -96,7 +101,7 @@ class _Check:
     def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
         self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
         self.spec = subject.description.spec
-        self.claims = [c for c in claims_of(self.spec) if not plan.properties or c.name in plan.properties or c.clause in GATE_CLAUSES]
+        self.claims = [c for c in claims_of(self.spec) if c.clause in GATE_CLAUSES or plan.asks_for(c)]
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.samples: dict[str, np.ndarray] = {}
         self.smallest: list[Case] = []
@@ -116,13 +121,19 @@ class _Check:
     def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled."""
         cases = self.plan.cases.get(self.spec, ())
-        if not self.subject.description.compiles:
-            yield from ((case, self.claims) for case in cases)
-            return
+        named = [case for case in cases if case in NAMED[self.spec]]
+        drawn = cases[len(named) :]
+        yield from ((case, self.claims) for case in named)
+        if self.subject.description.compiles:
+            yield from self._few_problems(drawn)
+        else:
+            yield from ((case, self.claims) for case in drawn)
+
+    def _few_problems(self, cases: Sequence[Case]) -> Iterator[tuple[Case, list[Claim]]]:
         warm = [claim for claim in self.claims if not claim.cold]
         for number, case in enumerate(cases):
-            start = number - number % VALUES_PER_SHAPE
-            cold = number % (VALUES_PER_SHAPE * SHAPES_PER_COLD) == 0
+            start = number - number % VALUES_PER_PROBLEM
+            cold = number % (VALUES_PER_PROBLEM * PROBLEMS_PER_COLD) == 0
             yield replace(case, problem=cases[start].problem), self.claims if cold else warm
 
     def _refused_dtypes(self) -> dict[str, str]:
@@ -154,7 +165,7 @@ class _Check:
     def _sample(self, case: Case, x: Any) -> None:
         """Keeps the error of each visible element and its bound, for the comparison with other implementations."""
         out, expected = self.subject(x), self.subject.expected(x)
-        if case.recipe == "three_words" and not self.worked_example:
+        if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         if len(self.samples) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
             seen = ~expected.exact.empty
@@ -172,7 +183,7 @@ class _Check:
             start = monotonic()
             case, message, replay = self._evidence(CLAIMS[name], tally, left / 2)
             left -= monotonic() - start
-            if not self.plan.properties or name in self.plan.properties or tally.first:
+            if self.plan.asks_for(CLAIMS[name]) or tally.first:
                 rows.append(check_row(self.subject.description, dtype, CLAIMS[name], tally, case, message, replay))
         return rows
 
@@ -212,7 +223,8 @@ class _Check:
         first = self.claims[0]
         wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
         return [
-            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "") for dtype, reason in wanted.items()
+            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")
+            for dtype, reason in wanted.items()
         ]
 
 

@@ -12,7 +12,18 @@ import psutil
 
 from specs.dtypes import has_extended_precision
 
-PACKAGES = ("attention-harness", "numpy", "ml_dtypes", "torch", "jax", "jaxlib", "hypothesis", "pandas", "pyarrow", "pytest-benchmark")
+PACKAGES = (
+    "attention-harness",
+    "numpy",
+    "ml_dtypes",
+    "torch",
+    "jax",
+    "jaxlib",
+    "hypothesis",
+    "pandas",
+    "pyarrow",
+    "pytest-benchmark",
+)
 PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "XLA_", "JAX_", "TORCH", "NPROC", "KMP_", "CUDA_", "PYTHONHASHSEED")
 
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from harness.targets import Target
 from harness.messages import Answer, Failure, Request
+from harness.targets import Target
 from specs.contract import Description
 
 MIB = 2**20
@@ -31,7 +31,7 @@ POLL_SECONDS = 0.05
 START_SECONDS = 180.0
 """A first import of torch or JAX on a busy machine takes tens of seconds."""
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1")
 """Read by the libraries when they are imported; NPROC is XLA's on the CPU."""
 
 POISONED_ALLOCATOR = {"MALLOC_PERTURB_": "128"}
@@ -62,7 +62,7 @@ class Worker:
         self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
         self.process: subprocess.Popen[bytes] | None = None
         self.connection: Connection[Any, Any] | None = None
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
         self.starts = 0
 
     def __enter__(self) -> Worker:

@@ -13,7 +13,7 @@ from specs.layouts import LAYOUTS
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
 from specs.multi_head_problem import LayerProblem
-from specs.multi_head_recipes import LAYER_RECIPES
+from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
 
 Shape = tuple[int, int, int, int, int]
@@ -53,7 +53,7 @@ def _shape(rng: Random, square: bool, even: bool) -> Shape:
 def layer_cases(shapes: Sequence[Shape], dtypes: Collection[str], options: Collection[str]) -> SearchStrategy[Case]:
     """Cases over these shapes and dtypes; with masks where "mask" is among the options."""
     problems = st.sampled_from(list(shapes)).flatmap(lambda shape: _problems(shape, dtypes, "mask" in options))
-    return st.builds(Case, problems, st.sampled_from(list(LAYER_RECIPES)), SEEDS, _layouts())
+    return st.builds(Case, problems, st.sampled_from(LAYER_DRAWN), SEEDS, _layouts())
 
 
 def _problems(shape: Shape, dtypes: Collection[str], masked: bool) -> SearchStrategy[LayerProblem]:

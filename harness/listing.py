@@ -61,4 +61,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _declared(row: dict[str, Any]) -> str:
     precision = ", ".join(f"{dtype} {model}" for dtype, model in row["precision"].items())
     empty = row["conventions"]["empty_rows"]
-    return "; ".join(part for part in (", ".join(row["options"]), precision, "" if empty == "zeros" else f"empty rows {empty}") if part)
+    return "; ".join(
+        part for part in (", ".join(row["options"]), precision, "" if empty == "zeros" else f"empty rows {empty}") if part
+    )

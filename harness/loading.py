@@ -34,7 +34,9 @@ def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
     module = _import(container)
     function = _function(module, attribute, location)
     description = describe(function, name)
-    if reason := frameworks.installed(description.framework) or frameworks.load(description.framework).missing(description.device):
+    if reason := frameworks.installed(description.framework) or frameworks.load(description.framework).missing(
+        description.device
+    ):
         raise LoadError(reason, unavailable=True)
     return function, description
 

@@ -21,7 +21,9 @@ def shown(task: str, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield Progress()
     elif console.is_terminal:
-        with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        with Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        ) as bar:
             yield _on(bar, task)
     else:
         yield Progress(done=lambda checked: print(_line(checked), file=sys.stderr), start=lambda total: None)

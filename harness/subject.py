@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.isolation import Trouble, Worker
-from harness.transport import pack
 from harness.messages import Answer, Request, pack_options
+from harness.transport import pack
 from specs.contract import Description
 
 

@@ -63,7 +63,9 @@ def _matches(name: str, everything: list[Target]) -> list[Target]:
     found = [target for target in everything if fnmatchcase(target.name, name)]
     if not found:
         known = ", ".join(target.name for target in everything)
-        raise UsageError(f"target={name}, but should be one of {known}, a glob over them, package.module:function or file.py:function")
+        raise UsageError(
+            f"target={name}, but should be one of {known}, a glob over them, package.module:function or file.py:function"
+        )
     return found
 
 

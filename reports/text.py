@@ -26,7 +26,7 @@ def number(value: float) -> str:
         return "∞" if value > 0 else "−∞"
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.2e}"
-    return f"{value:#.3g}".rstrip(".") if 0.001 <= abs(value) else f"{value:.2g}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 else f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:

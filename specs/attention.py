@@ -64,11 +64,7 @@ def expressible(option: str, options: Collection[str]) -> bool:
 
 def restrict(problem: Problem, options: Collection[str]) -> Problem:
     """The problem without the options that the implementation can be asked in no form."""
-    absent = {
-        name: False if name == "is_causal" else None
-        for name in OPTIONAL
-        if not expressible(name, options)
-    }
+    absent: dict[str, Any] = {name: False if name == "is_causal" else None for name in OPTIONAL if not expressible(name, options)}
     return replace(problem, **absent)
 
 
@@ -119,7 +115,7 @@ def _in_the_terms_of_the_spec(x: Inputs, conventions: Conventions) -> Inputs:
 
 def _empty_rows(x: Inputs, asked: Inputs, exact: Reference, conventions: Conventions) -> np.ndarray:
     """What rows without visible keys give: by the form that hides them."""
-    by_mask = ~asked.allowed().any(-1)[..., None]
+    by_mask = np.logical_not(asked.allowed().any(-1, keepdims=True))
     values = np.repeat(x.v, x.group, axis=1).astype(exact.out.dtype)
     uniform = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
     answers = {"zeros": 0.0, "nan": np.nan, "uniform": uniform}

@@ -98,7 +98,7 @@ def realise(case: Case) -> Inputs:
     rng = np.random.default_rng(case.seed)
     q, k, v = (array.astype(dtype) for array in RECIPES[case.recipe](rng, p))
     arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype)}
-    laid_out = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    laid_out: dict[str, Any] = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
     return Inputs(**laid_out, **_options(p))
 
 

@@ -31,7 +31,7 @@ class Verdict:
         return self.ratio <= 1
 
     def __and__(self, other: Verdict) -> Verdict:
-        worse = other if not other.ratio <= self.ratio else self
+        worse = max(self, other, key=lambda verdict: np.inf if np.isnan(verdict.ratio) else verdict.ratio)
         return Verdict(worse.ratio, worse.message, self.vacuous and other.vacuous)
 
 
@@ -69,7 +69,7 @@ def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float)
     equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
     comparable = np.isfinite(got) & np.isfinite(wanted)
     with np.errstate(all="ignore"):
-        ratios = np.where(comparable, np.abs(got - wanted) / bound, np.inf)
+        ratios = np.where(comparable, np.abs(got - wanted) / np.maximum(bound, 0), np.inf)
     return np.where(equal, 0.0, ratios).astype(np.float64)
 
 

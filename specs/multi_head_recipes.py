@@ -13,13 +13,21 @@ Arrays = dict[str, np.ndarray]
 Recipe = Callable[[np.random.Generator, LayerProblem], Arrays]
 
 LAYER_RECIPES: dict[str, Recipe] = {}
+LAYER_DRAWN: list[str] = []
+"""Names of the recipes that fit every problem; the others belong to named cases."""
 
 PROJECTIONS = "qkvo"
 BIAS_SPREAD = 0.1
 
 
 def recipe(function: Recipe) -> Recipe:
-    """Registers a recipe under its own name."""
+    """Registers a recipe that fits every problem under its own name."""
+    LAYER_DRAWN.append(function.__name__)
+    return named_recipe(function)
+
+
+def named_recipe(function: Recipe) -> Recipe:
+    """Registers the recipe of a named case."""
     LAYER_RECIPES[function.__name__] = function
     return function
 

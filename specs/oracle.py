@@ -42,7 +42,7 @@ def attention(x: Inputs) -> Reference:
     scaled = _products(x.q.astype(work), k) * default_scale(x)
     scores = np.where(visible, _biased(_capped(scaled, x.softcap), x), -np.inf)
     weights, sink_weights, lse = softmax(scores, _sink_column(x, work))
-    empty = ~visible.any(-1)
+    empty = np.logical_not(visible.any(-1))
     return Reference(weights @ v, weights, lse, scaled, scores, sink_weights, v, empty)
 
 
@@ -53,7 +53,7 @@ def default_scale(x: Inputs) -> float:
 
 def _cleaned(a: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Keys that no query sees do not take part, whatever stands there, NaN included."""
-    return np.where(visible.any(-2)[..., None], a, 0)
+    return np.where(np.any(visible, -2)[..., None], a, 0)
 
 
 def _products(q: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -17,7 +17,14 @@ from specs.dtypes import accumulator
 from specs.inputs import Inputs
 from specs.oracle import Reference, default_scale
 
-ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float32-truncating": 2.0**-23, "tf32": 2.0**-11, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+ROUNDOFF = {
+    "float64": 2.0**-53,
+    "float32": 2.0**-24,
+    "float32-truncating": 2.0**-23,
+    "tf32": 2.0**-11,
+    "bfloat16": 2.0**-8,
+    "float16": 2.0**-11,
+}
 UNDERFLOW = {"float64": 2.0**-1022, "float16": 2.0**-24}
 """Largest absolute error where numbers become too small. Formats with eight exponent bits: 2^-126, since subnormals may be flushed."""
 
@@ -154,7 +161,9 @@ def _sink_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarra
 def _normaliser(exact: Reference, errors: np.ndarray, sink_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
     sink = exact.sink_weights.astype(np.float64)
-    low, high = (_moved_weights(exact, sign * errors).sum(-1) + sink * np.exp(np.minimum(sign * sink_errors, LOG_MOST)) for sign in (-1, 1))
+    low, high = (
+        _moved_weights(exact, sign * errors).sum(-1) + sink * np.exp(np.minimum(sign * sink_errors, LOG_MOST)) for sign in (-1, 1)
+    )
     nothing = exact.empty & (sink == 0)
     return np.where(nothing, 1, np.maximum(low, LEAST)), np.where(nothing, 1, np.minimum(high, 1 / LEAST))
 
@@ -172,7 +181,9 @@ def _moved_weights(exact: Reference, errors: np.ndarray) -> np.ndarray:
 
 def _relative(exact: Reference, precision: Precision) -> float:
     """Roundoffs that hit each weight or the sums over keys: exp, sum, division, second product."""
-    accumulated, stored, weight, read = (ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.weights, precision.inputs))
+    accumulated, stored, weight, read = (
+        ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.weights, precision.inputs)
+    )
     return (2 * growth(exact.weights.shape[-1]) + 4) * accumulated + 6 * stored + 2 * weight + (read if read > accumulated else 0)
 
 

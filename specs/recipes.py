@@ -122,7 +122,9 @@ def one_hot_values(rng: np.random.Generator, p: Problem) -> Arrays:
 def deltas(rng: np.random.Generator, p: Problem) -> Arrays:
     """Queries and keys are multiples of unit vectors: exact scores, 0 nearly everywhere, large on a diagonal."""
     _, _, v = normal(rng, p)
-    lines = [9 * np.eye(max(p.head_dim, 1))[np.arange(n) % max(p.head_dim, 1)][:, : p.head_dim] for n in (p.query_length, p.key_length)]
+    lines = [
+        9 * np.eye(max(p.head_dim, 1))[np.arange(n) % max(p.head_dim, 1)][:, : p.head_dim] for n in (p.query_length, p.key_length)
+    ]
     q, k, _ = (np.zeros(shape) for shape in _shapes(p))
     return q + lines[0], k + lines[1], v
 

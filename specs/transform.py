@@ -87,11 +87,14 @@ def with_garbage(x: Inputs, keys: np.ndarray) -> Inputs:
     largest_score = 3e4 if x.dtype == "float16" else 1e6
     reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * max(1.0, abs(x.scale or 0))
     size = min(largest_score / reach if reach else 1.0, 1e4)
-    k, v = (np.where(keys[..., None], amount * rng.choice([-1.0, 1.0], a.shape), a).astype(a.dtype) for a, amount in ((x.k, size), (x.v, 1e4)))
+    k, v = (
+        np.where(keys[..., None], amount * rng.choice([-1.0, 1.0], a.shape), a).astype(a.dtype)
+        for a, amount in ((x.k, size), (x.v, 1e4))
+    )
     return x.replace(k=k, v=v)
 
 
 def hidden_from(x: Inputs, query: int) -> np.ndarray:
     """Bool [B, Hkv, Lk]: keys that no head of the group may see from this query."""
     b, _, _, n = x.score_shape
-    return ~x.visible()[:, :, query].reshape(b, -1, x.group, n).any(2)
+    return np.logical_not(x.visible()[:, :, query].reshape(b, -1, x.group, n).any(2))

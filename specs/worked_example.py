@@ -6,11 +6,17 @@ head, scale 1/sqrt(4). The expected output is given to sixteen digits.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import Verdict, within
+from specs.multi_head_inputs import LayerInputs
+from specs.multi_head_problem import LayerProblem
+from specs.multi_head_recipes import named_recipe as layer_recipe
 from specs.problem import Case, Problem
 from specs.recipes import Arrays, named_recipe
 
@@ -36,19 +42,46 @@ def three_words(rng: np.random.Generator, p: Problem) -> Arrays:
     return q, k, v
 
 
-PROBLEM = Problem(query_length=3, key_length=3, head_dim=4, value_dim=4)
-CASES = {"attention": [Case(Problem(**{**vars(PROBLEM), "dtype": dtype}), "three_words") for dtype in ("float64", "float32")]}
+@layer_recipe
+def three_words_layer(rng: np.random.Generator, p: LayerProblem) -> dict[str, np.ndarray]:
+    """The three words in a layer of one head with these projections, no biases, and the identity behind it."""
+    words = dict.fromkeys(("query", "key", "value"), EMBEDDINGS[None])
+    weights = {"w_q": QUERY_WEIGHTS, "w_k": KEY_WEIGHTS, "w_v": VALUE_WEIGHTS, "w_o": np.eye(4)}
+    return words | weights | dict.fromkeys(("b_q", "b_k", "b_v", "b_o"), np.zeros(4))
+
+
+ATTENTION = Problem(query_length=3, key_length=3, head_dim=4, value_dim=4)
+LAYER = LayerProblem(query_length=3, key_length=3, d_model=4, self_attention=True)
+CASES = {
+    "attention": [Case(replace(ATTENTION, dtype=dtype), "three_words") for dtype in ("float64", "float32")],
+    "multi-head": [Case(replace(LAYER, dtype=dtype), "three_words_layer") for dtype in ("float64", "float32")],
+}
 """Spec -> its named cases."""
 
 
-def _is_the_example(x: Inputs) -> bool:
+def _has_the_words(x: Inputs) -> bool:
     values = (EMBEDDINGS @ VALUE_WEIGHTS).astype(x.v.dtype)
     return x.v.shape == (1, 1, 3, 4) and np.array_equal(x.v[0, 0], values)
 
 
-@claim("E1", needs=_is_the_example)
+@claim("E1", needs=_has_the_words)
 def worked_example(attend: Attend, x: Inputs) -> Verdict:
     """Three words, worked out by hand, come out digit by digit; in float32 after rounding the inputs."""
+    return _as_published(attend, x, x.dtype)
+
+
+def _as_published(attend: Attend, x: Any, dtype: str) -> Verdict:
     expected = attend.expected(x)
-    rounded = np.abs(expected.exact.out - EXPECTED) if x.dtype != "float64" else 0.0
-    return within(attend(x)[0, 0], EXPECTED, (expected.bounds.out + rounded)[0, 0] + PUBLISHED_DIGITS, "out")
+    rounded = np.abs(expected.out - EXPECTED) if dtype != "float64" else 0.0
+    wanted = np.broadcast_to(EXPECTED, expected.out.shape)
+    return within(attend(x), wanted, expected.bounds.out + rounded + PUBLISHED_DIGITS)
+
+
+def _layer_has_the_words(x: LayerInputs) -> bool:
+    return x.query.shape == (1, 3, 4) and np.array_equal(x.query[0], EMBEDDINGS.astype(x.query.dtype))
+
+
+@claim("L0", needs=_layer_has_the_words, spec="multi-head")
+def layer_worked_example(attend: Attend, x: LayerInputs) -> Verdict:
+    """The same three words through a layer of one head with the example's projections."""
+    return _as_published(attend, x, x.dtype)

@@ -48,4 +48,4 @@ def load(framework: str) -> Framework:
     module = f"harness.frameworks.{framework}_arrays"
     if not find_spec(module):
         raise ValueError(f"framework={framework}, but should be one of numpy, torch, jax")
-    return import_module(module)  # type: ignore[return-value]  # a module satisfies the protocol
+    return import_module(module)

@@ -52,4 +52,8 @@ def missing(device: str) -> str:
     """CUDA needs a build and a device."""
     if device == "cpu" or torch.cuda.is_available():
         return ""
-    return "no CUDA device was found" if torch.version.cuda else f"torch {torch.__version__} is built without CUDA, and no device was found"
+    return (
+        "no CUDA device was found"
+        if torch.version.cuda
+        else f"torch {torch.__version__} is built without CUDA, and no device was found"
+    )

@@ -27,7 +27,7 @@ class Open:
 
 
 @dataclass(frozen=True)
-class Try:
+class First:
     """The first calls: one per copy of the inputs. Answer: Tried."""
 
     name: str

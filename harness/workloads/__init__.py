@@ -65,7 +65,9 @@ def read(path: Path) -> Workload:
 def _fields(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     unknown = ", ".join(sorted(set(data) - set(FIELDS)))
     if unknown or not isinstance(data.get("problem"), dict):
-        raise UsageError(f"workload={path} has {unknown or 'no problem'}, but should have {', '.join(FIELDS[:-1])} and a table [problem]")
+        raise UsageError(
+            f"workload={path} has {unknown or 'no problem'}, but should have {', '.join(FIELDS[:-1])} and a table [problem]"
+        )
     try:
         problem = Problem.from_json(data["problem"])
     except (TypeError, ValueError) as error:

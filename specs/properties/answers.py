@@ -56,7 +56,9 @@ def _mean_error(x: Inputs, attend: Attend) -> np.ndarray:
     """Zeros and NaN are exact; the uniform mean is a weighted sum like any other, with the bound of one over all keys."""
     if attend.declared("empty_rows") == "zeros":
         return np.zeros(x.output_shape)
-    flat = x.replace(q=np.zeros_like(x.q), mask=None, bias=None, is_causal=False, window=None, query_lengths=None, key_lengths=None)
+    flat = x.replace(
+        q=np.zeros_like(x.q), mask=None, bias=None, is_causal=False, window=None, query_lengths=None, key_lengths=None
+    )
     bound: np.ndarray = attend.expected(flat.replace(sinks=None)).bounds.out
     return bound
 

@@ -70,7 +70,11 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     return _on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
 
 
-@claim("M6", cold=True, needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape)
+@claim(
+    "M6",
+    cold=True,
+    needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape,
+)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}

@@ -1,0 +1,84 @@
+"""Times targets on workloads: every replica is a fresh process that visits all workloads, so that imports are paid once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness import targets as known
+from harness.targets import Target
+from harness.timing import rows
+from harness.timing.found import TWIN, Found
+from harness.timing.load import system_load
+from harness.timing.process import Child, Lost, Start
+from harness.timing.session import Session
+from harness.timing.settings import Settings
+from harness.timing.truth import Truths
+from harness.timing.visit import Visit
+from harness.workloads import Workload
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`rows` of the table `timings`; `noise` of the session; `absent`, candidate -> why it could not be loaded."""
+
+    rows: list[dict[str, Any]]
+    noise: dict[str, Any]
+    absent: dict[str, str]
+    unloadable: tuple[str, ...] = ()
+    """Those of `absent` that are there but broken: they ended the process or raised when they were imported."""
+    schedule: dict[str, Any] = field(default_factory=dict)
+    """What it takes to time again in the same order on the same values."""
+    samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """Workload -> implementation -> seconds per call, one per slot, in the order in which they were taken."""
+
+
+def bench(
+    targets: Sequence[Target],
+    workloads: Sequence[Workload],
+    settings: Settings = Settings(),
+    progress: Progress = lambda line: None,
+    start: Start | None = None,
+) -> Bench:
+    """Times all targets on all workloads. The baseline is added if it is not among the targets. Raises UsageError."""
+    entries = with_baseline(targets, settings.baseline)
+    absent: dict[str, Lost] = {}
+    founds = [Found(workload) for workload in workloads]
+    truths = [Truths(workload, settings.seed, settings.copies) for workload in workloads]
+    load, descriptions = system_load(), {}
+    for replica in range(settings.processes):
+        with Session(start or (lambda: Child(settings.timeout, settings.memory)), entries, absent) as session:
+            for found, truth in zip(founds, truths, strict=True):
+                progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
+                Visit(session, truth, found, settings, replica).run()
+            descriptions |= session.descriptions
+    judged = [rows.of_workload(found, descriptions, settings.baseline) for found in founds]
+    return Bench(
+        rows=[row for found in judged for row in found.rows],
+        noise=rows.noise(judged, founds, max(load, system_load())),
+        absent={name: lost.reason for name, lost in absent.items()},
+        unloadable=tuple(name for name, lost in absent.items() if lost.outcome != "unavailable"),
+        schedule=_schedule(settings, founds),
+        samples={found.workload.name: _samples(found) for found in founds},
+    )
+
+
+def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:
+    """The targets, and the baseline before them unless it is one of them. Raises UsageError for a name unknown."""
+    if any(target.name == baseline for target in targets):
+        return list(targets)
+    return [*known.resolve([baseline]), *targets]
+
+
+def _samples(found: Found) -> dict[str, list[float]]:
+    names = sorted({name for lap in found.laps for name in lap.ran.seconds} - {TWIN})
+    return {name: found.samples(name) for name in names if name not in found.lost}
+
+
+def _schedule(settings: Settings, founds: Sequence[Found]) -> dict[str, Any]:
+    """Seed and sizes; the orders follow from them."""
+    laps = {found.workload.name: [len(next(iter(lap.ran.seconds.values()))) for lap in found.laps] for found in founds}
+    return {"seed": settings.seed, "processes": settings.processes, "copies": settings.copies, "rows_of_rounds": laps}

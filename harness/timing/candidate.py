@@ -1,0 +1,156 @@
+"""One candidate in the timed process: its function, its own native inputs in several copies, and its slots.
+
+Each candidate has buffers of its own, so that none gains by another's warm cache or suffers from another's writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from harness import frameworks
+from harness.timing.messages import Tried, Warmed
+from harness.transport import aligned
+from specs import attention as spec
+from specs.contract import Description
+from specs.inputs import Inputs
+
+Clock = Callable[[], int]
+"""Nanoseconds, monotonic."""
+
+WINDOW = 5
+STEADY = 0.05
+LEAST_SECONDS = 0.05
+"""Steady: the median of the last five calls is within 5 % of the five before, after 50 ms at least."""
+
+
+class Candidate:
+    """A loaded implementation, ready to be called on the copies of one workload's inputs."""
+
+    def __init__(self, function: Callable[..., Any], description: Description, clock: Clock = perf_counter_ns) -> None:
+        self.function, self.description, self.clock = function, description, clock
+        self.framework = frameworks.load(description.framework)
+        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of all arrays."""
+        self.contents: list[dict[str, np.ndarray]] = []
+        self.buffers: list[dict[str, np.ndarray]] = []
+        self.options: list[dict[str, Any]] = []
+        self.calls: list[tuple[list[Any], dict[str, Any]]] = []
+        self.shift = 0
+
+    def open(self, copies: Sequence[Inputs]) -> None:
+        """Makes the native inputs of all copies. Raises specs.attention.Unsupported or NotImplementedError."""
+        dtypes = self.description.dtypes
+        if dtypes is not None and copies[0].dtype not in dtypes:
+            raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
+        calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
+        self.contents = [{name: self._turned(array) for name, array in call.arrays.items()} for call in calls]
+        self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
+        self.options = [{name: self._native(value) for name, value in call.options.items()} for call in calls]
+        self.fill(0)
+
+    def fill(self, shift: int) -> bool:
+        """Moves the contents on by `shift` buffers, so that a buffer's address says nothing of its contents.
+
+        Returns whether the candidate had written to the buffer that is looked at first.
+        """
+        count = len(self.buffers)
+        looked_at, was = self.buffers[shift % count], self.contents[(shift + self.shift) % count]
+        wrote = bool(self.calls) and any(not same_bits(looked_at[name], was[name]) for name in was)
+        self.shift = shift
+        for i, buffer in enumerate(self.buffers):
+            for name, array in buffer.items():
+                np.copyto(array, self.contents[self.copy(i)][name])
+        native = [[self._native(array) for array in buffer.values()] for buffer in self.buffers]
+        self.calls = list(zip(native, self.options, strict=True))
+        return wrote
+
+    def copy(self, buffer: int) -> int:
+        """Which copy's contents the buffer holds now."""
+        return (buffer + self.shift) % len(self.contents)
+
+    def _native(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        native = self.framework.from_numpy(value, self.description.device)
+        self.framework.wait(native)
+        return native
+
+    def _turned(self, array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
+
+    def output(self, native: Any) -> np.ndarray:
+        """The output as NumPy's, [B, Hq, Lq, Dv], on memory of its own. Raises TypeError."""
+        if isinstance(native, tuple):
+            raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
+        out = self.framework.to_numpy(native)
+        return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
+
+    def call(self, buffer: int) -> Any:
+        """The output on this buffer, computed to the end."""
+        arrays, options = self.calls[buffer % len(self.calls)]
+        out = self.function(*arrays, **options)
+        self.framework.wait(out)
+        return out
+
+    def timed(self, buffer: int) -> tuple[float, Any]:
+        """Seconds of one call, and its output."""
+        start = self.clock()
+        out = self.call(buffer)
+        return (self.clock() - start) / 1e9, out
+
+    def tried(self) -> Tried:
+        """One call per copy; the first includes what is compiled or set up once."""
+        results = [self.timed(buffer) for buffer in range(len(self.calls))]
+        return Tried(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
+
+    def warmed(self, cap: float) -> Warmed:
+        """Calls until steady, for `cap` seconds at most, three times at least."""
+        series = [self.timed(i)[0] for i in range(3)]
+        while sum(series) < cap and not is_steady(series):
+            series.append(self.timed(len(series))[0])
+        return Warmed(median(series[-WINDOW:]), len(series), is_steady(series))
+
+    def slot(self, inner: int, start: int) -> tuple[float, Any]:
+        """Seconds per call over `inner` calls after one that does not count, and the last output.
+
+        On other devices than the CPU calls queue up in order, so one wait at the end is enough, and not a part of each call.
+        """
+        function, wait, calls, clock = self.function, self.framework.wait, self.calls, self.clock
+        each = self.description.device == "cpu"
+        turns = [calls[(start + i) % len(calls)] for i in range(1, inner + 1)]
+        out = self.call(start)
+        begin = clock()
+        for arrays, options in turns:
+            out = function(*arrays, **options)
+            if each:
+                wait(out)
+        wait(out)
+        return (clock() - begin) / 1e9 / inner, out
+
+
+def own_copy(array: np.ndarray) -> np.ndarray:
+    """The values on fresh memory that starts on a cache line, in the usual order."""
+    copy = aligned(array.nbytes).view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal byte for byte; both lie in the usual order."""
+    return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+def is_steady(series: Sequence[float]) -> bool:
+    """Whether the last five calls took as long as the five before them."""
+    if len(series) < 2 * WINDOW or sum(series) < LEAST_SECONDS:
+        return False
+    before, last = median(series[-2 * WINDOW : -WINDOW]), median(series[-WINDOW:])
+    return abs(last - before) <= STEADY * before

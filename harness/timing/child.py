@@ -1,0 +1,130 @@
+"""The process in which all candidates of a workload run side by side: answers the messages of a timing until its pipe closes.
+
+Started as `python -m harness.timing.child PIPE BLACKBOX` with the threads limited in its environment, before any import.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from harness.loading import LoadError, load
+from harness.messages import Failure
+from harness.timing.blackbox import BlackBox
+from harness.timing.candidate import Candidate, Clock
+from harness.timing.load import Watch
+from harness.timing.memory import peak
+from harness.timing.messages import First, Load, Memory, Open, Ran, Round, Warm
+from harness.worker import die_with_parent
+from specs.attention import Unsupported
+from specs.contract import Description
+from specs.inputs import Inputs, realise
+from specs.problem import Case
+
+
+class Server:
+    """Holds the candidates and answers messages. `note` is told who is about to run."""
+
+    def __init__(self, note: Callable[[str], None] = lambda name: None, clock: Clock = perf_counter_ns) -> None:
+        self.note, self.clock = note, clock
+        self.candidates: dict[str, Candidate] = {}
+        self.copies: list[Inputs] = []
+
+    def answer(self, message: Any) -> Any:
+        """The answer, or a Failure in place of an exception."""
+        self.note(getattr(message, "name", ""))
+        try:
+            return getattr(self, type(message).__name__.lower())(message)
+        except Exception as error:
+            return failure(error)
+
+    def load(self, message: Load) -> Description:
+        """Imports a candidate."""
+        function, description = load(message.target, message.location)
+        if description.spec == "attention":
+            self.candidates[message.name] = Candidate(function, description, self.clock)
+        return description
+
+    def open(self, message: Open) -> bool:
+        """Makes the inputs; what the last workload left is let go."""
+        for candidate in self.candidates.values():
+            candidate.close()
+        self.copies = [realise(Case.from_json(data)) for data in message.cases]
+        return True
+
+    def first(self, message: First) -> Any:
+        """First calls of a candidate."""
+        candidate = self.candidates[message.name]
+        candidate.open(self.copies)
+        return candidate.tried()
+
+    def warm(self, message: Warm) -> Any:
+        """Further calls, until steady."""
+        return self.candidates[message.name].warmed(message.cap)
+
+    def memory(self, message: Memory) -> float:
+        """Peak memory of one call."""
+        candidate = self.candidates[message.name]
+        return peak(lambda: candidate.call(0), candidate.description.framework, candidate.description.device)
+
+    def round(self, message: Round) -> Ran:
+        """All rows, without the garbage collector."""
+        names = sorted({slot.name for row in message.rows for slot in row})
+        wrote = tuple(name for name in names if self._noted(name).fill(message.shift))
+        gc.collect()
+        gc.disable()
+        watch = Watch()
+        try:
+            seconds, outputs = self._rows(message)
+        finally:
+            gc.enable()
+        return Ran(seconds, outputs, wrote, watch.others(), watch.working())
+
+    def _rows(self, message: Round) -> tuple[dict[str, list[float]], list[tuple[str, int, np.ndarray]]]:
+        seconds: dict[str, list[float]] = {}
+        kept = []
+        for slot in (slot for row in message.rows for slot in row):
+            candidate = self._noted(slot.name)
+            took, out = candidate.slot(slot.inner, slot.start)
+            seconds.setdefault(slot.name, []).append(took)
+            if slot.keep:
+                kept.append((slot.name, candidate.copy(slot.start + slot.inner), out))
+        return seconds, [(name, copy, self._noted(name).output(out)) for name, copy, out in kept]
+
+    def _noted(self, name: str) -> Candidate:
+        """The candidate, after saying that it is about to run."""
+        self.note(name)
+        return self.candidates[name]
+
+
+def failure(error: Exception) -> Failure:
+    """An exception of foreign code as an outcome and one line."""
+    if isinstance(error, LoadError):
+        return Failure("unavailable" if error.unavailable else "unloadable", str(error))
+    if isinstance(error, NotImplementedError | Unsupported):
+        return Failure("unsupported", str(error) or "not implemented")
+    text = (str(error).splitlines() or [""])[0]
+    return Failure("errored", f"{type(error).__name__}: {text}")
+
+
+def serve(connection: Connection, server: Server) -> None:
+    """Answers until the other side closes. What was imported is kept out of the collector's way first."""
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return
+        connection.send(server.answer(message))
+        if isinstance(message, Load):
+            gc.freeze()
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    serve(Connection(int(sys.argv[1])), Server(BlackBox(int(sys.argv[2])).write))

@@ -1,0 +1,74 @@
+"""One replica: a fresh process with all candidates loaded, started again without the candidate that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.targets import Target
+from harness.timing.messages import Load
+from harness.timing.process import Lost, Start
+from specs.contract import Description
+
+
+class Session:
+    """Asks the process. `absent` collects, over all replicas, who cannot be timed at all, and why."""
+
+    def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, Lost]) -> None:
+        self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
+        self.descriptions: dict[str, Description] = {}
+        self.process: Any = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the process."""
+        if self.process is not None:
+            self.process.stop()
+        self.process = None
+
+    def ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Loads all candidates in a process, unless there is one; importing takes seconds, in which `meanwhile` is called."""
+        while self.process is None:
+            names = [name for name in self.targets if name not in self.absent]
+            self.process, self.descriptions = self.start(), {}
+            for name in names:
+                self.process.send(self._load(name, name))
+            meanwhile()
+            try:
+                self._described(names)
+            except Lost as lost:
+                self.absent[lost.name] = lost
+                self.stop()
+
+    def _described(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                description = self.process.receive()
+            except Lost as lost:
+                if lost.died:
+                    raise
+                self.absent[name] = lost
+                continue
+            if description.spec == "attention":  # layers have workloads of their own
+                self.descriptions[name] = description
+
+    def _load(self, name: str, target: str) -> Load:
+        return Load(name, target, self.targets[target].location)
+
+    def load_again(self, target: str, name: str) -> None:
+        """Loads a target once more, under another name. Raises Lost."""
+        self.ask(self._load(name, target))
+
+    def ask(self, message: Any) -> Any:
+        """The answer. Raises Lost; a process that died is forgotten."""
+        try:
+            return self.process.ask(message)
+        except Lost as lost:
+            if lost.died:
+                self.process = None
+            raise

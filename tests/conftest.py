@@ -1,0 +1,73 @@
+"""What the tests share: an implementation called without a process, and the cases of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from harness.agenda import agenda
+from harness.conformance import load_claims
+from harness.isolation import Trouble
+from harness.loading import describe
+from harness.messages import Answer, Failure, Request
+from harness.subject import Subject
+from harness.worker import Server
+from specs.dtypes import DTYPES
+from specs.problem import Case
+
+AFFORDABLE = 40_000
+"""Products of a case that a test takes in a few milliseconds."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Judging whole implementations is a job of its own: `-m conformance`."""
+    if "conformance" not in config.option.markexpr:
+        slow = pytest.mark.skip(reason="judges whole implementations: -m conformance")
+        for item in items:
+            if item.get_closest_marker("conformance"):
+                item.add_marker(slow)
+
+
+class InProcess:
+    """A worker without a process: the same loading, the same call, the same failures."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.description = describe(function, function.__name__)
+        self.server = Server(function, self.description)
+
+    def call(self, request: Request) -> Answer:
+        """The answer. Raises Trouble."""
+        answer = self.server.answer(request)
+        if isinstance(answer, Failure):
+            raise Trouble(answer.kind, answer.message, answer.trace)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def subject_of() -> Callable[[Callable[..., Any]], Subject]:
+    """A function on NumPy arrays as the properties see it."""
+    load_claims()
+
+    def subject(function: Callable[..., Any]) -> Subject:
+        worker = InProcess(function)
+        return Subject(worker, worker.description)  # type: ignore[arg-type]
+
+    return subject
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Sequence[Case]:
+    """The cases of a default run of the attention spec."""
+    return agenda(150, 0, DTYPES)["attention"]
+
+
+@pytest.fixture(scope="session")
+def affordable(drawn: Sequence[Case]) -> Sequence[Case]:
+    """Those of them that cost little."""
+
+    def products(p: Any) -> int:
+        return p.batch * p.query_heads * p.query_length * p.key_length * (p.head_dim + p.value_dim)
+
+    return [case for case in drawn if products(case.problem) <= AFFORDABLE]

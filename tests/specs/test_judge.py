@@ -1,0 +1,88 @@
+"""Verdicts: the truth table cell by cell, and the sentence."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from specs.dtypes import DTYPES, numpy_dtype
+from specs.judge import VACUOUS, Verdict, holds, identical, within
+
+INF, NAN = np.inf, np.nan
+KINDS = {"finite": 1.0, "+inf": INF, "-inf": -INF, "NaN": NAN}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("got", "wanted"), list(product(KINDS, KINDS)))
+@pytest.mark.parametrize("bound", [0.0, 1.0, INF])
+def test_what_is_not_finite_is_right_only_where_it_is_wanted(got, wanted, bound, dtype):
+    arrays = [np.array([KINDS[kind]]).astype(numpy_dtype(dtype)) for kind in (got, wanted)]
+    assert within(*arrays, bound).holds == (got == wanted)
+
+
+@pytest.mark.parametrize(("error", "right"), [(0.0, True), (0.5, True), (1.0, True), (1.0 + 2**-52, False), (2.0, False)])
+def test_finite_elements_may_be_off_by_the_bound_and_no_more(error, right):
+    assert within(np.array([error]), np.array([0.0]), 1.0).holds == right
+    assert within(np.array([-error]), np.array([0.0]), 1.0).holds == right
+
+
+@pytest.mark.parametrize("bound", [NAN, -1.0, 0.0])
+def test_no_bound_that_makes_no_sense_excuses_an_error(bound):
+    assert not within(np.array([1.0]), np.array([2.0]), bound).holds
+
+
+def test_one_wrong_element_is_enough_and_is_named():
+    got, wanted = np.zeros((2, 3)), np.zeros((2, 3))
+    got[1, 2] = 0.5
+    verdict = within(got, wanted, 0.125, "out")
+    assert verdict.ratio == 4
+    assert verdict.message == "out[1,2]=0.5, but should be 0 +- 0.125"
+
+
+def test_nan_is_worse_than_any_finite_error():
+    verdict = within(np.array([1e30, NAN]), np.zeros(2), 1.0)
+    assert verdict.ratio == INF
+    assert verdict.message.startswith("out[1]=nan")
+
+
+def test_rows_that_are_left_out_may_be_anything():
+    got, wanted = np.array([[NAN, 1.0], [1.0, 1.0]]), np.ones((2, 2))
+    assert within(got, wanted, 0.0, rows=np.array([False, True])).holds
+    assert not within(got, wanted, 0.0, rows=np.array([True, True])).holds
+
+
+def test_shapes_must_be_the_same_even_where_they_broadcast():
+    verdict = within(np.zeros((1, 2)), np.zeros((2, 2)), INF)
+    assert not verdict.holds
+    assert verdict.message == "shape of out=1x2, but should be 2x2"
+
+
+def test_arrays_without_elements_agree():
+    assert within(np.zeros((0, 3)), np.zeros((0, 3)), 0.0).holds
+
+
+def test_identical_knows_one_zero_and_one_nan():
+    assert identical(np.array([0.0, NAN]), np.array([-0.0, -NAN])).holds
+    assert not identical(np.array([1.0]), np.array([np.nextafter(1, 2)])).holds
+
+
+def test_a_verdict_of_nan_does_not_hold():
+    assert not Verdict(NAN).holds
+
+
+@pytest.mark.parametrize(("left", "right"), list(product([0.0, 1.0, 2.0, INF, NAN], repeat=2)))
+def test_two_verdicts_hold_together_only_if_both_do(left, right):
+    assert (Verdict(left) & Verdict(right)).holds == (Verdict(left).holds and Verdict(right).holds)
+
+
+def test_together_the_worse_message_is_kept_and_one_real_look_is_not_vacuous():
+    assert (Verdict(3.0, "bad") & Verdict(2.0, "less")).message == "bad"
+    assert not (VACUOUS & Verdict(0.5)).vacuous
+    assert (VACUOUS & VACUOUS).vacuous
+
+
+def test_exact_claims_are_right_or_infinitely_wrong():
+    assert holds(True, "so").ratio == 0
+    assert (holds(False, "so").ratio, holds(False, "so").message) == (INF, "so")
