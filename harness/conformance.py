@@ -15,7 +15,7 @@ import numpy as np
 from harness import casefiles
 from harness.agreement import sample_path
 from harness.isolation import Limits, Trouble, Worker
-from harness.judging import Finding, Tally, fails, judge
+from harness.judging import GATES, Finding, Tally, fails, judge
 from harness.minimise import minimise
 from harness.records import CheckRow, absent_row, check_row
 from harness.subject import Subject
@@ -101,7 +101,7 @@ class _Check:
     def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
         self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
         self.spec = subject.description.spec
-        self.claims = [c for c in claims_of(self.spec) if c.clause in GATE_CLAUSES or plan.asks_for(c)]
+        self.claims = [c for c in claims_of(self.spec) if c.clause in GATES or plan.asks_for(c)]
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.samples: dict[str, np.ndarray] = {}
         self.smallest: list[Case] = []
@@ -159,7 +159,7 @@ class _Check:
         findings = list(judge(self.subject, x, claims))
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
-        if not any(finding.claim.clause in GATE_CLAUSES and finding.outcome != "agrees" for finding in findings):
+        if all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
             self._sample(case, x)
 
     def _sample(self, case: Case, x: Any) -> None:
@@ -226,7 +226,3 @@ class _Check:
             check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")
             for dtype, reason in wanted.items()
         ]
-
-
-GATE_CLAUSES = ("P1", "P2", "L1", "L2")
-"""An answer of the right shape: always judged, since nothing else can be without them."""

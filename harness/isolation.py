@@ -42,8 +42,11 @@ class Trouble(Exception):
     """A call that gave no answer; `outcome` is one of the outcomes of a check."""
 
     def __init__(self, outcome: str, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.outcome, self.trace = outcome, trace
+        super().__init__(outcome, message, trace)
+        self.outcome, self.message, self.trace = outcome, message, trace
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)

@@ -68,15 +68,15 @@ class Tally:
 
 def judge(subject: Subject, x: Any, claims: Iterable[Claim]) -> Iterator[Finding]:
     """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
-    for number, claim in enumerate(c for c in claims if applies(subject, c, x)):
+    for claim in sorted((c for c in claims if applies(subject, c, x)), key=lambda c: c.clause not in GATES):
         finding = _find(subject, claim, x)
         yield finding
-        if number < GATES and (finding.wrong or finding.outcome == "unsupported"):
+        if claim.clause in GATES and finding.outcome != "agrees":
             return
 
 
-GATES = 2
-"""The first claims of each spec, an answer and its shape: without them there is nothing to judge."""
+GATES = ("P1", "P2", "L1", "L2")
+"""Clauses of the claims that come first, an answer and its shape: without them there is nothing to judge."""
 
 
 def applies(subject: Subject, claim: Claim, x: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -45,3 +45,16 @@ def _line(checked: Checked) -> str:
     if checked.description is None:
         return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
     return f"{checked.name}: {', '.join(wrong) if wrong else 'agrees' if 'agrees' in outcomes else 'nothing judged'}"
+
+
+@contextmanager
+def told(task: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What is being done now: a spinner on a terminal, lines elsewhere, nothing if quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda line: None
+    elif console.is_terminal:
+        with console.status(task) as status:
+            yield lambda line: status.update(f"{task} {line}")
+    else:
+        yield lambda line: print(f"{task} {line}", file=sys.stderr)

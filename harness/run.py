@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +15,7 @@ from harness import agreement, conformance
 from harness.agenda import agenda, coverage
 from harness.conformance import Checked, Plan
 from harness.environment import environment
+from harness.executors import EXECUTORS
 from harness.isolation import Limits
 from harness.records import CheckRow
 from harness.targets import Target, UsageError
@@ -39,6 +36,7 @@ class Settings:
     jobs: int = 2
     seconds: float = 30.0
     memory: int = 6144
+    executor: str = "local"
     claims: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +115,7 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     results = run.finished()
     progress.start(sum(len(cases[_spec(target)]) for target in targets if target.name not in results))
     waiting = [target for target in targets if target.name not in results]
-    for checked in _parallel(waiting, plan, settings.jobs, progress.step):
+    for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.step):
         run.append(checked)
         results[checked.name] = checked
         progress.done(checked)
@@ -137,47 +135,6 @@ def _validate(settings: Settings) -> None:
         Conventions.declared(settings.claims)
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _parallel(targets: Sequence[Target], plan: Plan, jobs: int, step: Callable[[str], None]) -> Iterator[Checked]:
-    """Each target in a process of the pool, finished ones first. A driver holds no foreign code: that is in its worker."""
-    context = multiprocessing.get_context("spawn")
-    with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
-        futures: dict[Future[Checked], Target] = {pool.submit(_check, target, plan): target for target in targets}
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _ticks(context: Any, step: Callable[[str], None]) -> Iterator[Any]:
-    """A queue that calls `step` for each name put into it."""
-    queue = context.Queue()
-
-    def drain() -> None:
-        for name in iter(queue.get, None):
-            step(name)
-
-    thread = threading.Thread(target=drain, daemon=True)
-    thread.start()
-    yield queue
-    queue.put(None)
-    thread.join()
-
-
-_queue: Any = None
-
-
-def _connect(queue: Any) -> None:
-    global _queue
-    _queue = queue
-
-
-def _check(target: Target, plan: Plan) -> Checked:
-    return conformance.check(target, plan, lambda: _queue.put(target.name))
 
 
 def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Slow and plain on purpose. No implementation may import it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,9 +47,10 @@ def attention(x: Inputs) -> Reference:
     return Reference(weights @ v, weights, lse, scaled, scores, sink_weights, v, empty)
 
 
-def default_scale(x: Inputs) -> float:
-    """The scale in use: as given, else 1/sqrt(D); 1 for D = 0, where every score is an empty sum."""
-    return x.scale if x.scale is not None else 1 / np.sqrt(max(x.q.shape[-1], 1))
+def default_scale(x: Inputs) -> Any:
+    """The scale in use, in the oracle's dtype: as given, else 1/sqrt(D); 1 for D = 0, where every score is an empty sum."""
+    number = oracle_dtype(x.dtype).type
+    return number(x.scale) if x.scale is not None else 1 / np.sqrt(number(max(x.q.shape[-1], 1)))
 
 
 def _cleaned(a: np.ndarray, visible: np.ndarray) -> np.ndarray:

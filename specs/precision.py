@@ -136,7 +136,7 @@ def _score_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarr
 def _sizes(x: Inputs) -> np.ndarray:
     """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
     q, k = (np.abs(a.astype(np.float64)) for a in (x.q, x.k))
-    return abs(default_scale(x)) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
+    return abs(float(default_scale(x))) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
 
 
 def _through_softcap(error: np.ndarray, scaled: np.ndarray, cap: float) -> np.ndarray:

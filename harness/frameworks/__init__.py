@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax")}
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray")}
 
 
 class Framework(Protocol):

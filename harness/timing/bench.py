@@ -17,8 +17,10 @@ from harness.timing.settings import Settings
 from harness.timing.truth import Truths
 from harness.timing.visit import Visit
 from harness.workloads import Workload
+from specs.contract import Description
 
 Progress = Callable[[str], None]
+DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Bench:
 def bench(
     targets: Sequence[Target],
     workloads: Sequence[Workload],
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     progress: Progress = lambda line: None,
     start: Start | None = None,
 ) -> Bench:
@@ -48,7 +50,8 @@ def bench(
     absent: dict[str, Lost] = {}
     founds = [Found(workload) for workload in workloads]
     truths = [Truths(workload, settings.seed, settings.copies) for workload in workloads]
-    load, descriptions = system_load(), {}
+    load = system_load()
+    descriptions: dict[str, Description] = {}
     for replica in range(settings.processes):
         with Session(start or (lambda: Child(settings.timeout, settings.memory)), entries, absent) as session:
             for found, truth in zip(founds, truths, strict=True):

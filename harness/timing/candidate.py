@@ -43,6 +43,7 @@ class Candidate:
         self.buffers: list[dict[str, np.ndarray]] = []
         self.options: list[dict[str, Any]] = []
         self.calls: list[tuple[list[Any], dict[str, Any]]] = []
+        self.series: list[float] = []
         self.shift = 0
 
     def open(self, copies: Sequence[Inputs]) -> None:
@@ -109,11 +110,12 @@ class Candidate:
     def tried(self) -> Tried:
         """One call per copy; the first includes what is compiled or set up once."""
         results = [self.timed(buffer) for buffer in range(len(self.calls))]
+        self.series = [seconds for seconds, _ in results[1:]]
         return Tried(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
 
     def warmed(self, cap: float) -> Warmed:
-        """Calls until steady, for `cap` seconds at most, three times at least."""
-        series = [self.timed(i)[0] for i in range(3)]
+        """Calls until steady, for `cap` seconds at most, once at least; the calls after the first count too."""
+        series = [*self.series, self.timed(0)[0]]
         while sum(series) < cap and not is_steady(series):
             series.append(self.timed(len(series))[0])
         return Warmed(median(series[-WINDOW:]), len(series), is_steady(series))

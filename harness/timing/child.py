@@ -71,7 +71,8 @@ class Server:
     def memory(self, message: Memory) -> float:
         """Peak memory of one call."""
         candidate = self.candidates[message.name]
-        return peak(lambda: candidate.call(0), candidate.description.framework, candidate.description.device)
+        facts, least = candidate.description, candidate.output(candidate.call(0)).nbytes
+        return peak(lambda: candidate.call(0), facts.framework, facts.device, least)
 
     def round(self, message: Round) -> Ran:
         """All rows, without the garbage collector."""
@@ -84,7 +85,7 @@ class Server:
             seconds, outputs = self._rows(message)
         finally:
             gc.enable()
-        return Ran(seconds, outputs, wrote, watch.others(), watch.working())
+        return Ran(seconds, outputs, wrote, watch.others(), watch.cores())
 
     def _rows(self, message: Round) -> tuple[dict[str, list[float]], list[tuple[str, int, np.ndarray]]]:
         seconds: dict[str, list[float]] = {}

@@ -2,7 +2,8 @@
 
 NumPy reports its allocations to tracemalloc, exactly. For other frameworks, Linux resets the high-water mark of the resident
 set on request (proc(5), clear_refs 5); it is counted in pages, of which the kernel may lag some hundred KiB behind, and
-buffers that a library keeps from call to call are not in it. Elsewhere, and on other devices, NaN: not measured.
+buffers that a library keeps from call to call are not in it. Where that is plainly too little, less than the output, as for
+JAX when XLA serves a call from memory that it kept, and elsewhere, and on other devices, NaN: not measured.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from typing import Any
 Call = Callable[[], Any]
 
 
-def peak(call: Call, framework: str, device: str) -> float:
-    """Bytes; NaN where it cannot be measured."""
+def peak(call: Call, framework: str, device: str, least: int) -> float:
+    """Bytes; NaN where it cannot be measured, or comes out below `least`, the size of the output."""
     if device != "cpu":
         return float("nan")
-    return traced(call) if framework == "numpy" else resident(call)
+    found = traced(call) if framework == "numpy" else resident(call)
+    return found if found >= least - PAGE else float("nan")
+
+
+PAGE = 4096
+"""Bytes. Memory is counted in pages, so a small output may not show."""
 
 
 def traced(call: Call) -> float:

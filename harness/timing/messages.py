@@ -70,14 +70,14 @@ class Round:
 class Ran:
     """Seconds per call by candidate and row; kept outputs as (candidate, copy, output); who wrote to its inputs; the load.
 
-    `others` is the share of the machine that other processes used; `threads` how many of ours worked.
+    `others` is the share of the machine that other processes used; `cores` how many processors we used, 1 for one thread.
     """
 
     seconds: dict[str, list[float]]
     outputs: list[tuple[str, int, np.ndarray]]
     wrote: tuple[str, ...]
     others: float
-    threads: int
+    cores: float
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Child:
 
     def __init__(self, timeout: float, memory: int) -> None:
         self.timeout, self.limit = timeout, memory
-        self.errors, self.noted = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.errors, self.noted = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115  # they live as long as the process
         self.box = BlackBox(self.noted.fileno())
         self.connection, theirs = Pipe()
         descriptors = [theirs.fileno(), self.noted.fileno()]

@@ -47,14 +47,16 @@ def _extra(row: dict[str, object]) -> dict[str, object]:
 
 def command(folder: Path, recorded: Path) -> list[str]:
     """pytest on the replaying module alone, deaf to any project's configuration and plug-ins."""
-    options = ["-c", os.devnull, f"--rootdir={folder}", "-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin", "--assert=plain"]
+    options = ["-c", os.devnull, f"--rootdir={folder}", "--import-mode=importlib", "--assert=plain"]
+    plugins = ["-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"]
     benchmark = ["--benchmark-only", f"--benchmark-json={recorded}", f"--benchmark-storage={folder}", "-q"]
     module = Path(__file__).with_name("replayed.py")
-    return [sys.executable, "-m", "pytest", *options, "--import-mode=importlib", *benchmark, str(module)]
+    return [sys.executable, "-m", "pytest", *options, *plugins, *benchmark, str(module)]
 
 
 def environment(samples: Path) -> dict[str, str]:
     """Ours without pytest's own variables, and the path of the samples."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path, SAMPLES: str(samples)}
+    own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path}
+    return kept | own | {SAMPLES: str(samples)}

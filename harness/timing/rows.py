@@ -19,6 +19,8 @@ COLUMNS = (
     "smallest_detectable", "description",
 )  # fmt: skip
 NAN = float("nan")
+MORE_THAN_ONE = 1.2
+"""Processors; clocks tick in 10 ms, so a single thread may look like a little more."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def _row(found: Found, d: Description, timed: Sequence[str], baseline: str, same
 
 def _absence(found: Found, name: str) -> dict[str, Any]:
     verdict, reason = found.lost.get(name, ("INVALID", "no round was finished"))
-    return dict.fromkeys(("ratio", "ratio_low", "ratio_high", "smallest_detectable"), NAN) | {"verdict": verdict, "reason": reason}
+    unknown = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "smallest_detectable"), NAN)
+    return unknown | {"verdict": verdict, "reason": reason}
 
 
 def _verdict(found: Found, name: str, baseline: str, same: Interval) -> dict[str, Any]:
@@ -94,19 +97,19 @@ def noise(judged: Sequence[Judged], founds: Sequence[Found], load: float) -> dic
     floors = {name: noise_floor(same) for name, same in measured.items()}
     laps = [lap.ran for found in founds for lap in found.laps]
     others = median([ran.others for ran in laps]) if laps else NAN
-    threads = max((ran.threads for ran in laps), default=0)
-    facts = {"load": load, "others": others, "threads": threads, "floor": max(floors.values(), default=LEAST_FLOOR)}
-    trust = _trust(widths, others, threads, sum(len(found.unsteady) for found in founds))
+    cores = median([ran.cores for ran in laps]) if laps else NAN
+    facts = {"load": load, "others": others, "cores": cores, "floor": max(floors.values(), default=LEAST_FLOOR)}
+    trust = _trust(widths, others, cores, sum(len(found.unsteady) for found in founds))
     own = {name: {"floor": floors[name], "aa_half_width": widths[name], "aa_ratio": measured[name].ratio} for name in measured}
     return facts | {"aa_half_width": max(widths.values(), default=NAN), "trust": trust, "workloads": own}
 
 
-def _trust(widths: Mapping[str, float], others: float, threads: int, unsteady: int) -> str:
+def _trust(widths: Mapping[str, float], others: float, cores: float, unsteady: int) -> str:
     if not widths:
         return "The noise of this machine was not measured: nothing was timed often enough."
     worst = max(widths, key=lambda name: widths[name])
     parts = [f"The same code against itself differs by up to {widths[worst]:.1%} ({worst})"]
     parts += [f"other processes used {others:.0%} of the machine"]
-    parts += [f"{threads} threads of the timed process worked at once, though one was asked for"] if threads > 1 else []
+    parts += [f"the timed process used {cores:.1f} processors, though one was asked for"] if cores > MORE_THAN_ONE else []
     parts += [f"{unsteady} warm-ups ended before calls took a steady time"] if unsteady else []
     return "; ".join(parts) + "."

@@ -13,6 +13,9 @@ from harness.timing.statistics import Interval
 LEAST_FLOOR = 0.05
 """Differences below 5 % come from where a buffer lies or in what order code runs, whatever the interval says."""
 
+LARGEST_SAME = 0.10
+"""Noise widens the floor, but no wider interval than 10 % is called the same."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -41,8 +44,9 @@ def decide(found: Interval, same: Interval) -> Decision:
 def _against(found: Interval, floor: float, detectable: float) -> Decision:
     if _differ(found, floor):
         return Decision("FASTER" if found.ratio < 1 else "SLOWER", "", detectable)
-    if 1 / (1 + floor) <= found.low and found.high <= 1 + floor < inf:
-        return Decision("SAME", f"within {floor:.0%} of the baseline", detectable)
+    margin = min(floor, LARGEST_SAME)
+    if 1 / (1 + margin) <= found.low and found.high <= 1 + margin:
+        return Decision("SAME", f"within {margin:.0%} of the baseline", detectable)
     return Decision("UNRESOLVED", _why(found, floor, detectable), detectable)
 
 

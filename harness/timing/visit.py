@@ -95,7 +95,7 @@ class Visit:
                 break
             ran: Ran = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
             self._examine(ran)
-            laps.append(Lap(self.replica, self._baseline(), Ran(ran.seconds, [], ran.wrote, ran.others, ran.threads)))
+            laps.append(Lap(self.replica, self._baseline(), Ran(ran.seconds, [], ran.wrote, ran.others, ran.cores)))
         return laps
 
     def _examine(self, ran: Ran) -> None:

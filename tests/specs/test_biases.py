@@ -45,17 +45,19 @@ def test_no_heads_have_no_slopes():
 
 
 def test_alibi_falls_with_the_distance_on_both_sides():
-    assert biases.alibi().dense(1, 1, 2, 4)[0, 0].tolist() == [[0.0, -(2.0**-8), -(2.0**-7), -3 * 2.0**-8], [-(2.0**-8), 0.0, -(2.0**-8), -(2.0**-7)]]
+    in_256ths = 256 * biases.alibi().dense(1, 1, 2, 4)[0, 0]
+    assert in_256ths.tolist() == [[0, -1, -2, -3], [-1, 0, -1, -2]]
 
 
-@pytest.mark.parametrize(
-    ("offset", "bucket"),
-    # 32 buckets, reach 128: behind 0..15, ahead 16..31; exact below 8, then 8 + floor(8 log(n/8) / log 16)
-    [(0, 0), (-1, 1), (-7, 7), (-8, 8), (-11, 8), (-12, 9), (-16, 10), (-127, 15), (-128, 15), (-500, 15), (1, 17), (7, 23), (8, 24), (12, 25), (500, 31)],
-)
-def test_t5_buckets_are_those_of_the_paper(offset, bucket):
+BEHIND = {0: 0, 1: 1, 7: 7, 8: 8, 11: 8, 12: 9, 16: 10, 127: 15, 128: 15, 500: 15}
+"""Distance -> bucket of 16 for a reach of 128: exact below 8, then 8 + floor(8 log(n/8) / log 16), at most 15."""
+
+
+@pytest.mark.parametrize("distance", BEHIND)
+def test_t5_buckets_are_those_of_the_paper(distance):
     row = t5_buckets(600, 1200, 32, 128)[520]
-    assert row[520 + offset] == bucket
+    assert row[520 - distance] == BEHIND[distance]
+    assert row[520 + distance] == (16 if distance else 0) + BEHIND[distance]
 
 
 def test_relative_bias_is_one_number_for_each_head_and_bucket():

@@ -1,0 +1,81 @@
+"""Where the targets of a run are checked: in processes of this machine, or on a Ray cluster. Same work, same records."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from harness import conformance
+from harness.conformance import Checked, Plan
+from harness.frameworks import installed
+from harness.targets import Target, UsageError
+
+Step = Callable[[str], None]
+Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[Checked]]
+
+
+def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+    """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
+    context = multiprocessing.get_context("spawn")
+    with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
+        futures = [pool.submit(_check, target, plan) for target in targets]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _ticks(context: Any, step: Step) -> Iterator[Any]:
+    """A queue that calls `step` for each name put into it."""
+    queue = context.Queue()
+    thread = threading.Thread(target=lambda: [step(name) for name in iter(queue.get, None)], daemon=True)
+    thread.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        thread.join()
+
+
+_queue: Any = None
+
+
+def _connect(queue: Any) -> None:
+    global _queue
+    _queue = queue
+
+
+def _check(target: Target, plan: Plan) -> Checked:
+    return conformance.check(target, plan, partial(_queue.put, target.name))
+
+
+def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+    """Each target as a task of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine with `jobs` cores.
+
+    The folder of the run must be one that all nodes see. A task whose node is lost is run again by Ray.
+    """
+    if reason := installed("ray"):
+        raise UsageError(f"executor=ray, but should be local: {reason}")
+    import os
+
+    import ray
+
+    cluster = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
+    ray.init(log_to_driver=False, logging_level="ERROR", **cluster)
+    try:
+        task = ray.remote(num_cpus=1)(conformance.check)
+        waiting = [task.remote(target, plan) for target in targets]
+        while waiting:
+            finished, waiting = ray.wait(waiting)
+            yield ray.get(finished[0])
+    finally:
+        ray.shutdown()
+
+
+EXECUTORS: dict[str, Executor] = {"local": local, "ray": ray}

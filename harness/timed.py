@@ -1,1 +1,0 @@
-"""Timing into the folder of a run."""

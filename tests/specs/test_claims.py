@@ -1,0 +1,281 @@
+"""Every claim can fail: for each there is a small planted fault that it rejects, while sound implementations pass."""
+
+from __future__ import annotations
+
+from functools import wraps
+from itertools import count
+
+import numpy as np
+import pytest
+
+from harness.conformance import load_claims
+from harness.judging import applies, fails, judge
+from implementations import numpy_eager, numpy_online
+from specs import masks
+from specs.claims import CLAIMS, claim, claims_of
+from specs.judge import Verdict
+from specs.problem import Case, Problem
+
+attention = numpy_eager.attention
+load_claims()
+
+FAULTS = {}
+
+
+def fault(*names):
+    """Plants the function as a fault that each of these claims must reject."""
+
+    def plant(function):
+        faulty = wraps(attention)(function)
+        FAULTS.update(dict.fromkeys(names, faulty))
+        return faulty
+
+    return plant
+
+
+def beside(result, change):
+    """The result with its output changed, alone or beside weights or lse."""
+    return (change(result[0]), *result[1:]) if isinstance(result, tuple) else change(result)
+
+
+@fault("every_problem_is_answered")
+def refuses_size_zero(q, k, v, **options):
+    if 0 in (*q.shape, *k.shape, *v.shape):
+        raise ValueError("empty")
+    return attention(q, k, v, **options)
+
+
+@fault("output_has_the_shape_and_dtype_of_the_contract")
+def answers_in_float64(q, k, v, **options):
+    return beside(attention(q, k, v, **options), lambda out: out.astype(np.float64))
+
+
+@fault("inputs_are_left_alone")
+def cleans_its_keys_in_place(q, k, v, **options):
+    if k.flags.writeable:
+        k *= 0
+    return attention(q, k, v, **options)
+
+
+@fault("output_agrees_with_the_oracle", "weights_read_off_agree_with_the_oracle", "worked_example")
+def drops_the_scale(q, k, v, **options):
+    return attention(q, k, v, **options | {"scale": 1.0})
+
+
+@fault("empty_rows_follow_the_declaration", "empty_rows_leave_other_rows_alone")
+def one_empty_row_spoils_all(q, k, v, **options):
+    _, lse = attention(q, k, v, **options | {"sinks": None, "return_weights": False, "return_lse": True})
+    return beside(attention(q, k, v, **options), lambda out: out * np.nan if np.isneginf(lse).any() else out)
+
+
+@fault("lse_agrees_with_the_oracle", "output_does_not_depend_on_returning_lse")
+def lse_to_base_two_and_half_the_output(q, k, v, return_lse=False, **options):
+    result = attention(q, k, v, return_lse=return_lse, **options)
+    return (result[0] / 2, result[1] / np.log(2)) if return_lse else result
+
+
+@fault("weights_agree_with_the_oracle", "output_does_not_depend_on_returning_weights")
+def forgets_causality_beside_weights(q, k, v, return_weights=False, **options):
+    return attention(q, k, v, return_weights=return_weights, **options | ({"is_causal": False} if return_weights else {}))
+
+
+CALLS = count()
+
+
+@fault("same_call_twice_gives_the_same_bits")
+def wobbles(q, k, v, **options):
+    number = next(CALLS)
+    return beside(attention(q, k, v, **options), lambda out: np.nextafter(out, out.dtype.type(np.inf)) if number % 2 else out)
+
+
+@fault("weights_sum_to_one", "constant_values_come_back", "output_stays_within_the_visible_values")
+def sums_too_little(q, k, v, **options):
+    return beside(attention(q, k, v, **options), lambda out: out * out.dtype.type(1.125))
+
+
+@fault("weights_are_not_negative")
+def lets_weights_fall_below_zero(q, k, v, **options):
+    return beside(attention(q, k, v, **options), lambda out: out - out.dtype.type(1e-3))
+
+
+@fault("masked_weights_are_exactly_zero", "masked_keys_have_no_influence")
+def hides_by_a_finite_number(q, k, v, mask=None, bias=None, **options):
+    if mask is not None:
+        bias = np.where(mask, 0.0, -10.0) + (0.0 if bias is None else bias.astype(np.float64))
+        bias = bias.astype(q.dtype)
+    return attention(q, k, v, bias=bias, **options)
+
+
+@fault("equal_scores_give_the_mean_of_the_visible_values", "causal_window_and_lengths_are_masks", "future_keys_have_no_influence")
+def sees_one_key_too_far(q, k, v, is_causal=False, window=None, **options):
+    left, right = window or (None, None)
+    window = (left, 1 if right is None else min(right, 1)) if is_causal else window
+    return attention(q, k, v, window=window, **options)
+
+
+@fault("a_mask_that_hides_nothing_changes_nothing")
+def a_mask_switches_causality_off(q, k, v, mask=None, is_causal=False, **options):
+    return attention(q, k, v, mask=mask, is_causal=is_causal and mask is None, **options)
+
+
+@fault("a_boolean_mask_is_a_bias_of_minus_infinity")
+def caps_the_bias(q, k, v, bias=None, **options):
+    return attention(q, k, v, bias=None if bias is None else np.maximum(bias, bias.dtype.type(-5)), **options)
+
+
+@fault("a_broadcast_mask_is_the_full_mask")
+def ignores_masks_that_broadcast(q, k, v, mask=None, bias=None, **options):
+    full = (*q.shape[:3], k.shape[2])
+    mask, bias = (a if a is not None and a.shape == full else None for a in (mask, bias))
+    return attention(q, k, v, mask=mask, bias=bias, **options)
+
+
+def padded(a, block):
+    return np.concatenate([a, np.zeros((*a.shape[:2], -a.shape[2] % block, a.shape[3]), a.dtype)], 2)
+
+
+@fault("hidden_keys_can_be_left_out")
+def unmasked_calls_see_the_padding(q, k, v, **options):
+    if any(options.get(name) is not None for name in ("bias", "window", "key_lengths")) or not np.all(options.get("mask", True)):
+        return attention(q, k, v, **options)
+    return attention(q, padded(k, 4), padded(v, 4), **{n: o for n, o in options.items() if n != "mask"})
+
+
+@fault("permuting_the_batch_permutes_the_output", "a_batch_entry_is_the_same_alone")
+def all_entries_read_the_first_keys(q, k, v, **options):
+    return attention(q, np.broadcast_to(k[:1], k.shape), v, **options)
+
+
+@fault("permuting_the_heads_permutes_the_output")
+def the_last_head_is_the_first(q, k, v, **options):
+    return beside(
+        attention(q, k, v, **options), lambda out: np.concatenate([out[:, :-1], out[:, :1]], 1) if out.shape[1] else out
+    )
+
+
+@fault("grouped_heads_are_repeated_heads")
+def tiles_the_heads(q, k, v, **options):
+    group = q.shape[1] // max(k.shape[1], 1)
+    return attention(q, np.tile(k, (1, group, 1, 1)), np.tile(v, (1, group, 1, 1)), **options)
+
+
+@fault("query_rows_are_independent")
+def subtracts_the_mean_of_all_rows(q, k, v, **options):
+    return beside(attention(q, k, v, **options), lambda out: out - out.mean(2, keepdims=True) if out.size else out)
+
+
+@fault("a_query_row_is_the_same_alone")
+def decoding_ignores_the_mask(q, k, v, mask=None, **options):
+    return attention(q, k, v, mask=None if q.shape[2] == 1 else mask, **options)
+
+
+@fault("permuting_the_keys_changes_nothing", "doubling_every_key_changes_nothing")
+def the_first_key_counts_twice(q, k, v, bias=None, **options):
+    first = np.where(np.arange(k.shape[2]) == 0, 0.6875, 0.0).astype(q.dtype)
+    return attention(q, k, v, bias=first[None, None, None] if bias is None else bias + first, **options)
+
+
+@fault("permuting_the_channels_changes_nothing")
+def reads_two_channels(q, k, v, scale=None, **options):
+    scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
+    return attention(q[..., :2], k[..., :2], v, scale=scale, **options)
+
+
+@fault("permuting_the_value_columns_permutes_the_output")
+def the_last_column_is_the_first(q, k, v, **options):
+    return attention(q, k, np.concatenate([v[..., :-1], v[..., :1]], -1), **options)
+
+
+@fault("memory_layout_does_not_matter")
+def believes_that_keys_are_contiguous(q, k, v, **options):
+    return attention(q, k if k.flags.c_contiguous else k[:, :, ::-1], v, **options)
+
+
+@fault("doubling_the_values_doubles_the_output")
+def clips_the_values(q, k, v, **options):
+    return attention(q, k, np.clip(v, -1, 1), **options)
+
+
+@fault("scale_folds_into_the_query")
+def ignores_the_scale_it_is_given(q, k, v, scale=None, **options):
+    return attention(q, k, v, **options)
+
+
+@fault("shifting_all_scores_changes_nothing")
+def exponentiates_without_the_maximum(q, k, v, bias=None, **options):
+    out = attention(q, k, v, bias=bias, **options)
+    return out if bias is None or not np.any(bias > 88) else beside(out, lambda a: a * np.nan)
+
+
+SCALES = {}
+
+
+@fault("calls_in_between_change_nothing")
+def remembers_a_negated_query(q, k, v, **options):
+    last = SCALES.setdefault((q.shape, k.shape), q.copy())
+    SCALES[q.shape, k.shape] = q.copy()
+    turned = q.size and np.array_equal(last, -q)
+    return beside(attention(q, k, v, **options), lambda out: -out if turned else out)
+
+
+ATTENTION = claims_of("attention")
+
+
+def test_every_claim_of_the_attention_has_its_fault():
+    assert set(FAULTS) == {c.name for c in ATTENTION}
+
+
+@pytest.mark.parametrize("name", [c.name for c in ATTENTION])
+def test_each_claim_rejects_its_fault(name, subject_of, affordable):
+    subject, outcome = subject_of(FAULTS[name]), "errored" if name == "every_problem_is_answered" else "violates"
+    with np.errstate(all="ignore"):
+        findings = (fails(subject, CLAIMS[name], case) for case in affordable)
+        assert any(finding and finding.outcome == outcome for finding in findings)
+
+
+@pytest.mark.parametrize(
+    "sound", [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)], ids=["eager", "online", "tiles of 3 x 5"]
+)
+def test_sound_implementations_keep_all_claims(sound, subject_of, affordable):
+    subject = subject_of(sound)
+    judged = set()
+    for case in affordable:
+        subject.forget()
+        x = subject.spec.realise(case)
+        for finding in judge(subject, x, ATTENTION):
+            assert not finding.wrong, f"{finding.claim.name}: {finding.verdict.message} [{case}]"
+            judged |= {finding.claim.name} if finding.outcome == "agrees" else set()
+    without = set() if sound is attention else {"weights_agree_with_the_oracle", "output_does_not_depend_on_returning_weights"}
+    assert judged == {c.name for c in ATTENTION} - without
+
+
+def test_names_and_clauses_are_taken_once():
+    clauses = [c.clause for c in CLAIMS.values()]
+    assert len(set(clauses)) == len(clauses)
+    assert all(name == c.name == c.check.__name__ for name, c in CLAIMS.items())
+
+
+def test_every_claim_says_in_a_sentence_what_it_claims():
+    assert [c.name for c in CLAIMS.values() if not c.summary.endswith((".", ")."))] == []
+
+
+@pytest.mark.parametrize(("name", "clause"), [("worked_example", "X1"), ("something_new", "P4")])
+def test_a_name_or_clause_that_is_taken_is_refused(name, clause):
+    def check(attend, x):
+        return Verdict(0.0)
+
+    check.__name__ = name
+    check.__doc__ = "Anything."
+    with pytest.raises(ValueError, match=rf"claim={name} \({clause}\), but should be a name and a clause that are not taken"):
+        claim(clause)(check)
+    assert CLAIMS["worked_example"].clause == "E1"
+
+
+def test_claims_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
+    def bare(q, k, v, mask=None):
+        return attention(q, k, v, mask=mask)
+
+    subject = subject_of(bare)
+    x = subject.spec.realise(Case(Problem(mask=masks.causal())))
+    left_out = {c.name for c in ATTENTION if c.options and not applies(subject, c, x)}
+    assert left_out == {c.name for c in ATTENTION if c.options}
