@@ -141,7 +141,8 @@ def replay(
 
 
 def _loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:
-    """The targets, once every function given by its place has been loaded. Raises UsageError."""
+    """The targets, once the settings and every function given by its place are known to be usable. Raises UsageError."""
+    running.validate(settings)
     for target in targets:
         if not target.registered:
             listing.require(target, Limits(settings.seconds, settings.memory))

@@ -116,7 +116,7 @@ class _Check:
                 self._visit(replace(case, problem=restricted), claims)
             self.tick()
         self._save_samples()
-        return [*self._judged(), *self._refusals(refused)]
+        return [*self._judged(), *self._not_judged(), *self._refusals(refused)]
 
     def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled."""
@@ -185,6 +185,18 @@ class _Check:
             left -= monotonic() - start
             if self.plan.asks_for(CLAIMS[name]) or tally.first:
                 rows.append(check_row(self.subject.description, dtype, CLAIMS[name], tally, case, message, replay))
+        return rows
+
+    def _not_judged(self) -> list[CheckRow]:
+        """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
+        description, judged = self.subject.description, {name for _, name in self.tallies}
+        rows = []
+        for claim in self.claims:
+            if claim.name not in judged and self.plan.asks_for(claim):
+                missing = [option for option in claim.options if option not in description.options]
+                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
+                reason = nothing.reason or "no case of this run applies"
+                rows.append(check_row(description, "", claim, nothing, "", reason, ""))
         return rows
 
     def _evidence(self, claim: Claim, tally: Tally, seconds: float) -> tuple[str, str, str]:

@@ -86,7 +86,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=self.errors,
             stderr=self.errors,
-            env=os.environ | self.variables | {"PYTHONPATH": _search_path()},
+            env=os.environ | self.variables | {"PYTHONPATH": search_path()},
             start_new_session=True,
         )
         theirs.close()
@@ -134,7 +134,7 @@ class Worker:
             self.process.wait(1)
         status = self.process.poll()
         self.stop()
-        return Trouble("crashed", f"the process {_how(status)}{self._last_words()}")
+        return Trouble("crashed", f"the process {ending(status)}{self._last_words()}")
 
     def _last_words(self) -> str:
         size = os.fstat(self.errors.fileno()).st_size
@@ -159,12 +159,12 @@ class Worker:
         self.process = self.connection = None
 
 
-def _how(status: int | None) -> str:
+def ending(status: int | None) -> str:
     if status is None:
         return "closed its pipe"
     return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """The places where this process finds modules, so that the worker finds the same ones."""
     return os.pathsep.join(entry or os.getcwd() for entry in sys.path)

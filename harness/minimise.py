@@ -13,7 +13,9 @@ from typing import Any
 
 from specs.biases import Bias
 from specs.masks import Mask
+from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
+from specs.recipes import DRAWN
 
 
 def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
@@ -65,7 +67,12 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _sizes(case: Case) -> Iterator[Callable[[], Case]]:
-    """One size smaller: 1 first, then halves, then one less. Heads go together too, since they must divide."""
+    """One size smaller: 1 first, then halves, then one less. Heads go together too, since they must divide.
+
+    The recipe of a named case has sizes of its own: there the recipe must go first.
+    """
+    if case.recipe not in (*DRAWN, *LAYER_DRAWN):
+        return
     sizes = [f.name for f in fields(case.problem) if type(getattr(case.problem, f.name)) is int]
     heads = [name for name in sizes if name.endswith("heads")]
     for names in ([heads] if len(heads) > 1 else []) + [[name] for name in sizes]:

@@ -22,6 +22,7 @@ from harness.targets import Target, UsageError
 from specs.claims import CLAIMS
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
+from specs.precision import default_model
 from specs.worked_example import EXPECTED, WORDS
 
 
@@ -88,7 +89,7 @@ class Run:
     def append(self, checked: Checked) -> None:
         """Writes one finished implementation down."""
         with self.journal.open("a") as file:
-            file.write(json.dumps(asdict(checked)) + "\n")
+            file.write("\n" + json.dumps(asdict(checked)) + "\n")  # a new line first: the last one may have been cut off
 
 
 def _parse(line: str) -> Checked | None:
@@ -108,7 +109,7 @@ def _description(data: dict[str, Any]) -> Description:
 
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[Checked]:
     """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
-    _validate(settings)
+    validate(settings)
     cases = agenda(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
     plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims)
@@ -126,7 +127,8 @@ def _spec(target: Target) -> str:
     return "multi-head" if target.name.endswith("multi-head") else "attention"
 
 
-def _validate(settings: Settings) -> None:
+def validate(settings: Settings) -> None:
+    """UsageError for properties or conventions that there are not."""
     conformance.load_claims()
     unknown = [name for name in settings.properties if name not in CLAIMS]
     if unknown:
@@ -160,7 +162,8 @@ def _implementation(result: Checked) -> dict[str, Any]:
     if d is None:
         row = result.rows[0]
         return {"name": result.name, "framework": row.framework, "spec": row.spec, "available": False, "reason": row.message}
-    return {**d.to_json(), "available": True, "reason": "", "lowered": lowered(d)}
+    held = {dtype: d.precision.get(dtype) or default_model(dtype) for dtype in d.dtypes or DTYPES}
+    return {**d.to_json(), "precision": held, "available": True, "reason": "", "lowered": lowered(d)}
 
 
 def lowered(description: Description) -> list[str]:

@@ -54,6 +54,10 @@ def bench(
     descriptions: dict[str, Description] = {}
     for replica in range(settings.processes):
         with Session(start or (lambda: Child(settings.timeout, settings.memory)), entries, absent) as session:
+            progress(f"candidates are imported, process {replica + 1} of {settings.processes}")
+            session.ready(lambda: prepare(truths))
+            if not {target.name for target in targets} & set(session.descriptions):
+                break  # there is nothing to compare with the baseline
             for found, truth in zip(founds, truths, strict=True):
                 progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
                 Visit(session, truth, found, settings, replica).run()
@@ -67,6 +71,12 @@ def bench(
         schedule=_schedule(settings, founds),
         samples={found.workload.name: _samples(found) for found in founds},
     )
+
+
+def prepare(truths: Sequence[Truths]) -> None:
+    """Asks the oracle, which takes seconds, while another process imports frameworks, which does too."""
+    for truth in truths:
+        truth.prepare()
 
 
 def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:

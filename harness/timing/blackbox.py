@@ -25,6 +25,10 @@ class BlackBox:
         self.count += 1
         self.memory[:] = f"{self.count} {name}".encode()[:SIZE].ljust(SIZE, b"\0")
 
+    def close(self) -> None:
+        """Lets go of the memory; nothing can be read any more."""
+        self.memory.close()
+
     def read(self) -> tuple[int, str]:
         """How often something was written, and the last name; 0 and "" if nothing was."""
         count, _, name = bytes(self.memory).rstrip(b"\0").decode(errors="replace").partition(" ")

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from harness.isolation import MIB, ONE_THREAD, POISONED_ALLOCATOR, _how, _search_path
+from harness.isolation import MIB, ONE_THREAD, POISONED_ALLOCATOR, ending, search_path
 from harness.messages import Failure
 from harness.timing.blackbox import BlackBox
 
@@ -34,7 +34,7 @@ class Lost(Exception):
 def environment() -> dict[str, str]:
     """One thread per library, read when they are imported; the allocator as it comes, since a poisoned one is slow."""
     kept = {name: value for name, value in os.environ.items() if name not in POISONED_ALLOCATOR}
-    return kept | ONE_THREAD | {"PYTHONPATH": _search_path()}
+    return kept | ONE_THREAD | {"PYTHONPATH": search_path()}
 
 
 class Child:
@@ -106,7 +106,7 @@ class Child:
     def _dead(self) -> Lost:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
-        return self._ended(f"the process {_how(self.process.poll())}{self._last_words()}", "crashed")
+        return self._ended(f"the process {ending(self.process.poll())}{self._last_words()}", "crashed")
 
     def _ended(self, reason: str, outcome: str) -> Lost:
         name = self.box.read()[1]
@@ -119,11 +119,14 @@ class Child:
         return f"; its last words: {lines[-1][:400]}" if lines else ""
 
     def stop(self) -> None:
-        """Kills the process and everything that it started."""
+        """Kills the process and everything that it started, once."""
+        if self.connection.closed:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.connection.close()
+        for one in (self.connection, self.errors, self.noted, self.box):
+            one.close()
 
 
 Start = Callable[[], Any]

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from harness.timing.bench import Bench
-from harness.timing.replayed import SAMPLES
+
+SAMPLES = "ATTENTION_HARNESS_SAMPLES"
+"""Environment variable with the path of samples.json, for replayed.py."""
 
 SHOWN = ("ratio", "ratio_low", "ratio_high", "verdict", "reason", "gflops", "peak_memory", "compile_seconds", "baseline", "dtype")
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-SAMPLES = "ATTENTION_HARNESS_SAMPLES"
-"""Environment variable with the path of samples.json."""
+from harness.timing.recording import SAMPLES
 
 
 class Replay:

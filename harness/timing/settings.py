@@ -29,5 +29,5 @@ class Settings:
     @property
     def seconds(self) -> float:
         """Timed seconds per workload and process."""
-        total = self.seconds_per_workload or (1.5 if self.quick else 3.0)
+        total = self.seconds_per_workload or (2.5 if self.quick else 3.0)
         return total / self.processes

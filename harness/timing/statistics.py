@@ -82,6 +82,6 @@ def interval(rounds: Sequence[float]) -> Interval:
     return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half)
 
 
-def paired(candidate: Sequence[float], baseline: Sequence[float]) -> float:
+def paired(candidate: Sequence[float] | np.ndarray, baseline: Sequence[float] | np.ndarray) -> float:
     """The median over the rows of one round of log(candidate / baseline): slots of one row ran side by side."""
     return float(np.median(np.log(np.asarray(candidate, float)) - np.log(np.asarray(baseline, float))))

@@ -35,7 +35,7 @@ class Visit:
     def run(self) -> None:
         """Adds the laps of this process to what was found. Each repetition loses a candidate, so it ends."""
         while True:
-            self.session.ready(self.truths.prepare)
+            self.session.ready()
             try:
                 return self._attempt()
             except Lost as lost:

@@ -39,7 +39,7 @@ PROMISED = {
     "contiguous": lambda item: strides(SHAPE, (0, 1, 2, 3), item),
     "heads_last": lambda item: strides(SHAPE, (0, 2, 1, 3), item),
     "dims_first": lambda item: strides(SHAPE, (0, 1, 3, 2), item),
-    "every_second": lambda item: strides((2, 3, 4, 10), (0, 1, 2, 3), item)[:3] + (2 * item,),
+    "every_second": lambda item: (*strides((2, 3, 4, 10), (0, 1, 2, 3), item)[:3], 2 * item),
     "inside": lambda item: strides((5, 6, 7, 8), (0, 1, 2, 3), item),
     "one_off": lambda item: strides(SHAPE, (0, 1, 2, 3), item),
     "backwards": lambda item: tuple(s * sign for s, sign in zip(strides(SHAPE, (0, 1, 2, 3), item), (1, 1, -1, 1), strict=True)),

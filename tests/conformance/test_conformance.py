@@ -1,0 +1,53 @@
+"""Every implementation by every property: one test each, all fed by one run.
+
+    pytest -m conformance tests/conformance -k numpy-eager
+
+ATTENTION_HARNESS_EXAMPLES says how many cases are drawn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from harness.conformance import load_claims
+from harness.records import CheckRow
+from harness.run import Run, Settings, check
+from harness.targets import registered
+from specs.claims import claims_of
+
+pytestmark = pytest.mark.conformance
+
+EXAMPLES = int(os.environ.get("ATTENTION_HARNESS_EXAMPLES", "60"))
+FINE = ("agrees", "vacuous", "unsupported")
+
+
+def cells() -> Iterator[tuple[str, str]]:
+    """(implementation, property), known without importing any framework."""
+    load_claims()
+    for target in registered():
+        spec = "multi-head" if target.name.endswith("-multi-head") else "attention"
+        yield from ((target.name, claim.name) for claim in claims_of(spec))
+
+
+@pytest.fixture(scope="session")
+def rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[CheckRow]]:
+    """Implementation -> its rows, of those that are asked for."""
+    wanted = {item.callspec.params["name"] for item in request.session.items if "property_" in item.fixturenames}  # type: ignore[attr-defined]
+    run = Run(tmp_path_factory.mktemp("conformance"), {"examples": EXAMPLES})
+    checked = check([target for target in registered() if target.name in wanted], Settings(examples=EXAMPLES), run)
+    return {result.name: result.rows for result in checked}
+
+
+@pytest.mark.parametrize(("name", "property_"), list(cells()))
+def test_conformance(name: str, property_: str, rows: dict[str, list[CheckRow]]) -> None:
+    absent = [row for row in rows[name] if not row.property]
+    if absent and absent[0].outcome == "unavailable":
+        pytest.skip(absent[0].message)
+    cell = [row for row in rows[name] if row.property == property_]
+    wrong = [f"{row.outcome}: {row.message}\nreplay: {row.replay}" for row in absent + cell if row.outcome not in FINE]
+    assert not wrong, "\n".join(wrong)
+    if not any(row.outcome == "agrees" for row in cell):
+        pytest.skip(next((f"{row.outcome}: {row.message}" for row in cell), "vacuous: no case of this run applies"))

@@ -1,0 +1,125 @@
+"""What is drawn: the same for the same seed, and every region in the cases of one default run."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.agenda import agenda, coverage
+from harness.cases import BIAS_KINDS, MASK_KINDS
+from harness.shapes import BUDGET, pool
+from specs.dtypes import DTYPES
+from specs.inputs import realise
+from specs.layouts import LAYOUTS
+from specs.masks import Mask
+from specs.recipes import DRAWN
+
+SEEDS = (0, 1)
+
+
+def kinds(thing):
+    """Kinds in a mask or bias, those of its parts included."""
+    if thing is None:
+        return set()
+    return {thing.kind}.union(*(kinds(a) for a in thing.arguments if isinstance(a, Mask | type(thing))))
+
+
+def test_the_same_seed_gives_the_same_cases():
+    assert agenda(10, 5, DTYPES) == agenda(10, 5, DTYPES)
+
+
+def test_another_seed_gives_other_cases(cases_of):
+    first, second = ({case.id for case in cases_of(seed)["attention"][2:]} for seed in SEEDS)
+    assert not first & second
+
+
+def test_more_examples_begin_with_the_same_ones(cases_of):
+    assert cases_of(0)["attention"][:20] == agenda(20, 0, DTYPES)["attention"][:20]
+
+
+@pytest.mark.parametrize("spec", ["attention", "multi-head"])
+def test_cases_are_as_many_as_asked_for_after_the_named_ones_and_all_differ(spec, cases_of):
+    ids = [case.id for case in cases_of(0)[spec]]
+    assert len(set(ids)) == len(ids)
+    named = [case for case in cases_of(0)[spec] if case.recipe.startswith("three_words")]
+    assert len(ids) == 150 + len(named)
+    assert len(named) >= 1
+    assert [case.recipe for case in cases_of(0)[spec][: len(named)]] == [case.recipe for case in named]
+
+
+def test_only_the_dtypes_asked_for_are_drawn():
+    drawn = agenda(30, 0, ("bfloat16",))["attention"]
+    assert {case.problem.dtype for case in drawn if case.recipe in DRAWN} == {"bfloat16"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_region_is_visited_in_one_run(seed, cases_of):
+    drawn = cases_of(seed)["attention"]
+    problems = [case.problem for case in drawn]
+    masks = set().union(*(kinds(p.mask) for p in problems))
+    assert set(MASK_KINDS) - {"bottom_right", "prefix_lm"} <= masks
+    assert {"prefix", "both", "either"} <= masks
+    assert set(BIAS_KINDS) <= set().union(*(kinds(p.bias) for p in problems))
+    assert {case.recipe for case in drawn} >= set(DRAWN)
+    assert {layout for case in drawn for layout in case.layouts.values()} == set(LAYOUTS)
+    assert {name for case in drawn for name in case.layouts} == {"q", "k", "v", "mask", "bias"}
+    assert {p.dtype for p in problems} == set(DTYPES)
+    options = {text.partition("=")[0] for p in problems for text in p.options()}
+    assert options == {"mask", "bias", "is_causal", "window", "scale", "softcap", "sinks", "query_lengths", "key_lengths"}
+
+
+REGIONS = {
+    "no option": lambda p: not p.options(),
+    "fewer queries than keys": lambda p: 0 < p.query_length < p.key_length,
+    "more queries than keys": lambda p: p.query_length > p.key_length > 0,
+    "square": lambda p: p.query_length == p.key_length > 1,
+    "one query": lambda p: p.query_length == 1,
+    "a size of zero": lambda p: 0 in (p.batch, p.query_length, p.key_length, p.head_dim, p.value_dim),
+    "more than one block of 128 keys": lambda p: p.key_length > 128,
+    "a power of two": lambda p: p.key_length in (16, 32, 64, 128, 256),
+    "one above": lambda p: p.key_length in (17, 33, 65, 129, 257),
+    "one below": lambda p: p.key_length in (15, 31, 63, 127, 255),
+    "grouped heads": lambda p: p.query_heads > p.key_heads > 1,
+    "heads that are no power of two": lambda p: p.query_heads not in (1, 2, 4, 8, 16),
+    "another value dim": lambda p: p.value_dim != p.head_dim,
+    "an odd head dim": lambda p: p.head_dim % 8 and p.head_dim > 8,
+    "many batch entries": lambda p: p.batch > 8,
+    "scale 0": lambda p: p.scale == 0,
+    "scale below 0": lambda p: p.scale is not None and p.scale < 0,
+    "causal with other lengths": lambda p: p.is_causal and p.query_length != p.key_length,
+    "a one-sided window": lambda p: p.window is not None and None in p.window,
+    "an empty batch entry": lambda p: p.key_lengths is not None and 0 in p.key_lengths,
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("region", REGIONS)
+def test_region_is_visited_in_one_run(region, seed, cases_of):
+    assert any(REGIONS[region](case.problem) for case in cases_of(seed)["attention"])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_empty_rows_and_hidden_keys_are_drawn_often(seed, cases_of):
+    small = [case for case in cases_of(seed)["attention"] if case.problem.query_length * case.problem.key_length < 2000]
+    seen = [realise(case).visible() for case in small]
+    assert sum(bool((~v.any(-1)).any()) for v in seen) >= len(small) / 20
+    assert sum(not v.all() for v in seen) >= len(small) / 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pools_stay_within_the_budget_and_their_heads_divide(seed):
+    shapes = pool(seed, 24)
+    assert len(shapes) >= 20
+    assert max(shape.cells for shape in shapes) <= BUDGET
+    assert all(shape.query_heads % shape.key_heads == 0 for shape in shapes)
+    assert sum(0 in shape for shape in shapes) == 1
+
+
+def test_coverage_counts_each_case_once_for_each_value(cases_of):
+    drawn = cases_of(0)["attention"]
+    rows = coverage(drawn)
+    assert sum(row["cases"] for row in rows if row["region"] == "dtype") == len(drawn)
+    assert sum(row["cases"] for row in rows if row["region"] == "lengths") == len(drawn)
+    counted = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
+    assert counted["is_causal"] == sum(case.problem.is_causal for case in drawn)
+    kinds_counted = {row["value"] for row in rows if row["region"] == "mask"}
+    assert set(MASK_KINDS) - {"bottom_right", "prefix_lm"} <= kinds_counted

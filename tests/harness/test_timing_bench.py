@@ -1,0 +1,205 @@
+"""The whole timing in this process, with a clock that only moves when a candidate says so: nothing depends on the machine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.messages import Failure
+from harness.targets import Target, UsageError
+from harness.timing import Bench, Settings, bench
+from harness.timing.child import Server
+from harness.timing.process import Lost
+from harness.timing.rows import COLUMNS
+from harness.workloads import Workload
+from implementations import numpy_eager
+from specs.problem import Problem
+
+SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))
+GIVEN = Workload("capped", "with a soft cap", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, softcap=5.0))
+
+
+class Clock:
+    """Nanoseconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now, self.rng = 0, np.random.default_rng(0)
+
+    def __call__(self) -> int:
+        return self.now
+
+    def spend(self, seconds: float) -> None:
+        self.now += int(1e9 * seconds * (1 + 0.01 * self.rng.random()))
+
+
+CLOCK = Clock()
+
+
+def eager(seconds: float, *args: Any, **options: Any) -> Any:
+    CLOCK.spend(seconds)
+    return numpy_eager.attention(*args, **options)
+
+
+def baseline(q: Any, k: Any, v: Any, *, is_causal: bool = False, softcap: Any = None) -> Any:
+    return eager(1e-4, q, k, v, is_causal=is_causal, softcap=softcap)
+
+
+def level(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    return eager(1e-4, q, k, v, is_causal=is_causal)
+
+
+def slow(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    return eager(2e-4, q, k, v, is_causal=is_causal)
+
+
+def fast(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    return eager(5e-5, q, k, v, is_causal=is_causal)
+
+
+def acausal(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    return eager(1e-5, q, k, v)
+
+
+KEPT: dict[Any, Any] = {}
+
+
+def by_shape(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    return KEPT.setdefault(q.shape, numpy_eager.attention(q, k, v, is_causal=is_causal))
+
+
+def by_address(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    CLOCK.spend(1e-5)
+    return KEPT.setdefault(q.ctypes.data, numpy_eager.attention(q, k, v, is_causal=is_causal))
+
+
+def overwrites(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    out = level(q, k, v, is_causal=is_causal)
+    v[...] = 0
+    return out
+
+
+def raises(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    raise ValueError("not today")
+
+
+def refuses(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    raise NotImplementedError("no causal kernel")
+
+
+def multi_head(query: Any, key: Any, value: Any, *weights: Any, heads: int) -> Any: ...
+
+
+class Here:
+    """Stands in for a Child: the same messages, in this process."""
+
+    def __init__(self) -> None:
+        self.name, self.answers = "", list[Any]()
+        self.server = Server(self.note, CLOCK)
+
+    def note(self, name: str) -> None:
+        self.name = name
+
+    def send(self, message: Any) -> None:
+        self.answers.append(self.server.answer(message))
+
+    def receive(self) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Failure):
+            raise Lost(self.name, answer.message, died=False, outcome=answer.kind)
+        return answer
+
+    def ask(self, message: Any) -> Any:
+        self.send(message)
+        return self.receive()
+
+    def stop(self) -> None: ...
+
+
+def target(function: Callable[..., Any]) -> Target:
+    return Target(function.__name__, f"{__name__}:{function.__name__}", registered=False)
+
+
+def timed(*functions: Callable[..., Any], workload: Workload = SMALL, **settings: Any) -> Bench:
+    KEPT.clear()
+    chosen = Settings(baseline="baseline", seconds_per_workload=0.05, replicas=1, **settings)
+    return bench([target(f) for f in (baseline, *functions)], [workload], chosen, start=Here)
+
+
+def rows(found: Bench) -> dict[str, dict[str, Any]]:
+    return {row["implementation"]: row for row in found.rows}
+
+
+def test_planted_differences_are_decided() -> None:
+    found = rows(timed(level, slow, fast))
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        "baseline": "BASELINE", "level": "SAME", "slow": "SLOWER", "fast": "FASTER",
+    }  # fmt: skip
+    assert found["slow"]["ratio"] == pytest.approx(2, rel=0.02)
+    assert found["slow"]["ratio_low"] <= found["slow"]["ratio"] <= found["slow"]["ratio_high"]
+    assert found["level"]["median"] == pytest.approx(1e-4, rel=0.02)
+
+
+def test_rows_have_the_columns_of_the_table() -> None:
+    found = timed(level)
+    assert all(tuple(row) == COLUMNS for row in found.rows)
+    assert set(found.noise) >= {"floor", "aa_half_width", "load", "trust"}
+    assert {name: len(s) for name, s in found.samples["small"].items()} == {n: r["samples"] for n, r in rows(found).items()}
+
+
+def test_flops_count_visible_pairs() -> None:
+    row = rows(timed(level))["level"]
+    pairs = 4 * (8 * 9 / 2)
+    assert row["gflops"] == pytest.approx(4 * 4 * pairs / row["median"] / 1e9)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (acausal, "but should be"), (by_shape, "but should be"), (by_address, "in a timed call: out["),
+        (overwrites, "wrote to its inputs"), (raises, "ValueError: not today"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., Any], reason: str) -> None:
+    found = rows(timed(function, slow))
+    row = found[function.__name__]
+    assert row["verdict"] == "INVALID" and reason in row["reason"]
+    assert row["samples"] == 0 and np.isnan([row["median"], row["ratio"], row["gflops"]]).all()
+    assert found["slow"]["verdict"] == "SLOWER"
+
+
+def test_what_is_not_claimed_is_unsupported() -> None:
+    assert rows(timed(refuses))["refuses"]["reason"] == "no causal kernel"
+    row = rows(timed(level, workload=GIVEN))["level"]
+    assert (row["verdict"], row["reason"]) == ("UNSUPPORTED", "softcap not in its signature")
+
+
+def test_a_baseline_that_cannot_gives_way_to_the_first_that_can() -> None:
+    found = bench([target(raises), target(slow), target(level)], [SMALL], Settings(True, 0, "raises", 0.05), start=Here)
+    assert [row["verdict"] for row in found.rows] == ["INVALID", "BASELINE", "FASTER"]
+    assert {row["baseline"] for row in found.rows} == {"slow"}
+
+
+def test_layers_are_not_timed_on_attention() -> None:
+    found = bench([target(multi_head)], [SMALL], Settings(quick=True), start=Here)
+    assert found.rows == [] and found.samples == {"small": {}}
+
+
+def test_the_absent_are_named_with_a_reason() -> None:
+    gone = Target("gone", "no_such_module_at_all:attention", registered=False)
+    found = bench([target(baseline), target(level), gone], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
+    assert "no_such_module_at_all" in found.absent["gone"] and found.unloadable == ()
+    assert "gone" not in rows(found)
+
+
+def test_the_same_seed_is_the_same_schedule() -> None:
+    orders = []
+    for _ in range(2):
+        CLOCK.rng, CLOCK.now = np.random.default_rng(3), 0
+        orders.append(timed(slow, seed=4).samples)
+    assert orders[0] == orders[1]
+
+
+def test_an_unknown_baseline_is_a_wrong_call() -> None:
+    with pytest.raises(UsageError, match="target=nobody"):
+        bench([target(level)], [SMALL], Settings(baseline="nobody"), start=Here)

@@ -1,0 +1,88 @@
+"""What holds for the code as a whole."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.conformance import load_claims
+from specs.claims import CLAIMS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("specs", "implementations", "harness", "reports")
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for folder in (*PACKAGES, "tests")
+    for path in (ROOT / folder).rglob("*.py")
+    if "__pycache__" not in path.parts and "generated" not in path.parts and "example" not in path.parts
+)
+TOLERANCES = {"rtol", "atol", "rel_tol", "abs_tol", "allclose", "assert_allclose", "isclose", "approx", "assert_almost_equal"}
+LONGEST = 300
+
+each_module = pytest.mark.parametrize("module", MODULES, ids=str)
+
+
+def names_in(tree):
+    """Identifiers of the code: names, attributes, arguments, keywords and imports, but no text."""
+    for node in ast.walk(tree):
+        for attribute in ("id", "attr", "arg", "name"):
+            name = getattr(node, attribute, None)
+            if isinstance(name, str):
+                yield name
+
+
+@pytest.mark.parametrize("module", ["harness", "harness.cli", "harness.run", "specs.attention", "reports"])
+def test_importing_loads_no_framework(module):
+    code = f"import sys, {module}; print(sorted({{'torch', 'jax', 'ray'}} & set(sys.modules)))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@each_module
+def test_no_tolerance_is_written_down(module):
+    assert set(names_in(ast.parse((ROOT / module).read_text()))) & TOLERANCES == set()
+
+
+@each_module
+def test_modules_say_what_they_are_and_are_short(module):
+    text = (ROOT / module).read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= LONGEST
+
+
+def test_no_package_hides_another():
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_implementations_do_not_see_the_oracle():
+    hidden = {"specs.oracle", "specs.precision", "specs.judge", "specs.attention", "specs.multi_head_oracle"}
+    for module in MODULES:
+        if module.parts[0] == "implementations":
+            tree = ast.parse((ROOT / module).read_text())
+            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+            assert not imported & hidden, module
+
+
+def anchors():
+    """Clause and name of each property that the document states, as `**P4 output_agrees_with_the_oracle.**`."""
+    return re.findall(r"^\*\*([A-Z]+\d+) ([a-z_0-9]+)\.\*\*", (ROOT / "specs" / "attention.md").read_text(), re.MULTILINE)
+
+
+def test_every_claim_is_stated_once_in_the_document_and_every_statement_has_a_claim():
+    load_claims()
+    claimed = Counter((claim.clause, name) for name, claim in CLAIMS.items())
+    assert Counter(anchors()) == claimed
+
+
+def test_no_clause_of_the_document_is_numbered_twice():
+    clauses = re.findall(r"^\*\*([A-Z]+\d+)[ .]", (ROOT / "specs" / "attention.md").read_text(), re.MULTILINE)
+    assert [clause for clause, times in Counter(clauses).items() if times > 1] == []

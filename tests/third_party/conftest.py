@@ -1,0 +1,3 @@
+"""The foreign package is somebody else's: it is imported by workers only."""
+
+collect_ignore = ["foreign_attention"]
