@@ -113,9 +113,11 @@ def run(
     run = _open(output, resume, "run", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
-    rows = _bench(sound, run, baseline, workload or [], seed, quick, quiet=as_json) if sound else []
-    run.save(complete=True)
-    _report(run.folder, show="" if as_json else "checks timings")
+    try:
+        rows = _bench(sound, run, baseline, workload or [], seed, quick, quiet=as_json) if sound else []
+        run.save(complete=True)
+    finally:  # what was checked is reported, whatever becomes of the timing
+        _report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
         _print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,12 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
 def _ticks(context: Any, step: Step) -> Iterator[Any]:
     """A queue that calls `step` for each name put into it."""
     queue = context.Queue()
-    thread = threading.Thread(target=lambda: [step(name) for name in iter(queue.get, None)], daemon=True)
+
+    def drain() -> None:
+        for name in iter(queue.get, None):
+            step(name)
+
+    thread = threading.Thread(target=drain, daemon=True)
     thread.start()
     try:
         yield queue
@@ -66,8 +72,8 @@ def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterato
 
     import ray
 
-    cluster = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
-    ray.init(log_to_driver=False, logging_level="ERROR", **cluster)
+    cluster: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     try:
         task = ray.remote(num_cpus=1)(conformance.check)
         waiting = [task.remote(target, plan) for target in targets]

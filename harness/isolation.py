@@ -160,6 +160,7 @@ class Worker:
 
 
 def ending(status: int | None) -> str:
+    """How a process came to its end, in words."""
     if status is None:
         return "closed its pipe"
     return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"

@@ -31,14 +31,21 @@ def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
 
 def _while_it_fails(case: Case, step: Step, fails: Callable[[Case], bool], tried: set[str], deadline: float) -> Case:
     """Takes one kind of step as often as it leads to a case that fails."""
+    found: Case | None = case
+    while found is not None:
+        case = found
+        found = next((new for new in _untried(step, case, tried, deadline) if fails(new)), None)
+    return case
+
+
+def _untried(step: Step, case: Case, tried: set[str], deadline: float) -> Iterator[Case]:
+    """What a step leads to and has not been asked about, until the time is up."""
     for simpler in _valid(step, case):
         if monotonic() > deadline:
-            return case
+            return
         if simpler.id not in tried:
             tried.add(simpler.id)
-            if fails(simpler):
-                return _while_it_fails(simpler, step, fails, tried, deadline)
-    return case
+            yield simpler
 
 
 Step = Callable[[Case], Iterator[Callable[[], Case]]]
@@ -81,7 +88,7 @@ def _sizes(case: Case) -> Iterator[Callable[[], Case]]:
 
 
 def _smaller(n: int) -> list[int]:
-    return sorted({m for m in (1, 2, 3, n // 2, n - n // 4, n - 1) if 0 < m < n})
+    return sorted({m for m in (*range(1, 9), n // 2, n - n // 4, n - 1) if 0 < m < n})
 
 
 def _resized(case: Case, names: list[str], size: int) -> Case:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -62,11 +63,16 @@ def _matches(name: str, everything: list[Target]) -> list[Target]:
         return [_from_file(name) if _path(name).suffix == ".py" else _from_module(name)]
     found = [target for target in everything if fnmatchcase(target.name, name)]
     if not found:
-        known = ", ".join(target.name for target in everything)
-        raise UsageError(
-            f"target={name}, but should be one of {known}, a glob over them, package.module:function or file.py:function"
-        )
+        raise UsageError(f"target={name}, but should be {_hint(name, everything)}")
     return found
+
+
+def _hint(name: str, everything: list[Target]) -> str:
+    if name.endswith(".py"):
+        return f"{name}:FUNCTION, with the name of the function in that file"
+    near = get_close_matches(name, [target.name for target in everything], 3)
+    names = f"{' or '.join(near)}" if near else "a name that `attention-harness list` shows"
+    return f"{names}, a glob over names, package.module:function or file.py:function"
 
 
 def _path(name: str) -> Path:

@@ -46,7 +46,12 @@ def test_importing_loads_no_framework(module):
     assert ran.stdout.strip() == "[]"
 
 
-@each_module
+def measures_time(module):
+    """Times are estimates, not answers of an attention: tests of the statistics may compare approximately."""
+    return module.name.startswith("test_timing")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not measures_time(module)], ids=str)
 def test_no_tolerance_is_written_down(module):
     assert set(names_in(ast.parse((ROOT / module).read_text()))) & TOLERANCES == set()
 

@@ -21,7 +21,7 @@ def output_has_the_shape_and_dtype_of_the_contract(attend: Attend, x: Inputs) ->
     """The output is [B, Hq, Lq, Dv] in the query's dtype (C21: torch-mps-vdim; C25: tinygrad-out-dtype)."""
     out = attend(x)
     shape = holds(out.shape == x.output_shape, f"shape of out={out.shape}, but should be {x.output_shape}")
-    return shape & holds(out.dtype == x.q.dtype, f"dtype of out={out.dtype.name}, but should be {x.dtype}")
+    return shape & holds(out.dtype == x.q.dtype, f"dtype of out={out.dtype.name}, but should be the query's, {x.dtype}")
 
 
 @claim("P3")

@@ -46,7 +46,10 @@ BAD_CALLS = [
     (["check", "numpy-eager", "--property", "is_nice"], "property=is_nice, but should be one of"),
     (["check", "numpy-eager", "--dtype", "int8"], "dtype=int8, but should be one of float32"),
     (["check", "numpy-eager", "--claim", "colour=red"], "claim=colour"),
-    (["check", "numpy-eager", "--claim", "empty_rows=ones"], "claim=empty_rows=ones, but should be empty_rows= one of zeros, nan"),
+    (
+        ["check", "numpy-eager", "--claim", "empty_rows=ones"],
+        "claim=empty_rows=ones, but should be empty_rows= one of zeros, nan",
+    ),
     (["check", "numpy-eager", "--claim", "empty_rows"], "claim=empty_rows, but should be empty_rows= one of"),
     (["check", "numpy-eager", "--executor", "abacus"], "executor=abacus, but should be"),
     (["check", "numpy-eager", "--colour"], "--colour"),
@@ -126,7 +129,9 @@ def test_json_is_one_document_and_nothing_else(here, capfd):
 def test_a_check_leaves_its_folder(here, capsys):
     assert main([*CHECK, "--output", "run"]) == 0
     assert "numpy-eager" in capsys.readouterr().out
-    assert {"run.json", "checks.parquet", "agreement.parquet", "report.html", "report.md"} <= {p.name for p in (here / "run").iterdir()}
+    assert {"run.json", "checks.parquet", "agreement.parquet", "report.html", "report.md"} <= {
+        p.name for p in (here / "run").iterdir()
+    }
     assert json.loads((here / "run" / "run.json").read_text())["complete"]
     (here / "run" / "report.html").unlink()
     assert main(["report", "run"]) == 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from harness.agenda import agenda, coverage
-from harness.cases import BIAS_KINDS, MASK_KINDS
 from harness.shapes import BUDGET, pool
+from specs.biases import BIASES
 from specs.dtypes import DTYPES
 from specs.inputs import realise
 from specs.layouts import LAYOUTS
-from specs.masks import Mask
+from specs.masks import MASKS, Mask
 from specs.recipes import DRAWN
 
 SEEDS = (0, 1)
+NOT_DRAWN = {"query_padding", "opposite"}
+"""The first is drawn as the option query_lengths."""
 
 
 def kinds(thing):
@@ -56,9 +58,8 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
     drawn = cases_of(seed)["attention"]
     problems = [case.problem for case in drawn]
     masks = set().union(*(kinds(p.mask) for p in problems))
-    assert set(MASK_KINDS) - {"bottom_right", "prefix_lm"} <= masks
-    assert {"prefix", "both", "either"} <= masks
-    assert set(BIAS_KINDS) <= set().union(*(kinds(p.bias) for p in problems))
+    assert masks == set(MASKS) - NOT_DRAWN
+    assert set(BIASES) == set().union(*(kinds(p.bias) for p in problems))
     assert {case.recipe for case in drawn} >= set(DRAWN)
     assert {layout for case in drawn for layout in case.layouts.values()} == set(LAYOUTS)
     assert {name for case in drawn for name in case.layouts} == {"q", "k", "v", "mask", "bias"}
@@ -122,4 +123,4 @@ def test_coverage_counts_each_case_once_for_each_value(cases_of):
     counted = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
     assert counted["is_causal"] == sum(case.problem.is_causal for case in drawn)
     kinds_counted = {row["value"] for row in rows if row["region"] == "mask"}
-    assert set(MASK_KINDS) - {"bottom_right", "prefix_lm"} <= kinds_counted
+    assert set(MASKS) - NOT_DRAWN - {"both", "either"} <= kinds_counted

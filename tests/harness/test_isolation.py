@@ -14,7 +14,7 @@ from harness.messages import Request
 from harness.targets import Target
 from harness.transport import pack
 
-FUNCTIONS = '''
+FUNCTIONS = """
 import ctypes
 import os
 import signal
@@ -80,7 +80,7 @@ answers_with_a_pair = misbehaves(lambda q: (q, q))
 prints = misbehaves(_prints)
 interrupts = misbehaves(_raises(KeyboardInterrupt()))
 exits = misbehaves(lambda q: sys.exit(5))
-'''
+"""
 
 
 def asked(length, **options):
@@ -181,7 +181,7 @@ def test_leaving_stops_the_process(file):
     assert process.poll() is not None
 
 
-IMPURE = '''
+IMPURE = """
 def writes(q, k, v):
     q[...] = 7
     return k + 0
@@ -194,7 +194,7 @@ def returns_a_view(q, k, v):
 def slow_and_threads(q, k, v):
     import os
     return q * 0 + float(os.environ["OMP_NUM_THREADS"])
-'''
+"""
 
 
 def test_the_worker_sees_what_was_written_and_what_is_shared(tmp_path):

@@ -21,7 +21,12 @@ def plain(q, k, v, *, mask=None, is_causal=False):
 def test_the_signature_is_the_capability():
     description = describe(plain, "mine")
     assert description.options == ("mask", "is_causal")
-    assert (description.name, description.framework, description.spec, description.device) == ("mine", "numpy", "attention", "cpu")
+    assert (description.name, description.framework, description.spec, description.device) == (
+        "mine",
+        "numpy",
+        "attention",
+        "cpu",
+    )
     assert description.summary == "Says what it does."
     assert description.version == np.__version__
 

@@ -16,7 +16,8 @@ from specs.worked_example import CASES
 LARGE = Case(
     Problem(
         batch=3, query_heads=6, key_heads=3, query_length=33, key_length=65, head_dim=80, value_dim=9, dtype="float16",
-        mask=masks.key_padding((65, 1, 0)) & (masks.causal() | masks.prefix(3)), bias=biases.total(biases.alibi(), biases.noise(1, 2.0, "bj")),
+        mask=masks.key_padding((65, 1, 0)) & (masks.causal() | masks.prefix(3)),
+        bias=biases.total(biases.alibi(), biases.noise(1, 2.0, "bj")),
         is_causal=True, window=(17, None), scale=-0.5, softcap=30.0, sinks=4.0, query_lengths=(33, 2, 0), key_lengths=(65, 64, 1),
     ),
     "heavy_tails", 1234567, {"q": "backwards", "k": "inside"},

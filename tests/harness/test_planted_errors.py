@@ -16,7 +16,7 @@ from harness.cli import main
 from specs.inputs import realise
 from specs.problem import Case
 
-PLANTED = '''
+PLANTED = """
 import os
 import time
 
@@ -70,7 +70,7 @@ def hangs_at_two_keys(q, k, v):
 
 def refuses_everything(q, k, v):
     raise NotImplementedError("not today")
-'''
+"""
 WRONG = ("drops_the_scale", "inverts_the_mask", "softmax_over_the_wrong_axis")
 PROPERTY = "output_agrees_with_the_oracle"
 
@@ -145,7 +145,9 @@ def test_replay_on_a_sound_implementation_agrees(failure):
 def test_the_program_beside_it_runs_alone(failure, tmp_path):
     program = failure[1].with_suffix(".py")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ran = subprocess.run([sys.executable, "-P", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-P", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert float(ran.stdout.splitlines()[-1]) > 0
     assert "harness" not in program.read_text().replace("attention-harness", "")

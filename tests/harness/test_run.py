@@ -83,7 +83,9 @@ def test_a_folder_that_cannot_be_made_is_told_so(tmp_path):
         Run(tmp_path / "file" / "run", {})
 
 
-@pytest.mark.parametrize("change", [{"properties": ("no_such_property",)}, {"claims": {"colour": "red"}}, {"claims": {"lse_base": "10"}}])
+@pytest.mark.parametrize(
+    "change", [{"properties": ("no_such_property",)}, {"claims": {"colour": "red"}}, {"claims": {"lse_base": "10"}}]
+)
 def test_settings_that_mean_nothing_are_refused(change, tmp_path):
     with pytest.raises(UsageError, match="but should be one of"):
         check(resolve(["numpy-eager"]), replace(SETTINGS, **change), Run(tmp_path, {}))

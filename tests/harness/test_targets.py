@@ -64,14 +64,23 @@ def test_a_function_of_a_module():
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("nothing-like-this", r"target=nothing-like-this, but should be one of .*numpy-eager.*package\.module:function or file\.py:function"),
+        (
+            "nothing-like-this",
+            r"target=nothing-like-this, but should be one of .*numpy-eager.*package\.module:function or file\.py:function",
+        ),
         ("cupy-*", r"target=cupy-\*, but should be one of .*numpy-eager"),
-        ("absent.py:attention", r"target=absent\.py:attention, but should name a file that can be read: No such file or directory"),
+        (
+            "absent.py:attention",
+            r"target=absent\.py:attention, but should name a file that can be read: No such file or directory",
+        ),
         ("{file}:", r"but should end in a function of that file: attention, other"),
         ("{file}:not a name", r"but should end in a function of that file: attention, other"),
         ("{broken}:attention", r"but should name a Python file: .*line 1"),
         ("{binary}:attention", r"but should name a Python file: "),
-        ("absent_package.module:attention", r"but should be package\.module:function with a module that can be imported from here"),
+        (
+            "absent_package.module:attention",
+            r"but should be package\.module:function with a module that can be imported from here",
+        ),
         ("implementations.numpy_eager:", r"but should be package\.module:function"),
         (":attention", r"but should be package\.module:function"),
     ],

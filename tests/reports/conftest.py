@@ -101,7 +101,7 @@ def timing_rows(names: list[str]) -> list[dict[str, Any]]:
                 width = 1 + draw.choice([0.01, 0.02, 0.05, 0.25]) * (place > 0)
                 low, high = ratio / width, ratio * width
                 verdict = "BASELINE" if place == 0 else "FASTER" if high < 0.95 else "SLOWER" if low > 1.05 else "UNRESOLVED"
-                verdict = "SAME" if 0.95 <= low and high <= 1.05 and place else verdict
+                verdict = "SAME" if low >= 0.95 and high <= 1.05 and place else verdict
                 rows.append(_timing_row(name, workload, description, dtype, ratio, low, high, verdict))
     return rows
 

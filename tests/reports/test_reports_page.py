@@ -122,7 +122,7 @@ def test_the_same_run_gives_the_same_page(whole_run: Path, whole_page: tuple[str
 
 
 def hostile_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> Path:
-    more = {name: HOSTILE for name in ("message", "case", "replay", "clause", "spec", "framework", "version", "device")}
+    more = dict.fromkeys(("message", "case", "replay", "clause", "spec", "framework", "version", "device"), HOSTILE)
     rows = [
         row(HOSTILE, HOSTILE, "violates", dtype=HOSTILE, **more),
         row("b", HOSTILE, "agrees"),

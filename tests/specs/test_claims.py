@@ -69,9 +69,9 @@ def one_empty_row_spoils_all(q, k, v, **options):
 
 
 @fault("lse_agrees_with_the_oracle", "output_does_not_depend_on_returning_lse")
-def lse_to_base_two_and_half_the_output(q, k, v, return_lse=False, **options):
+def lse_a_little_off_and_half_the_output(q, k, v, return_lse=False, **options):
     result = attention(q, k, v, return_lse=return_lse, **options)
-    return (result[0] / 2, result[1] / np.log(2)) if return_lse else result
+    return (result[0] / 2, result[1] + result[1].dtype.type(1e-3)) if return_lse else result
 
 
 @fault("weights_agree_with_the_oracle", "output_does_not_depend_on_returning_weights")

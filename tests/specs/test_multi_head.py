@@ -14,7 +14,7 @@ from specs.multi_head_bounds import bounds
 from specs.multi_head_inputs import ARRAYS
 from specs.multi_head_oracle import join, layer, split
 from specs.multi_head_problem import LayerProblem
-from specs.multi_head_recipes import LAYER_RECIPES
+from specs.multi_head_recipes import LAYER_DRAWN
 from specs.precision import named_precision
 from specs.problem import Case
 
@@ -56,16 +56,18 @@ def by_loops(x):
             rows = []
             for i, row in enumerate(q):
                 slices = [slice(h * width, (h + 1) * width) for h in range(x.heads)]
-                rows.append([
-                    number
-                    for h, s in enumerate(slices)
-                    for number in attended(row[s], [r[s] for r in k], [r[s] for r in v], visible[b, h, i], scale)
-                ])
+                rows.append(
+                    [
+                        number
+                        for h, s in enumerate(slices)
+                        for number in attended(row[s], [r[s] for r in k], [r[s] for r in v], visible[b, h, i], scale)
+                    ]
+                )
             out.append(projected(rows, w["w_o"], w["b_o"]))
     return np.array(out, dtype=float).reshape(x.output_shape)
 
 
-@pytest.mark.parametrize("recipe", LAYER_RECIPES)
+@pytest.mark.parametrize("recipe", LAYER_DRAWN)
 @pytest.mark.parametrize("problem", SMALL.values(), ids=SMALL)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_the_oracle_agrees_with_loops_over_decimals(problem, recipe, dtype):
@@ -79,10 +81,17 @@ def rounded_layer(x, stored, rng):
 
     def kept(a):
         up = np.where(rng.random(a.shape) < 0.5, np.inf, -np.inf)
-        return a.astype(stored).astype(np.float32) if rng.random() < 0.5 else np.nextafter(a.astype(stored), up.astype(stored)).astype(np.float32)
+        return (
+            a.astype(stored).astype(np.float32)
+            if rng.random() < 0.5
+            else np.nextafter(a.astype(stored), up.astype(stored)).astype(np.float32)
+        )
 
     f = {name: getattr(x, name).astype(np.float32) for name in ARRAYS}
-    q, k, v = (split(kept(f[a] @ f[w] + f[b]), x.heads) for a, w, b in (("query", "w_q", "b_q"), ("key", "w_k", "b_k"), ("value", "w_v", "b_v")))
+    q, k, v = (
+        split(kept(f[a] @ f[w] + f[b]), x.heads)
+        for a, w, b in (("query", "w_q", "b_q"), ("key", "w_k", "b_k"), ("value", "w_v", "b_v"))
+    )
     scores = np.where(x.visible(), kept(q @ k.swapaxes(-1, -2) / np.sqrt(np.float32(q.shape[-1]))), -np.inf)
     top = scores.max(-1, keepdims=True, initial=-np.inf)
     powers = np.exp(scores - np.where(np.isneginf(top), 0, top))
@@ -91,7 +100,7 @@ def rounded_layer(x, stored, rng):
     return (kept(join(kept(weights @ v))) @ f["w_o"] + f["b_o"]).astype(x.query.dtype)
 
 
-@pytest.mark.parametrize("recipe", LAYER_RECIPES)
+@pytest.mark.parametrize("recipe", LAYER_DRAWN)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_the_bound_holds_for_what_stores_everything_in_sixteen_bits(recipe, dtype):
     rng = np.random.default_rng(0)
@@ -131,7 +140,9 @@ def test_self_attention_has_one_length_and_one_array():
 
 
 def test_a_case_survives_json():
-    case = Case(LayerProblem(2, 3, 4, 4, 12, "float16", masks.causal() & masks.hidden_key(1), True), "steep", 7, {"w_q": "backwards"})
+    case = Case(
+        LayerProblem(2, 3, 4, 4, 12, "float16", masks.causal() & masks.hidden_key(1), True), "steep", 7, {"w_q": "backwards"}
+    )
     assert Case.from_json(case.to_json()) == case and case.id == Case.from_json(case.to_json()).id
     assert str(case.problem) == "B=2 H=3 Lq=4 Lk=4 d=12 float16 mask=causal() & hidden_key(1) self_attention=True"
 

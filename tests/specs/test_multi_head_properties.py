@@ -28,7 +28,11 @@ CALLS = []
 
 
 def split(a, heads):
-    return a.reshape(*a.shape[:2], heads, -1).swapaxes(1, 2) if a.size else np.zeros((a.shape[0], heads, a.shape[1], a.shape[2] // heads))
+    return (
+        a.reshape(*a.shape[:2], heads, -1).swapaxes(1, 2)
+        if a.size
+        else np.zeros((a.shape[0], heads, a.shape[1], a.shape[2] // heads))
+    )
 
 
 def join(a):
@@ -135,7 +139,9 @@ MORE = {
     "weights of the wrong layout": made(prepare=lambda a: a | {"w_q": a["w_q"].T}),
     "key and value weights exchanged": made(prepare=swapped),
     "heads not put back in order": made(join=lambda a: a.reshape(a.shape[0], a.shape[2], -1)),
-    "heads interleaved on both sides": made(split=interleaved, join=lambda a: a.transpose(0, 2, 3, 1).reshape(a.shape[0], a.shape[2], -1)),
+    "heads interleaved on both sides": made(
+        split=interleaved, join=lambda a: a.transpose(0, 2, 3, 1).reshape(a.shape[0], a.shape[2], -1)
+    ),
     "mask of the first head for all": made(masked=lambda s, m: s if m is None else masked(s, m[:, :1])),
     "weights rounded to half precision": made(softmax=lambda s: softmax(s).astype(np.float16).astype(np.float64)),
     "no scale": made(scale=lambda q, heads: 1.0),

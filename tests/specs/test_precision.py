@@ -184,6 +184,15 @@ def test_masked_keys_do_not_widen_the_bound():
     assert np.array_equal(plain, loud)
 
 
+def test_scores_that_cancel_may_be_off_by_their_parts():
+    """Products of 900 that sum to about 0: what rounding does to them is all that the output shows."""
+    signs = np.tile([30, -30], 32).astype(np.float32)
+    noise = [0.1 * np.random.default_rng(seed).standard_normal((1, 1, 8, 64)) for seed in (0, 1, 2)]
+    x = Inputs((signs + noise[0]).astype(np.float32), (30 + noise[1]).astype(np.float32), noise[2].astype(np.float32))
+    assert max(worst(x, calculate(x), "exact") for calculate in KERNELS.values()) <= 1
+    assert worst(x, kernel(x, scores=lambda s: s + s.dtype.type(1e-2) * np.cos(np.arange(8))), "exact") > 1
+
+
 def test_bounds_are_finite_and_not_negative(questions):
     for x in (x for calls in questions.values() for x in calls):
         limits = bounds(x, attention(x), named_precision(default_model(x.dtype), x.dtype))

@@ -48,7 +48,9 @@ def test_what_cannot_be_imported_is_unavailable_with_the_reason(listed):
 
 def test_all_are_checked_and_the_broken_one_stops_nothing(tmp_path):
     status, document = harness("check", "foreign-*", "--examples", 12, "--dtype", "float32", "--output", tmp_path)
-    wrong = [row["message"] for row in document["checks"] if row["outcome"] not in ("agrees", "vacuous", "unsupported", "unavailable")]
+    wrong = [
+        row["message"] for row in document["checks"] if row["outcome"] not in ("agrees", "vacuous", "unsupported", "unavailable")
+    ]
     assert (status, wrong) == (0, [])
     outcomes = {name: {row["outcome"] for row in document["checks"] if row["implementation"] == name} for name in NAMES}
     assert "agrees" in outcomes["foreign-plain"] & outcomes["foreign-prepared"]
