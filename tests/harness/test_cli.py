@@ -25,8 +25,8 @@ BROKEN = {
 }
 
 BAD_CALLS = [
-    (["check", "nothing-like-this"], "target=nothing-like-this, but should be one of"),
-    (["check", "cupy-*"], "target=cupy-*, but should be one of"),
+    (["check", "nothing-like-this"], "target=nothing-like-this, but should be"),
+    (["check", "cupy-*"], "target=cupy-*, but should be"),
     (["check", "absent.py:attention"], "target=absent.py:attention, but should name a file that can be read"),
     (["check", "unfinished.py:attention"], "but should name a Python file"),
     (["check", "raises.py:attention"], "raised RuntimeError: at import in two lines"),
@@ -53,10 +53,10 @@ BAD_CALLS = [
     (["check", "numpy-eager", "--claim", "empty_rows"], "claim=empty_rows, but should be empty_rows= one of"),
     (["check", "numpy-eager", "--executor", "abacus"], "executor=abacus, but should be"),
     (["check", "numpy-eager", "--colour"], "--colour"),
-    (["run", "nothing-like-this"], "target=nothing-like-this, but should be one of"),
+    (["run", "nothing-like-this"], "target=nothing-like-this, but should be"),
     (["run", "numpy-eager", "--examples", "-1"], "examples=-1, but should be above 0"),
-    (["bench", "nothing-like-this"], "target=nothing-like-this, but should be one of"),
-    (["list", "nothing-like-this"], "target=nothing-like-this, but should be one of"),
+    (["bench", "nothing-like-this"], "target=nothing-like-this, but should be"),
+    (["list", "nothing-like-this"], "target=nothing-like-this, but should be"),
     (["report", "nowhere"], "nowhere"),
     (["report", "fine.py"], "fine.py"),
     (["report"], "Missing argument"),

@@ -170,8 +170,8 @@ def decoding_ignores_the_mask(q, k, v, mask=None, **options):
 
 
 @fault("permuting_the_keys_changes_nothing", "doubling_every_key_changes_nothing")
-def the_first_key_counts_twice(q, k, v, bias=None, **options):
-    first = np.where(np.arange(k.shape[2]) == 0, 0.6875, 0.0).astype(q.dtype)
+def the_first_of_an_odd_number_of_keys_counts_twice(q, k, v, bias=None, **options):
+    first = np.where(np.arange(k.shape[2]) == 0, 0.6875 * (k.shape[2] % 2), 0.0).astype(q.dtype)
     return attention(q, k, v, bias=first[None, None, None] if bias is None else bias + first, **options)
 
 
@@ -182,8 +182,9 @@ def reads_two_channels(q, k, v, scale=None, **options):
 
 
 @fault("permuting_the_value_columns_permutes_the_output")
-def the_last_column_is_the_first(q, k, v, **options):
-    return attention(q, k, np.concatenate([v[..., :-1], v[..., :1]], -1), **options)
+def the_last_column_may_be_the_first(q, k, v, **options):
+    ordered = v[..., :1].sum() <= v[..., -1:].sum()
+    return attention(q, k, v if ordered else np.concatenate([v[..., :-1], v[..., :1]], -1), **options)
 
 
 @fault("memory_layout_does_not_matter")

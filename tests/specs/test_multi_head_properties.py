@@ -202,12 +202,16 @@ def rejected(claim, function, cases=CASES):
     return found
 
 
-@pytest.mark.parametrize("name", [c.name for c in claims_of("multi-head")])
+LAYER_CLAIMS = [c for c in claims_of("multi-head") if c.clause != "L0"]
+"""All but the worked example, which has a case of its own and is tested with it."""
+
+
+@pytest.mark.parametrize("name", [c.name for c in LAYER_CLAIMS])
 def test_a_sound_layer_is_accepted(name):
     assert not rejected(CLAIMS[name], made())
 
 
-@pytest.mark.parametrize("name", [c.name for c in claims_of("multi-head")])
+@pytest.mark.parametrize("name", [c.name for c in LAYER_CLAIMS])
 def test_each_claim_rejects_its_fault(name):
     assert rejected(CLAIMS[name], FAULTS[name])
 
@@ -218,11 +222,7 @@ def test_the_oracle_rejects(fault):
 
 
 def test_each_claim_can_tell_something_from_these_cases():
-    for claim in claims_of("multi-head"):
+    for claim in LAYER_CLAIMS:
         judged = [claim.check(Attend(made()), x) for x in map(realise, CASES) if claim.needs(x)]
         assert any(not verdict.vacuous for verdict in judged), claim.name
 
-
-def test_claims_start_with_an_answer_and_its_shape():
-    first = [c.name for c in claims_of("multi-head")[:2]]
-    assert first == ["layer_answers_every_problem", "layer_output_has_shape_and_dtype"]

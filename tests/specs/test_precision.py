@@ -190,7 +190,7 @@ def test_scores_that_cancel_may_be_off_by_their_parts():
     noise = [0.1 * np.random.default_rng(seed).standard_normal((1, 1, 8, 64)) for seed in (0, 1, 2)]
     x = Inputs((signs + noise[0]).astype(np.float32), (30 + noise[1]).astype(np.float32), noise[2].astype(np.float32))
     assert max(worst(x, calculate(x), "exact") for calculate in KERNELS.values()) <= 1
-    assert worst(x, kernel(x, scores=lambda s: s + s.dtype.type(1e-2) * np.cos(np.arange(8))), "exact") > 1
+    assert worst(x, kernel(x, scores=lambda s: s + s.dtype.type(0.1) * np.cos(np.arange(8))), "exact") > 1
 
 
 def test_bounds_are_finite_and_not_negative(questions):
