@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.attention import SDPBackend
+from implementations import torch_sdpa_math
+from specs.contract import on
 
-from implementations._torch import sdpa
-from specs.contract import declares
-
-
-@declares(framework="torch", device="cuda", precision={"bfloat16": "exact", "float16": "exact"})
-def attention(
-    q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
-    scale: float | None = None,
-) -> Tensor:  # fmt: skip
-    """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv]."""
-    return sdpa(SDPBackend.MATH, q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale)
+attention = on("cuda", torch_sdpa_math.attention)

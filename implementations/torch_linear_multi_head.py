@@ -39,4 +39,4 @@ def multi_head(
     weights = {"q.weight": w_q.T, "k.weight": w_k.T, "v.weight": w_v.T, "o.weight": w_o.T}
     module.load_state_dict(weights | {"q.bias": b_q, "k.bias": b_k, "v.bias": b_v, "o.bias": b_o}, assign=True)
     with torch.no_grad():
-        return module(query, key, value, None if mask is None else mask.bool())  # type: ignore[no-any-return]
+        return module(query, key, value, None if mask is None else mask.bool())

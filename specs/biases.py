@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
 
 import numpy as np
 
 from specs import masks
 from specs.hashing import uniform
+from specs.named import Named, factory_of
 
 Formula = Callable[[int, int, int, int], np.ndarray]
 
@@ -24,47 +23,17 @@ BIASES: dict[str, Callable[..., Formula]] = {}
 
 
 @dataclass(frozen=True)
-class Bias:
-    """A named bias: `kind` names a function of this module, `arguments` are what it was called with."""
+class Bias(Named):
+    """A named formula."""
 
-    kind: str
-    arguments: tuple[Any, ...] = ()
+    kinds = BIASES
 
     def dense(self, batch: int, heads: int, query_length: int, key_length: int) -> np.ndarray:
         """float64 array broadcastable to [batch, heads, query_length, key_length]; -inf masks."""
-        return np.asarray(BIASES[self.kind](*self.arguments)(batch, heads, query_length, key_length), np.float64)
-
-    def __str__(self) -> str:
-        return f"{self.kind}({', '.join(map(str, self.arguments))})"
-
-    def to_json(self) -> list[Any]:
-        """Nested lists, kind first."""
-        return [self.kind, *(a.to_json() if isinstance(a, Bias | masks.Mask) else a for a in self.arguments)]
-
-    @staticmethod
-    def from_json(data: list[Any]) -> Bias:
-        """The inverse of `to_json`; ValueError for a kind that is not defined here."""
-        kind, *arguments = data
-        if kind not in BIASES:
-            raise ValueError(f"bias={kind!r}, but should be one of {', '.join(sorted(BIASES))}")
-        return Bias(kind, tuple(_argument(a) for a in arguments))
+        return np.asarray(self.made()(batch, heads, query_length, key_length), np.float64)
 
 
-def _argument(data: Any) -> Any:
-    if not isinstance(data, list):
-        return data
-    return Bias.from_json(data) if data[0] in BIASES and data[0] not in masks.MASKS else masks.Mask.from_json(data)
-
-
-def bias(factory: Callable[..., Formula]) -> Callable[..., Bias]:
-    """Registers a formula factory under its own name; calling it gives the named Bias."""
-    BIASES[factory.__name__] = factory
-
-    @wraps(factory)
-    def named(*arguments: Any) -> Bias:
-        return Bias(factory.__name__, arguments)
-
-    return named
+bias = factory_of(Bias)
 
 
 def _grid(*sizes: int) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 OPTIONS = (
     "mask", "bias", "is_causal", "scale", "window", "softcap", "sinks",
@@ -97,3 +98,14 @@ def declares(**facts: Any) -> Callable[[Function], Function]:
         return function
 
     return set_facts
+
+
+def on(device: str, function: Function) -> Function:
+    """The same implementation on another device: a function of its own, with the same signature and the same facts."""
+
+    @wraps(function)
+    def attention(*arrays: Any, **options: Any) -> Any:
+        return function(*arrays, **options)
+
+    attention.device = device  # type: ignore[attr-defined]
+    return cast(Function, attention)

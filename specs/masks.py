@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from specs.hashing import uniform
+from specs.named import Named, factory_of
 
 Predicate = Callable[[Any, Any, Any, Any], Any]
 
@@ -28,11 +28,10 @@ MASKS: dict[str, Callable[..., Predicate]] = {}
 
 
 @dataclass(frozen=True)
-class Mask:
-    """A named predicate: `kind` names a function of this module, `arguments` are what it was called with."""
+class Mask(Named):
+    """A named predicate."""
 
-    kind: str
-    arguments: tuple[Any, ...] = ()
+    kinds = MASKS
 
     def dense(self, batch: int, heads: int, query_length: int, key_length: int) -> np.ndarray:
         """Bool array, True where attention is allowed, broadcastable to [batch, heads, query_length, key_length]."""
@@ -42,7 +41,8 @@ class Mask:
     @property
     def predicate(self) -> Predicate:
         """The predicate itself, on index arrays."""
-        return MASKS[self.kind](*self.arguments)
+        predicate: Predicate = self.made()
+        return predicate
 
     def __and__(self, other: Mask) -> Mask:
         return Mask("both", (self, other))
@@ -62,36 +62,10 @@ class Mask:
                 return f"({' | '.join(shown)})"
             case "opposite":
                 return f"~{shown[0]}"
-        return f"{self.kind}({', '.join(shown)})"
-
-    def to_json(self) -> list[Any]:
-        """Nested lists, kind first."""
-        return [self.kind, *(a.to_json() if isinstance(a, Mask) else a for a in self.arguments)]
-
-    @staticmethod
-    def from_json(data: list[Any]) -> Mask:
-        """The inverse of `to_json`; ValueError for a kind that is not defined here."""
-        kind, *arguments = data
-        if kind not in MASKS:
-            raise ValueError(f"mask={kind!r}, but should be one of {', '.join(sorted(MASKS))}")
-        return Mask(kind, tuple(_argument(a) for a in arguments))
+        return super().__str__()
 
 
-def _argument(data: Any) -> Any:
-    if isinstance(data, list):
-        return Mask.from_json(data) if data and isinstance(data[0], str) else tuple(data)
-    return data
-
-
-def mask(factory: Callable[..., Predicate]) -> Callable[..., Mask]:
-    """Registers a predicate factory under its own name; calling it gives the named Mask."""
-    MASKS[factory.__name__] = factory
-
-    @wraps(factory)
-    def named(*arguments: Any) -> Mask:
-        return Mask(factory.__name__, arguments)
-
-    return named
+mask = factory_of(Mask)
 
 
 @mask

@@ -36,7 +36,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 def fault(family: str, link: str = "") -> Callable[[Attention], Attention]:
-    """Registers the function as a fault of that class; without a link it is a variant of its neighbours. ValueError if the name is taken."""
+    """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken."""
 
     def register(function: Attention) -> Attention:
         name = function.__name__

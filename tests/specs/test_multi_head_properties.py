@@ -225,4 +225,3 @@ def test_each_claim_can_tell_something_from_these_cases():
     for claim in LAYER_CLAIMS:
         judged = [claim.check(Attend(made()), x) for x in map(realise, CASES) if claim.needs(x)]
         assert any(not verdict.vacuous for verdict in judged), claim.name
-
