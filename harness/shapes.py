@@ -3,9 +3,11 @@ compiles each (100 ms and more), while masks, values and options over a known sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from harness.drawing import cycle
 
 
 class Shape(NamedTuple):
@@ -32,7 +34,20 @@ DIMS = (1, 3, 7, 8, 9, 16, 32, 64, 65, 80, 96, 128, 129, 256)
 BUDGET = 60_000
 """Scores of one case. Above, the batch and then the heads are cut."""
 
-Lengths = Callable[[Random], tuple[int, int]]
+
+class Dealer:
+    """Chooses at random, but each thing of a sequence once before any comes again: few draws, and none is forgotten."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.dealt: dict[Sequence[Any], Iterator[Any]] = {}
+
+    def choice(self, things: Sequence[Any]) -> Any:
+        """One of the things."""
+        return next(self.dealt.setdefault(things, cycle(self.rng, things)))
+
+
+Lengths = Callable[[Dealer], tuple[int, int]]
 
 REGIONS: dict[str, tuple[int, Lengths]] = {
     "small": (5, lambda r: (r.choice(SMALL), r.choice(SMALL))),
@@ -40,26 +55,35 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
     "square": (3, lambda r: (r.choice(EDGES),) * 2),
     "cross": (3, lambda r: (r.choice(SMALL), r.choice(EDGES))),
     "more queries than keys": (3, lambda r: (r.choice(EDGES), r.choice(SMALL))),
-    "decode": (2, lambda r: (1, r.choice(EDGES + LONG))),
+    "decode": (1, lambda r: (1, r.choice(EDGES + LONG))),
+    "decode, long": (1, lambda r: (1, r.choice((1025, 2049)))),
     "few queries, long": (2, lambda r: (r.choice(SMALL), r.choice(LONG))),
     "many queries, long": (1, lambda r: (r.choice(LONG[:3]), r.choice(EDGES))),
 }
 """Region -> weight and how its lengths are drawn."""
 
 
+HEADS = tuple((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 3))
+EMPTY = tuple(
+    Shape(2, 4, 2, 3, 5, 8, 8)._replace(**{name: 0}) for name in ("batch", "query_length", "key_length", "head_dim", "value_dim")
+)
+"""One size is 0."""
+
+
 def pool(seed: int, size: int) -> list[Shape]:
-    """`size` shapes, smallest first: each region in its share, wide batches and one empty size among them."""
+    """`size` shapes, smallest first: each region in its share; wide batches, equal sizes and an empty size among them."""
     rng = Random(seed)
+    deal = Dealer(rng)
     names = [name for name, (weight, _) in REGIONS.items() for _ in range(weight)]
     rng.shuffle(names)
-    shapes = {_shape(rng, REGIONS[names[n % len(names)]][1](rng)) for n in range(size - 2)}
-    return sorted(shapes | {_wide(rng), _with_a_zero(rng)}, key=lambda s: (s.cells, s))
+    shapes = {_shape(deal, REGIONS[names[n % len(names)]][1](deal)) for n in range(size - 4)}
+    return sorted(shapes | {_wide(deal), _wide(deal), _coinciding(deal), deal.choice(EMPTY)}, key=lambda s: (s.cells, s))
 
 
-def _shape(rng: Random, lengths: tuple[int, int]) -> Shape:
-    key_heads, group, head_dim = rng.choice((1, 1, 2, 3, 4)), rng.choice((1, 1, 2, 3)), rng.choice(DIMS)
-    value_dim = head_dim if rng.random() < 0.6 else rng.choice(DIMS)
-    return _within_budget(Shape(rng.choice((1, 2, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
+def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
+    (key_heads, group), head_dim = deal.choice(HEADS), deal.choice(DIMS)
+    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(DIMS)
+    return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
 
 
 def _within_budget(shape: Shape) -> Shape:
@@ -72,13 +96,12 @@ def _within_budget(shape: Shape) -> Shape:
     return shape
 
 
-def _wide(rng: Random) -> Shape:
+def _wide(deal: Dealer) -> Shape:
     """Many batch entries and heads: dispatch thresholds."""
-    return Shape(rng.choice((9, 10, 11, 17)), 6, rng.choice((2, 6)), rng.choice(SMALL), rng.choice(SMALL[3:]), 8, 8)
+    return Shape(deal.choice((9, 10, 11, 17)), 6, deal.choice((1, 2, 6)), deal.choice(SMALL), deal.choice(SMALL[3:]), 8, 8)
 
 
-def _with_a_zero(rng: Random) -> Shape:
-    """One size is 0."""
-    shape = Shape(2, 4, 2, 3, 5, 8, 8)
-    name = rng.choice(("batch", "query_length", "key_length", "head_dim", "value_dim"))
-    return shape._replace(**{name: 0})
+def _coinciding(deal: Dealer) -> Shape:
+    """As many heads as batch entries, and one number for lengths and dims: who tells axes apart by their sizes cannot."""
+    few, many = deal.choice((2, 3, 4)), deal.choice((8, 16, 32))
+    return Shape(few, few, few, many, many, many, many)

@@ -96,3 +96,10 @@ def repeated_heads(array: np.ndarray) -> np.ndarray:
 def repeated_rows(array: np.ndarray) -> np.ndarray:
     """The first position for all, by stride 0."""
     return np.broadcast_to(array[..., :1, :], array.shape) if array.ndim > 1 else contiguous(array)
+
+
+@layout
+def fewer_axes(array: np.ndarray) -> np.ndarray:
+    """Leading axes of size 1 left out, for what is broadcast: [1, 1, 1, Lk] as [Lk]. One axis stays."""
+    axes = next((n for n, size in enumerate(array.shape[:-1]) if size != 1), max(array.ndim - 1, 0))
+    return np.ascontiguousarray(array).reshape(array.shape[axes:])

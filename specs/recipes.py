@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from specs.dtypes import largest, smallest_normal
+from specs.dtypes import accumulator, largest, smallest_normal
 from specs.problem import Problem
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -159,9 +159,9 @@ def tiny(rng: np.random.Generator, p: Problem) -> Arrays:
 
 @recipe
 def huge_values(rng: np.random.Generator, p: Problem) -> Arrays:
-    """Values so large that their sum just stays in range, and any further factor does not."""
+    """Values so large that their sum just stays in the range of the accumulator, and any further factor does not."""
     q, k, v = normal(rng, p)
-    return q, k, np.clip(v, -2, 2) * (largest(p.dtype) / 8 / max(p.key_length, 1))
+    return q, k, np.clip(v, -2, 2) * min(largest(p.dtype) / 8, largest(accumulator(p.dtype)) / 8 / max(p.key_length, 1))
 
 
 @recipe

@@ -85,7 +85,8 @@ def in_tiles(q: np.ndarray, k: np.ndarray, v: np.ndarray, run: Any, block: int, 
 
     def product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
         s = kept["s"]
-        blocks = [(s[..., j], values[:, :, j] * 1) for j in tiles(s.shape[-1], block)]
+        seen = np.where((s > -np.inf).any(-2)[..., None], values, 0)
+        blocks = [(s[..., j], seen[:, :, j]) for j in tiles(s.shape[-1], block)]
         out, kept["lse"] = end(run([start(sinks, s.shape[:3], values.shape[-1], s.dtype), *blocks]))
         return out
 

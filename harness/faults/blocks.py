@@ -57,8 +57,10 @@ def padded_keys_count_in_the_sum(q: Array, k: Array, v: Array, **o: Any) -> Any:
     if masked or not extra or not k.shape[2]:
         return attention(q, k, v, **o)
     k, v = (np.concatenate([a, np.zeros((*a.shape[:2], extra, a.shape[3]), a.dtype)], 2) for a in (k, v))
-    return beside(attention(q, k, v, **o | {"return_weights": False}), lambda out: out) if not given(o, "return_weights") else _cut(
-        attention(q, k, v, **o), extra
+    return (
+        beside(attention(q, k, v, **o | {"return_weights": False}), lambda out: out)
+        if not given(o, "return_weights")
+        else _cut(attention(q, k, v, **o), extra)
     )
 
 

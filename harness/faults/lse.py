@@ -59,7 +59,9 @@ def lse_of_an_empty_row_is_zero(q: Array, k: Array, v: Array, **o: Any) -> Any:
 @fault("C17")
 def lse_of_an_empty_row_is_infinite(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """+inf where it should be -inf."""
-    return _with_lse(q, k, v, np.abs if not k.shape[2] else lambda lse: np.where(np.isneginf(lse), np.inf, lse).astype(lse.dtype), **o)
+    return _with_lse(
+        q, k, v, np.abs if not k.shape[2] else lambda lse: np.where(np.isneginf(lse), np.inf, lse).astype(lse.dtype), **o
+    )
 
 
 @fault("C17")

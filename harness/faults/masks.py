@@ -52,7 +52,9 @@ def a_mask_is_added_as_zeros_and_ones(q: Array, k: Array, v: Array, **o: Any) ->
     if not given(o, "mask"):
         return attention(q, k, v, **o)
     ones = o["mask"].astype(np.float32)
-    return attention(q, k, v, **o | {"mask": None, "bias": ones if o.get("bias") is None else ones + o["bias"].astype(np.float64)})
+    return attention(
+        q, k, v, **o | {"mask": None, "bias": ones if o.get("bias") is None else ones + o["bias"].astype(np.float64)}
+    )
 
 
 @fault("C08", "ml-explore/mlx#2096")

@@ -17,7 +17,11 @@ def _plain(state: State, s: Array, v: Array, top: Array, decay: Array) -> State:
     """One step with the given maximum and decay."""
     _, total, weighted = state
     powers = np.exp(s - finite(top)[..., None])
-    return top, decay * total + powers.sum(-1), decay[..., None] * weighted + powers @ np.where((s > -np.inf).any(-2)[..., None], v, 0)
+    return (
+        top,
+        decay * total + powers.sum(-1),
+        decay[..., None] * weighted + powers @ np.where((s > -np.inf).any(-2)[..., None], v, 0),
+    )
 
 
 @fault("C16", "pytorch/pytorch#127055")
@@ -108,7 +112,9 @@ def blocks_far_below_the_maximum_are_skipped(q: Array, k: Array, v: Array, **o: 
 
     def step(state: State, s: Array, values: Array) -> State:
         far = (s.max(-1, keepdims=True) < state[0][..., None] - 8) & np.isfinite(state[0])[..., None]
-        return seen_further(state, np.where(far, -np.inf, s).astype(s.dtype), np.where(np.isneginf(s).all(-2)[..., None], 0, values))
+        return seen_further(
+            state, np.where(far, -np.inf, s).astype(s.dtype), np.where(np.isneginf(s).all(-2)[..., None], 0, values)
+        )
 
     return tiled(q, k, v, step=step, **o)
 
@@ -129,7 +135,7 @@ def the_maximum_comes_too_late_for_the_first_row(q: Array, k: Array, v: Array, *
 def _merged(parts: list[Any], weigh: Any) -> State:
     """Splits that are finished by themselves and joined by their log-sum-exp, as `weigh` says."""
     state, splits = parts[0], parts[1:]
-    done = [finish(seen_further((np.full_like(state[0], -np.inf), 0 * state[1], 0 * state[2]), s, np.nan_to_num(v))) for s, v in splits]
+    done = [finish(seen_further((np.full_like(state[0], -np.inf), 0 * state[1], 0 * state[2]), s, v)) for s, v in splits]
     outs, lses = [out for out, _ in done], [lse for _, lse in done]
     if state[1].any():
         outs, lses = [state[2], *outs], [np.where(state[1] > 0, state[0], -np.inf), *lses]
@@ -213,7 +219,9 @@ def the_mean_of_splits_is_taken(q: Array, k: Array, v: Array, **o: Any) -> Any:
 
     def halves(weights: Array, values: Array) -> Array:
         left, right = np.array_split(np.arange(n), 2)
-        parts = [weights[..., j] / np.maximum(weights[..., j].sum(-1, keepdims=True), 1e-30) @ values[:, :, j] for j in (left, right)]
+        parts = [
+            weights[..., j] / np.maximum(weights[..., j].sum(-1, keepdims=True), 1e-30) @ values[:, :, j] for j in (left, right)
+        ]
         return (parts[0] + parts[1]) / 2
 
     return staged(q, k, v, product=halves, **o)

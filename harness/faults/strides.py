@@ -20,7 +20,9 @@ def _buffer(a: Array) -> Array:
     while isinstance(root.base, np.ndarray):
         root = root.base
     start = low - byte_bounds(root)[0]
-    memory = np.lib.stride_tricks.as_strided(root.view(np.uint8).reshape(-1) if root.flags.c_contiguous else np.empty(0, np.uint8))
+    memory = np.lib.stride_tricks.as_strided(
+        root.view(np.uint8).reshape(-1) if root.flags.c_contiguous else np.empty(0, np.uint8)
+    )
     return memory[start : start + (high - low) // a.itemsize * a.itemsize].view(a.dtype)
 
 

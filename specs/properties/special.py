@@ -1,0 +1,67 @@
+"""Claims about numbers at the ends: NaN that must not spread or must not vanish, and scores far beyond a softcap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specs.claims import Attend, claim
+from specs.dtypes import largest
+from specs.inputs import Inputs
+from specs.judge import VACUOUS, Verdict, holds, within
+from specs.oracle import default_scale
+from specs.properties.relations import unchanged
+from specs.transform import contiguous
+
+
+def _answers(x: Inputs) -> bool:
+    return 0 not in x.output_shape and x.k.shape[2] > 0
+
+
+def _hidden_from_all(x: Inputs) -> np.ndarray:
+    """Bool [B, Hkv, Lk]: keys that no query of the group may see."""
+    b, _, lq, n = x.score_shape
+    return np.logical_not(x.visible().reshape(b, -1, x.group * lq, n).any(2))
+
+
+@claim("S1", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
+def nan_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
+    """Where `masked_nan_safe` is declared, NaN in keys and values that nobody sees changes nothing (C15: vllm-swa-garbage-v)."""
+    if not attend.declared("masked_nan_safe"):
+        return VACUOUS
+    x = contiguous(x)
+    hidden = _hidden_from_all(x)[..., None]
+    k, v = (np.where(hidden, np.nan, a).astype(a.dtype) for a in (x.k, x.v))
+    return unchanged(attend, x, attend(x.replace(k=k, v=v)), "out, NaN at hidden keys", exact=True)
+
+
+@claim("S2", needs=_answers)
+def nan_values_show(attend: Attend, x: Inputs) -> Verdict:
+    """Values of NaN give NaN in each row that sees a key, not a plausible number (C15: torch-cpu-nan-swallowed)."""
+    rows = ~attend.expected(x).exact.empty
+    if not rows.any():
+        return VACUOUS
+    lost = np.isfinite(attend(x.replace(v=np.full_like(x.v, np.nan)))[rows].astype(np.float64))
+    return holds(not lost.any(), f"finite elements of out, values all NaN,={int(lost.sum())}, but should be 0")
+
+
+@claim("S3", needs=lambda x: _answers(x) and x.softcap is not None and x.q.shape[3] > 0)
+def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdict:
+    """Scores of a hundred times the cap count as the cap, and nothing overflows (C24: llamacpp-tanh-overflow)."""
+    reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * np.abs(x.k.astype(np.float64)).max(initial=0)
+    most = 3e4 if x.dtype == "float16" else 1e6
+    wanted = min(100.0 * float(x.softcap or 0) / abs(float(default_scale(x)) or 1.0), most / max(1.0, abs(x.scale or 0)))
+    factor = 2.0 ** np.floor(np.log2(wanted / reach)) if 0 < reach < np.inf else 1.0
+    far = np.abs(x.q.astype(np.float64)) * factor
+    if factor <= 1 or far.max(initial=0) > largest(x.dtype) / 2:
+        return VACUOUS
+    y = x.replace(q=(x.q.astype(np.float64) * factor).astype(x.q.dtype))
+    expected = attend.expected(y)
+    return within(attend(y), expected.out, expected.bounds.out, "out, scores far beyond the cap", ~expected.exact.empty)
+
+
+@claim("S4", cold=True, options=("return_weights",), needs=lambda x: _answers(x) and bool((~x.visible().any(-1)).any()))
+def empty_rows_are_the_same_beside_weights(attend: Attend, x: Inputs) -> Verdict:
+    """Asking for the weights changes nothing in rows that see no key either (C38: torch-mha-need-weights-nan)."""
+    expected = attend.expected(x)
+    bound = 0.0 if attend.declared("empty_rows") != "uniform" else 2 * expected.bounds.out
+    return within(attend.out_beside(x, "weights"), attend(x), bound, "out beside weights, empty rows", expected.exact.empty)
