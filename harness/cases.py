@@ -111,6 +111,7 @@ BIAS_KINDS: dict[str, Any] = {
     "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
     "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
     "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), draw(st.sampled_from((-1e4, -6e4, LOWEST)))),
+    "lowest_row": lambda draw, s: biases.filler(masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))), LOWEST),
 }
 """Kind of bias -> how it is drawn for a shape."""
 
@@ -136,8 +137,9 @@ def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], rec
 
 
 def _layouts(name: str) -> list[str]:
-    """Layouts of q, k and v keep four axes."""
-    return [layout for layout in LAYOUTS if layout != "fewer_axes" or name in ("mask", "bias")]
+    """Layouts of q, k and v keep four axes; what is broadcast comes with fewer in a third of the draws."""
+    shares = {"fewer_axes": 5 if name in ("mask", "bias") else 0}
+    return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]
 
 
 DTYPE_SHARES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 2}

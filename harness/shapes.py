@@ -55,6 +55,7 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
     "square": (3, lambda r: (r.choice(EDGES),) * 2),
     "cross": (3, lambda r: (r.choice(SMALL), r.choice(EDGES))),
     "more queries than keys": (3, lambda r: (r.choice(EDGES), r.choice(SMALL))),
+    "one key": (1, lambda r: (r.choice(SMALL), 1)),
     "decode": (1, lambda r: (1, r.choice(EDGES + LONG))),
     "decode, long": (1, lambda r: (1, r.choice((1025, 2049)))),
     "few queries, long": (2, lambda r: (r.choice(SMALL), r.choice(LONG))),
@@ -77,7 +78,7 @@ def pool(seed: int, size: int) -> list[Shape]:
     names = [name for name, (weight, _) in REGIONS.items() for _ in range(weight)]
     rng.shuffle(names)
     shapes = {_shape(deal, REGIONS[names[n % len(names)]][1](deal)) for n in range(size - 4)}
-    return sorted(shapes | {_wide(deal), _wide(deal), _coinciding(deal), deal.choice(EMPTY)}, key=lambda s: (s.cells, s))
+    return sorted(shapes | {_wide(deal, 1), _wide(deal, 2), _coinciding(deal), deal.choice(EMPTY)}, key=lambda s: (s.cells, s))
 
 
 def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
@@ -96,9 +97,9 @@ def _within_budget(shape: Shape) -> Shape:
     return shape
 
 
-def _wide(deal: Dealer) -> Shape:
+def _wide(deal: Dealer, key_heads: int) -> Shape:
     """Many batch entries and heads: dispatch thresholds."""
-    return Shape(deal.choice((9, 10, 11, 17)), 6, deal.choice((1, 2, 6)), deal.choice(SMALL), deal.choice(SMALL[3:]), 8, 8)
+    return Shape(deal.choice((9, 10, 11, 17)), 6, key_heads, deal.choice(SMALL), deal.choice(SMALL[3:]), 8, 8)
 
 
 def _coinciding(deal: Dealer) -> Shape:

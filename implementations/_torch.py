@@ -5,14 +5,14 @@ Device and dtype are those of the tensors. q [B, Hq, Lq, D], k [B, Hkv, Lk, D], 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-Result = Tensor | tuple[Tensor, ...]
+Result: TypeAlias = Tensor | tuple[Tensor, ...]
 
 GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
 """Kernels that take fewer key heads than query heads; for the others the key heads are repeated first."""

@@ -6,7 +6,7 @@ Recompiles for new shapes, dtypes and sets of options, not for their values: sca
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jax.lax import Precision
 
 from specs.contract import declares
 
-Result = Array | tuple[Array, ...]
+Result: TypeAlias = Array | tuple[Array, ...]
 
 
 @declares(framework="jax", device="cpu", precision={"bfloat16": "exact", "float16": "exact"})

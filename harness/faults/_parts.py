@@ -67,9 +67,9 @@ def tiled(
     return in_tiles(q, k, v, lambda tiles_: _run(tiles_, step), block, end, **o)
 
 
-def _run(parts: list[tuple[np.ndarray, np.ndarray]], step: Any) -> Any:
-    state, parts = parts[0], parts[1:]  # type: ignore[assignment]
-    for scores, v in parts:
+def _run(parts: list[Any], step: Any) -> Any:
+    state = parts[0]
+    for scores, v in parts[1:]:
         state = step(state, scores, v)
     return state
 
@@ -85,7 +85,7 @@ def in_tiles(q: np.ndarray, k: np.ndarray, v: np.ndarray, run: Any, block: int, 
 
     def product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
         s = kept["s"]
-        seen = np.where((s > -np.inf).any(-2)[..., None], values, 0)
+        seen = np.where(np.any(s > -np.inf, -2)[..., None], values, 0)
         blocks = [(s[..., j], seen[:, :, j]) for j in tiles(s.shape[-1], block)]
         out, kept["lse"] = end(run([start(sinks, s.shape[:3], values.shape[-1], s.dtype), *blocks]))
         return out
@@ -137,6 +137,6 @@ def invisible(q: np.ndarray, k: np.ndarray, **o: Any) -> np.ndarray:
     names = ("is_causal", "window", "query_lengths", "key_lengths")
     rules = {name: o.get(name) for name in names}
     seen = visible(np.arange(q.shape[2]), np.arange(k.shape[2]), **(rules | {"is_causal": bool(o.get("is_causal"))}))  # type: ignore[arg-type]
-    for name, hidden in (("mask", lambda m: m), ("bias", lambda b: b != -np.inf)):
-        seen = seen if o.get(name) is None else seen & hidden(o[name])
+    seen = seen if o.get("mask") is None else seen & o["mask"]
+    seen = seen if o.get("bias") is None else seen & (o["bias"] != -np.inf)
     return ~np.broadcast_to(seen, (*q.shape[:3], k.shape[2]))

@@ -29,7 +29,7 @@ def softcap_comes_after_the_mask_for_one_query(q: Array, k: Array, v: Array, **o
 def softcap_comes_after_the_bias(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Finite biases are capped, hidden keys stay hidden."""
     cap = o.get("softcap")
-    fixed = {"scores": lambda s: np.where(np.isneginf(s), s, cap * np.tanh(s / cap))} if cap else {}
+    fixed: dict[str, Any] = {"scores": lambda s: np.where(np.isneginf(s), s, cap * np.tanh(s / cap))} if cap else {}
     return staged(q, k, v, **fixed, **o | {"softcap": None})
 
 

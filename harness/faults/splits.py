@@ -20,7 +20,7 @@ def _plain(state: State, s: Array, v: Array, top: Array, decay: Array) -> State:
     return (
         top,
         decay * total + powers.sum(-1),
-        decay[..., None] * weighted + powers @ np.where((s > -np.inf).any(-2)[..., None], v, 0),
+        decay[..., None] * weighted + powers @ np.where(np.any(s > -np.inf, -2)[..., None], v, 0),
     )
 
 
@@ -113,7 +113,7 @@ def blocks_far_below_the_maximum_are_skipped(q: Array, k: Array, v: Array, **o: 
     def step(state: State, s: Array, values: Array) -> State:
         far = (s.max(-1, keepdims=True) < state[0][..., None] - 8) & np.isfinite(state[0])[..., None]
         return seen_further(
-            state, np.where(far, -np.inf, s).astype(s.dtype), np.where(np.isneginf(s).all(-2)[..., None], 0, values)
+            state, np.where(far, -np.inf, s).astype(s.dtype), np.where(np.all(np.isneginf(s), -2)[..., None], 0, values)
         )
 
     return tiled(q, k, v, step=step, **o)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import count
 from typing import Any
@@ -12,7 +13,20 @@ from harness.faults import fault
 from harness.faults._parts import attention, beside, given, tiled
 
 Array = np.ndarray
-CALLS, KEPT = cache(lambda name: count(1)), cache(lambda name: {})
+
+
+@cache
+def calls(name: str) -> Iterator[int]:
+    """Counts the calls of a fault."""
+    return count(1)
+
+
+@cache
+def kept_for(name: str) -> dict[Any, Any]:
+    """What is kept under a name as long as the process lives."""
+    return {}
+
+
 RANDOM = np.random.default_rng(20)
 
 
@@ -22,7 +36,7 @@ def _shapes(q: Array, k: Array, v: Array) -> tuple[Any, ...]:
 
 def _remembered(q: Array, k: Array, v: Array, name: str, key: Any, **o: Any) -> Any:
     """Attention with the option as it was given when this key was first met."""
-    kept: dict[Any, Any] = KEPT(name)
+    kept: dict[Any, Any] = kept_for(name)
     return attention(q, k, v, **o | {name: kept.setdefault(key, o.get(name))})
 
 
@@ -63,7 +77,7 @@ def the_causal_mask_is_cached_by_the_number_of_queries(q: Array, k: Array, v: Ar
     """And cut or padded with True to the number of keys."""
     if not given(o, "is_causal"):
         return attention(q, k, v, **o)
-    first = KEPT("triangles").setdefault(q.shape[2], np.tril(np.ones((q.shape[2], k.shape[2]), bool)))
+    first = kept_for("triangles").setdefault(q.shape[2], np.tril(np.ones((q.shape[2], k.shape[2]), bool)))
     seen = np.ones((q.shape[2], k.shape[2]), bool)
     n = min(k.shape[2], first.shape[1])
     seen[:, :n] = first[:, :n]
@@ -76,7 +90,7 @@ def keys_are_kept_while_the_queries_stay(q: Array, k: Array, v: Array, **o: Any)
     if not q.size:
         return attention(q, k, v, **o)
     key = (*_shapes(q, k, v), float(q.flat[0]), float(q.flat[q.size - 1]))
-    return attention(q, KEPT("keys").setdefault(key, k.copy()), v, **o)
+    return attention(q, kept_for("keys").setdefault(key, k.copy()), v, **o)
 
 
 @fault("C35")
@@ -85,7 +99,7 @@ def an_answer_is_remembered_by_the_sum_of_its_inputs(q: Array, k: Array, v: Arra
     flat = tuple(float(a.astype(np.float64).sum()) for a in (q, k))
     options = tuple(sorted((n, x.tobytes() if isinstance(x, np.ndarray) else x) for n, x in o.items()))
     key = (*_shapes(q, k, v), flat, options)
-    return KEPT("answers").setdefault(key, attention(q, k, v, **o))
+    return kept_for("answers").setdefault(key, attention(q, k, v, **o))
 
 
 @fault("C34")
@@ -93,8 +107,8 @@ def the_accumulator_is_not_cleared(q: Array, k: Array, v: Array, **o: Any) -> An
     """The second of two calls of one shape in a row adds a thousandth of the output of the first."""
 
     def added(out: Array) -> Array:
-        last = KEPT("accumulators").get("last")
-        KEPT("accumulators")["last"] = out.copy()
+        last = kept_for("accumulators").get("last")
+        kept_for("accumulators")["last"] = out.copy()
         fits = last is not None and last.shape == out.shape and last.dtype == out.dtype
         return out + last * out.dtype.type(1e-3) if fits else out
 
@@ -104,12 +118,12 @@ def the_accumulator_is_not_cleared(q: Array, k: Array, v: Array, **o: Any) -> An
 @fault("C38", "keras-team/keras#20684")
 def weights_are_returned_once_asked_for(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The flag of an earlier call stays."""
-    KEPT("flag")["weights"] = KEPT("flag").get("weights", False) or bool(o.get("return_weights"))
-    return attention(q, k, v, **o | {"return_weights": KEPT("flag")["weights"]})
+    kept_for("flag")["weights"] = kept_for("flag").get("weights", False) or bool(o.get("return_weights"))
+    return attention(q, k, v, **o | {"return_weights": kept_for("flag")["weights"]})
 
 
 def _at_times(q: Array, k: Array, v: Array, name: str, every: int, change: Any, **o: Any) -> Any:
-    wrong = next(CALLS(name)) % every == 0
+    wrong = next(calls(name)) % every == 0
     return beside(attention(q, k, v, **o), change if wrong else lambda out: out)
 
 

@@ -48,6 +48,7 @@ PROMISED = {
     "repeated_heads": lambda item: tuple(0 if a == 1 else s for a, s in enumerate(strides(SHAPE, (0, 1, 2, 3), item))),
     "repeated_rows": lambda item: tuple(0 if a == 2 else s for a, s in enumerate(strides(SHAPE, (0, 1, 2, 3), item))),
 }
+PROMISED["fewer_axes"] = PROMISED["contiguous"]  # no axis of SHAPE is 1; see below for those that are
 REPEATED = {"repeated_batch": 0, "repeated_heads": 1, "repeated_rows": 2}
 
 
@@ -63,6 +64,14 @@ def test_layouts_have_their_strides_and_the_same_values(layout, dtype):
     assert laid_out.strides == PROMISED[layout](kind.itemsize)
     assert laid_out.dtype == kind
     assert np.array_equal(laid_out, array)
+
+
+@pytest.mark.parametrize(
+    ("shape", "left"),
+    [((1, 1, 1, 5), (5,)), ((1, 1, 4, 5), (4, 5)), ((1, 3, 1, 5), (3, 1, 5)), ((2, 1, 1, 5), (2, 1, 1, 5)), ((1, 1, 1, 1), (1,))],
+)
+def test_fewer_axes_leaves_out_leading_ones_only(shape, left):
+    assert LAYOUTS["fewer_axes"](np.zeros(shape)).shape == left
 
 
 def test_read_only_arrays_cannot_be_written_to():
