@@ -135,11 +135,11 @@ def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], rec
     shape = draw(st.sampled_from(shapes))
     dtype = draw(_dtype(shape, dtypes))
     problem = Problem(**shape._asdict(), dtype=dtype, **_options(draw, shape, dtype))
-    layouts = {name: draw(st.sampled_from(_layouts(name))) for name in ("q", "k", "v", "mask", "bias") if draw(sometimes(25))}
+    layouts = {name: draw(st.sampled_from(layouts_of(name))) for name in ("q", "k", "v", "mask", "bias") if draw(sometimes(25))}
     return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), layouts)
 
 
-def _layouts(name: str) -> list[str]:
+def layouts_of(name: str) -> list[str]:
     """Layouts of q, k and v keep four axes; what is broadcast comes with fewer in a third of the draws."""
     shares = {"fewer_axes": 5 if name in ("mask", "bias") else 0}
     return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]

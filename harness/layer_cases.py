@@ -8,8 +8,8 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from harness.cases import layouts_of
 from specs import masks
-from specs.layouts import LAYOUTS
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
 from specs.multi_head_problem import LayerProblem
@@ -89,4 +89,5 @@ def _masks(shape: Shape) -> SearchStrategy[Mask | None]:
 
 def _layouts() -> SearchStrategy[dict[str, str]]:
     """A few arguments lie otherwise; most are contiguous."""
-    return st.dictionaries(st.sampled_from((*ARRAYS, "mask")), st.sampled_from(list(LAYOUTS)), max_size=3)
+    choices = [(name, layout) for name in (*ARRAYS, "mask") for layout in layouts_of(name)]
+    return st.lists(st.sampled_from(choices), max_size=3).map(dict)

@@ -27,7 +27,7 @@ class Shape(NamedTuple):
         return self.batch * self.query_heads * self.query_length * self.key_length
 
 
-SMALL = (1, 2, 3, 4, 5, 7, 8, 9)
+SMALL = (1, 2, 3, 4, 5, 7, 8, 9, 12)
 EDGES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 127, 128, 129)
 LONG = (255, 256, 257, 511, 513, 1023, 1024, 1025, 2049)
 DIMS = (1, 3, 7, 8, 9, 16, 32, 64, 65, 80, 96, 128, 129, 256)

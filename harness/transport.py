@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import string_at
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,18 +27,27 @@ class Packed:
 
 
 def pack(array: np.ndarray) -> Packed:
-    """The array as bytes. Its distance from a cache line is kept."""
+    """The array as bytes. How far into its allocation it starts is kept, up to whole cache lines."""
     if not array.size:
         return Packed(b"", array.dtype.name, array.shape, array.strides, 0, array.flags.writeable)
     low, high = byte_bounds(array)
-    offset = array.__array_interface__["data"][0] - low
-    return Packed(_memory(low, high - low), array.dtype.name, array.shape, array.strides, offset, array.flags.writeable)
+    into = (low - _address(_allocation(array))) % ALIGNMENT
+    offset = into + _address(array) - low
+    data = bytes(into) + string_at(low, high - low)
+    return Packed(data, array.dtype.name, array.shape, array.strides, offset, array.flags.writeable)
 
 
-def _memory(address: int, size: int) -> bytes:
-    from ctypes import string_at
+def _address(array: np.ndarray) -> int:
+    """Of the first element."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
-    return string_at(address, size)
+
+def _allocation(array: np.ndarray) -> np.ndarray:
+    """The array whose memory this one is a view of, in the end."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def unpack(packed: Packed) -> np.ndarray:
@@ -53,7 +63,7 @@ def unpack(packed: Packed) -> np.ndarray:
 def aligned(size: int) -> np.ndarray:
     """Bytes that start on a cache line."""
     buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -buffer.__array_interface__["data"][0] % ALIGNMENT
+    start = -_address(buffer) % ALIGNMENT
     return buffer[start : start + size]
 
 

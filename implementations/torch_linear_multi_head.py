@@ -38,5 +38,7 @@ def multi_head(
     module = MultiHead(query.shape[2], heads, query.dtype)
     weights = {"q.weight": w_q.T, "k.weight": w_k.T, "v.weight": w_v.T, "o.weight": w_o.T}
     module.load_state_dict(weights | {"q.bias": b_q, "k.bias": b_k, "v.bias": b_v, "o.bias": b_o}, assign=True)
+    if mask is not None:  # scaled_dot_product_attention raises IndexError for a mask of one axis (torch 2.13)
+        mask = mask.bool().reshape((1,) * (4 - mask.dim()) + tuple(mask.shape))
     with torch.no_grad():
-        return module(query, key, value, None if mask is None else mask.bool())
+        return module(query, key, value, mask)
