@@ -74,3 +74,27 @@ def test_jax_nn_computes_the_softmax_of_float64_in_float32(jax):
     wanted = powers / powers.sum(-1, keepdims=True) @ v[0, :, 0]
     error = np.abs(np.asarray(jax.nn.dot_product_attention(q, k, v))[0, :, 0] - wanted).max()
     assert np.finfo(np.float64).eps * 2**10 < error < np.finfo(np.float32).eps * 2**10
+
+
+def test_torch_flash_swallows_nan_queries(torch):
+    """pytorch#141128 was mended for some inputs: with queries of NaN the output is still finite."""
+    q, k = torch.full((1, 1, 2, 8), torch.nan), torch.ones(1, 1, 3, 8)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
+        out = torch.nn.functional.scaled_dot_product_attention(q, k, k)
+    assert out.isfinite().all()
+
+
+def test_torch_math_shows_nan_queries(torch):
+    q, k = torch.full((1, 1, 2, 8), torch.nan), torch.ones(1, 1, 3, 8)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        out = torch.nn.functional.scaled_dot_product_attention(q, k, k)
+    assert out.isnan().all()
+
+
+def test_torch_flash_raises_for_a_mask_of_one_axis(torch):
+    a = torch.ones(1, 1, 2, 8)
+    with (
+        torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION),
+        pytest.raises(IndexError),
+    ):
+        torch.nn.functional.scaled_dot_product_attention(a, a, a, attn_mask=torch.ones(2, dtype=torch.bool))
