@@ -125,11 +125,11 @@ def trust(run: Run) -> tuple[str, str]:
     if not isinstance(noise.get("floor"), int | float):
         return "unknown", "The noise of this machine was not measured: read the intervals with care."
     floor, half_width = float(noise["floor"]), float(noise.get("aa_half_width", float("nan")))
-    own = f"The same code timed against itself differs by ±{percent(half_width)}; " if math.isfinite(half_width) else ""
+    own = f"the same code timed against itself differs by ±{percent(half_width)}, and " if math.isfinite(half_width) else ""
     load = f" The load was {number(float(noise['load']))}." if isinstance(noise.get("load"), int | float) else ""
     # The floor is raised above its default only where twice the A/A interval exceeds it: then noise set it.
     word = "noisy" if 2 * half_width >= floor else "steady"
-    return word, sentence(f"{own}a difference below {percent(floor)} is not called one") + load
+    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} is not called one") + load
 
 
 def method(run: Run) -> list[str]:

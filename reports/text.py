@@ -52,8 +52,10 @@ def memory(size: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction of one as a percentage of two digits."""
-    return f"{100 * fraction:.2g} %" if math.isfinite(fraction) else "n/a"
+    """A fraction of one as a percentage of two digits, or of whole percents."""
+    if not math.isfinite(fraction):
+        return "n/a"
+    return f"{100 * fraction:.{0 if abs(fraction) >= 0.1 else 1}f} %"
 
 
 def count(amount: int, noun: str, plural: str = "") -> str:
