@@ -46,6 +46,7 @@ from harness.isolation import Limits
 from harness.progress import shown, told
 from harness.run import Run, Settings
 from harness.targets import Target, UsageError, resolve
+from harness.workloads import Workload
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
@@ -89,14 +90,14 @@ def bench(
     quick: Quick = False, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
-    chosen = resolve(targets or [])
+    chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
     run = _open(output, None, "bench", replace(Settings(), seed=seed))
-    rows = _bench(chosen, run, baseline, workload or [], seed, quick, quiet=as_json)
+    rows = _bench(chosen, run, baseline, workloads, seed, quick, quiet=as_json)
     run.save(complete=True)
     _report(run.folder, show="" if as_json else "timings")
     if as_json:
         _print_json({"timings": rows, "folder": str(run.folder)})
-    return WRONG if any(row["verdict"] == "INVALID" for row in rows) else RIGHT if rows else NOTHING
+    return WRONG if _invalid(rows) else RIGHT if rows else NOTHING
 
 
 @app.command()
@@ -109,19 +110,19 @@ def run(
     """The main job: checks, times and reports every implementation."""
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
-    chosen = _loadable(resolve(targets or []), settings)
+    chosen, workloads = _loadable(resolve(targets or []), settings), _workloads(workload or [], quick, baseline)
     run = _open(output, resume, "run", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = _bench(sound, run, baseline, workload or [], seed, quick, quiet=as_json) if sound else []
+        rows = _bench(sound, run, baseline, workloads, seed, quick, quiet=as_json) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
         _report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
         _print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
-    return _status(results)
+    return WRONG if _invalid(rows) else _status(results)
 
 
 @app.command()
@@ -173,8 +174,20 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
     return results
 
 
+def _workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
+    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
+    from harness import timing
+
+    resolve([baseline])
+    return timing.named(names, quick=quick)
+
+
+def _invalid(rows: Sequence[dict[str, Any]]) -> bool:
+    return any(row["verdict"] == "INVALID" for row in rows)
+
+
 def _bench(
-    targets: Sequence[Target], run: Run, baseline: str, names: Sequence[str], seed: int, quick: bool, quiet: bool
+    targets: Sequence[Target], run: Run, baseline: str, workloads: Sequence[Workload], seed: int, quick: bool, quiet: bool
 ) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
     import pandas as pd
@@ -182,7 +195,6 @@ def _bench(
     import reports
     from harness import timing
 
-    workloads = timing.named(names, quick=quick)
     with told("timing", quiet) as progress:
         timed = timing.bench(targets, workloads, timing.Settings(quick=quick, seed=seed, baseline=baseline), progress)
     reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))

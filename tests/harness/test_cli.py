@@ -142,3 +142,10 @@ def test_help_shows_the_commands(capsys):
     main(["--help"])
     shown = capsys.readouterr().out
     assert all(command in shown for command in ("check", "bench", "run", "report", "replay", "list"))
+
+
+@pytest.mark.parametrize("call", [["bench", "--workload", "none"], ["run", "--baseline", "none"], ["run", "--workload", "none"]])
+def test_a_bad_timing_leaves_no_folder_behind(call, tmp_path, capsys):
+    assert main([*call, "--output", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
