@@ -44,6 +44,7 @@ from harness.arguments import (
 from harness.conformance import Checked
 from harness.isolation import Limits
 from harness.progress import shown, told
+from harness.records import BLAMELESS
 from harness.run import Run, Settings
 from harness.targets import Target, UsageError, resolve
 from harness.workloads import Workload
@@ -167,7 +168,7 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
 
     with shown("checking", quiet) as progress:
         results = running.check(targets, settings, run, progress)
-    for name, rows in running.tables(results, settings, run.folder).items():
+    for name, rows in running.tables(results, run).items():
         reports.write_table(run.folder, name, pd.DataFrame(rows))
     run.save(**running.facts(results, settings))
     running.tidy(run.folder)
@@ -222,8 +223,7 @@ def _report(folder: Path, show: str) -> None:
 
 
 def _wrong(result: Checked) -> bool:
-    fine = ("agrees", "vacuous", "unsupported", "unavailable")
-    return any(row.outcome not in fine for row in result.rows)
+    return any(row.outcome not in BLAMELESS for row in result.rows)
 
 
 def _status(results: Sequence[Checked]) -> int:

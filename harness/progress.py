@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from harness.conformance import Checked
+from harness.records import BLAMELESS
 from harness.run import Progress
 
 
@@ -41,7 +42,7 @@ def _on(bar: Bar, task: str) -> Progress:
 def _line(checked: Checked) -> str:
     """`numpy-eager: agrees` or what is wrong, in a few words."""
     outcomes = {row.outcome for row in checked.rows}
-    wrong = sorted(outcomes - {"agrees", "vacuous", "unsupported", "unavailable"})
+    wrong = sorted(outcomes - set(BLAMELESS))
     if checked.description is None:
         return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
     return f"{checked.name}: {', '.join(wrong) if wrong else 'agrees' if 'agrees' in outcomes else 'nothing judged'}"

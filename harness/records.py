@@ -9,6 +9,9 @@ from harness.judging import Tally
 from specs.claims import Claim
 from specs.contract import Description
 
+BLAMELESS = ("agrees", "vacuous", "unsupported", "unavailable")
+"""Outcomes that speak against nobody; all others fail a check."""
+
 
 @dataclass(frozen=True)
 class CheckRow:

@@ -23,6 +23,7 @@ from specs.claims import CLAIMS
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import default_model
+from specs.problem import Case
 from specs.worked_example import EXPECTED, WORDS
 
 
@@ -55,6 +56,8 @@ class Run:
 
     def __init__(self, folder: Path, arguments: dict[str, Any]) -> None:
         self.folder, self.began = folder, monotonic()
+        self.cases: dict[str, list[Case]] = {}
+        """Spec -> the cases of this run, once they have been drawn."""
         self.facts: dict[str, Any] = {
             "schema": 1,
             "arguments": arguments,
@@ -110,7 +113,7 @@ def _description(data: dict[str, Any]) -> Description:
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[Checked]:
     """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
     validate(settings)
-    cases = agenda(settings.examples, settings.seed, settings.dtypes)
+    cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
     plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims)
     results = run.finished()
@@ -176,16 +179,15 @@ def lowered(description: Description) -> list[str]:
     return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
 
 
-def tables(results: Sequence[Checked], settings: Settings, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any]]]:
     """The rows of `checks`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
-    samples = [agreement.load(folder, d.name, d.spec) for d in described]
-    drawn = agenda(settings.examples, settings.seed, settings.dtypes)
+    samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
     specs = {d.spec for d in described}
     return {
         "checks": [row.to_json() for result in results for row in result.rows],
         "agreement": agreement.agreement(samples),
-        "coverage": coverage([case for spec in specs for case in drawn[spec]]),
+        "coverage": coverage([case for spec in specs for case in run.cases[spec]]),
     }
 
 
