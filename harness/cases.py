@@ -18,8 +18,8 @@ from specs.problem import Case, Problem
 from specs.recipes import DRAWN
 
 SEEDS = st.integers(0, 2**32 - 1)
-AXES = ("bhij", "bij", "hij", "bhj", "bhi", "ij", "bj", "hj", "bi", "j", "i", "bh", "h", "b")
-"""Axes along which a random mask or bias varies: it is broadcast along the others."""
+AXES = tuple("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
+"""Every subset of the axes along which a random mask or bias varies: it is broadcast along the others."""
 
 
 def sometimes(percent: int) -> st.SearchStrategy[bool]:
@@ -172,4 +172,11 @@ def _options(draw: st.DrawFn, shape: Shape, dtype: str) -> dict[str, Any]:
         "sinks": draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))) if draw(sometimes(15 * more)) else None,
         "query_lengths": _lengths(draw, shape.batch, shape.query_length) if lengths["query_lengths"] else None,
         "key_lengths": _lengths(draw, shape.batch, shape.key_length) if lengths["key_lengths"] else None,
+        "past": _past(draw, shape) if draw(sometimes(15 * more)) else None,
     }
+
+
+def _past(draw: st.DrawFn, s: Shape) -> int:
+    """Keys of a cache: all but those of the queries, as in decoding and in prefill by chunks, or any number."""
+    behind = max(s.key_length - s.query_length, 0)
+    return draw(st.sampled_from((behind, behind, _length(draw, s.key_length))))

@@ -112,11 +112,15 @@ class _Check:
         refused = self._refused_dtypes()
         for case, claims in self._agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
-                restricted = self.subject.spec.restrict(case.problem, self.subject.description.options)
-                self._visit(replace(case, problem=restricted), claims)
+                self._visit(self._within_its_options(case), claims)
             self.tick()
         self._save_samples()
         return [*self._judged(), *self._not_judged(), *self._refusals(refused)]
+
+    def _within_its_options(self, case: Case) -> Case:
+        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
+        problem = self.subject.spec.restrict(case.problem, self.subject.description.options)
+        return case if case.arrays else replace(case, problem=problem)
 
     def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled."""

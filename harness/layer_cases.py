@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from harness.cases import layouts_of
+from harness.cases import AXES, layouts_of
 from specs import masks
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
@@ -30,8 +30,6 @@ EMPTY_SHARE = 0.03
 """How often a length is 0."""
 
 SEEDS = st.integers(0, 2**32 - 1)
-AXES = tuple("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
-"""Every subset of the axes of a mask."""
 
 
 def layer_shape_pool(rng: Random, size: int) -> list[Shape]:

@@ -12,11 +12,15 @@ from harness.transport import Packed, pack
 
 @dataclass(frozen=True)
 class Request:
-    """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted."""
+    """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
+
+    `beside` is a call that another thread makes at the same time; its answer is dropped.
+    """
 
     arrays: dict[str, Packed]
     options: dict[str, Any]
     wanted: tuple[str, ...] = ()
+    beside: Request | None = None
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ def _valid(step: Step, case: Case) -> Iterator[Case]:
 
 def _options(case: Case) -> Iterator[Callable[[], Case]]:
     """One option less, or a part of a combined mask or bias."""
+    if getattr(case.problem, "past", None) is not None:
+        yield lambda: case.with_problem(past=None)
     for field in fields(case.problem):
         value = getattr(case.problem, field.name)
         if field.name != "dtype" and (not isinstance(value, int) or isinstance(value, bool)) and value != field.default:
@@ -76,9 +78,9 @@ def _parts(value: Any) -> list[Any]:
 def _sizes(case: Case) -> Iterator[Callable[[], Case]]:
     """One size smaller: 1 first, then halves, then one less. Heads go together too, since they must divide.
 
-    The recipe of a named case has sizes of its own: there the recipe must go first.
+    The recipe of a named case has sizes of its own: there the recipe must go first. Given numbers stay as they are.
     """
-    if case.recipe not in (*DRAWN, *LAYER_DRAWN):
+    if case.arrays or case.recipe not in (*DRAWN, *LAYER_DRAWN):
         return
     sizes = [f.name for f in fields(case.problem) if type(getattr(case.problem, f.name)) is int]
     heads = [name for name in sizes if name.endswith("heads")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -43,6 +43,21 @@ class Subject:
     def again(self, x: Any) -> np.ndarray:
         """The output of one more call with the same inputs. Raises Trouble."""
         return self._ask(self.lowered(x), ()).out
+
+    def beside(self, x: Any, other: Any) -> np.ndarray:
+        """The output for x while another thread asks for that of `other`. Raises Trouble."""
+        request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
+        return self.worker.call(request).out
+
+    def refusal(self, x: Any) -> str:
+        """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises Trouble."""
+        try:
+            self.worker.call(self._request(x))
+        except Trouble as trouble:
+            if trouble.outcome in ("errored", "unsupported"):
+                return str(trouble)
+            raise
+        return ""
 
     def extra(self, x: Any, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises Trouble."""
@@ -90,6 +105,9 @@ class Subject:
         return answer
 
     def _ask(self, x: Any, wanted: tuple[str, ...]) -> Answer:
+        return self.worker.call(self._request(x, wanted))
+
+    def _request(self, x: Any, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
         arrays = {name: pack(array) for name, array in call.arrays.items()}
-        return self.worker.call(Request(arrays, pack_options(call.options), wanted))
+        return Request(arrays, pack_options(call.options), wanted)

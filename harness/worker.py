@@ -10,7 +10,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from threading import Barrier
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +24,9 @@ from harness.messages import Answer, Failure, Request
 from harness.transport import Packed, memory_of, unpack
 from specs.contract import Description
 
+MEETINGS = 3
+"""Calls that each of two threads makes."""
+
 
 class Server:
     """Holds the loaded function and answers requests."""
@@ -32,6 +37,22 @@ class Server:
         self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
 
     def answer(self, request: Request) -> Answer | Failure:
+        """Calls the function once, beside another call if one is given."""
+        if request.beside is None:
+            return self._alone(request)
+        together = Barrier(2)
+        with ThreadPoolExecutor(2) as pool:
+            answers = [pool.submit(self._after, together, asked) for asked in (request, request.beside)]
+        return answers[0].result()
+
+    def _after(self, start: Barrier, request: Request) -> Answer | Failure:
+        """The last of several answers: so that the calls of two threads meet, whatever one of them costs."""
+        start.wait()
+        for _ in range(MEETINGS - 1):
+            self._alone(request)
+        return self._alone(request)
+
+    def _alone(self, request: Request) -> Answer | Failure:
         """Calls the function once; its exceptions become failures."""
         given = {name: unpack(packed) for name, packed in request.arrays.items()}
         options = {name: unpack(value) if isinstance(value, Packed) else value for name, value in request.options.items()}

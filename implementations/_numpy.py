@@ -22,19 +22,25 @@ def per_query_head(a: np.ndarray, query_heads: int, dtype: np.dtype) -> np.ndarr
     return np.repeat(a.astype(dtype, copy=False), query_heads // max(a.shape[1], 1), axis=1)
 
 
+def joined(past: np.ndarray | None, new: np.ndarray) -> np.ndarray:
+    """Keys or values of a cache with the new ones behind them."""
+    return new if past is None else np.concatenate([past, new], axis=2)
+
+
 def visible(
-    i: np.ndarray, j: np.ndarray, is_causal: bool, window: Any, query_lengths: np.ndarray | None, key_lengths: np.ndarray | None
-) -> np.ndarray:
-    """Bool [B or 1, 1, len(i), len(j)]: where causality, window and lengths allow attention."""
+    past: int, i: np.ndarray, j: np.ndarray,
+    is_causal: bool, window: Any, query_lengths: np.ndarray | None, key_lengths: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
+    """Bool [B or 1, 1, len(i), len(j)]: where causality, window and lengths allow attention. Query i stands at past + i."""
     i = i[:, None]
-    left, right = window or (None, None)
+    ahead, (left, right) = j - i - past, window or (None, None)
     seen = np.ones((1, 1, i.size, j.size), bool)
     if is_causal:
-        seen = seen & (j <= i)
+        seen = seen & (ahead <= 0)
     if left is not None:
-        seen = seen & (i - j <= left)
+        seen = seen & (ahead >= -left)
     if right is not None:
-        seen = seen & (j - i <= right)
+        seen = seen & (ahead <= right)
     if query_lengths is not None:
         seen = seen & (i < query_lengths[:, None, None, None])
     if key_lengths is not None:

@@ -19,10 +19,10 @@ GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
 
 
 def eager(
-    q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None,
+    q: Tensor, k: Tensor, v: Tensor, *, past: int, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None,
     window: Any, softcap: float | None, sinks: Tensor | None, return_weights: bool, return_lse: bool,
 ) -> Result:  # fmt: skip
-    """softmax(softcap(scale * q k^T) + bias) v, every step stored in the dtype of the tensors.
+    """softmax(softcap(scale * q k^T) + bias) v, every step stored in the dtype of the tensors; query i stands at past + i.
 
     q is scaled before the product, so that float16 scores overflow no earlier than they must.
     """
@@ -31,7 +31,7 @@ def eager(
         scores = softcap * torch.tanh(scores / softcap)
     if bias is not None:
         scores = scores + bias.to(q.dtype)
-    seen = both(mask, rules(scores, is_causal, window))
+    seen = both(mask, rules(scores, past, is_causal, window))
     if seen is not None:
         scores = scores.masked_fill(~seen, -torch.inf)
     weights, lse = softmax(scores, sinks)
@@ -49,10 +49,10 @@ def softmax(scores: Tensor, sinks: Tensor | None) -> tuple[Tensor, Tensor]:
     return weights if sinks is None else weights[..., :-1], lse
 
 
-def rules(scores: Tensor, is_causal: bool, window: Any) -> Tensor | None:
+def rules(scores: Tensor, past: int, is_causal: bool, window: Any) -> Tensor | None:
     """Bool [Lq, Lk]: where causality and window allow attention; None where they hide nothing."""
     i, j = (torch.arange(n, device=scores.device) for n in scores.shape[2:])
-    i, (left, right) = i[:, None], window or (None, None)
+    i, (left, right) = past + i[:, None], window or (None, None)
     seen = j <= i if is_causal else None
     seen = seen if left is None else both(seen, i - j <= left)
     return seen if right is None else both(seen, j - i <= right)

@@ -23,19 +23,21 @@ Result: TypeAlias = Array | tuple[Array, ...]
 def attention(
     q: Array, k: Array, v: Array, *, mask: Array | None = None, bias: Array | None = None, is_causal: bool = False,
     scale: float | None = None, window: Any = None, softcap: float | None = None, sinks: Array | None = None,
-    return_weights: bool = False, return_lse: bool = False,
+    past_k: Array | None = None, past_v: Array | None = None, return_weights: bool = False, return_lse: bool = False,
 ) -> Result:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], weights [B, Hq, Lq, Lk], lse [B, Hq, Lq].
 
     lse of 16-bit inputs is returned in float32.
     """
+    past = 0 if past_k is None else past_k.shape[2]
+    k, v = (new if old is None else jnp.concatenate([old, new], 2) for old, new in ((past_k, k), (past_v, v)))
     k, v = (jnp.repeat(a, q.shape[1] // max(a.shape[1], 1), axis=1) for a in (k, v))
     scores = product("bhid,bhjd->bhij", q, k) * (max(q.shape[-1], 1) ** -0.5 if scale is None else scale)
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
     if bias is not None:
         scores += bias.astype(scores.dtype)
-    scores = jnp.where(visible(q.shape[2], k.shape[2], mask, is_causal, window), scores, -jnp.inf)
+    scores = jnp.where(visible(past, q.shape[2], k.shape[2], mask, is_causal, window), scores, -jnp.inf)
     weights, lse = softmax(scores, -jnp.inf if sinks is None else sinks.astype(scores.dtype)[:, None])
     out = product("bhij,bhjd->bhid", weights, v.astype(weights.dtype)).astype(q.dtype)
     given = [extra for extra, wanted in ((weights.astype(q.dtype), return_weights), (lse, return_lse)) if wanted]
@@ -48,9 +50,9 @@ def product(subscripts: str, a: Array, b: Array) -> Array:
     return jnp.einsum(subscripts, a, b, precision=Precision.HIGHEST, preferred_element_type=sums)
 
 
-def visible(query_length: int, key_length: int, mask: Array | None, is_causal: bool, window: Any) -> Array:
-    """Bool, broadcastable to [B, Hq, Lq, Lk]: where mask, causality and window allow attention."""
-    i, j = jnp.arange(query_length)[:, None], jnp.arange(key_length)
+def visible(past: int, query_length: int, key_length: int, mask: Array | None, is_causal: bool, window: Any) -> Array:
+    """Bool, broadcastable to [B, Hq, Lq, Lk]: where mask, causality and window allow attention. Query i stands at past + i."""
+    i, j = past + jnp.arange(query_length)[:, None], jnp.arange(key_length)
     left, right = window or (None, None)
     seen = j <= i if is_causal else jnp.ones((query_length, key_length), bool)
     seen = seen if left is None else seen & (i - j <= left)

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from implementations._numpy import Result, answer, finite, masked_scores, per_query_head, seen_values, visible, working_dtype
+from implementations._numpy import (
+    Result,
+    answer,
+    finite,
+    joined,
+    masked_scores,
+    per_query_head,
+    seen_values,
+    visible,
+    working_dtype,
+)
 from specs.contract import declares
 
 
@@ -15,15 +25,15 @@ def attention(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,
     is_causal: bool = False, scale: float | None = None, window: Any = None, softcap: float | None = None,
     sinks: np.ndarray | None = None, query_lengths: np.ndarray | None = None, key_lengths: np.ndarray | None = None,
-    return_weights: bool = False, return_lse: bool = False,
+    past_k: np.ndarray | None = None, past_v: np.ndarray | None = None, return_weights: bool = False, return_lse: bool = False,
 ) -> Result:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], weights [B, Hq, Lq, Lk], lse [B, Hq, Lq].
 
     16-bit inputs are computed in float32, and lse is returned in it.
     """
-    dtype = working_dtype(q.dtype)
-    k, v = (per_query_head(a, q.shape[1], dtype) for a in (k, v))
-    seen = visible(np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
+    dtype, past = working_dtype(q.dtype), 0 if past_k is None else past_k.shape[2]
+    k, v = (per_query_head(joined(old, new), q.shape[1], dtype) for old, new in ((past_k, k), (past_v, v)))
+    seen = visible(past, np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
     seen = seen if mask is None else seen & mask
     scores = masked_scores(q.astype(dtype, copy=False), k, seen, bias, scale, softcap)
     weights, lse = softmax(scores, -np.inf if sinks is None else sinks.astype(dtype)[:, None])

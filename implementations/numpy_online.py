@@ -42,7 +42,7 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
             state = start(sinks, (*q.shape[:2], i.size), v.shape[3], dtype)
             for j in tiles(k.shape[2], key_block):
                 part = np.s_[:, :, i[0] : i[-1] + 1, j[0] : j[-1] + 1]
-                seen = visible(i, j, is_causal, window, query_lengths, key_lengths)
+                seen = visible(0, i, j, is_causal, window, query_lengths, key_lengths)
                 seen = seen if mask is None else seen & mask[part]
                 if seen.any():
                     keys, values = (per_query_head(a[:, :, part[3]], heads, dtype) for a in (k, v))

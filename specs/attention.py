@@ -22,7 +22,7 @@ __all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "ca
 
 NAME = "attention"
 FUNCTION = "attention"
-OPTIONAL = ("mask", "bias", "is_causal", "scale", "window", "softcap", "sinks", "query_lengths", "key_lengths")
+OPTIONAL = ("mask", "bias", "is_causal", "scale", "window", "softcap", "sinks", "query_lengths", "key_lengths", "past")
 
 LOWERED = {
     "is_causal": ("mask", "bias"),
@@ -59,7 +59,7 @@ class Expected:
 
 def expressible(option: str, options: Collection[str]) -> bool:
     """Whether an implementation that accepts `options` can be asked this, natively or lowered."""
-    return option in options or any(form in options for form in LOWERED.get(option, ()))
+    return option in (*options, "past") or any(form in options for form in LOWERED.get(option, ()))
 
 
 def restrict(problem: Problem, options: Collection[str]) -> Problem:
@@ -69,20 +69,29 @@ def restrict(problem: Problem, options: Collection[str]) -> Problem:
 
 
 def lower(x: Inputs, options: Collection[str]) -> Inputs:
-    """The same question in the options that the implementation has. Raises Unsupported."""
+    """The same question in the options that the implementation has. Raises Unsupported.
+
+    Where there is no option for a cache, its keys are handed over with the others.
+    """
+    if x.past is not None and "past_k" not in options:
+        x = x.with_explicit_mask()
     if any(_given(x, rule) and rule not in options for rule in ("is_causal", "window", "query_lengths", "key_lengths")):
         x = x.with_explicit_mask()
     if x.mask is not None and "mask" not in options:
         x = _mask_as_bias(x)
-    missing = [name for name in OPTIONAL if _given(x, name) and name not in options]
+    missing = [name for name in OPTIONAL if _given(x, name) and name not in (*options, "past")]
     if missing:
         raise Unsupported(f"{', '.join(missing)} not in its signature")
     return x
 
 
 def call(x: Inputs) -> Call:
-    """The arguments of the function."""
-    return Call({"q": x.q, "k": x.k, "v": x.v}, {name: getattr(x, name) for name in OPTIONAL if _given(x, name)})
+    """The arguments of the function; keys and values of a cache are handed over apart."""
+    options = {name: getattr(x, name) for name in OPTIONAL if _given(x, name) and name != "past"}
+    if x.past is None:
+        return Call({"q": x.q, "k": x.k, "v": x.v}, options)
+    (past_k, k), (past_v, v) = (np.split(a, [x.past], axis=2) for a in (x.k, x.v))
+    return Call({"q": x.q, "k": k, "v": v}, options | {"past_k": past_k, "past_v": past_v})
 
 
 def _given(x: Inputs, option: str) -> bool:

@@ -35,6 +35,12 @@ class Attend(Protocol):
     def declared(self, name: str) -> Any:
         """A declared convention."""
 
+    def beside(self, x: Any, other: Any) -> np.ndarray:
+        """The output for x while another thread asks for that of `other`."""
+
+    def refusal(self, x: Any) -> str:
+        """What is said instead of an answer to these inputs, which are handed over as they are; nothing if there is an answer."""
+
     def again(self, x: Any) -> np.ndarray:
         """The output of one more call with the same inputs, not a remembered one."""
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 OPTIONS = (
     "mask", "bias", "is_causal", "scale", "window", "softcap", "sinks",
-    "query_lengths", "key_lengths", "return_weights", "return_lse",
+    "query_lengths", "key_lengths", "past_k", "past_v", "return_weights", "return_lse",
 )  # fmt: skip
 """Keyword options of the contract; those that a signature names are passed natively."""
 
@@ -27,6 +27,8 @@ CHOICES = {
     "deterministic": (True, False),
     "batch_invariant": (False, True),
     "lse_base": ("e", "2"),
+    "thread_safe": (True, False),
+    "checks_shapes": (False, True),
 }
 
 
@@ -40,6 +42,8 @@ class Conventions:
     deterministic: bool = True
     batch_invariant: bool = False
     lse_base: str = "e"
+    thread_safe: bool = True
+    checks_shapes: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from specs.recipes import RECIPES
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """One call: q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], and the options of the contract."""
+    """One call: q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], and the options of the contract.
+
+    The first `past` keys and values are those of a cache; they are here joined with the others.
+    """
 
     q: np.ndarray
     k: np.ndarray
@@ -30,6 +34,9 @@ class Inputs:
     sinks: np.ndarray | None = None
     query_lengths: np.ndarray | None = None
     key_lengths: np.ndarray | None = None
+    past: int | None = None
+    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What another source says: "out", "weights"."""
 
     def replace(self, **changes: Any) -> Inputs:
         """The same call with other arrays or options."""
@@ -57,11 +64,16 @@ class Inputs:
 
     def rules(self) -> masks.Mask | None:
         """The mask that is_causal, window and lengths describe together; None if they hide nothing."""
-        parts = [masks.causal()] if self.is_causal else []
-        parts += [masks.window(*self.window)] if self.window else []
+        parts = [masks.window(None, self.past or 0)] if self.is_causal else []
+        parts += [self._window_from(self.past or 0)] if self.window else []
         parts += [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
         parts += [masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else []
         return None if not parts else _joined(parts)
+
+    def _window_from(self, past: int) -> masks.Mask:
+        """The window as seen from the query's index, which its position is `past` ahead of."""
+        left, right = self.window or (None, None)
+        return masks.window(None if left is None else left - past, None if right is None else right + past)
 
     def allowed(self) -> np.ndarray:
         """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, the bias left out."""
@@ -76,13 +88,13 @@ class Inputs:
         return self.allowed() if self.bias is None else self.allowed() & (self.bias != -np.inf)
 
     def with_explicit_mask(self) -> Inputs:
-        """The same question with is_causal, window and lengths written out as `mask`."""
+        """The same question with is_causal, window and lengths written out as `mask`, and a cache joined with the keys."""
         rules = self.rules()
         if rules is None:
-            return self
+            return self if self.past is None else self.replace(past=None)
         dense = rules.dense(*self.score_shape)
         mask = dense if self.mask is None else dense & self.mask
-        return self.replace(mask=mask, is_causal=False, window=None, query_lengths=None, key_lengths=None)
+        return self.replace(mask=mask, is_causal=False, window=None, query_lengths=None, key_lengths=None, past=None)
 
 
 def _joined(parts: list[masks.Mask]) -> masks.Mask:
@@ -97,9 +109,19 @@ def realise(case: Case) -> Inputs:
     p, dtype = case.problem, numpy_dtype(case.problem.dtype)
     rng = np.random.default_rng(case.seed)
     q, k, v = (array.astype(dtype) for array in RECIPES[case.recipe](rng, p))
-    arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype)}
+    given = {name: _given(name, numbers, dtype) for name, numbers in case.arrays.items()}
+    answers = {name: given.pop(name) for name in ANSWERS if name in given}
+    arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype), **given}
     laid_out: dict[str, Any] = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
-    return Inputs(**laid_out, **_options(p))
+    return Inputs(**laid_out, **_options(p), answers=answers)
+
+
+ANSWERS = ("out", "weights")
+
+
+def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
+    """Nested lists as an array; what JSON has no number for is a string there: "nan", "inf", "-inf"."""
+    return np.array(numbers, bool) if name == "mask" else np.array(numbers, object).astype(np.float64).astype(dtype)
 
 
 def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
@@ -114,4 +136,4 @@ def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, n
 def _options(p: Problem) -> dict[str, Any]:
     lengths = {"query_lengths": p.query_lengths, "key_lengths": p.key_lengths}
     given = {name: np.asarray(value, np.int64) for name, value in lengths.items() if value is not None}
-    return {"is_causal": p.is_causal, "window": p.window, "scale": p.scale, "softcap": p.softcap, **given}
+    return {"is_causal": p.is_causal, "window": p.window, "scale": p.scale, "softcap": p.softcap, "past": p.past, **given}

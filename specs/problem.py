@@ -64,8 +64,12 @@ class Problem(Question):
     sinks: float | None = None
     query_lengths: tuple[int, ...] | None = None
     key_lengths: tuple[int, ...] | None = None
+    past: int | None = None
+    """So many of the keys come first, from a cache: query i stands at position past + i."""
 
     def __post_init__(self) -> None:
+        if not 0 <= (self.past or 0) <= self.key_length:
+            raise ValueError(f"past={self.past}, but should be at most key_length={self.key_length}")
         if self.key_heads and self.query_heads % self.key_heads:
             raise ValueError(f"query_heads={self.query_heads}, but should be a multiple of key_heads={self.key_heads}")
 
@@ -94,23 +98,29 @@ PROBLEMS: dict[str, Any] = {Problem.spec: Problem}
 
 @dataclass(frozen=True)
 class Case:
-    """A problem, the recipe and seed of its values, and how its arrays lie in memory (argument name -> layout name)."""
+    """A problem, the recipe and seed of its values, and how its arrays lie in memory (argument name -> layout name).
+
+    `arrays` holds what is known number by number, as nested lists: arguments that stand for those of the recipe, and the
+    answers "out" and "weights" of another source.
+    """
 
     problem: Any
     recipe: str = "normal"
     seed: int = 0
     layouts: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same case again."""
         own = {"spec": self.problem.spec, "problem": self.problem.to_json()}
-        return own | {"recipe": self.recipe, "seed": self.seed, "layouts": dict(self.layouts)}
+        values = {"recipe": self.recipe, "seed": self.seed, "layouts": dict(self.layouts)}
+        return own | values | ({"arrays": self.arrays} if self.arrays else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Case:
         """The inverse of `to_json`."""
         problem = PROBLEMS[data["spec"]].from_json(data["problem"])
-        return cls(problem, data["recipe"], data["seed"], data["layouts"])
+        return cls(problem, data["recipe"], data["seed"], data["layouts"], data.get("arrays", {}))
 
     @property
     def id(self) -> str:
@@ -123,4 +133,5 @@ class Case:
 
     def __str__(self) -> str:
         layouts = [f"{name}:{layout}" for name, layout in self.layouts.items()]
-        return " ".join([str(self.problem), f"recipe={self.recipe}", f"seed={self.seed}", *layouts])
+        values = [f"given={','.join(self.arrays)}"] if self.arrays else [f"recipe={self.recipe}", f"seed={self.seed}"]
+        return " ".join([str(self.problem), *values, *layouts])

@@ -31,7 +31,7 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
     last = min(x.q.shape[2], x.k.shape[2] - 1) // 2
-    shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else 0
+    shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else x.past or 0
     x, future = contiguous(x), np.broadcast_to(np.arange(x.k.shape[2]) > last + shift, x.k.shape[:3])
     if not future.any():
         return VACUOUS
