@@ -1,4 +1,4 @@
-"""The cases of a run: named ones first, then those that are drawn; and what they cover."""
+"""The cases of a run: vectors and named ones first, then those that are drawn; and what these cover."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from harness import cases, layer_cases, shapes
 from harness.drawing import draw
+from harness.frameworks import installed
+from harness.vectors import Vector, files, onnx_cases
 from specs.problem import Case
 from specs.worked_example import CASES
 
@@ -22,6 +24,18 @@ def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Cas
     """Spec -> its cases: the worked example, then `count` that are drawn from the seed."""
     drawn = {"attention": _attention(seed, dtypes), "multi-head": _layers(seed, dtypes)}
     return {spec: [*CASES.get(spec, []), *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
+
+
+def vectors(properties: Collection[str]) -> list[Vector]:
+    """Failures that were found once, then published cases: those for the wanted properties, or all if none is named."""
+    wanted = set(properties)
+    published = onnx_cases.vectors() if not wanted or wanted & set(onnx_cases.PROPERTIES) else []
+    return [v for v in (*files.found(), *published) if not wanted or wanted & set(v.properties)]
+
+
+def absent() -> dict[str, str]:
+    """Property -> why this run has no case for it."""
+    return dict.fromkeys(onnx_cases.PROPERTIES, reason) if (reason := installed("onnx")) else {}
 
 
 Strategies = Callable[[Random], Iterator[st.SearchStrategy[Case]]]

@@ -159,24 +159,25 @@ def _dtype(shape: Shape, dtypes: Collection[str]) -> st.SearchStrategy[str]:
 def _options(draw: st.DrawFn, shape: Shape, dtype: str) -> dict[str, Any]:
     """Each option by itself, and in a quarter of the draws twice as many, so that they meet."""
     more = 2 if draw(sometimes(25)) else 1
+    past = _past(draw, shape) if draw(sometimes(15 * more)) else None
     lengths = {"query_lengths": draw(sometimes(10 * more)), "key_lengths": draw(sometimes(15 * more))}
     if lengths["query_lengths"]:
         lengths["key_lengths"] = draw(sometimes(50))
     return {
         "mask": draw(mask_choices(shape)),
         "bias": draw(bias_choices(shape, dtype)),
-        "is_causal": draw(sometimes(25 * more)),
+        "is_causal": draw(sometimes(25 * more if past is None else 70)),
         "window": _window(draw, shape) if draw(sometimes(20 * more)) else None,
         "scale": draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))) if draw(sometimes(25)) else None,
         "softcap": draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))) if draw(sometimes(20 * more)) else None,
         "sinks": draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))) if draw(sometimes(15 * more)) else None,
         "query_lengths": _lengths(draw, shape.batch, shape.query_length) if lengths["query_lengths"] else None,
         "key_lengths": _lengths(draw, shape.batch, shape.key_length) if lengths["key_lengths"] else None,
-        "past": _past(draw, shape) if draw(sometimes(15 * more)) else None,
+        "past": past,
     }
 
 
 def _past(draw: st.DrawFn, s: Shape) -> int:
     """Keys of a cache: all but those of the queries, as in decoding and in prefill by chunks, or any number."""
-    behind = max(s.key_length - s.query_length, 0)
-    return draw(st.sampled_from((behind, behind, _length(draw, s.key_length))))
+    behind = max(s.key_length - s.query_length, 0) or _length(draw, s.key_length)
+    return draw(st.sampled_from((behind, _length(draw, s.key_length))))

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from harness import listing, replaying
+from harness import listing, probing, replaying
 from harness import run as running
 from harness.arguments import (
     Baseline,
@@ -32,6 +32,7 @@ from harness.arguments import (
     Json,
     Memory,
     Output,
+    Probed,
     Property,
     Quick,
     Resume,
@@ -42,7 +43,7 @@ from harness.arguments import (
     settings_of,
 )  # fmt: skip
 from harness.conformance import Checked
-from harness.isolation import Limits
+from harness.isolation import Limits, Trouble
 from harness.progress import shown, told
 from harness.records import BLAMELESS
 from harness.run import Run, Settings
@@ -142,6 +143,32 @@ def replay(
     finding = replaying.replay(file, target)
     print(finding.sentence)
     return WRONG if finding.wrong else RIGHT
+
+
+@app.command()
+def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memory = 6144, as_json: Json = False) -> int:
+    """Finds conventions and precision out by experiment, and prints the declaration to paste."""
+    settings = settings_of(None, seed, None, None, 1, timeout, memory, "local", None)
+    chosen = _one(target, settings)
+    try:
+        with told("probing", quiet=as_json) as tell:
+            probed = probing.probe(chosen, seed, Limits(timeout, memory), tell)
+    except Trouble as trouble:
+        print(f"{chosen.name}: {trouble.outcome}: {trouble}", file=sys.stderr)
+        return NOTHING
+    if as_json:
+        _print_json(probed.to_json())
+    else:
+        probing.show(probed, Console())
+    return WRONG if probed.wrong else RIGHT if probed.answered else NOTHING
+
+
+def _one(name: str, settings: Settings) -> Target:
+    """The target, if the name stands for one only and a function that it names can be loaded. Raises UsageError."""
+    found = _loadable(resolve([name]), settings)
+    if len(found) > 1:
+        raise UsageError(f"target={name}, but should be one of {', '.join(target.name for target in found)}")
+    return found[0]
 
 
 def _loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:

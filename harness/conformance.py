@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import casefiles
+from harness import casefiles, waivers
 from harness.agreement import sample_path
 from harness.isolation import Limits, Trouble, Worker
 from harness.judging import GATES, Finding, Tally, fails, judge
@@ -20,6 +20,7 @@ from harness.minimise import minimise
 from harness.records import CheckRow, absent_row, check_row
 from harness.subject import Subject
 from harness.targets import Target
+from harness.vectors import Vector
 from specs import properties
 from specs.claims import CLAIMS, Claim, claims_of
 from specs.contract import Conventions, Description
@@ -50,6 +51,9 @@ class Plan:
     properties: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
     claims: Mapping[str, Any] = field(default_factory=dict)
+    vectors: Sequence[Vector] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Property -> why the run has no case for it."""
 
     def asks_for(self, claim: Claim) -> bool:
         """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
@@ -104,7 +108,8 @@ class _Check:
         self.claims = [c for c in claims_of(self.spec) if c.clause in GATES or plan.asks_for(c)]
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.samples: dict[str, np.ndarray] = {}
-        self.smallest: list[Case] = []
+        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
+        self.smallest: list[Case] = [waiver.case for waiver in self.waivers]
         self.worked_example: list[list[float]] = []
 
     def rows(self) -> list[CheckRow]:
@@ -115,7 +120,16 @@ class _Check:
                 self._visit(self._within_its_options(case), claims)
             self.tick()
         self._save_samples()
-        return [*self._judged(), *self._not_judged(), *self._refusals(refused)]
+        judged = waivers.waived(self._judged(), self.waivers)
+        return [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+
+    def _outlived_waivers(self) -> list[CheckRow]:
+        """A failing row for each waiver that is no longer needed."""
+        description, gone = self.subject.description, waivers.outlived(self.subject, self.waivers)
+        return [
+            replace(check_row(description, "", CLAIMS[name], Tally(), "", message, ""), outcome="violates")
+            for name, message in gone.items()
+        ]
 
     def _within_its_options(self, case: Case) -> Case:
         """The case without options that the signature lacks; one whose numbers are given stays what it is."""
@@ -123,7 +137,12 @@ class _Check:
         return case if case.arrays else replace(case, problem=problem)
 
     def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
-        """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled."""
+        """Cases with the claims to judge on them: all on all, but fewer shapes and options where each is compiled.
+
+        Vectors come first, each with the claims that it is for.
+        """
+        vectors = [vector for vector in self.plan.vectors if vector.case.problem.spec == self.spec]
+        yield from ((vector.case, self._claims_on(vector)) for vector in vectors)
         cases = self.plan.cases.get(self.spec, ())
         named = [case for case in cases if case in NAMED[self.spec]]
         drawn = cases[len(named) :]
@@ -132,6 +151,15 @@ class _Check:
             yield from self._few_problems(drawn)
         else:
             yield from ((case, self.claims) for case in drawn)
+
+    def _claims_on(self, vector: Vector) -> list[Claim]:
+        """Where the implementation has no words for it, that is counted under the published answers only."""
+        claims = [claim for claim in self.claims if claim.clause in GATES or claim.name in vector.properties]
+        try:
+            self.subject.lowered(self.subject.spec.realise(vector.case))
+        except Trouble:
+            return [claim for claim in claims if claim.clause.startswith("V")]
+        return claims
 
     def _few_problems(self, cases: Sequence[Case]) -> Iterator[tuple[Case, list[Claim]]]:
         warm = [claim for claim in self.claims if not claim.cold]
@@ -163,7 +191,7 @@ class _Check:
         findings = list(judge(self.subject, x, claims))
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
-        if all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
+        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
             self._sample(case, x)
 
     def _sample(self, case: Case, x: Any) -> None:
@@ -199,7 +227,9 @@ class _Check:
             if claim.name not in judged and self.plan.asks_for(claim):
                 missing = [option for option in claim.options if option not in description.options]
                 nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
-                reason = nothing.reason or "no case of this run applies"
+                if claim.gradient and not description.gradient:
+                    nothing = Tally(reason="gradient not declared")
+                reason = nothing.reason or self.plan.absent.get(claim.name, "no case of this run applies")
                 rows.append(check_row(description, "", claim, nothing, "", reason, ""))
         return rows
 

@@ -80,7 +80,9 @@ GATES = ("P1", "P2", "L1", "L2")
 
 
 def applies(subject: Subject, claim: Claim, x: Any) -> bool:
-    """Whether the claim can be judged on these inputs with what the signature has."""
+    """Whether the claim can be judged on these inputs with what the signature has and what is declared."""
+    if claim.gradient and not subject.description.gradient:
+        return False
     with np.errstate(all="ignore"):
         return set(claim.options) <= set(subject.description.options) and bool(claim.needs(x))
 

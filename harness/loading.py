@@ -28,7 +28,7 @@ class LoadError(Exception):
 def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
     """The function at `location`, and what it declares. Raises LoadError with one line."""
     container, _, attribute = location.rpartition(":")
-    framework = name.partition("-")[0] if container.startswith("implementations.") else ""
+    framework = name.partition("-")[0] if container.startswith("implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)

@@ -14,13 +14,16 @@ from harness.transport import Packed, pack
 class Request:
     """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
 
-    `beside` is a call that another thread makes at the same time; its answer is dropped.
+    `beside` is a call that another thread makes at the same time; its answer is dropped. With an output gradient `dout`, the
+    gradients to the arguments that `wrt` names are the further results.
     """
 
     arrays: dict[str, Packed]
     options: dict[str, Any]
     wanted: tuple[str, ...] = ()
     beside: Request | None = None
+    wrt: tuple[str, ...] = ()
+    dout: Packed | None = None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from time import monotonic
 from typing import Any
 
 from harness import agreement, conformance
-from harness.agenda import agenda, coverage
+from harness.agenda import absent, agenda, coverage, vectors
 from harness.conformance import Checked, Plan
 from harness.environment import environment
 from harness.executors import EXECUTORS
 from harness.isolation import Limits
 from harness.records import CheckRow
 from harness.targets import Target, UsageError
+from harness.vectors import onnx_cases
 from specs.claims import CLAIMS
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
@@ -115,10 +116,11 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     validate(settings)
     cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
-    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims)
+    given = vectors(settings.properties)
+    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims, given, absent())
     results = run.finished()
-    progress.start(sum(len(cases[_spec(target)]) for target in targets if target.name not in results))
     waiting = [target for target in targets if target.name not in results]
+    progress.start(sum(len(cases[spec]) + sum(v.case.problem.spec == spec for v in given) for spec in map(_spec, waiting)))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.step):
         run.append(checked)
         results[checked.name] = checked
@@ -156,6 +158,7 @@ def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
             "got": got,
             "deviation": {name: float(abs(EXPECTED - rows).max()) for name, rows in got.items()},
         },
+        "vectors": {"onnx": onnx_cases.facts()},
         "notes": [f"{r.name} did not run: {r.rows[0].message}" for r in results if r.description is None],
     }
 

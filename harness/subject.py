@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -34,6 +35,8 @@ class Subject:
         """Forgets all answers: a new case begins."""
         self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
         self._expected: dict[int, Any] = {}
+        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | Trouble] = {}
+        self._expected_gradients: dict[tuple[int, int], Any] = {}
         self._kept: dict[int, Any] = {}
 
     def __call__(self, x: Any) -> np.ndarray:
@@ -79,6 +82,37 @@ class Subject:
             self._expected[id(x)] = self.spec.expect(self.lowered(x), self.description.conventions, model)
             self._kept[id(x)] = x
         return self._expected[id(x)]
+
+    def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises Trouble.
+
+        Keys and values of a cache are handed over joined with the others, so that theirs are one gradient.
+        """
+        key = (id(x), id(dout), tuple(wrt))
+        if key not in self._gradients:
+            self._kept |= {id(x): x, id(dout): dout}
+            try:
+                request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
+                self._gradients[key] = self.worker.call(request)
+            except Trouble as trouble:
+                self._gradients[key] = trouble
+        answer = self._gradients[key]
+        if isinstance(answer, Trouble):
+            raise answer
+        return answer.extra | {"out": answer.out}
+
+    def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
+        """The right gradients under the declared conventions, and the bounds of the declared precision."""
+        key = (id(x), id(dout))
+        if key not in self._expected_gradients:
+            self._kept |= {id(x): x, id(dout): dout}
+            model = self.description.precision.get(x.dtype)
+            found = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
+            self._expected_gradients[key] = found
+        return self._expected_gradients[key]
+
+    def _joined(self, x: Any) -> Any:
+        return self.lowered(x if getattr(x, "past", None) is None else x.with_explicit_mask())
 
     def declared(self, name: str) -> Any:
         """A declared convention."""

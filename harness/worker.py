@@ -57,6 +57,8 @@ class Server:
         given = {name: unpack(packed) for name, packed in request.arrays.items()}
         options = {name: unpack(value) if isinstance(value, Packed) else value for name, value in request.options.items()}
         try:
+            if request.dout is not None:
+                return self._differentiate(given, options, request.wrt, unpack(request.dout))
             return self._call(given, options, request.wanted)
         except Exception as error:
             return _failure(error)
@@ -77,6 +79,26 @@ class Server:
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
         named = dict(zip(wanted, extra, strict=True))
         return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+
+    def _differentiate(
+        self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
+    ) -> Answer:
+        """Calls the function once with gradients recorded, and asks for those of `wrt`."""
+        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)} | {"dout": dout}
+        before = {name: memory_of(array) for name, array in arrays.items()}
+        positional = {name: self._native(array) for name, array in given.items()}
+        keywords = {name: self._native(value, name) for name, value in options.items()}
+        start = perf_counter()
+        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native(dout))
+        self.framework.wait(out)
+        gradients = {name: np.array(self._of(name, self._numpy(array), given)) for name, array in found.items()}
+        seconds = perf_counter() - start
+        changed = tuple(name for name, array in arrays.items() if memory_of(array) != before[name])
+        return Answer(np.array(self._turned(self._numpy(out))), gradients, changed, (), seconds)
+
+    def _of(self, name: str, gradient: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
+        """A gradient in the layout of the contract: those of positional arrays come in the function's own."""
+        return self._turned(gradient) if name in given else gradient
 
     def _native(self, value: Any, name: str = "") -> Any:
         if not isinstance(value, np.ndarray):

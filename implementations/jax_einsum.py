@@ -14,11 +14,17 @@ from jax import Array
 from jax.lax import Precision
 
 from specs.contract import declares
+from specs.sizes import require_fitting
 
 Result: TypeAlias = Array | tuple[Array, ...]
 
 
-@declares(framework="jax", device="cpu", precision={"bfloat16": "exact", "float16": "exact"})
+@declares(
+    framework="jax",
+    device="cpu",
+    conventions={"checks_shapes": True},
+    precision={"bfloat16": "exact", "float16": "exact"},
+)
 @partial(jax.jit, static_argnames=("is_causal", "return_weights", "return_lse"))
 def attention(
     q: Array, k: Array, v: Array, *, mask: Array | None = None, bias: Array | None = None, is_causal: bool = False,
@@ -31,6 +37,7 @@ def attention(
     """
     past = 0 if past_k is None else past_k.shape[2]
     k, v = (new if old is None else jnp.concatenate([old, new], 2) for old, new in ((past_k, k), (past_v, v)))
+    require_fitting(q, k, v, mask, bias)
     k, v = (jnp.repeat(a, q.shape[1] // max(a.shape[1], 1), axis=1) for a in (k, v))
     scores = product("bhid,bhjd->bhij", q, k) * (max(q.shape[-1], 1) ** -0.5 if scale is None else scale)
     if softcap is not None:

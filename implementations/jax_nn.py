@@ -29,8 +29,9 @@ MASKED = -0.7 * (2 - 2.0**-23) * 2.0**127
 @declares(
     framework="jax",
     device="cpu",
+    gradient=True,
     dtypes=("float32", "float64", "bfloat16"),
-    conventions={"empty_rows": "uniform"},
+    conventions={"empty_rows": "uniform", "checks_shapes": True},
     precision={"float64": "computed-in-float32", "bfloat16": "weights-rounded"},
 )
 def attention(

@@ -18,9 +18,14 @@ from implementations._numpy import (
     working_dtype,
 )
 from specs.contract import declares
+from specs.sizes import require_fitting
 
 
-@declares(framework="numpy", conventions={"masked_nan_safe": True}, precision={"bfloat16": "exact", "float16": "exact"})
+@declares(
+    framework="numpy",
+    conventions={"masked_nan_safe": True, "checks_shapes": True},
+    precision={"bfloat16": "exact", "float16": "exact"},
+)
 def attention(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,
     is_causal: bool = False, scale: float | None = None, window: Any = None, softcap: float | None = None,
@@ -32,7 +37,9 @@ def attention(
     16-bit inputs are computed in float32, and lse is returned in it.
     """
     dtype, past = working_dtype(q.dtype), 0 if past_k is None else past_k.shape[2]
-    k, v = (per_query_head(joined(old, new), q.shape[1], dtype) for old, new in ((past_k, k), (past_v, v)))
+    k, v = joined(past_k, k), joined(past_v, v)
+    require_fitting(q, k, v, mask, bias)
+    k, v = (per_query_head(a, q.shape[1], dtype) for a in (k, v))
     seen = visible(past, np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
     seen = seen if mask is None else seen & mask
     scores = masked_scores(q.astype(dtype, copy=False), k, seen, bias, scale, softcap)

@@ -12,6 +12,7 @@ import numpy as np
 
 from implementations._numpy import Result, answer, finite, masked_scores, per_query_head, seen_values, visible, working_dtype
 from specs.contract import declares
+from specs.sizes import require_fitting
 
 QUERY_BLOCK = 64
 KEY_BLOCK = 64
@@ -23,7 +24,11 @@ State = tuple[np.ndarray, np.ndarray, np.ndarray]
 def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callable[..., Result]:
     """An attention that visits the scores in tiles of at most query_block x key_block."""
 
-    @declares(framework="numpy", conventions={"masked_nan_safe": True}, precision={"bfloat16": "exact", "float16": "exact"})
+    @declares(
+        framework="numpy",
+        conventions={"masked_nan_safe": True, "checks_shapes": True},
+        precision={"bfloat16": "exact", "float16": "exact"},
+    )
     def attention(
         q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,
         is_causal: bool = False, scale: float | None = None, window: Any = None, softcap: float | None = None,
@@ -34,6 +39,7 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
 
         16-bit inputs are computed in float32, and lse is returned in it.
         """
+        require_fitting(q, k, v, mask, bias)
         dtype, heads = working_dtype(q.dtype), q.shape[1]
         shape = (*q.shape[:3], k.shape[2])
         mask, bias = (None if a is None else np.broadcast_to(a, shape) for a in (mask, bias))

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from implementations._torch import Result, eager
 from specs.contract import declares
+from specs.sizes import require_fitting
 
 
-@declares(framework="torch", device="cpu")
+@declares(framework="torch", device="cpu", gradient=True, conventions={"checks_shapes": True})
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
     scale: float | None = None, window: Any = None, softcap: float | None = None, sinks: Tensor | None = None,
@@ -23,6 +24,7 @@ def attention(
     """
     past = 0 if past_k is None else past_k.shape[2]
     k, v = (new if old is None else torch.cat([old, new], 2) for old, new in ((past_k, k), (past_v, v)))
+    require_fitting(q, k, v, mask, bias)
     return eager(
         q, k, v, past=past, mask=mask, bias=bias, is_causal=is_causal, scale=scale, window=window, softcap=softcap, sinks=sinks,
         return_weights=return_weights, return_lse=return_lse,

@@ -12,7 +12,7 @@ from implementations._torch import sdpa
 from specs.contract import declares
 
 
-@declares(framework="torch", device="cpu", precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"})
+@declares(framework="torch", device="cpu", gradient=True, precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"})
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
     scale: float | None = None,

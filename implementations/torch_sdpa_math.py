@@ -9,7 +9,12 @@ from implementations._torch import sdpa
 from specs.contract import declares
 
 
-@declares(framework="torch", device="cpu", precision={"bfloat16": "exact", "float16": "exact"})
+@declares(
+    framework="torch",
+    device="cpu",
+    conventions={"checks_shapes": True},
+    precision={"bfloat16": "exact", "float16": "exact"},
+)
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
     scale: float | None = None,

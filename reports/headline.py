@@ -22,13 +22,18 @@ def verdict(run: Run) -> Verdict:
     """Whether the implementations agree with the specification, in one sentence."""
     standing = run.table("standing")
     judged = standing[standing["standing"].isin(list(outcomes.JUDGED))]
-    failing = judged[judged["standing"] != "agrees"]
+    failing = judged[judged["standing"].isin(outcomes.FAILING)]
     if judged.empty:
         return Verdict(f"Nothing could be judged: {_why_nothing(run, standing)}.", "open")
     so_far = "" if run.complete else " as far as the run got"
+    known = _waived(list(judged.loc[judged["standing"] == "waived", "implementation"]))
     if failing.empty:
-        return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}.", "good" if run.complete else "open")
-    return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}.", "bad")
+        return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}{known}.", "good" if run.complete else "open")
+    return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}{known}.", "bad")
+
+
+def _waived(names: list[str]) -> str:
+    return f", but for known deviations of {listed(names)}" if names else ""
 
 
 def _why_nothing(run: Run, standing: pd.DataFrame) -> str:

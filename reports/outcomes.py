@@ -1,4 +1,4 @@
-"""The nine outcomes, worst first: what each means, and which of them speak against an implementation."""
+"""The ten outcomes, worst first: what each means, and which of them speak against an implementation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ ALL = (
     Outcome("timed-out", "T", True, ("timed out", "timed out"), "no answer within the time limit of a case"),
     Outcome("out-of-memory", "M", True, ("ran out of memory", "ran out of memory"), "more memory than a worker may have"),
     Outcome("errored", "E", True, ("errored", "errored"), "it raised an error on a problem that it claims"),
+    Outcome("waived", "w", False, ("deviates as known", "deviate as known"), "it fails in a way that is known and documented"),
     Outcome("agrees", "✓", False, ("agrees", "agree"), "every case that was tried keeps the property"),
     Outcome("vacuous", "○", False, ("was tried on vacuous cases only",) * 2, "no case could tell right from wrong: not credited"),
     Outcome(
@@ -34,7 +35,7 @@ ALL = (
 )
 BY_NAME = {outcome.name: outcome for outcome in ALL}
 FAILING = frozenset(outcome.name for outcome in ALL if outcome.failing)
-JUDGED = FAILING | {"agrees"}
+JUDGED = FAILING | {"waived", "agrees"}
 _RANK = {outcome.name: rank for rank, outcome in enumerate(ALL)}
 
 

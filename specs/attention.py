@@ -1,6 +1,6 @@
 """The attention spec as the harness sees it: how a problem becomes a call, and what may come back.
 
-A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, expect.
+A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, expect, expect_gradient.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import numpy as np
 
 from specs import masks
 from specs.contract import Conventions
+from specs.gradient_bounds import gradient_bounds, in_range
+from specs.gradients import Gradients, gradients
 from specs.inputs import Inputs, realise
 from specs.oracle import Reference, attention
 from specs.precision import Bounds, bounds, default_model, named_precision
 from specs.problem import Problem
 
-__all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "call", "expect", "lower", "realise", "restrict"]
+__all__ = [
+    "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "call", "expect", "expect_gradient",
+    "lower", "realise", "restrict",
+]  # fmt: skip
 
 NAME = "attention"
 FUNCTION = "attention"
@@ -112,6 +117,26 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
     lse = exact.lse / np.log(2) if conventions.lse_base == "2" else exact.lse
     return Expected(out, exact.weights, lse, limits, exact)
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedGradient:
+    """The right gradients and how far from them one may be, both by the name of the argument.
+
+    `in_range` is whether every format in use holds what a backward pass meets on its way.
+    """
+
+    gradients: dict[str, np.ndarray]
+    bounds: dict[str, np.ndarray]
+    in_range: bool
+    exact: Gradients
+
+
+def expect_gradient(x: Inputs, dout: np.ndarray, conventions: Conventions, precision: str | None) -> ExpectedGradient:
+    """The right gradients for the output gradient `dout` under these conventions, in rows that see a key."""
+    asked, model = _in_the_terms_of_the_spec(x, conventions), named_precision(precision or default_model(x.dtype), x.dtype)
+    exact = gradients(asked, dout)
+    return ExpectedGradient(exact.named(), gradient_bounds(asked, exact, model), in_range(asked, exact, model), exact)
 
 
 def _in_the_terms_of_the_spec(x: Inputs, conventions: Conventions) -> Inputs:

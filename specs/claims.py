@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +35,12 @@ class Attend(Protocol):
     def declared(self, name: str) -> Any:
         """A declared convention."""
 
+    def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """The gradients of sum(dout * output) to the named arguments, and the output as "out". Another `dout` object, another call."""
+
+    def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
+        """The right gradients and their bounds, by name."""
+
     def beside(self, x: Any, other: Any) -> np.ndarray:
         """The output for x while another thread asks for that of `other`."""
 
@@ -60,6 +66,7 @@ class Claim:
     needs: Callable[[Any], bool]
     options: tuple[str, ...]
     cold: bool
+    gradient: bool = False
 
 
 CLAIMS: dict[str, Claim] = {}
@@ -72,18 +79,20 @@ def claim(
     options: tuple[str, ...] = (),
     cold: bool = False,
     spec: str = "attention",
+    gradient: bool = False,
 ) -> Callable[[Check], Check]:
     """Registers a check as the claim of that clause.
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
-    claims ask with other shapes or options than the case has, which costs a compilation where shapes are compiled.
+    claims ask with other shapes or options than the case has, which costs a compilation where shapes are compiled; a claim
+    about the `gradient` is for implementations that declare one.
     """
 
     def register(check: Check) -> Check:
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
         if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
             raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
-        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold)
+        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, gradient)
         return check
 
     return register

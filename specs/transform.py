@@ -98,3 +98,26 @@ def hidden_from(x: Inputs, query: int) -> np.ndarray:
     """Bool [B, Hkv, Lk]: keys that no head of the group may see from this query."""
     b, _, _, n = x.score_shape
     return np.logical_not(x.visible()[:, :, query].reshape(b, -1, x.group, n).any(2))
+
+
+def without_sinks(x: Inputs) -> Inputs:
+    """The same call without sinks; x itself where it has none, so that its answer is known."""
+    return x if x.sinks is None else x.replace(sinks=None)
+
+
+def append_hidden_keys(x: Inputs, count: int) -> Inputs:
+    """So many more keys of zeros, hidden by the bias where there is one, else by the mask. x has no other rules."""
+    n, more = x.k.shape[2], np.zeros(count)
+    k, v = (np.concatenate([a, np.zeros((*a.shape[:2], count, a.shape[3]), a.dtype)], 2) for a in (x.k, x.v))
+    if x.bias is not None:
+        return x.replace(k=k, v=v, bias=_longer(x.bias, n, more - np.inf), mask=_longer(x.mask, n, more == 0))
+    mask = np.ones((1, 1, x.q.shape[2], n), bool) if x.mask is None else x.mask
+    return x.replace(k=k, v=v, mask=_longer(mask, n, more != 0))
+
+
+def _longer(a: np.ndarray | None, n: int, tail: np.ndarray) -> np.ndarray | None:
+    """A mask or bias at its n keys, and the same tail for each row."""
+    if a is None:
+        return None
+    rows = a.shape[:-1]
+    return np.concatenate([np.broadcast_to(a, (*rows, n)), np.broadcast_to(tail, (*rows, tail.size)).astype(a.dtype)], -1)

@@ -38,7 +38,7 @@ def staged(
     window: Any = None, softcap: Any = None, sinks: Any = None, query_lengths: Any = None, key_lengths: Any = None,
     return_weights: bool = False, return_lse: bool = False, raw: Step = identity, cap: Callable[..., np.ndarray] | None = None,
     scores: Step = identity, normalise: Callable[..., Any] = softmax, product: Callable[..., np.ndarray] = value_product,
-    seen: Step = identity, rules: Callable[..., np.ndarray] = visible, hidden: float = -np.inf, repeat: Any = per_query_head,
+    seen: Step = identity, rules: Callable[..., np.ndarray] = partial(visible, 0), hidden: float = -np.inf, repeat: Any = per_query_head,
 ) -> Result:  # fmt: skip
     """Attention as defined, with steps to exchange.
 
@@ -136,7 +136,7 @@ def invisible(q: np.ndarray, k: np.ndarray, **o: Any) -> np.ndarray:
     """Bool [B, Hq, Lq, Lk]: where mask, rules and a bias of -inf hide the key."""
     names = ("is_causal", "window", "query_lengths", "key_lengths")
     rules = {name: o.get(name) for name in names}
-    seen = visible(np.arange(q.shape[2]), np.arange(k.shape[2]), **(rules | {"is_causal": bool(o.get("is_causal"))}))  # type: ignore[arg-type]
+    seen = visible(0, np.arange(q.shape[2]), np.arange(k.shape[2]), **(rules | {"is_causal": bool(o.get("is_causal"))}))  # type: ignore[arg-type]
     seen = seen if o.get("mask") is None else seen & o["mask"]
     seen = seen if o.get("bias") is None else seen & (o["bias"] != -np.inf)
     return ~np.broadcast_to(seen, (*q.shape[:3], k.shape[2]))

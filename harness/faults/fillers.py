@@ -101,3 +101,9 @@ def bias_of_minus_infinity_is_clipped(q: Array, k: Array, v: Array, **o: Any) ->
         return attention(q, k, v, **o)
     out = attention(q, k, v, **o | {"bias": np.maximum(o["bias"], o["bias"].dtype.type(-1e4))})
     return beside(out, lambda a: np.where(empty_rows(q, k, v, **o), 0, a).astype(a.dtype))
+
+
+@fault("C03", "flashinfer-ai/flashinfer#4450")
+def the_running_maximum_starts_at_minus_fifty_thousand(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Rows whose scores all lie lower underflow, and their sum of 0 is taken for an empty row."""
+    return staged(q, k, v, scores=lambda s: np.where(s.max(-1, keepdims=True, initial=-np.inf) < -50104, -np.inf, s), **o)

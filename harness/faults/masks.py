@@ -258,3 +258,12 @@ def full_masks_are_packed_in_bits_of_whole_bytes(q: Array, k: Array, v: Array, *
     """Rows are packed eight keys to a byte, and the last byte of a row is lost unless it is full."""
     tail = np.arange(k.shape[2]) >= k.shape[2] // 8 * 8
     return _remasked(q, k, v, lambda m: broadcast(m, q, k) | tail, when=lambda m: m.shape[-1] > 8, **o)
+
+
+@fault("C09")
+def masks_of_two_axes_are_taken_for_padding(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """[Lq, Lk] is read as [B, Lk], one row for all queries of an entry."""
+    if not given(o, "mask") or o["mask"].ndim != 2:
+        return attention(q, k, v, **o)
+    entries = np.arange(q.shape[0]) % o["mask"].shape[0]
+    return attention(q, k, v, **o | {"mask": o["mask"][entries][:, None, None]})

@@ -1,17 +1,18 @@
-"""A framework is a handful of verbs: from_numpy, to_numpy, wait, version, missing.
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, version, missing.
 
 Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 
-INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray")}
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
 
 
 class Framework(Protocol):
@@ -28,6 +29,14 @@ class Framework(Protocol):
 
     def wait(self, array: Any) -> None:
         """Returns when the array has been computed."""
+
+    def gradient(
+        self, function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """The output, and by name the gradient of sum(dout * output) to each of the arrays and options that `wrt` names.
+
+        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError without autodiff.
+        """
 
     def version(self) -> str:
         """Version of the framework."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +29,20 @@ def to_numpy(array: Any) -> np.ndarray:
 def wait(array: Any) -> None:
     """JAX returns before the work is done."""
     jax.block_until_ready(array)
+
+
+def gradient(
+    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
+) -> tuple[Any, dict[str, Any]]:
+    """By jax.vjp; what is not asked for is closed over."""
+
+    def of(chosen: dict[str, Any]) -> Any:
+        positional = [chosen.get(name, array) for name, array in arrays.items()]
+        return function(*positional, **{name: chosen.get(name, value) for name, value in options.items()})
+
+    given = arrays | options
+    out, pull_back = jax.vjp(of, {name: given[name] for name in wrt})
+    return out, pull_back(dout)[0]
 
 
 def version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,13 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def wait(array: Any) -> None:
     """Nothing to wait for."""
+
+
+def gradient(
+    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
+) -> tuple[Any, dict[str, Any]]:
+    """NumPy differentiates nothing."""
+    raise NotImplementedError("framework=numpy, but should be one that differentiates")
 
 
 def version() -> str:

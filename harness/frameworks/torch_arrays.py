@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -41,6 +42,20 @@ def wait(array: Any) -> None:
     """CUDA computes behind the caller's back; the CPU does not."""
     if isinstance(array, torch.Tensor) and array.is_cuda:
         torch.cuda.synchronize()
+
+
+def gradient(
+    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
+) -> tuple[Any, dict[str, Any]]:
+    """By autograd, to leaves that are the given tensors, with their memory and strides."""
+    given = arrays | options
+    leaves = {name: given[name].requires_grad_() for name in wrt}
+    out = function(*arrays.values(), **options)
+    if not out.requires_grad:
+        return out, {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(out, list(leaves.values()), dout, allow_unused=True)
+    pairs = zip(leaves.items(), found, strict=True)
+    return out.detach(), {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in pairs}
 
 
 def version() -> str:

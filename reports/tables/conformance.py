@@ -65,6 +65,15 @@ def unsupported(checks: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index().rename(columns={"message": "reason"})
 
 
+@table("known deviations")
+def known_deviations(checks: pd.DataFrame) -> pd.DataFrame:
+    """Each property that an implementation breaks in a way that is known, with the reason and where it is documented."""
+    rows = tried(checks)
+    groups = rows[rows["outcome"] == "waived"].groupby(["implementation", "property"], sort=False)
+    shown = groups.agg(dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))), reason=("message", "first"))
+    return shown.reset_index()
+
+
 @table("closest calls")
 def closest_calls(checks: pd.DataFrame) -> pd.DataFrame:
     """The ten agreeing checks whose worst error comes nearest to the bound (1 is at the bound)."""

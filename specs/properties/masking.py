@@ -53,10 +53,10 @@ def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Ver
     assert x.mask is not None
     hidden = np.where(x.mask, 0.0, -np.inf)
     bias = hidden if x.bias is None else hidden + x.bias.astype(np.float64)
-    return _on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
+    return on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
 
 
-def _on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
+def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     """Empty rows may differ between forms, as declared; they are claim P5's business."""
     got = np.where(attend.expected(x).exact.empty[..., None], attend(x), attend(y))
     return unchanged(attend, x, got, what)
@@ -67,7 +67,7 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
     if x.is_causal and attend.declared("causal_alignment") != "top-left":
         return VACUOUS
-    return _on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
+    return on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
 
 
 @claim(
@@ -85,7 +85,7 @@ def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
 def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
     """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
     seen = np.flatnonzero(x.visible().any((0, 1, 2)))
-    return _on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out")
+    return on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out")
 
 
 @claim("M8", needs=lambda x: _hides(x) and not x.visible().any(-1).all())
@@ -96,3 +96,43 @@ def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
         return VACUOUS
     finite = np.isfinite(attend(x)[rows].astype(np.float64))
     return holds(bool(finite.all()), f"non-finite elements in visible rows={int((~finite).sum())}, but should be 0")
+
+
+@claim("M9", cold=True, options=("bias",), needs=lambda x: 0 not in x.output_shape and x.k.shape[2] > 1)
+def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Verdict:
+    """Some keys hidden by a mask, others by a bias of -inf: as if one mask hid both (C03: ort-unidirectional-10000; C05; C08)."""
+    place = np.add.outer(2 * np.arange(x.q.shape[2]), np.arange(x.k.shape[2]))[None, None]
+    first, second = place % 5 == 4, place % 3 == 1
+    mask = ~first if x.mask is None else ~first & x.mask
+    bias = np.where(second, -np.inf, 0 if x.bias is None else x.bias.astype(np.float64)).astype(x.q.dtype)
+    together, apart = x.replace(mask=mask & ~second), x.replace(mask=mask, bias=bias)
+    return on_visible_rows(attend, together, apart, "out, half of the mask as bias")
+
+
+@claim(
+    "M10",
+    cold=True,
+    needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape,
+)
+def a_full_mask_by_stride_zero_is_the_mask(attend: Attend, x: Inputs) -> Verdict:
+    """Mask and bias expanded without a copy, with strides of 0, mean what they meant (C09: torch-mps-mask-partial-broadcast; C20)."""
+    full = {name: np.broadcast_to(a, x.score_shape) for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
+    return unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape by stride 0")
+
+
+def _without_leading_ones(a: np.ndarray | None) -> np.ndarray | None:
+    """The last two axes, and those before them from the first on that is not of size 1."""
+    while a is not None and a.ndim > 2 and a.shape[0] == 1:
+        a = a[0]
+    return a
+
+
+@claim(
+    "M11",
+    cold=True,
+    needs=lambda x: any(a is not None and a.ndim > 2 and a.shape[0] == 1 for a in (x.mask, x.bias)) and 0 not in x.output_shape,
+)
+def masks_with_fewer_axes_mean_the_same(attend: Attend, x: Inputs) -> Verdict:
+    """Leading axes of size 1 may be left out: [H, Lq, Lk] and [Lq, Lk] broadcast from the right (C09: openvino-gpu-mask-q1; C36)."""
+    short = {name: _without_leading_ones(getattr(x, name)) for name in ("mask", "bias")}
+    return unchanged(attend, x, attend(x.replace(**short)), "out, mask and bias without leading axes of size 1")

@@ -12,13 +12,13 @@ from specs.oracle import default_scale
 from specs.transform import contiguous, is_strided, mixed, query_heads_of, take_batch, take_key_heads, take_keys, take_queries
 
 
-def _rows(attend: Attend, x: Inputs) -> np.ndarray:
+def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows on which two answers can be compared: all, or those that see a key if empty rows give something else."""
     empty: np.ndarray = attend.expected(x).exact.empty
     return np.ones_like(empty) if attend.declared("empty_rows") == "zeros" else ~empty
 
 
-def _either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
+def either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows in which one of the answers agrees with the oracle.
 
     The bound of a relation belongs to the right answer: between two wrong ones it means nothing, and P4 has said so.
@@ -30,12 +30,12 @@ def _either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray
 
 def unchanged(attend: Attend, x: Inputs, got: np.ndarray, what: str, exact: bool = False) -> Verdict:
     """`got` is the answer to x, bit for bit if exact, else to within the bounds of two sound answers."""
-    rows, out = _rows(attend, x), attend(x)
+    rows, out = comparable_rows(attend, x), attend(x)
     if got.shape != out.shape:
         return within(got, out, 0.0, what)
     if exact and attend.declared("deterministic"):
         return identical(got, out, what, rows)
-    return within(got, out, 2 * attend.expected(x).bounds.out, what, rows & _either_right(attend, x, got, out))
+    return within(got, out, 2 * attend.expected(x).bounds.out, what, rows & either_right(attend, x, got, out))
 
 
 @claim("R1", needs=lambda x: x.q.shape[0] > 1)
@@ -124,7 +124,7 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
         doubled = (x.v * 2).astype(x.v.dtype)
     if not _far_from_the_ends(x.v) or not _far_from_the_ends(doubled):
         return VACUOUS
-    got, rows = attend(x.replace(v=doubled)), _rows(attend, x)
+    got, rows = attend(x.replace(v=doubled)), comparable_rows(attend, x)
     lost = x.k.shape[2] * smallest_normal(accumulator(x.dtype)) * np.abs(x.v.astype(np.float64)).max(initial=0)
     return within((got / 2).astype(got.dtype), attend(x), lost, "out of doubled values, halved", rows)
 
@@ -150,20 +150,20 @@ def shifting_all_scores_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     rows = 100.0 * (1 + np.arange(x.q.shape[2]))[:, None] % 1000
     bias = (rows if x.bias is None else x.bias + rows).astype(x.q.dtype)
     shifted = x.replace(bias=np.broadcast_to(bias, (*bias.shape[:-1], x.k.shape[2])).copy())
-    return _both(attend, x, shifted, "out, scores of each row shifted")
+    return both(attend, x, shifted, "out, scores of each row shifted")
 
 
-def _both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
+def both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     """The answers to x and y agree to within the sum of their bounds."""
-    rows = _rows(attend, x)
+    rows = comparable_rows(attend, x)
     bound = attend.expected(x).bounds.out + attend.expected(y).bounds.out
-    return within(attend(y), attend(x), bound, what, rows & _either_right(attend, x, attend(y), attend(x)))
+    return within(attend(y), attend(x), bound, what, rows & either_right(attend, x, attend(y), attend(x)))
 
 
 @claim("R14", cold=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
 def doubling_every_key_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """Each key twice gives each weight twice at half its size (C12, C13, C16: any split of the keys)."""
-    return _both(attend, x, take_keys(x, np.repeat(np.arange(x.k.shape[2]), 2)), "out, every key doubled")
+    return both(attend, x, take_keys(x, np.repeat(np.arange(x.k.shape[2]), 2)), "out, every key doubled")
 
 
 @claim("R15", cold=True)

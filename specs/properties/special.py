@@ -89,3 +89,47 @@ def options_are_read_in_every_call(attend: Attend, x: Inputs) -> Verdict:
     y = _with_other_options(x)
     expected = attend.expected(y)
     return within(attend(y), expected.out, expected.bounds.out, "out, options changed", ~expected.exact.empty)
+
+
+@claim("S6", needs=lambda x: _answers(x) and x.q.shape[3] > 0)
+def nan_queries_show(attend: Attend, x: Inputs) -> Verdict:
+    """A query of NaN gives NaN in its row, not zeros, and leaves the other rows alone (C15: torch-cpu-nan-swallowed)."""
+    row, y = x.q.shape[2] // 2, contiguous(x)
+    spoiled = np.arange(x.q.shape[2]) == row
+    got = attend(y.replace(q=np.where(spoiled[:, None], np.nan, y.q).astype(y.q.dtype)))
+    shows = _is_nan(got, spoiled & ~attend.expected(y).exact.empty, f"row {row}, query NaN")
+    others = np.where(spoiled[:, None], attend(y), got)
+    return shows & unchanged(attend, y, others, f"out, query {row} NaN")
+
+
+def _is_nan(out: np.ndarray, rows: np.ndarray, what: str) -> Verdict:
+    """Every element of these rows is NaN; vacuous where there is no such row."""
+    if not rows.any():
+        return VACUOUS
+    lost = int((~np.isnan(out[rows].astype(np.float64))).sum())
+    return holds(lost == 0, f"numbers in {what},={lost}, but should be 0")
+
+
+@claim("S7", needs=lambda x: _answers(x) and x.q.shape[3] > 0 and bool(x.visible().any()))
+def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
+    """A key of NaN gives NaN in every row that sees it, not zeros (C15: torch-cpu-nan-swallowed)."""
+    seen = np.isfinite(attend.expected(x).exact.scores)
+    keys = np.flatnonzero(seen.any((0, 1, 2)))
+    if not keys.size:
+        return VACUOUS
+    key, x = int(keys[keys.size // 2]), contiguous(x)
+    spoiled = np.arange(x.k.shape[2])[:, None] == key
+    got = attend(x.replace(k=np.where(spoiled, np.nan, x.k).astype(x.k.dtype)))
+    return _is_nan(got, seen[..., key], f"rows that see key {key}, which is NaN")
+
+
+@claim("S8", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
+def infinity_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
+    """Where `masked_nan_safe` is declared, infinities at keys that nobody sees change nothing (C15: torch-nan-in-masked)."""
+    if not attend.declared("masked_nan_safe"):
+        return VACUOUS
+    x = contiguous(x)
+    sign = np.where(np.arange(x.k.shape[2]) % 2 == 0, 1.0, -1.0)[:, None]
+    hidden = _hidden_from_all(x)[..., None]
+    k, v = (np.where(hidden, sign * np.inf, a).astype(a.dtype) for a in (x.k, x.v))
+    return unchanged(attend, x, attend(x.replace(k=k, v=v)), "out, infinities at hidden keys", exact=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import wraps
 from itertools import count
+from time import sleep
 
 import numpy as np
 import pytest
 
 from harness.conformance import load_claims
-from harness.faults import nans, positions, precision, state
+from harness.faults import blocks, dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
+from harness.faults import masks as wrong_masks
 from harness.judging import applies, fails, judge
 from harness.loading import describe
 from implementations import numpy_eager, numpy_online
@@ -224,6 +226,40 @@ def remembers_a_negated_query(q, k, v, **options):
     return beside(attention(q, k, v, **options), lambda out: -out if turned else out)
 
 
+SCRATCH = {}
+
+
+@fault("two_threads_at_once_are_one_after_the_other")
+def writes_to_a_buffer_that_calls_share(q, k, v, **options):
+    out = attention(q, k, v, **options)
+    if isinstance(out, tuple):
+        return out
+    shared = SCRATCH.setdefault((out.shape, out.dtype), np.empty_like(out))
+    shared[...] = out
+    sleep(0.002)
+    return shared.copy()
+
+
+@fault("sizes_that_do_not_fit_are_refused")
+def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
+    if "past_k" in options:
+        return attention(q, k, v, **options)
+    length = min(k.shape[2], v.shape[2])
+    return attention(q, k[:, :, :length], v[:, :, :length], **options)
+
+
+@fault("keys_of_a_cache_are_keys")
+def counts_positions_from_the_first_key(q, k, v, past_k=None, past_v=None, **options):
+    if past_k is not None:
+        k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
+    return attention(q, k, v, **options)
+
+
+@fault("prefill_in_chunks_gives_the_whole")
+def forgets_the_values_of_the_cache(q, k, v, past_v=None, **options):
+    return attention(q, k, v, past_v=None if past_v is None else np.zeros_like(past_v), **options)
+
+
 ATTENTION = claims_of("attention")
 
 
@@ -233,6 +269,26 @@ FROM_THE_CATALOGUE = {
     "scores_far_beyond_the_softcap_are_capped": precision.tanh_overflows,
     "empty_rows_are_the_same_beside_weights": positions.empty_rows_give_nan_beside_weights,
     "options_are_read_in_every_call": state.the_softcap_is_that_of_the_first_call,
+    "nan_queries_show": nans.a_nan_score_loses_against_the_maximum,
+    "nan_keys_show": nans.nan_becomes_zero,
+    "infinity_at_hidden_keys_has_no_influence": nans.nan_in_hidden_values_spreads,
+    "mask_and_bias_of_minus_infinity_are_joined": dropped.the_bias_is_dropped_beside_a_mask,
+    "a_full_mask_by_stride_zero_is_the_mask": strides.a_mask_of_stride_zero_is_read_once,
+    "masks_with_fewer_axes_mean_the_same": wrong_masks.masks_of_two_axes_are_taken_for_padding,
+    "every_key_can_be_picked": heads.key_heads_are_tiled,
+    "zero_scale_gives_the_mean": scales.a_scale_of_zero_is_the_default,
+    "a_very_large_sink_takes_everything": sinks.the_sink_is_dropped_beside_a_mask,
+    "a_very_small_sink_changes_nothing": sinks.the_sink_is_capped,
+    "equal_scores_may_be_very_low": fillers.the_running_maximum_starts_at_minus_fifty_thousand,
+    "raising_a_score_raises_its_weight": wrong_masks.a_bias_is_read_as_a_mask,
+    "merging_two_halves_by_lse_gives_the_whole": lse.lse_is_to_base_two,
+    "duplicated_keys_add_their_logarithm_to_lse": lse.lse_is_the_maximum,
+    "appended_keys_behind_minus_infinity_change_nothing": fillers.filler_is_added_not_set,
+    "value_columns_can_be_split": dims.the_last_value_column_of_an_odd_number_is_the_one_before,
+    "values_add_up": precision.values_are_rounded_to_bfloat16,
+    "chunks_of_queries_give_the_whole": dropped.the_mask_is_dropped_for_one_query,
+    "packed_documents_do_not_see_each_other": blocks.partial_tiles_off_the_diagonal_are_skipped,
+    "decoding_token_by_token_is_causal_prefill": sees_one_key_too_far,
 }
 FAULTS.update(FROM_THE_CATALOGUE)
 

@@ -1,0 +1,102 @@
+"""The terms in which all else is asked: dtypes, layout, default scale, the order of heads, the sense of a mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.isolation import Trouble
+from harness.probing.experiments import Found, experiment
+from harness.probing.lab import REFUSALS, Lab
+from specs import masks
+from specs.dtypes import DTYPES
+
+
+@experiment(layers=True)
+def dtypes(lab: Lab) -> Found:
+    """A plain call in each dtype: answered in that dtype, or refused."""
+    said = {dtype: _said(lab, dtype) for dtype in DTYPES}
+    lab.dtypes = tuple(dtype for dtype in DTYPES if said[dtype] == dtype)
+    other = [f"{dtype} gives {what}" for dtype, what in said.items() if what != dtype]
+    evidence = f"a plain call in each: {', '.join(lab.dtypes) or 'none'} answered" + "".join(f"; {what}" for what in other)
+    return Found("dtypes", lab.dtypes or None, evidence, "dtypes")
+
+
+def _said(lab: Lab, dtype: str) -> str:
+    """The dtype of the answer, or the first line of the refusal."""
+    try:
+        return str(lab(lab.x(dtype=dtype)).dtype.name)
+    except Trouble as trouble:
+        return (str(trouble).splitlines() or [trouble.outcome])[0]
+
+
+SCALES = {"1/sqrt(D)": 0.5, "1": 0.0, "1/D": 1.0, "D ** -0.25": 0.25, "sqrt(D)": -0.5}
+"""What a default scale may be, as -log(scale) / log(D)."""
+
+
+def _scaled(x: Any) -> dict[str, Any]:
+    return {name: x.replace(scale=float(x.q.shape[3] ** -power)) for name, power in SCALES.items()}
+
+
+@experiment()
+def layout(lab: Lab) -> Found:
+    """Two heads of three queries, or three heads of two: the answer tells, whatever the default scale."""
+    x = lab.x(queries=3, keys=3)
+    out = lab(x.replace(scale=x.q.shape[3] ** -0.5) if lab.takes("scale") else x)
+    axes = {"bhld": lambda a: a, "blhd": lambda a: a.swapaxes(1, 2)}
+    fits = [
+        name
+        for name, turn in axes.items()
+        for y in _scaled(x.replace(q=turn(x.q), k=turn(x.k), v=turn(x.v))).values()
+        if out.shape == x.q.shape and lab.ratio(turn(out), y) <= 1
+    ]
+    lab.swapped = fits == ["blhd"]
+    where = (
+        "the second axis numbers positions" if lab.swapped else "the second axis numbers heads" if fits else "neither layout fits"
+    )
+    return Found("layout", fits[0] if fits else None, f"2 heads of 3 positions: {where}", "fixed", "bhld")
+
+
+@experiment()
+def default_scale(lab: Lab) -> Found:
+    """No scale given."""
+    x = lab.x()
+    name = lab.fitting(x, _scaled(x))
+    if name not in (None, "1/sqrt(D)"):
+        lab.scale = float(x.q.shape[3] ** -SCALES[name or ""])
+    return Found(
+        "default scale",
+        name,
+        f"no scale given, D = 16: scores are times {name or 'none of ' + ', '.join(SCALES)}",
+        "fixed",
+        "1/sqrt(D)",
+    )
+
+
+@experiment()
+def head_order(lab: Lab) -> Found:
+    """Four query heads on two key heads."""
+    x = lab.x(heads=4, key_heads=2)
+    readings = {"h // group": x, "h % Hkv": x.replace(**{n: np.tile(getattr(x, n), (1, 2, 1, 1)) for n in "kv"})}
+    try:
+        value = lab.fitting(x, readings)
+    except Trouble as trouble:
+        if trouble.outcome not in REFUSALS:
+            raise
+        return Found("key head of query head h", None, f"4 query heads on 2 key heads refused: {trouble}", "fixed")
+    reads = f"query head h reads key head {value}" if value else "fits neither order"
+    return Found("key head of query head h", value, f"4 query heads on 2 key heads: {reads}", "fixed", "h // group")
+
+
+@experiment("mask", layers=True)
+def mask_polarity(lab: Lab) -> Found:
+    """A mask that leaves some keys to each query, read in each sense."""
+    x = lab.x(mask=masks.random(lab.seed + 1, 0.5, "bhij") | masks.window(0, 0))
+    readings = {"attend": x, "do not attend": x.replace(mask=~x.mask), "nothing": x.replace(mask=None)}
+    if not lab.layer:
+        readings["one is added to the score"] = x.replace(mask=None, bias=x.mask.astype(x.q.dtype))
+    value = lab.fitting(x, readings)
+    lab.inverted = value == "do not attend"
+    means = f"True means: {value}" if value else "fits no sense of True"
+    return Found("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")

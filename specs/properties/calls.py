@@ -1,0 +1,79 @@
+"""Claims about calls as such: in two threads, of sizes that do not fit together, and in parts with a cache between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from specs.claims import Attend, claim
+from specs.inputs import Inputs
+from specs.judge import VACUOUS, Verdict, holds, identical
+from specs.properties.relations import unchanged
+from specs.transform import contiguous
+
+
+def _answers(x: Inputs) -> bool:
+    return 0 not in (*x.output_shape, x.k.shape[2])
+
+
+@claim("P11", cold=True, needs=_answers)
+def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Verdict:
+    """A call gives the same while another thread makes one of the same shapes (C30; C35: buffers that calls share)."""
+    if not attend.declared("thread_safe"):
+        return VACUOUS
+    other = x.replace(q=-x.q, v=x.v[..., ::-1])
+    got, alone = attend.beside(x, other), attend(x)
+    return identical(got, alone, "out beside another thread") if attend.declared("deterministic") else unchanged(attend, x, got, "out")
+
+
+@claim("P12", cold=True, needs=lambda x: _answers(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
+def sizes_that_do_not_fit_are_refused(attend: Attend, x: Inputs) -> Verdict:
+    """Where `checks_shapes` is declared, calls that mean nothing raise instead of computing something (C36: torch-kv-len-mismatch)."""
+    if not attend.declared("checks_shapes"):
+        return VACUOUS
+    answered = [name for name, y in _misfits(_plain(x)) if not attend.refusal(y)]
+    return holds(not answered, f"answered calls={'; '.join(answered)}, but should be none")
+
+
+def _plain(x: Inputs) -> Inputs:
+    return contiguous(Inputs(x.q, x.k, x.v))
+
+
+def _misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
+    """Calls with one size that does not fit the others."""
+    n, heads = x.k.shape[2], x.q.shape[1]
+    yield f"Lk={n} for k, {n - 1} for v", x.replace(v=x.v[:, :, :-1])
+    yield f"Lk={n - 1} for k, {n} for v", x.replace(k=x.k[:, :, :-1])
+    yield f"D={x.q.shape[3]} for q, {x.q.shape[3] - 1} for k", x.replace(k=x.k[..., :-1])
+    more = [np.repeat(a[:, :1], heads + 1, axis=1) for a in (x.k, x.v)]
+    yield f"Hq={heads}, Hkv={heads + 1}", x.replace(k=more[0], v=more[1])
+    mask = np.ones((1, 1, x.q.shape[2] + 1, x.k.shape[2] + 1), bool)
+    yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
+
+
+@claim("P13", cold=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and _answers(x))
+def keys_of_a_cache_are_keys(attend: Attend, x: Inputs) -> Verdict:
+    """Keys and values that are handed over apart count like the others, and queries stand behind them (C04: onnx-ref-causal-past)."""
+    return unchanged(attend, x, attend(x.with_explicit_mask()), "out, cache joined with the keys")
+
+
+@claim("P14", cold=True, options=("past_k", "past_v"), needs=lambda x: x.is_causal and x.q.shape[2] > 1 and _answers(x))
+def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
+    """Queries in two parts, the first part's keys as the cache of the second, give what they give at once (C04, C31)."""
+    n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1
+    spare = x.k.shape[2] - n - (x.past or 0)
+    if spare < 0 or (spare > 0 and attend.declared("causal_alignment") != "top-left"):
+        return VACUOUS
+    parts = [attend(_chunk(x, first, last)) for first, last in ((0, stop), (stop, n)) if first < last]
+    return unchanged(attend, x, np.concatenate(parts, axis=2), f"out in chunks of {stop} and {n - stop} queries")
+
+
+def _chunk(x: Inputs, first: int, last: int) -> Inputs:
+    """Queries first to last, with the keys up to the last one's position; what came before the first is the cache."""
+    past, keys = (x.past or 0) + first, (x.past or 0) + last
+    mask, bias = (None if a is None else np.broadcast_to(a, x.score_shape)[:, :, first:last, :keys] for a in (x.mask, x.bias))
+    queries = None if x.query_lengths is None else np.clip(x.query_lengths - first, 0, last - first)
+    lengths = None if x.key_lengths is None else np.minimum(x.key_lengths, keys)
+    q, k, v = x.q[:, :, first:last], x.k[:, :, :keys], x.v[:, :, :keys]
+    return x.replace(q=q, k=k, v=v, mask=mask, bias=bias, past=past, query_lengths=queries, key_lengths=lengths)

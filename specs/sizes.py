@@ -1,0 +1,20 @@
+"""Whether the sizes of a call fit together, for arrays of any framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def require_fitting(q: Any, k: Any, v: Any, *broadcast: Any) -> None:
+    """ValueError unless k and v have one length, batch and number of heads, q and k one dimension, and masks broadcast (A1, A3)."""
+    wanted = (*k.shape[:3], v.shape[3])
+    if tuple(v.shape) != wanted:
+        raise ValueError(f"shape of v={tuple(v.shape)}, but should be {wanted} as for k")
+    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
+        raise ValueError(f"shape of q={tuple(q.shape)}, but should have batch and dimension of k, {tuple(k.shape)}")
+    if q.shape[1] % max(k.shape[1], 1) or q.shape[1] < k.shape[1]:
+        raise ValueError(f"query_heads={q.shape[1]}, but should be a multiple of key_heads={k.shape[1]}")
+    scores = (*q.shape[:3], k.shape[2])
+    for array in broadcast:
+        if array is not None and any(n not in (1, m) for n, m in zip(array.shape[::-1], scores[::-1], strict=False)):
+            raise ValueError(f"shape of mask or bias={tuple(array.shape)}, but should broadcast to {scores}")
