@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from random import Random
-from typing import Any
 
 from hypothesis import strategies as st
 
@@ -54,33 +52,3 @@ def _layers(seed: int, dtypes: Collection[str]) -> Strategies:
                 yield layer_cases.layer_cases([shape], dtypes, ("mask",))
 
     return strategies
-
-
-def coverage(drawn: Sequence[Case]) -> list[dict[str, Any]]:
-    """Rows (region, value, cases): how often each option, dtype, recipe, layout and length relation was drawn."""
-    counts = Counter(pair for case in drawn for pair in set(_regions(case)))
-    return [{"region": region, "value": value, "cases": n} for (region, value), n in sorted(counts.items())]
-
-
-def _regions(case: Case) -> Iterator[tuple[str, str]]:
-    problem = case.problem
-    yield "spec", problem.spec
-    yield "dtype", problem.dtype
-    yield "recipe", case.recipe
-    yield "lengths", _relation(problem.query_length, problem.key_length)
-    yield from (("layout", layout) for layout in case.layouts.values())
-    for option in problem.options() or ["none=None"]:
-        name, _, value = option.partition("=")
-        yield "option", name
-        yield from ((name, kind) for kind in _kinds(value) if name in ("mask", "bias"))
-
-
-def _relation(queries: int, keys: int) -> str:
-    if not queries or not keys:
-        return "one is 0"
-    return "Lq < Lk" if queries < keys else "Lq > Lk" if queries > keys else "Lq = Lk"
-
-
-def _kinds(text: str) -> Iterator[str]:
-    """Names of the predicates in a mask or bias as it is printed."""
-    yield from (part.rpartition(" ")[2].strip("~(|& ") for part in text.split("(")[:-1] if part.strip("~(|& "))

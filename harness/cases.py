@@ -61,6 +61,7 @@ MASK_KINDS: dict[str, Any] = {
     ),
     "hidden_key": lambda draw, s: masks.hidden_key(draw(st.integers(0, max(s.key_length - 1, 0)))),
     "key_padding": lambda draw, s: masks.key_padding(_lengths(draw, s.batch, s.key_length)),
+    "query_padding": lambda draw, s: masks.query_padding(_lengths(draw, s.batch, s.query_length)),
     "causal": lambda draw, s: masks.causal(),
     "bottom_right": lambda draw, s: masks.window(None, s.key_length - s.query_length),
     "window": lambda draw, s: masks.window(*_window(draw, s)),
@@ -96,7 +97,7 @@ def bias_choices(draw: st.DrawFn, shape: Shape, dtype: str = "float32") -> Bias 
     """No bias, a random one at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
     if not draw(sometimes(35)):
         return None
-    kinds = [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
+    kinds = ["noise", "noise"] + [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
     bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     if draw(sometimes(25)):
         return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))

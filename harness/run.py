@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Any
 
 from harness import agreement, conformance
-from harness.agenda import absent, agenda, coverage, vectors
+from harness.agenda import absent, agenda, vectors
 from harness.conformance import Checked, Plan
+from harness.coverage import coverage
 from harness.environment import environment
 from harness.executors import EXECUTORS
 from harness.isolation import Limits

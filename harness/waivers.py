@@ -59,10 +59,10 @@ def waived(rows: Iterable[CheckRow], waivers: list[Waiver]) -> Iterator[CheckRow
 
 def outlived(subject: Subject, waivers: list[Waiver]) -> dict[str, str]:
     """Property -> what is wrong with its waiver: its case does not fail any more, or fails otherwise."""
-    seen = {waiver: fails(subject, CLAIMS[waiver.property], waiver.case) for waiver in waivers}
+    seen = [(waiver, fails(subject, CLAIMS[waiver.property], waiver.case)) for waiver in waivers]
     return {
         waiver.property: f"waiver of {waiver.property}={finding.outcome if finding else 'agrees'}, but should be {waiver.outcome}: "
         f"remove it from {PATH.parent.name}/{PATH.name} [{waiver.case}]"
-        for waiver, finding in seen.items()
+        for waiver, finding in seen
         if finding is None or finding.outcome != waiver.outcome
     }

@@ -22,6 +22,7 @@ Result: TypeAlias = Array | tuple[Array, ...]
 @declares(
     framework="jax",
     device="cpu",
+    gradient=True,
     conventions={"checks_shapes": True},
     precision={"bfloat16": "exact", "float16": "exact"},
 )

@@ -12,6 +12,7 @@ from specs.contract import declares
 @declares(
     framework="torch",
     device="cpu",
+    gradient=True,
     conventions={"checks_shapes": True},
     precision={"bfloat16": "exact", "float16": "exact"},
 )

@@ -13,7 +13,7 @@ from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, bounds
 
 @claim("V1", needs=lambda x: "out" in x.answers)
 def onnx_vectors(attend: Attend, x: Inputs) -> Verdict:
-    """The output is what ONNX publishes for its operator Attention, within both bounds (C01: onnx-softcap-order; C04: onnx-ref-causal-past)."""
+    """The output is what ONNX publishes for its operator Attention, within both bounds (C01, C04: onnx-ref-causal-past)."""
     asked = _in_words_of_one_meaning(attend, x)
     expected = attend.expected(asked)
     generator = generated_within(asked, expected.exact)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.agenda import agenda, coverage
+from harness.agenda import agenda
+from harness.coverage import coverage
 from harness.shapes import BUDGET, pool
 from specs.biases import BIASES
 from specs.dtypes import DTYPES
@@ -14,8 +15,7 @@ from specs.masks import MASKS, Mask
 from specs.recipes import DRAWN
 
 SEEDS = (0, 1)
-NOT_DRAWN = {"query_padding", "opposite"}
-"""The first is drawn as the option query_lengths."""
+NOT_DRAWN = {"opposite"}
 
 
 def kinds(thing):
@@ -65,7 +65,7 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
     assert {name for case in drawn for name in case.layouts} == {"q", "k", "v", "mask", "bias"}
     assert {p.dtype for p in problems} == set(DTYPES)
     options = {text.partition("=")[0] for p in problems for text in p.options()}
-    assert options == {"mask", "bias", "is_causal", "window", "scale", "softcap", "sinks", "query_lengths", "key_lengths"}
+    assert options == {"mask", "bias", "is_causal", "window", "scale", "softcap", "sinks", "query_lengths", "key_lengths", "past"}
 
 
 REGIONS = {
@@ -120,7 +120,14 @@ def test_coverage_counts_each_case_once_for_each_value(cases_of):
     rows = coverage(drawn)
     assert sum(row["cases"] for row in rows if row["region"] == "dtype") == len(drawn)
     assert sum(row["cases"] for row in rows if row["region"] == "lengths") == len(drawn)
+    assert {row["value"]: row["cases"] for row in rows if row["region"] == "key length" and not row["cases"]} == {}
     counted = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
     assert counted["is_causal"] == sum(case.problem.is_causal for case in drawn)
     kinds_counted = {row["value"] for row in rows if row["region"] == "mask"}
     assert set(MASKS) - NOT_DRAWN - {"both", "either"} <= kinds_counted
+
+
+def test_a_value_that_no_case_has_is_counted_as_a_hole():
+    rows = coverage([])
+    assert rows
+    assert {row["cases"] for row in rows} == {0}

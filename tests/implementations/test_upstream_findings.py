@@ -98,3 +98,14 @@ def test_torch_flash_raises_for_a_mask_of_one_axis(torch):
         pytest.raises(IndexError),
     ):
         torch.nn.functional.scaled_dot_product_attention(a, a, a, attn_mask=torch.ones(2, dtype=torch.bool))
+
+
+def test_torch_flash_reads_keys_that_are_not_there(torch):
+    """pytorch#193728: the number of keys is taken from the values; two keys beside three values raise nothing."""
+    q, k, v = torch.ones(1, 1, 1, 8), torch.ones(1, 1, 2, 8), torch.ones(1, 1, 3, 8)
+    assert torch.nn.functional.scaled_dot_product_attention(q, k, v).shape == q.shape
+    with (
+        torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        pytest.raises(RuntimeError),
+    ):
+        torch.nn.functional.scaled_dot_product_attention(q, k, v)

@@ -16,7 +16,7 @@ from specs.problem import Case, Problem
 FULL = Problem(
     batch=2, query_heads=6, key_heads=3, query_length=4, key_length=5, head_dim=8, value_dim=9, dtype="bfloat16",
     mask=masks.causal() & ~masks.key_padding((3, 5)), bias=biases.total(biases.alibi(), biases.minus_infinity(masks.causal())),
-    is_causal=True, window=(None, 3), scale=-0.1, softcap=30.0, sinks=1.5, query_lengths=(0, 4), key_lengths=(5, 1),
+    is_causal=True, window=(None, 3), scale=-0.1, softcap=30.0, sinks=1.5, query_lengths=(0, 4), key_lengths=(5, 1), past=2,
 )  # fmt: skip
 
 
