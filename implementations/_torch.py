@@ -31,7 +31,8 @@ def eager(
         scores = softcap * torch.tanh(scores / softcap)
     if bias is not None:
         scores = scores + bias.to(q.dtype)
-    seen = both(mask, rules(scores, past, is_causal, window))
+    shown = None if bias is None else bias != -torch.inf  # the gradient of a softmax over -inf alone is NaN, if nothing fills it
+    seen = both(both(mask, shown), rules(scores, past, is_causal, window))
     if seen is not None:
         scores = scores.masked_fill(~seen, -torch.inf)
     weights, lse = softmax(scores, sinks)

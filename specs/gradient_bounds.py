@@ -122,7 +122,9 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: _Units) -
     e_tanh = softcap_slopes(np.maximum(scaled - e, 0), cap) * e / cap + 3 * u.s * tanh
     slope, e_slope = _float(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + 3 * u.a, 1)
     size = np.abs(_float(g.scores))
-    return np.where(np.isneginf(g.exact.scores), 0, e_scores * (slope + e_slope) + size * (e_slope + 4 * u.s * slope) + 3 * u.tiny)
+    return np.where(
+        np.isneginf(g.exact.scores), 0, e_scores * (slope + e_slope) + size * (e_slope + 4 * u.s * slope) + 3 * u.tiny
+    )
 
 
 def _of_queries_and_keys(x: Inputs, g: Gradients, e_scores: np.ndarray, u: _Units) -> dict[str, np.ndarray]:
@@ -179,15 +181,15 @@ def _of_sinks(x: Inputs, g: Gradients, e: _Errors, answer: Bounds, u: _Units) ->
 
 
 def in_range(x: Inputs, g: Gradients, precision: Precision) -> bool:
-    """Whether no step of a backward pass comes near the end of the formats in use, so that infinity is an error."""
+    """Whether no step of a backward pass comes near the end of the formats in use, hidden keys included: 0 * inf is NaN."""
     formats = {"tf32": "float32", "float32-truncating": "float32"}
     used = (precision.scores, precision.weights, precision.accumulation, precision.output)
     most = min(largest(formats.get(name, name)) for name in used) / 16
     with np.errstate(all="ignore"):
         dout, dA = np.abs(_float(g.dout)), np.abs(_float(g.scores)) * max(1.0, x.softcap or 1.0)
-        q, k = np.abs(_float(x.q)), np.abs(_float(seen_keys(x)))
+        q, k, v = np.abs(_float(x.q)), *(np.repeat(np.abs(_float(a)), x.group, axis=1) for a in (x.k, x.v))
         scale = max(1.0, abs(float(default_scale(x))))
-        steps = [dout @ np.abs(_float(g.exact.values)).swapaxes(-1, -2), dA, dA @ k * scale, dA.swapaxes(-1, -2) @ q * scale]
+        steps = [dout @ v.swapaxes(-1, -2), dA, dA @ k * scale, dA.swapaxes(-1, -2) @ q * scale]
         steps += [_float(g.exact.weights).swapaxes(-1, -2) @ dout, dout * np.abs(_float(g.exact.out)) * dout.shape[-1]]
         return all(bool((step * max(x.group, 1) < most).all()) for step in steps)
 

@@ -55,7 +55,7 @@ def asked(options, recipe="normal", dtype="float64", **sizes):
 
 
 def loss(x, dout, arrays):
-    """sum(dout * attention) in decimal numbers, in plain loops, from object arrays of decimals; masks from the oracle's side are not used."""
+    """sum(dout * attention) in decimal numbers, in plain loops; only where a key may be seen is taken from the inputs."""
     total, group = Decimal(0), x.q.shape[1] // x.k.shape[1]
     visible = x.visible()
     for b, h, i in product(*map(range, x.q.shape[:3])):
