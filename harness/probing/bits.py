@@ -1,4 +1,4 @@
-"""What is asked of the bits: the same again, alone and in a batch, beside another thread; nothing from NaN that is masked."""
+"""What is asked of the bits: the same again, alone and in a batch, and beside another thread."""
 
 from __future__ import annotations
 
@@ -9,21 +9,31 @@ import numpy as np
 
 from harness.probing.experiments import Found, experiment
 from harness.probing.lab import Lab
-from specs import masks, multi_head_transform, transform
+from specs import multi_head_transform, transform
 from specs.judge import identical
 
 REPEATS, MEETINGS = 12, 4
-SHAPES: tuple[dict[str, int], ...] = (
+BATCHES = (1, 2, 3, 7)
+SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 6, "keys": 6}, {"queries": 40, "keys": 40, "dim": 32}, {"queries": 1, "keys": 33, "dim": 64},
     {"queries": 130, "keys": 130, "heads": 4}, {"queries": 7, "keys": 70, "dim": 8},
 )  # fmt: skip
-BATCHES = (1, 2, 3, 7)
+DRAWN = 16
+"""Further shapes; none where each is compiled."""
 
 
 def _calls(lab: Lab, **more: Any) -> Iterator[Any]:
     """A call of each shape in each dtype."""
-    for number, shape in enumerate(SHAPES):
+    for number, shape in enumerate((*SHAPES, *_drawn(lab))):
         yield from (lab.x(dtype=dtype, number=number, **shape | more) for dtype in lab.dtypes)
+
+
+def _drawn(lab: Lab) -> Iterator[dict[str, Any]]:
+    rng = np.random.default_rng(lab.seed)
+    for _ in range(0 if lab.subject.description.compiles else DRAWN):
+        queries, keys = rng.integers(1, 100, 2).tolist()
+        sizes = {"heads": int(rng.integers(1, 7)), "dim": int(rng.integers(1, 70))}
+        yield {"queries": queries, "keys": keys if rng.random() < 0.5 else queries, **sizes}
 
 
 def _other(lab: Lab, x: Any) -> Any:
@@ -88,57 +98,3 @@ def thread_safe(lab: Lab) -> Found:
                 wrong.append(_shown(x))
                 break
     return Found("thread_safe", not wrong, _all_the_same(tried, "calls beside another thread", wrong))
-
-
-@experiment()
-def masked_nan_safe(lab: Lab) -> Found:
-    """NaN in keys, then in values, that nobody may see, by each way of hiding them."""
-    spread = {name: [how for how, x in _hiding(lab) if _spreads(lab, x, name)] for name in ("keys", "values")}
-    ways = ", ".join(how for how, _ in _hiding(lab))
-    if not ways:
-        return Found("masked_nan_safe", None, "its signature has nothing that hides a key")
-    told = [
-        f"in {name} spreads, hidden by {', '.join(hows)}" if hows else f"in {name} stays there" for name, hows in spread.items()
-    ]
-    return Found("masked_nan_safe", not any(spread.values()), f"NaN {'; '.join(told)} (tried: {ways})")
-
-
-def _hiding(lab: Lab) -> Iterator[tuple[str, Any]]:
-    """The first or the last keys hidden from all, once in few keys and once in many."""
-    for keys in (6, 130):
-        masked = lab.x(queries=5, keys=keys, mask=masks.block(2, keys - 1))
-        if lab.takes("mask"):
-            yield f"mask of {keys}", masked
-        if lab.takes("bias"):
-            yield f"bias of {keys}", masked.replace(mask=None, bias=np.where(masked.mask, 0, -np.inf).astype(masked.q.dtype))
-        if lab.takes("key_lengths"):
-            yield f"key_lengths of {keys}", lab.x(queries=5, keys=keys, key_lengths=(3, keys - 1))
-        if lab.takes("is_causal") and not lab.bottom_right:
-            yield f"is_causal of {keys}", lab.x(queries=5, keys=keys, is_causal=True)
-
-
-def _spreads(lab: Lab, x: Any, name: str) -> bool:
-    hidden = ~x.visible().any(axis=(1, 2))[:, None, :, None]
-    dirty = {a: np.where(hidden, np.nan, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
-    out = lab(x.replace(**dirty))
-    return not (np.isfinite(out).all() if lab.varies else identical(out, lab(x)).holds)
-
-
-@experiment()
-def checks_shapes(lab: Lab) -> Found:
-    """Sizes that do not fit together: refused, or answered with something."""
-    x = lab.x(heads=4)
-    wrong = {
-        "v shorter than k": x.replace(v=x.v[:, :, :-1]), "k shorter than v": x.replace(k=x.k[:, :, :-1]),
-        "D of k smaller": x.replace(k=x.k[..., :-1]), "3 key heads for 4": x.replace(k=x.k[:, :3], v=x.v[:, :3]),
-        "5 key heads for 4": x.replace(k=x.k[:, [0, 1, 2, 3, 3]], v=x.v[:, [0, 1, 2, 3, 3]]),
-        "3 batch entries for 2": x.replace(k=x.k[[0, 1, 1]], v=x.v[[0, 1, 1]]),
-    }  # fmt: skip
-    if lab.takes("mask"):
-        wrong["a larger mask"] = x.replace(mask=np.ones((1, 1, 7, 7), bool))
-    answered = [name for name, y in wrong.items() if not lab.subject.refusal(lab.told(y))]
-    return Found(
-        "checks_shapes",
-        not answered,
-        f"of {', '.join(wrong)}: {'answered ' + ', '.join(answered) if answered else 'all refused'}",
-    )

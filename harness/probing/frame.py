@@ -39,23 +39,25 @@ def _scaled(x: Any) -> dict[str, Any]:
     return {name: x.replace(scale=float(x.q.shape[3] ** -power)) for name, power in SCALES.items()}
 
 
+LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3)}
+"""Where batch, heads, positions and dimensions stand."""
+
+
 @experiment()
 def layout(lab: Lab) -> Found:
     """Two heads of three queries, or three heads of two: the answer tells, whatever the default scale."""
     x = lab.x(queries=3, keys=3)
     out = lab(x.replace(scale=x.q.shape[3] ** -0.5) if lab.takes("scale") else x)
-    axes = {"bhld": lambda a: a, "blhd": lambda a: a.swapaxes(1, 2)}
-    fits = [
-        name
-        for name, turn in axes.items()
-        for y in _scaled(x.replace(q=turn(x.q), k=turn(x.k), v=turn(x.v))).values()
-        if out.shape == x.q.shape and lab.ratio(turn(out), y) <= 1
-    ]
+    fits = [name for name, axes in LAYOUTS.items() if _fits_some_scale(lab, x, out, axes)] if out.shape == x.q.shape else []
     lab.swapped = fits == ["blhd"]
-    where = (
-        "the second axis numbers positions" if lab.swapped else "the second axis numbers heads" if fits else "neither layout fits"
-    )
+    what = "positions" if lab.swapped else "heads"
+    where = f"the second axis numbers {what}" if fits else "neither layout fits"
     return Found("layout", fits[0] if fits else None, f"2 heads of 3 positions: {where}", "fixed", "bhld")
+
+
+def _fits_some_scale(lab: Lab, x: Any, out: np.ndarray, axes: tuple[int, ...]) -> bool:
+    turned = x.replace(**{name: getattr(x, name).transpose(axes) for name in "qkv"})
+    return any(lab.ratio(out.transpose(axes), y) <= 1 for y in _scaled(turned).values())
 
 
 @experiment()
@@ -65,13 +67,8 @@ def default_scale(lab: Lab) -> Found:
     name = lab.fitting(x, _scaled(x))
     if name not in (None, "1/sqrt(D)"):
         lab.scale = float(x.q.shape[3] ** -SCALES[name or ""])
-    return Found(
-        "default scale",
-        name,
-        f"no scale given, D = 16: scores are times {name or 'none of ' + ', '.join(SCALES)}",
-        "fixed",
-        "1/sqrt(D)",
-    )
+    told = f"scores are multiplied by {name}" if name else f"fits none of {', '.join(SCALES)}"
+    return Found("default scale", name, f"no scale given, D = 16: {told}", "fixed", "1/sqrt(D)")
 
 
 @experiment()

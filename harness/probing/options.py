@@ -25,12 +25,12 @@ def causal_alignment(lab: Lab) -> Found:
     values = set(sides.values())
     value = values.pop() if len(values) == 1 else None
     lab.bottom_right = value == "bottom-right"
-    told = (
-        f"in all of {', '.join(sides)}: {value}"
-        if value
-        else "; ".join(f"{k}: {v or 'no reading fits'}" for k, v in sides.items())
+    told = value or "; ".join(f"{lengths}: {side or 'no reading fits'}" for lengths, side in sides.items())
+    return Found(
+        "causal_alignment",
+        None if value == "not causal" else value,
+        f"is_causal with more keys than queries, with fewer, and with one query: {told}",
     )
-    return Found("causal_alignment", None if value == "not causal" else value, f"is_causal, {told}")
 
 
 def _aligned(lab: Lab, queries: int, keys: int) -> tuple[Any, dict[str, Any]]:

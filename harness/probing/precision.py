@@ -22,7 +22,7 @@ MODELS = {
 }
 """Models that differ in a dtype, from the tightest on; of those that are the same there, the default is named."""
 
-SHAPES: tuple[dict[str, int], ...] = (
+SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
 )  # fmt: skip
 RECIPES = ("normal", "steep", "peaked", "positive_values", "one_hot_values", "heavy_tails", "rising", "flat")

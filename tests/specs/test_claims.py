@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.conformance import load_claims
-from harness.faults import blocks, dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
+from harness.faults import dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
 from harness.faults import masks as wrong_masks
 from harness.judging import applies, fails, judge
 from harness.loading import describe
@@ -287,7 +287,7 @@ FROM_THE_CATALOGUE = {
     "value_columns_can_be_split": dims.the_last_value_column_of_an_odd_number_is_the_one_before,
     "values_add_up": precision.values_are_rounded_to_bfloat16,
     "chunks_of_queries_give_the_whole": dropped.the_mask_is_dropped_for_one_query,
-    "packed_documents_do_not_see_each_other": blocks.partial_tiles_off_the_diagonal_are_skipped,
+    "packed_documents_do_not_see_each_other": wrong_masks.mask_rows_are_read_with_a_padded_stride,
     "decoding_token_by_token_is_causal_prefill": sees_one_key_too_far,
 }
 FAULTS.update(FROM_THE_CATALOGUE)
