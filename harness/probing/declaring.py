@@ -100,9 +100,17 @@ def _same(found: Found, declared: Any) -> bool:
     """Equal; of dtypes, also where nothing is declared; of empty rows, in each form that a declaration tells apart."""
     if found.kind == "dtypes":
         return declared is None or set(declared) == set(found.value)
-    if found.name == "empty_rows" and isinstance(declared, Mapping) and isinstance(found.value, str):
-        return all(value == found.value for value in declared.values())
+    if found.name == "empty_rows":
+        return _same_rows(found.value, declared)
     return bool(found.value == declared)
+
+
+def _same_rows(found: Any, declared: Any) -> bool:
+    conventions = Conventions(empty_rows=declared)
+    if isinstance(found, str):  # by all forms that can be asked: a declaration of the others says nothing
+        forms = declared if isinstance(declared, Mapping) else ("mask",)
+        return all(conventions.empty_rows_of(form) == found for form in forms)
+    return all(conventions.empty_rows_of(form) == value for form, value in found.items())
 
 
 def _stronger(found: Found, declared: Any) -> bool:

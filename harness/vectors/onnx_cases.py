@@ -86,7 +86,7 @@ def translated(p: Published) -> Case:
     past = p.inputs["past_key"].shape[2] if "past_key" in p.inputs else None
     options, hiding = masking(p.attributes, p.inputs, q.shape[2], k.shape[2])
     problem = Problem(
-        *q.shape[:1], q.shape[1], k.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3], q.dtype.name,
+        q.shape[0], q.shape[1], k.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3], q.dtype.name,
         scale=p.attributes.get("scale"), softcap=p.attributes.get("softcap") or None, past=past, **options,
     )  # fmt: skip
     arrays = {"q": q, "k": k, "v": v, **hiding, **answers(p, problem)}

@@ -24,7 +24,11 @@ def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Ve
         return VACUOUS
     other = x.replace(q=-x.q, v=x.v[..., ::-1])
     got, alone = attend.beside(x, other), attend(x)
-    return identical(got, alone, "out beside another thread") if attend.declared("deterministic") else unchanged(attend, x, got, "out")
+    return (
+        identical(got, alone, "out beside another thread")
+        if attend.declared("deterministic")
+        else unchanged(attend, x, got, "out")
+    )
 
 
 @claim("P12", cold=True, needs=lambda x: _answers(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
