@@ -86,7 +86,7 @@ FARTHEST = 300.0
 def seen_keys(x: Inputs) -> np.ndarray:
     """Keys repeated over the group, [B, Hq, Lk, D], in the oracle's dtype; 0 at keys that nobody sees, NaN or not."""
     keys = np.repeat(x.k, x.group, axis=1).astype(oracle_dtype(x.dtype))
-    return np.where(x.visible().any(-2)[..., None], keys, 0)
+    return np.where(np.any(x.visible(), -2)[..., None], keys, 0)
 
 
 def over_group(per_query_head: np.ndarray, x: Inputs) -> np.ndarray:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from specs.contract import OPTIONS
+
 Attention = Callable[..., Any]
 
 
@@ -35,8 +37,11 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(family: str, link: str = "") -> Callable[[Attention], Attention]:
-    """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken."""
+def fault(family: str, link: str = "", cache: bool = False) -> Callable[[Attention], Attention]:
+    """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
+
+    Only faults about caches take one: to the others it is handed over with the keys.
+    """
 
     def register(function: Attention) -> Attention:
         name = function.__name__
@@ -48,6 +53,7 @@ def fault(family: str, link: str = "") -> Callable[[Attention], Attention]:
             with np.errstate(all="ignore"):
                 return function(q, k, v, **options)
 
+        quiet.options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))  # type: ignore[attr-defined]
         FAULTS[name] = Fault(name, family, link, quiet)
         return quiet
 

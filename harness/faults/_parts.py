@@ -28,6 +28,10 @@ def identity(a: np.ndarray) -> np.ndarray:
     return a
 
 
+rules_of = partial(visible, 0)
+"""Where causality, window and lengths allow attention, without a cache."""
+
+
 def value_product(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Weights times values; what nobody sees takes no part, NaN included."""
     return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
@@ -38,7 +42,7 @@ def staged(
     window: Any = None, softcap: Any = None, sinks: Any = None, query_lengths: Any = None, key_lengths: Any = None,
     return_weights: bool = False, return_lse: bool = False, raw: Step = identity, cap: Callable[..., np.ndarray] | None = None,
     scores: Step = identity, normalise: Callable[..., Any] = softmax, product: Callable[..., np.ndarray] = value_product,
-    seen: Step = identity, rules: Callable[..., np.ndarray] = partial(visible, 0), hidden: float = -np.inf, repeat: Any = per_query_head,
+    seen: Step = identity, rules: Callable[..., np.ndarray] = rules_of, hidden: float = -np.inf, repeat: Any = per_query_head,
 ) -> Result:  # fmt: skip
     """Attention as defined, with steps to exchange.
 

@@ -19,7 +19,7 @@ def _joined(k: Array, v: Array, o: dict[str, Any]) -> tuple[Array, Array, dict[s
     return np.concatenate([o["past_k"], k], axis=2), np.concatenate([o["past_v"], v], axis=2), rest
 
 
-@fault("C04", "onnx/onnx#7297")
+@fault("C04", "onnx/onnx#7297", cache=True)
 def the_triangle_starts_at_the_first_key(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Positions of queries are counted without the cache."""
     if not given(o, "past_k"):
@@ -28,7 +28,7 @@ def the_triangle_starts_at_the_first_key(q: Array, k: Array, v: Array, **o: Any)
     return attention(q, k, v, **rest)
 
 
-@fault("C04")
+@fault("C04", cache=True)
 def the_window_is_counted_without_the_cache(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Causality knows of the cache, the window does not."""
     if not given(o, "past_k", "window"):
@@ -38,7 +38,7 @@ def the_window_is_counted_without_the_cache(q: Array, k: Array, v: Array, **o: A
     return attention(q, k, v, **o | {"window": shifted})
 
 
-@fault("C12")
+@fault("C12", cache=True)
 def the_last_key_of_the_cache_is_lost(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The cache is read up to the place before its last."""
     if not given(o, "past_k") or not o["past_k"].shape[2]:
@@ -48,7 +48,7 @@ def the_last_key_of_the_cache_is_lost(q: Array, k: Array, v: Array, **o: Any) ->
     return attention(q, k, v, **o | {"past_k": past_k})
 
 
-@fault("C11")
+@fault("C11", cache=True)
 def the_cache_is_put_behind_the_new_keys(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """New keys first: seen where a mask, a bias or a rule tells places apart."""
     if not given(o, "past_k"):
@@ -59,7 +59,7 @@ def the_cache_is_put_behind_the_new_keys(q: Array, k: Array, v: Array, **o: Any)
     return attention(q, joined_k[:, :, past:], joined_v[:, :, past:], **o | parts)
 
 
-@fault("C33")
+@fault("C33", cache=True)
 def key_lengths_count_new_keys_only(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Lengths are taken to begin behind the cache."""
     if not given(o, "past_k", "key_lengths"):

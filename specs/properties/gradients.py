@@ -60,7 +60,7 @@ def _near(attend: Attend, x: Inputs, dout: np.ndarray, got: Any, wanted: Any, wr
 
 def differentiable(needs: Callable[[Inputs], bool] = lambda x: True) -> Callable[[Inputs], bool]:
     """A condition, for inputs and outputs that are not of size 0."""
-    return lambda x: bool(np.prod(x.output_shape)) and bool(np.prod(x.k.shape)) and needs(x)
+    return lambda x: 0 not in (*x.output_shape, *x.k.shape) and needs(x)
 
 
 def _tables(x: Inputs) -> list[str]:
@@ -90,7 +90,7 @@ def bias_and_sink_gradients_agree_with_the_oracle(attend: Attend, x: Inputs) -> 
 
 @claim(
     "G4", cold=True, gradient=True, options=("bias",),
-    needs=differentiable(lambda x: x.sinks is None and np.prod(x.score_shape) <= MOST_CELLS),
+    needs=differentiable(lambda x: x.sinks is None and bool(np.prod(x.score_shape) <= MOST_CELLS)),
 )  # fmt: skip
 def score_gradients_sum_to_zero_and_are_zero_where_masked(attend: Attend, x: Inputs) -> Verdict:
     """A bias in full shape has dS as its gradient: rows of sum 0, exact zeros where hidden (C26: rowsum of another row or head)."""
@@ -118,7 +118,7 @@ def keys_that_nobody_sees_get_no_gradient(attend: Attend, x: Inputs) -> Verdict:
     expected = _judged(attend, x, dout)
     if expected is None:
         return VACUOUS
-    seen = ~_masked(expected).all(-2)
+    seen = np.any(~_masked(expected), -2)
     unseen = ~seen.reshape(seen.shape[0], x.k.shape[1], x.group, -1).any(2)
     got = attend.gradient(x, dout, ARRAYS)
     pairs = ((got[name], name) for name in ("k", "v"))

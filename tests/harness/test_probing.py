@@ -23,8 +23,9 @@ SHIPPED = [target.name for target in registered() if not target.name.startswith(
 
 
 def made(
-    rows="zeros", bottom_right=False, hides=False, tiled=False, causal_wins=False, scores=None, unscaled=False, capped_last=False
-):
+    rows="zeros", bottom_right=False, hides=False, tiled=False, causal_wins=False, scores=None, unscaled=False,
+    capped_last=False, base=np.e,
+):  # fmt: skip
     """An attention with the given deviations; a sound one without."""
 
     def attention(q, k, v, *, mask=None, bias=None, is_causal=False, softcap=None, return_lse=False):

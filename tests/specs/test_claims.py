@@ -183,9 +183,9 @@ def the_first_of_an_odd_number_of_keys_counts_twice(q, k, v, bias=None, **option
 
 
 @fault("permuting_the_channels_changes_nothing")
-def reads_two_channels(q, k, v, scale=None, **options):
-    scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
-    return attention(q[..., :2], k[..., :2], v, scale=scale, **options)
+def the_last_channel_may_be_left_out(q, k, v, **options):
+    lost = q[..., :1].sum() > q[..., -1:].sum()
+    return attention(np.concatenate([q[..., :-1], 0 * q[..., -1:]], -1) if lost else q, k, v, **options)
 
 
 @fault("permuting_the_value_columns_permutes_the_output")
@@ -260,7 +260,8 @@ def forgets_the_values_of_the_cache(q, k, v, past_v=None, **options):
     return attention(q, k, v, past_v=None if past_v is None else np.zeros_like(past_v), **options)
 
 
-ATTENTION = claims_of("attention")
+ATTENTION = [c for c in claims_of("attention") if not c.gradient and not c.clause.startswith("V")]
+"""Gradients and published vectors have tests of their own."""
 
 
 FROM_THE_CATALOGUE = {
