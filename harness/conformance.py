@@ -28,7 +28,7 @@ from specs.dtypes import DTYPES
 from specs.problem import Case
 from specs.worked_example import CASES as NAMED
 
-VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 4, 3
+VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 4, 5
 """Where shapes are compiled: so many cases share a problem, and on every so many problems the cold claims are judged."""
 
 MINIMISE_SECONDS = 20.0

@@ -45,7 +45,8 @@ def _line(checked: Checked) -> str:
     wrong = sorted(outcomes - set(BLAMELESS))
     if checked.description is None:
         return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
-    return f"{checked.name}: {', '.join(wrong) if wrong else 'agrees' if 'agrees' in outcomes else 'nothing judged'}"
+    good = [name for name in ("agrees", "waived") if name in outcomes]
+    return f"{checked.name}: {', '.join(wrong or good) or 'nothing judged'}"
 
 
 @contextmanager

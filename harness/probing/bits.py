@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,29 +12,40 @@ from harness.probing.experiments import Found, experiment
 from harness.probing.lab import Lab
 from specs import multi_head_transform, transform
 from specs.judge import identical
+from specs.layouts import LAYOUTS
 
 REPEATS, MEETINGS = 12, 4
 BATCHES = (1, 2, 3, 7)
+LAID_OUT = {False: ("q", "k", "v"), True: ("query", "key", "value")}
 SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 6, "keys": 6}, {"queries": 40, "keys": 40, "dim": 32}, {"queries": 1, "keys": 33, "dim": 64},
     {"queries": 130, "keys": 130, "heads": 4}, {"queries": 7, "keys": 70, "dim": 8},
 )  # fmt: skip
-DRAWN = 16
-"""Further shapes; none where each is compiled."""
+DRAWN = 60
+"""Further calls, of all sizes and memory layouts; none where each shape is compiled."""
 
 
 def _calls(lab: Lab, **more: Any) -> Iterator[Any]:
     """A call of each shape in each dtype."""
-    for number, shape in enumerate((*SHAPES, *_drawn(lab))):
+    for number, shape in enumerate(SHAPES):
         yield from (lab.x(dtype=dtype, number=number, **shape | more) for dtype in lab.dtypes)
 
 
-def _drawn(lab: Lab) -> Iterator[dict[str, Any]]:
+def _drawn(lab: Lab) -> Iterator[Any]:
+    """Odd sizes matter: entries then start at odd places, and vectorised code ends elsewhere."""
     rng = np.random.default_rng(lab.seed)
-    for _ in range(0 if lab.subject.description.compiles else DRAWN):
-        queries, keys = rng.integers(1, 100, 2).tolist()
-        sizes = {"heads": int(rng.integers(1, 7)), "dim": int(rng.integers(1, 70))}
-        yield {"queries": queries, "keys": keys if rng.random() < 0.5 else queries, **sizes}
+    for number in range(0 if lab.subject.description.compiles else DRAWN):
+        batch, heads, queries, keys, dim, value_dim = (int(most ** rng.random()) for most in (8, 7, 60, 100, 280, 60))
+        chosen = {name: rng.choice(list(LAYOUTS)) for name in LAID_OUT[lab.layer] if rng.random() < 0.5}
+        dims: dict[str, Any] = {} if lab.layer or number % 2 else {"value_dim": value_dim}
+        sizes = {
+            "batch": batch + 1,
+            "heads": heads,
+            "queries": queries,
+            "keys": keys if rng.random() < 0.5 else queries,
+            "dim": dim,
+        }
+        yield from (lab.x(dtype=dtype, number=number, layouts=chosen, **sizes, **dims) for dtype in lab.dtypes)
 
 
 def _other(lab: Lab, x: Any) -> Any:
@@ -73,15 +85,19 @@ def batch_invariant(lab: Lab) -> Found:
         return Found("batch_invariant", False, "not even the same call twice gives the same bits")
     take: Any = multi_head_transform.take_batch if lab.layer else transform.take_batch
     wrong, tried = [], 0
-    for x, out in lab.answers(_calls(lab, batch=max(BATCHES))):
-        for size in BATCHES[:-1]:
+    for x, out in lab.answers(chain(_calls(lab, batch=max(BATCHES)), _drawn(lab))):
+        for index in _others(len(out)):
             tried += 1
-            index = np.arange(size) + 1
             if not identical(lab(take(x, index)), out[index]).holds:
-                wrong.append(f"{_shown(x)} in a batch of {size}")
-    return Found(
-        "batch_invariant", not wrong, _all_the_same(tried, f"entries in batches of {max(BATCHES)} and of 1, 2, 3", wrong)
-    )
+                wrong.append(f"{_shown(x)}, entries {', '.join(map(str, index))} alone")
+    told = _all_the_same(tried, "entries of a batch by themselves, in smaller batches and in another order", wrong)
+    return Found("batch_invariant", not wrong, told)
+
+
+def _others(batch: int) -> Iterator[np.ndarray]:
+    """The last entry alone, the last two and three, and all in another order."""
+    yield from (np.arange(batch - size, batch) for size in BATCHES if size < batch)
+    yield transform.mixed(batch)
 
 
 @experiment(layers=True)

@@ -46,16 +46,16 @@ class Lab:
 
     def x(
         self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16, dtype: str = "",
-        recipe: str = "normal", mask: Mask | None = None, number: int = 0, **options: Any,
+        recipe: str = "normal", mask: Mask | None = None, number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
     ) -> Any:  # fmt: skip
         """The arrays of a problem of either spec; a layer gets one array three times where the lengths allow it."""
         named: dict[str, Any] = {"dtype": dtype or self.dtype, "mask": mask}
         if self.layer:
             problem = self.spec.Problem(batch, heads, queries, keys, heads * dim, self_attention=queries == keys, **named)
         else:
-            sizes = (batch, heads, options.pop("key_heads", heads), queries, keys, dim, dim)
+            sizes = (batch, heads, options.pop("key_heads", heads), queries, keys, dim, options.pop("value_dim", dim))
             problem = self.spec.Problem(*sizes, **named, **options)
-        return self.spec.realise(Case(problem, recipe, 1000 * self.seed + number))
+        return self.spec.realise(Case(problem, recipe, 1000 * self.seed + number, dict(layouts)))
 
     def __call__(self, x: Any) -> np.ndarray:
         """The output. Raises Trouble."""

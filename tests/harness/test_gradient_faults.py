@@ -16,6 +16,7 @@ from specs.contract import declares
 from specs.inputs import realise
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 
 
 CALLS = {"backward": 0}

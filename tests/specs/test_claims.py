@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from functools import wraps
 from itertools import count
-from time import sleep
 
 import numpy as np
 import pytest
 
 from harness.conformance import load_claims
-from harness.faults import dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
+from harness.faults import caches, dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
 from harness.faults import masks as wrong_masks
 from harness.judging import applies, fails, judge
 from harness.loading import describe
 from implementations import numpy_eager, numpy_online
 from specs import masks
-from specs.claims import CLAIMS, claim, claims_of
-from specs.judge import Verdict
+from specs.claims import CLAIMS, claims_of
 from specs.problem import Case, Problem
 
 attention = numpy_eager.attention
@@ -226,20 +224,6 @@ def remembers_a_negated_query(q, k, v, **options):
     return beside(attention(q, k, v, **options), lambda out: -out if turned else out)
 
 
-SCRATCH = {}
-
-
-@fault("two_threads_at_once_are_one_after_the_other")
-def writes_to_a_buffer_that_calls_share(q, k, v, **options):
-    out = attention(q, k, v, **options)
-    if isinstance(out, tuple):
-        return out
-    shared = SCRATCH.setdefault((out.shape, out.dtype), np.empty_like(out))
-    shared[...] = out
-    sleep(0.002)
-    return shared.copy()
-
-
 @fault("sizes_that_do_not_fit_are_refused")
 def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
     if "past_k" in options:
@@ -248,23 +232,14 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
     return attention(q, k[:, :, :length], v[:, :, :length], **options)
 
 
-@fault("keys_of_a_cache_are_keys")
-def counts_positions_from_the_first_key(q, k, v, past_k=None, past_v=None, **options):
-    if past_k is not None:
-        k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
-    return attention(q, k, v, **options)
-
-
-@fault("prefill_in_chunks_gives_the_whole")
-def forgets_the_values_of_the_cache(q, k, v, past_v=None, **options):
-    return attention(q, k, v, past_v=None if past_v is None else np.zeros_like(past_v), **options)
-
-
 ATTENTION = [c for c in claims_of("attention") if not c.gradient and not c.clause.startswith("V")]
 """Gradients and published vectors have tests of their own."""
 
 
 FROM_THE_CATALOGUE = {
+    "two_threads_at_once_are_one_after_the_other": caches.calls_share_a_buffer,
+    "keys_of_a_cache_are_keys": caches.the_triangle_starts_at_the_first_key,
+    "prefill_in_chunks_gives_the_whole": caches.the_last_key_of_the_cache_is_lost,
     "nan_at_hidden_keys_has_no_influence": nans.nan_in_hidden_keys_spreads,
     "nan_values_show": nans.nan_values_become_zero,
     "scores_far_beyond_the_softcap_are_capped": precision.tanh_overflows,
@@ -320,28 +295,6 @@ def test_sound_implementations_keep_all_claims(sound, subject_of, affordable):
             judged |= {finding.claim.name} if finding.outcome == "agrees" else set()
     options = describe(sound, "sound").options
     assert judged == {c.name for c in ATTENTION if set(c.options) <= set(options)}
-
-
-def test_names_and_clauses_are_taken_once():
-    clauses = [c.clause for c in CLAIMS.values()]
-    assert len(set(clauses)) == len(clauses)
-    assert all(name == c.name == c.check.__name__ for name, c in CLAIMS.items())
-
-
-def test_every_claim_says_in_a_sentence_what_it_claims():
-    assert [c.name for c in CLAIMS.values() if not c.summary.endswith((".", ")."))] == []
-
-
-@pytest.mark.parametrize(("name", "clause"), [("worked_example", "X1"), ("something_new", "P4")])
-def test_a_name_or_clause_that_is_taken_is_refused(name, clause):
-    def check(attend, x):
-        return Verdict(0.0)
-
-    check.__name__ = name
-    check.__doc__ = "Anything."
-    with pytest.raises(ValueError, match=rf"claim={name} \({clause}\), but should be a name and a clause that are not taken"):
-        claim(clause)(check)
-    assert CLAIMS["worked_example"].clause == "E1"
 
 
 def test_claims_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
