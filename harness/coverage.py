@@ -58,10 +58,10 @@ def specs(case: Case, x: Any) -> list[str]:
     return [case.problem.spec]
 
 
-@region("dtype", *DTYPES)
+@region("dtype", *(f"{dtype}, {spec}" for spec in PROBLEMS for dtype in DTYPES))
 def dtypes(case: Case, x: Any) -> list[str]:
     """Of the inputs."""
-    return [x.dtype]
+    return [f"{x.dtype}, {case.problem.spec}"]
 
 
 @region("lengths", "Lq < Lk", "Lq = Lk", "Lq > Lk", "one is 0")

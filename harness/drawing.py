@@ -31,14 +31,15 @@ def independent(strategy: st.SearchStrategy[Case], start: int) -> Case:
 
     Within a run Hypothesis explores around the examples it has had (measured: 200 examples held 93 different cases, a
     third of them without any option). Independent draws cover more, so each case is a run of its own: of its two
-    examples the first is the simplest one, always the same, and the second is random.
+    examples the first is the simplest one, always the same, and the second is random, but that its first choice is never
+    the simplest again (measured: no layer was drawn in float32); so the first choice is one that means nothing.
     """
     examples: list[Case] = []
 
     @seed(start)
     @settings(max_examples=2, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def each(case: Case) -> None:
+    @given(st.integers(0, 2**16), strategy)
+    def each(nothing: int, case: Case) -> None:
         examples.append(case)
 
     each()

@@ -13,7 +13,11 @@ from implementations._multi_head_torch import masks, module
 from specs.contract import declares
 
 
-@declares(framework="torch", conventions={"empty_rows": "nan"})
+@declares(
+    framework="torch",
+    conventions={"empty_rows": "nan"},
+    precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
+)
 def multi_head(
     query: Tensor, key: Tensor, value: Tensor,
     w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor,

@@ -38,13 +38,8 @@ def _drawn(lab: Lab) -> Iterator[Any]:
         batch, heads, queries, keys, dim, value_dim = (int(most ** rng.random()) for most in (8, 7, 60, 100, 280, 60))
         chosen = {name: rng.choice(list(LAYOUTS)) for name in LAID_OUT[lab.layer] if rng.random() < 0.5}
         dims: dict[str, Any] = {} if lab.layer or number % 2 else {"value_dim": value_dim}
-        sizes = {
-            "batch": batch + 1,
-            "heads": heads,
-            "queries": queries,
-            "keys": keys if rng.random() < 0.5 else queries,
-            "dim": dim,
-        }
+        keys = keys if rng.random() < 0.5 else queries
+        sizes: dict[str, Any] = {"batch": batch + 1, "heads": heads, "queries": queries, "keys": keys, "dim": dim}
         yield from (lab.x(dtype=dtype, number=number, layouts=chosen, **sizes, **dims) for dtype in lab.dtypes)
 
 

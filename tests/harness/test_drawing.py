@@ -131,3 +131,9 @@ def test_a_value_that_no_case_has_is_counted_as_a_hole():
     rows = coverage([])
     assert rows
     assert {row["cases"] for row in rows} == {0}
+
+
+@pytest.mark.parametrize("spec", ["attention", "multi-head"])
+def test_no_value_of_the_first_choice_is_left_out(spec, cases_of):
+    drawn = [case.problem.dtype for case in cases_of(0)[spec]]
+    assert min(drawn.count(dtype) for dtype in DTYPES) >= 15

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from harness.conformance import load_claims
-from specs.claims import CLAIMS, claim
+from harness.judging import applies
+from implementations.numpy_eager import attention
+from specs import masks
+from specs.claims import CLAIMS, claim, claims_of
 from specs.judge import Verdict
+from specs.problem import Case, Problem
 
 load_claims()
 
@@ -31,3 +35,13 @@ def test_a_name_or_clause_that_is_taken_is_refused(name, clause):
     with pytest.raises(ValueError, match=rf"claim={name} \({clause}\), but should be a name and a clause that are not taken"):
         claim(clause)(check)
     assert CLAIMS["worked_example"].clause == "E1"
+
+
+def test_claims_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
+    def bare(q, k, v, mask=None):
+        return attention(q, k, v, mask=mask)
+
+    subject = subject_of(bare)
+    x = subject.spec.realise(Case(Problem(mask=masks.causal())))
+    left_out = {c.name for c in claims_of("attention") if c.options and not applies(subject, c, x)}
+    assert left_out == {c.name for c in claims_of("attention") if c.options}

@@ -11,12 +11,10 @@ import pytest
 from harness.conformance import load_claims
 from harness.faults import caches, dims, dropped, fillers, heads, lse, nans, positions, precision, scales, sinks, state, strides
 from harness.faults import masks as wrong_masks
-from harness.judging import applies, fails, judge
+from harness.judging import fails, judge
 from harness.loading import describe
 from implementations import numpy_eager, numpy_online
-from specs import masks
 from specs.claims import CLAIMS, claims_of
-from specs.problem import Case, Problem
 
 attention = numpy_eager.attention
 load_claims()
@@ -295,13 +293,3 @@ def test_sound_implementations_keep_all_claims(sound, subject_of, affordable):
             judged |= {finding.claim.name} if finding.outcome == "agrees" else set()
     options = describe(sound, "sound").options
     assert judged == {c.name for c in ATTENTION if set(c.options) <= set(options)}
-
-
-def test_claims_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
-    def bare(q, k, v, mask=None):
-        return attention(q, k, v, mask=mask)
-
-    subject = subject_of(bare)
-    x = subject.spec.realise(Case(Problem(mask=masks.causal())))
-    left_out = {c.name for c in ATTENTION if c.options and not applies(subject, c, x)}
-    assert left_out == {c.name for c in ATTENTION if c.options}
