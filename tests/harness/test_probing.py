@@ -15,11 +15,10 @@ from harness.isolation import Limits
 from harness.probing.declaring import COULD, DIFFERS, MATCHES, REFUTED, Probed
 from harness.probing.experiments import EXPERIMENTS, Found
 from harness.probing.lab import Lab
-from harness.targets import Target, registered, resolve
+from harness.targets import Target, resolve
 from specs.contract import Conventions, Description
 
 FRAME = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment")
-SHIPPED = [target.name for target in registered() if not target.name.startswith("torch-cuda")]
 
 
 def made(
@@ -82,6 +81,16 @@ def batched(q, k, v):
     return sound(q, k[:, :, ::-1], v[:, :, ::-1]) if len(q) > 2 else sound(q, k, v)
 
 
+def one_by_one(q, k, v):
+    """One term after the other: no library chooses an order by sizes or addresses."""
+    dtype = q.dtype
+    q, k, v = (np.repeat(a, q.shape[1] // a.shape[1], 1).astype(np.promote_types(a.dtype, np.float32)) for a in (q, k, v))
+    s = sum(q[..., :, None, d] * k[..., None, :, d] for d in range(q.shape[3])) * q.dtype.type(q.shape[3] ** -0.5)
+    p = np.exp(s - s.max(-1, keepdims=True))
+    parts = [(p[..., j, None], p[..., j, None] * v[:, :, None, j]) for j in range(k.shape[2])]
+    return (sum(part for _, part in parts) / sum(share for share, _ in parts)).astype(dtype)
+
+
 def unsafe():
     kept = {}
     turn = threading.Event()
@@ -136,7 +145,7 @@ DEVIATIONS = [
     ("precision bfloat16", sound, "exact"), ("precision bfloat16", made(scores="rounded"), "scores-rounded"),
     ("precision float16", made(scores="rounded"), "scores-rounded"), ("precision bfloat16", made(rows="nan"), "exact"),
     ("deterministic", sound, True), ("deterministic", restless(), False),
-    ("batch_invariant", sound, True), ("batch_invariant", batched, False),
+    ("batch_invariant", one_by_one, True), ("batch_invariant", batched, False),
     ("thread_safe", sound, True), ("thread_safe", unsafe(), False),
     ("masked_nan_safe", sound, False), ("masked_nan_safe", safe, True),
     ("checks_shapes", careless, False), ("checks_shapes", strict, True),
@@ -272,19 +281,6 @@ def test_json_is_one_document(mine, capsys):
     assert document["declaration"]["conventions"]["causal_alignment"] == "bottom-right"
 
 
-BAD_CALLS = [
-    (["nothing-like-this"], "target=nothing-like-this, but should be"), (["numpy-*"], "target=numpy-*, but should be one of numpy-"),
-    (["numpy-eager", "--timeout", "0"], "timeout=0.0, but should be above 0"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("words", "message"), BAD_CALLS)
-def test_a_bad_call_is_one_line(words, message, capsys):
-    assert main(["probe", *words]) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
-
-
 def test_a_function_that_answers_nothing_ends_soon(mine, capsys):
     mine.write_text("def attention(q, k, v):\n    raise TypeError('tensors only')\n")
     assert main(["probe", f"{mine}:attention"]) == 3
@@ -300,10 +296,3 @@ def test_a_crash_and_a_hang_end_one_experiment_only(mine):
     assert found["causal_alignment"].evidence.startswith("crashed")
     assert found["batch_invariant"].evidence.startswith("timed-out")
     assert found["empty_rows"].value == "uniform"
-
-
-@pytest.mark.conformance
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_declarations_that_are_shipped_are_found(name):
-    probed = probing.probe(resolve([name])[0], 0, Limits(60.0))
-    assert probed.matches, [(f.name, f.value, f.evidence) for f in probed.contradictions()]
