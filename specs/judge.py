@@ -64,6 +64,8 @@ def within(
 
 def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
     """|got - wanted| / bound for each element; 0 where equal or where the truth table says right, inf where it says wrong."""
+    if got.dtype == wanted.dtype and bool((got == wanted).all()):
+        return np.zeros(got.shape)
     work = np.promote_types(np.promote_types(got.dtype, np.float64), np.promote_types(wanted.dtype, np.float64))
     got, wanted = got.astype(work), wanted.astype(work)
     equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
