@@ -9,7 +9,17 @@ from specs.dtypes import accumulator, smallest_normal
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict, error_ratios, identical, within
 from specs.oracle import default_scale
-from specs.transform import contiguous, is_strided, mixed, query_heads_of, take_batch, take_key_heads, take_keys, take_queries
+from specs.transform import (
+    contiguous,
+    first_query,
+    is_strided,
+    mixed,
+    query_heads_of,
+    take_batch,
+    take_key_heads,
+    take_keys,
+    take_queries,
+)
 
 
 def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
@@ -172,3 +182,13 @@ def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     first = attend(x)
     attend(x.replace(q=-x.q, v=x.v[..., ::-1], scale=0.25 if x.scale is None else None))
     return identical(attend.again(x), first, "out after other calls") if attend.declared("deterministic") else VACUOUS
+
+
+@claim("R16", cold=True, needs=lambda x: x.q.shape[2] > 1)
+def the_first_query_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
+    """The first row by itself, under the same rules, is the first of the whole (C04: ort-causal-lq1-bottom-right; C31)."""
+    if x.is_causal and attend.declared("causal_alignment") != "top-left":
+        return VACUOUS
+    got = attend(x).copy()
+    got[:, :, 0] = attend(first_query(x))[:, :, 0]
+    return unchanged(attend, x, got, "out, first query alone")

@@ -243,6 +243,7 @@ FROM_THE_CATALOGUE = {
     "scores_far_beyond_the_softcap_are_capped": precision.tanh_overflows,
     "empty_rows_are_the_same_beside_weights": positions.empty_rows_give_nan_beside_weights,
     "options_are_read_in_every_call": state.the_softcap_is_that_of_the_first_call,
+    "the_first_query_is_the_same_alone": dropped.the_window_is_dropped_for_one_query,
     "nan_queries_show": nans.a_nan_score_loses_against_the_maximum,
     "nan_keys_show": nans.nan_becomes_zero,
     "infinity_at_hidden_keys_has_no_influence": nans.nan_in_hidden_values_spreads,
