@@ -46,11 +46,12 @@ class Attention(torch.autograd.Function):
             s.new_full((*s.shape[:3], 1), -torch.inf) if sinks is None else sinks.to(work)[:, None, None].expand(*s.shape[:3], 1)
         )
         lse = torch.logsumexp(torch.cat([z, column], -1), -1, keepdim=True)
-        weights = torch.exp(z - lse).masked_fill(z == -torch.inf, 0)
+        weights = torch.softmax(torch.cat([z, column], -1), -1)[..., :-1].masked_fill(z == -torch.inf, 0)
+        recomputed = torch.exp(z - lse).masked_fill(z == -torch.inf, 0)
         if fault == "outputs_are_rounded_when_recording" and (q.requires_grad or k.requires_grad):
             weights = weights.bfloat16().to(work)
         out = (weights @ per_head(v, q).to(work)).to(q.dtype)
-        ctx.save_for_backward(q, k, v, bias, sinks, seen, s, z, lse, weights, out, t, column)
+        ctx.save_for_backward(q, k, v, bias, sinks, seen, s, z, lse, recomputed, out, t, column)
         ctx.scale, ctx.softcap, ctx.fault = scale, softcap, fault
         return out
 
