@@ -55,8 +55,8 @@ def _verdict(run: Run) -> list[str]:
 
 def _standing(run: Run) -> list[str]:
     rows = [row for row in run.table("standing").to_dict("records") if row["standing"] != "unavailable"]
-    failing = [name for name in outcomes.BY_NAME if name in outcomes.FAILING and any(row[name] for row in rows)]
-    head = ["implementation", "framework", "agrees", *failing, "vacuous", "unsupported", "cases"]
+    uncommon = [name for name in outcomes.BY_NAME if name in outcomes.FAILING | {"waived"} and any(row[name] for row in rows)]
+    head = ["implementation", "framework", "agrees", *uncommon, "vacuous", "unsupported", "cases"]
     return [_table(head, [_standing_row(row, head) for row in rows])]
 
 
