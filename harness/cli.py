@@ -53,7 +53,7 @@ from harness.workloads import Workload
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
 RIGHT, WRONG, BAD_CALL, NOTHING = 0, 1, 2, 3
-QUICK, DEEP = 30, 1500
+QUICK, DEEP = 15, 1500
 """Examples of `run --quick` and `run --deep`."""
 
 
