@@ -1,4 +1,4 @@
-"""The cases of a run: vectors and named ones first, then those that are drawn; and what these cover."""
+"""The cases of a run: vectors and named ones first, then those that are drawn."""
 
 from __future__ import annotations
 

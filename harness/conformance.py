@@ -14,7 +14,7 @@ import numpy as np
 
 from harness import casefiles, waivers
 from harness.agreement import sample_path
-from harness.isolation import Limits, Trouble, Worker
+from harness.isolation import REFUSALS, Limits, Trouble, Worker
 from harness.judging import GATES, Finding, Tally, fails, judge
 from harness.minimise import minimise
 from harness.records import CheckRow, absent_row, check_row
@@ -185,7 +185,7 @@ class _Check:
         try:
             self.subject(spec.realise(Case(spec.Problem(dtype=dtype))))
         except Trouble as trouble:
-            return str(trouble) if trouble.outcome in ("errored", "unsupported") else ""
+            return str(trouble) if trouble.outcome in REFUSALS else ""
         return ""
 
     def _visit(self, case: Case, claims: list[Claim]) -> None:

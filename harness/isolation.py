@@ -38,6 +38,10 @@ POISONED_ALLOCATOR = {"MALLOC_PERTURB_": "128"}
 """glibc fills fresh memory with 0x7F (mallopt(3)): what is read before it is written is huge or NaN, not a lucky zero."""
 
 
+REFUSALS = ("unsupported", "errored")
+"""Outcomes of a call that the implementation did not take, and said so."""
+
+
 class Trouble(Exception):
     """A call that gave no answer; `outcome` is one of the outcomes of a check."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.isolation import Trouble, Worker
+from harness.isolation import REFUSALS, Trouble, Worker
 from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
@@ -57,7 +57,7 @@ class Subject:
         try:
             self.worker.call(self._request(x))
         except Trouble as trouble:
-            if trouble.outcome in ("errored", "unsupported"):
+            if trouble.outcome in REFUSALS:
                 return str(trouble)
             raise
         return ""

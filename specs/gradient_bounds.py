@@ -27,11 +27,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specs.dtypes import largest, smallest_normal
+from specs.dtypes import largest
 from specs.gradients import Gradients, over_group, seen_keys, softcap_slopes, summed_to
 from specs.inputs import Inputs
 from specs.oracle import default_scale
-from specs.precision import ROUNDOFF, UNDERFLOW, Bounds, Precision, bounds, growth
+from specs.precision import ROUNDOFF, Bounds, Precision, bounds, growth, score_sizes, underflow
 
 MOST = 690.0
 """The exponential of more is not needed to know that nothing is known."""
@@ -54,13 +54,8 @@ class _Units:
         a, s, w, o, r = (
             ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.weights, precision.output, precision.inputs)
         )
-        inside = max(_lost(f) for f in (precision.accumulation, precision.scores, precision.weights))
-        return cls(a, s, w, o, 2 * r if r > a else 0.0, inside, _lost(precision.output))
-
-
-def _lost(name: str) -> float:
-    """What is lost at most when a number becomes too small for its format."""
-    return UNDERFLOW.get(name, smallest_normal("float32"))
+        inside = max(underflow(f) for f in (precision.accumulation, precision.scores, precision.weights))
+        return cls(a, s, w, o, 2 * r if r > a else 0.0, inside, underflow(precision.output))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +110,7 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: _Units) -
     if x.softcap is None:
         return e_scores
     scaled, cap = np.abs(_float(g.exact.scaled)), x.softcap
-    q, k = np.abs(_float(x.q)), np.abs(_float(seen_keys(x)))
-    sizes = abs(float(default_scale(x))) * (q @ k.swapaxes(-1, -2))
-    e = (growth(q.shape[-1]) * u.a + 3 * u.s + u.read) * sizes + 2 * u.s * scaled
+    e = (growth(x.q.shape[-1]) * u.a + 3 * u.s + u.read) * score_sizes(x) + 2 * u.s * scaled
     tanh = np.tanh(scaled / cap)
     e_tanh = softcap_slopes(np.maximum(scaled - e, 0), cap) * e / cap + 3 * u.s * tanh
     slope, e_slope = _float(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + 3 * u.a, 1)

@@ -25,7 +25,7 @@ import numpy as np
 from specs.inputs import Inputs
 from specs.multi_head_inputs import LayerInputs
 from specs.multi_head_oracle import LayerReference, head_scale, join, split
-from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, _underflow, growth
+from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, growth, underflow
 from specs.precision import bounds as attention_bounds
 
 
@@ -56,7 +56,7 @@ def _summing(terms: int, precision: Precision) -> float:
 def _projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, precision: Precision) -> np.ndarray:
     """Step 1, [B, L, d]."""
     terms = w.shape[0] + 1
-    lost = terms * _underflow(precision.accumulation) + 2 * _underflow(precision.weights)
+    lost = terms * underflow(precision.accumulation) + 2 * underflow(precision.weights)
     error: np.ndarray = (_summing(terms, precision) + 2 * ROUNDOFF[precision.weights]) * _sizes(a, w, b) + lost
     return error
 
@@ -78,7 +78,7 @@ def _mean_error(x: LayerInputs, dv: np.ndarray, precision: Precision) -> np.ndar
     keys = max(dv.shape[2], 1)
     sizes = split(_sizes(x.value, x.w_v, x.b_v), x.heads)
     relative = _summing(keys, precision) + 4 * ROUNDOFF[precision.accumulation] + 4 * ROUNDOFF[precision.weights]
-    error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * _underflow(precision.weights)
+    error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * underflow(precision.weights)
     return error
 
 
@@ -88,7 +88,7 @@ def _leaving(x: LayerInputs, exact: LayerReference, precision: Precision, moved:
     w, terms = np.abs(x.w_o.astype(np.float64)), x.w_o.shape[0] + 1
     out, bias = exact.out.astype(np.float64), x.b_o.astype(np.float64)
     heads_out = join(exact.attention.out)
-    lost = terms * _underflow(precision.accumulation) + _underflow(precision.weights) + _underflow(precision.output)
+    lost = terms * underflow(precision.accumulation) + underflow(precision.weights) + underflow(precision.output)
     error: np.ndarray = (
         moved @ w * (1 + stored + rounded)
         + _summing(terms, precision) * (_sizes(heads_out, x.w_o, x.b_o) + moved @ w)
@@ -102,4 +102,4 @@ def _leaving(x: LayerInputs, exact: LayerReference, precision: Precision, moved:
 def _returned(weights: np.ndarray, exact: LayerReference, precision: Precision) -> np.ndarray:
     """Weights that are returned are rounded to the output's dtype."""
     w = exact.attention.weights.astype(np.float64)
-    return np.where(w > 0, weights + ROUNDOFF[precision.output] * w + _underflow(precision.output), 0)
+    return np.where(w > 0, weights + ROUNDOFF[precision.output] * w + underflow(precision.output), 0)

@@ -68,7 +68,8 @@ def growth(n: int) -> float:
     return min(n, 16 * np.sqrt(n))
 
 
-def _underflow(name: str) -> float:
+def underflow(name: str) -> float:
+    """What is lost at most when a number becomes too small for its format."""
     return UNDERFLOW.get(name, 2.0**-126)
 
 
@@ -127,7 +128,7 @@ def _heaviest(exact: Reference, precision: Precision, moved: _Disturbance) -> np
 def _score_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarray:
     """Largest error of each visible score; 0 where masked."""
     accumulated, stored, read = (ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.inputs))
-    size = _sizes(x)
+    size = score_sizes(x)
     error = (growth(x.q.shape[-1]) * accumulated + 3 * stored + (2 * read if read > accumulated else 0)) * size
     if x.softcap is not None:
         error = _through_softcap(error, exact.scaled.astype(np.float64), x.softcap) + 4 * accumulated * x.softcap
@@ -137,7 +138,7 @@ def _score_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarr
     return np.where(np.isneginf(exact.scores), 0, error)
 
 
-def _sizes(x: Inputs) -> np.ndarray:
+def score_sizes(x: Inputs) -> np.ndarray:
     """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
     q, k = (np.abs(a.astype(np.float64)) for a in (x.q, x.k))
     return abs(float(default_scale(x))) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
@@ -198,15 +199,15 @@ def _output(exact: Reference, precision: Precision, moved: _Disturbance) -> np.n
     shares = np.minimum(grown / moved.low[..., None], 1 / LEAST)
     sink = exact.sink_weights.astype(np.float64) * np.expm1(np.minimum(moved.sinks, LOG_MOST)) / moved.low
     seen = np.isfinite(exact.scores).astype(np.float64)
-    tiny = max(_underflow(precision.weights), _underflow(precision.accumulation))
+    tiny = max(underflow(precision.weights), underflow(precision.accumulation))
     return (
         spread(shares, v, o)
         + sink[..., None] * np.abs(o)
         + _relative(exact, precision) * (w @ np.abs(v))
         + ROUNDOFF[precision.output] * np.abs(o)
         + tiny * (seen @ np.abs(v))
-        + (w.shape[-1] + 1) * _underflow(precision.accumulation)
-        + _underflow(precision.output)
+        + (w.shape[-1] + 1) * underflow(precision.accumulation)
+        + underflow(precision.output)
     )
 
 
@@ -227,7 +228,7 @@ def _weights(exact: Reference, precision: Precision, moved: _Disturbance) -> np.
     grown = np.exp(np.minimum(moved.scores, LOG_MOST)) / moved.low[..., None] - 1
     shrunk = 1 - np.exp(-moved.scores) / moved.high[..., None]
     relative = np.maximum(grown, shrunk) + _relative(exact, precision) + ROUNDOFF[precision.output]
-    return np.where(np.isneginf(exact.scores), 0, w * relative + _underflow(precision.weights) + _underflow(precision.output))
+    return np.where(np.isneginf(exact.scores), 0, w * relative + underflow(precision.weights) + underflow(precision.output))
 
 
 def _lse(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:

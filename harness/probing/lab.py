@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.isolation import Trouble
+from harness.isolation import REFUSALS, Trouble
 from harness.subject import Subject
 from specs.contract import Conventions
 from specs.judge import within
 from specs.masks import Mask
 from specs.problem import Case
 
-REFUSALS = ("unsupported", "errored")
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a sound implementation may have; of 16 bits it is scores-rounded."""
 

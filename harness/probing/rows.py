@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.isolation import Trouble
+from harness.isolation import REFUSALS, Trouble
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import REFUSALS, Lab
+from harness.probing.lab import Lab
 from specs import masks
 from specs.contract import CHOICES
 from specs.judge import within

@@ -10,14 +10,11 @@ from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict, holds, identical
 from specs.properties.relations import unchanged
+from specs.properties.weights import asks
 from specs.transform import contiguous
 
 
-def _answers(x: Inputs) -> bool:
-    return 0 not in (*x.output_shape, x.k.shape[2])
-
-
-@claim("P11", cold=True, needs=_answers)
+@claim("P11", cold=True, needs=asks)
 def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Verdict:
     """A call gives the same while another thread makes one of the same shapes (C30; C35: buffers that calls share)."""
     if not attend.declared("thread_safe"):
@@ -31,7 +28,7 @@ def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Ve
     )
 
 
-@claim("P12", cold=True, needs=lambda x: _answers(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
+@claim("P12", cold=True, needs=lambda x: asks(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
 def sizes_that_do_not_fit_are_refused(attend: Attend, x: Inputs) -> Verdict:
     """Where `checks_shapes` is declared, calls that mean nothing raise instead of computing something (C36: torch-kv-len-mismatch)."""
     if not attend.declared("checks_shapes"):
@@ -56,13 +53,13 @@ def _misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
 
 
-@claim("P13", cold=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and _answers(x))
+@claim("P13", cold=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and asks(x))
 def keys_of_a_cache_are_keys(attend: Attend, x: Inputs) -> Verdict:
     """Keys and values that are handed over apart count like the others, and queries stand behind them (C04: onnx-ref-causal-past)."""
     return unchanged(attend, x, attend(x.with_explicit_mask()), "out, cache joined with the keys")
 
 
-@claim("P14", cold=True, options=("past_k", "past_v"), needs=lambda x: x.is_causal and x.q.shape[2] > 1 and _answers(x))
+@claim("P14", cold=True, options=("past_k", "past_v"), needs=lambda x: x.is_causal and x.q.shape[2] > 1 and asks(x))
 def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """Queries in two parts, the first part's keys as the cache of the second, give what they give at once (C04, C31)."""
     n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1

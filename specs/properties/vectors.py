@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict, within
-from specs.oracle import Reference, default_scale
-from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, bounds
+from specs.oracle import Reference
+from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, bounds, score_sizes
 
 
 @claim("V1", needs=lambda x: "out" in x.answers)
 def onnx_vectors(attend: Attend, x: Inputs) -> Verdict:
     """The output is what ONNX publishes for its operator Attention, within both bounds (C01, C04: onnx-ref-causal-past)."""
-    asked = _in_words_of_one_meaning(attend, x)
-    expected = attend.expected(asked)
-    generator = generated_within(asked, expected.exact)
-    if not within(expected.exact.out, x.answers["out"], generator.out).holds:
-        return VACUOUS
-    bound = expected.bounds.out + generator.out
-    return within(attend(asked), x.answers["out"], bound, "out", _rows(attend, expected.exact))
+    return _as_published(attend, x, "out", attend)
 
 
 @claim("V2", cold=True, options=("return_weights",), needs=lambda x: "weights" in x.answers)
 def onnx_weights(attend: Attend, x: Inputs) -> Verdict:
     """The returned weights are those that ONNX publishes, within both bounds (C38)."""
+    return _as_published(attend, x, "weights", lambda asked: attend.extra(asked, "weights"))
+
+
+def _as_published(attend: Attend, x: Inputs, name: str, answer: Callable[[Inputs], np.ndarray]) -> Verdict:
+    """The answer by that name against the published one; vacuous where the oracle does not agree with that itself."""
     asked = _in_words_of_one_meaning(attend, x)
     expected = attend.expected(asked)
     generator = generated_within(asked, expected.exact)
-    if not within(expected.exact.weights, x.answers["weights"], generator.weights).holds:
+    exact, own, theirs = (getattr(of, name) for of in (expected.exact, expected.bounds, generator))
+    if not within(exact, x.answers[name], theirs).holds:
         return VACUOUS
-    bound = expected.bounds.weights + generator.weights
-    return within(attend.extra(asked, "weights"), x.answers["weights"], bound, "weights", _rows(attend, expected.exact))
+    return within(answer(asked), x.answers[name], own + theirs, name, _rows(attend, expected.exact))
 
 
 def _in_words_of_one_meaning(attend: Attend, x: Inputs) -> Inputs:
@@ -51,7 +52,5 @@ def generated_within(x: Inputs, exact: Reference) -> Bounds:
     Beyond that, queries and keys are each multiplied by the root of the scale, which is rounded itself: two roundings of
     each. Steps that some cases take in a wider format keep to the same bound.
     """
-    q, k = (np.abs(a.astype(np.float64)) for a in (x.q, np.repeat(x.k, x.group, axis=1)))
-    sizes = abs(float(default_scale(x))) * (q @ np.where(np.isfinite(k), k, 0).swapaxes(-1, -2))
-    inherited = Inherited(4 * ROUNDOFF[x.dtype] * sizes, np.zeros(exact.values.shape))
+    inherited = Inherited(4 * ROUNDOFF[x.dtype] * score_sizes(x), np.zeros(exact.values.shape))
     return bounds(x, exact, Precision(*[x.dtype] * 5), inherited)
