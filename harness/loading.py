@@ -14,7 +14,7 @@ from typing import Any
 from harness import frameworks
 from specs.contract import OPTIONS, Conventions, Description
 from specs.dtypes import DTYPES
-from specs.precision import MODELS
+from specs.precision import named_precision
 
 
 class LoadError(Exception):
@@ -129,9 +129,8 @@ def _dtypes(declared: Any) -> tuple[str, ...] | None:
 
 def _precision(declared: Any) -> Mapping[str, str]:
     by_dtype = dict.fromkeys(DTYPES, declared) if isinstance(declared, str) else dict(declared)
-    unknown = set(by_dtype.values()) - set(MODELS)
-    if unknown:
-        raise ValueError(f"precision={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(MODELS)}")
+    for dtype, name in by_dtype.items():
+        named_precision(name, dtype)
     return by_dtype
 
 

@@ -13,6 +13,7 @@ from harness.isolation import REFUSALS, Trouble, Worker
 from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
+from specs.precision import named_precision, out_of_range
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,18 @@ class Subject:
         return getattr(self.description.conventions, name)
 
     def lowered(self, x: Any) -> Any:
-        """The inputs as this implementation is asked. Raises Trouble where it has no words for them."""
+        """The inputs as this implementation is asked. Raises Trouble where it has no words or no numbers for them."""
         try:
-            return self.spec.lower(x, self.description.options)
+            asked = self.spec.lower(x, self.description.options)
         except self.spec.Unsupported as error:
             raise Trouble("unsupported", str(error)) from error
+        self._require_range(asked)
+        return asked
+
+    def _require_range(self, x: Any) -> None:
+        model = self.description.precision.get(x.dtype)
+        if model and out_of_range(self.spec.call(x).floats(), named_precision(model, x.dtype)):
+            raise Trouble("unsupported", f"precision={model}, but should be wider: a number of the {x.dtype} inputs is out of its range")
 
     def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)

@@ -5,11 +5,14 @@ Indices i count queries and j keys; arrays of scores are [batch, query heads, qu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Result = np.ndarray | tuple[np.ndarray, ...]
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""What multiplies matrices, [..., n, m] by [..., m, l]."""
 
 
 def working_dtype(dtype: np.dtype) -> np.dtype:
@@ -50,10 +53,11 @@ def visible(
 
 @np.errstate(invalid="ignore", over="ignore")
 def masked_scores(
-    q: np.ndarray, k: np.ndarray, seen: np.ndarray, bias: np.ndarray | None, scale: float | None, softcap: float | None
-) -> np.ndarray:
+    q: np.ndarray, k: np.ndarray, seen: np.ndarray, bias: np.ndarray | None, scale: float | None, softcap: float | None,
+    product: Product = np.matmul,
+) -> np.ndarray:  # fmt: skip
     """softcap(scale * q k^T) + bias where seen, else -inf, whatever stands there, NaN included. [B, H, queries, keys]."""
-    scores = (max(q.shape[-1], 1) ** -0.5 if scale is None else float(scale)) * (q @ k.swapaxes(-1, -2))
+    scores = (max(q.shape[-1], 1) ** -0.5 if scale is None else float(scale)) * product(q, k.swapaxes(-1, -2))
     if softcap is not None:
         scores = softcap * np.tanh(scores / softcap)
     if bias is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from implementations._numpy import (
+    Product,
     Result,
     answer,
     finite,
@@ -36,16 +37,24 @@ def attention(
 
     16-bit inputs are computed in float32, and lse is returned in it.
     """
-    dtype, past = working_dtype(q.dtype), 0 if past_k is None else past_k.shape[2]
+    past = 0 if past_k is None else past_k.shape[2]
     k, v = joined(past_k, k), joined(past_v, v)
     require_fitting(q, k, v, mask, bias)
-    k, v = (per_query_head(a, q.shape[1], dtype) for a in (k, v))
     seen = visible(past, np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
     seen = seen if mask is None else seen & mask
-    scores = masked_scores(q.astype(dtype, copy=False), k, seen, bias, scale, softcap)
-    weights, lse = softmax(scores, -np.inf if sinks is None else sinks.astype(dtype)[:, None])
-    out = weights @ seen_values(v, scores)
+    out, weights, lse = at_once(q, k, v, seen, bias, scale, softcap, sinks, working_dtype(q.dtype))
     return answer(out.astype(q.dtype), weights.astype(q.dtype) if return_weights else None, lse if return_lse else None)
+
+
+def at_once(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, seen: np.ndarray, bias: np.ndarray | None, scale: float | None,
+    softcap: float | None, sinks: np.ndarray | None, dtype: np.dtype, product: Product = np.matmul,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Output, weights and log-sum-exp in the dtype, with the given product of matrices."""
+    q, k, v = q.astype(dtype, copy=False), *(per_query_head(a, q.shape[1], dtype) for a in (k, v))
+    scores = masked_scores(q, k, seen, bias, scale, softcap, product)
+    weights, lse = softmax(scores, -np.inf if sinks is None else sinks.astype(dtype)[:, None])
+    return product(weights, seen_values(v, scores)), weights, lse
 
 
 def softmax(scores: np.ndarray, sink: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from specs import masks
+from specs.bounds import AttentionBounds, Bounds
 from specs.contract import Conventions
 from specs.gradient_bounds import gradient_bounds, in_range
 from specs.gradients import Gradients, gradients
 from specs.inputs import Inputs, realise
 from specs.oracle import Reference, attention
-from specs.precision import Bounds, bounds, default_model, named_precision
+from specs.precision import Units, default_model, named_precision
 from specs.problem import Problem
 
 __all__ = [
@@ -49,6 +50,11 @@ class Call:
 
     arrays: dict[str, np.ndarray]
     options: dict[str, Any]
+
+    def floats(self) -> list[np.ndarray]:
+        """All arrays of numbers among them."""
+        arrays = (a for a in (*self.arrays.values(), *self.options.values()) if isinstance(a, np.ndarray))
+        return [a for a in arrays if a.dtype.kind not in "bi"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,7 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
     asked = _in_the_terms_of_the_spec(x, conventions)
     exact = attention(asked)
-    limits = bounds(asked, exact, named_precision(precision or default_model(x.dtype), x.dtype))
+    limits = AttentionBounds(asked, exact, Units.of(named_precision(precision or default_model(x.dtype), x.dtype)))
     out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
     lse = exact.lse / np.log(2) if conventions.lse_base == "2" else exact.lse
     return Expected(out, exact.weights, lse, limits, exact)

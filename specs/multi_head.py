@@ -17,11 +17,11 @@ import numpy as np
 
 from specs.attention import Call, Unsupported
 from specs.contract import Conventions
-from specs.multi_head_bounds import bounds
+from specs.multi_head_bounds import LayerBounds, bounds
 from specs.multi_head_inputs import ARRAYS, LayerInputs, realise
 from specs.multi_head_oracle import LayerReference, layer, leave, project, split
 from specs.multi_head_problem import LayerProblem
-from specs.precision import Bounds, default_model, named_precision
+from specs.precision import default_model, named_precision
 
 __all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "call", "expect", "lower", "realise", "restrict"]
 
@@ -37,7 +37,7 @@ class Expected:
     out: np.ndarray
     weights: np.ndarray
     lse: np.ndarray
-    bounds: Bounds
+    bounds: LayerBounds
     exact: LayerReference
 
 

@@ -1,37 +1,35 @@
-"""How large an error may be: an elementwise bound from the data and the precision that an implementation claims.
+"""The formats in which an implementation says that it rounds: its precision, and what one rounding costs.
 
-First-order forward analysis in the manner of Higham and Mary (2019) and Blanchard, Higham and Higham (2021). For an
-output o = sum_j w_j v_j, a score error of at most d_j changes o by at most
-    sum_j w_j (exp(d_j) - 1) |v_j - o| / sum_j w_j exp(-d_j)
-(an error common to the row cancels: with constant values this part is exactly zero), and the roundings of exp, sum,
-division and second product add a multiple of sum_j w_j |v_j|.
+`precision.md` derives the bounds that follow from it; `bounds`, `gradient_bounds` and `multi_head_bounds` work them out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import ceil, log1p, sqrt
+from typing import Any
 
 import numpy as np
 
-from specs.dtypes import accumulator
-from specs.inputs import Inputs
-from specs.oracle import Reference, default_scale
+from specs.dtypes import accumulator, largest
 
-ROUNDOFF = {
-    "float64": 2.0**-53,
-    "float32": 2.0**-24,
-    "float32-truncating": 2.0**-23,
-    "tf32": 2.0**-11,
-    "bfloat16": 2.0**-8,
-    "float16": 2.0**-11,
-}
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+"""Unit roundoff u: rounding to nearest gives x(1 + e), |e| <= u."""
 UNDERFLOW = {"float64": 2.0**-1022, "float16": 2.0**-24}
 """Largest absolute error where numbers become too small. Formats with eight exponent bits: 2^-126, since subnormals may be flushed."""
+TRUNCATING = "-truncating"
+"""Ends the name of a format whose sums are cut off instead of rounded, as matrix units do (Blanchard et al. 2020)."""
+
+DETERMINISTIC = 4096
+"""Roundings that are counted one by one. Above, 64 sqrt(n) of n count (Higham and Mary 2019, lambda = 64): precision.md, 2."""
+NARROWEST_UNIT = 4
+"""Products that the smallest matrix unit adds at once (Blanchard et al. 2020, table 2.1)."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The formats in which an implementation rounds; each a key of ROUNDOFF."""
+    """Formats: of operands as matrix products read them, stored scores and weights, sums, and the output, which is the dtype."""
 
     inputs: str
     scores: str
@@ -40,18 +38,26 @@ class Precision:
     output: str
 
 
+MODELS: dict[str, Callable[[str], dict[str, str]]] = {
+    "exact": lambda dtype: {},
+    "weights-rounded": lambda dtype: {"weights": dtype},
+    "scores-rounded": lambda dtype: {"scores": dtype, "weights": dtype},
+    "tf32-inputs": lambda dtype: {"inputs": "tf32"},
+    "computed-in-float32": lambda dtype: dict.fromkeys(("inputs", "scores", "weights", "accumulation"), "float32"),
+    "truncating-sums": lambda dtype: {"accumulation": accumulator(dtype) + TRUNCATING},
+}
+"""Name -> what is not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
+
+
 def named_precision(name: str, dtype: str) -> Precision:
-    """The model of that name for a dtype; ValueError for a name that is none of MODELS."""
-    if name not in MODELS:
-        raise ValueError(f"precision={name}, but should be one of {', '.join(MODELS)}")
-    inside = "float32" if name == "computed-in-float32" else accumulator(dtype)
-    rounded = {"weights-rounded": ("weights",), "scores-rounded": ("scores", "weights")}.get(name, ())
-    formats = dict.fromkeys(("inputs", "scores", "weights", "accumulation"), inside) | dict.fromkeys(rounded, dtype)
-    return Precision(**formats | ({"inputs": "tf32"} if name == "tf32-inputs" else {}), output=dtype)
-
-
-MODELS = ("exact", "weights-rounded", "scores-rounded", "tf32-inputs", "computed-in-float32")
-"""From the tightest on: everything in the accumulator; stored weights in the dtype; stored scores too; inputs cut to TF32."""
+    """The precision of that name for a dtype: one of MODELS, or several joined by `+`. Raises ValueError for others."""
+    unknown = [part for part in name.split("+") if part not in MODELS]
+    if unknown:
+        raise ValueError(f"precision={name}, but should be one of {', '.join(MODELS)}, or several joined by +")
+    formats = dict.fromkeys(("inputs", "scores", "weights", "accumulation"), accumulator(dtype))
+    for part in name.split("+"):
+        formats |= MODELS[part](dtype)
+    return Precision(**formats, output=dtype)
 
 
 def default_model(dtype: str) -> str:
@@ -59,179 +65,76 @@ def default_model(dtype: str) -> str:
     return "exact" if dtype in ("float32", "float64") else "scores-rounded"
 
 
-def growth(n: int) -> float:
-    """Roundoffs in a sum of n products: all n up to 256, then 16 sqrt(n) (Higham and Mary 2019, with lambda = 16).
-
-    lambda = 4 would do for independent errors. Equal keys make errors equal: a running sum over 2049 of them, rescaled at
-    each, was seen 1.6 times above 4 sqrt(n).
-    """
-    return min(n, 16 * np.sqrt(n))
+def unit(name: str) -> float:
+    """What a rounding costs as an exponent: fl(x) = x exp(e), |e| <= -log(1 - u), so that any number of them add up."""
+    return -log1p(-ROUNDOFF[name.removesuffix(TRUNCATING)])
 
 
 def underflow(name: str) -> float:
     """What is lost at most when a number becomes too small for its format."""
-    return UNDERFLOW.get(name, 2.0**-126)
+    return UNDERFLOW.get(name.removesuffix(TRUNCATING), 2.0**-126)
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Largest allowed |error| of each element of the output, the weights and the log-sum-exp."""
+@dataclass(frozen=True)
+class Units:
+    """What each kind of rounding costs; 0 where there is none, because the format is not coarser than what comes into it."""
 
-    out: np.ndarray
-    weights: np.ndarray
-    lse: np.ndarray
+    a: float
+    """One operation in the accumulator's format."""
+    s: float
+    """Storing a score."""
+    w: float
+    """Storing a weight."""
+    o: float
+    """Storing the output."""
+    cast: float
+    """Converting data to the accumulator's format."""
+    operand: float
+    """Reading data as an operand of a matrix product, with its conversion."""
+    read: float
+    """Reading an intermediate result as an operand of a matrix product."""
+    truncates: bool
+    tiny_scores: float
+    tiny: float
+    """What underflow takes from a weight or a product."""
+    tiny_out: float
 
+    @classmethod
+    def of(cls, p: Precision) -> Units:
+        """The units of a precision."""
+        inside = p.accumulation.removesuffix(TRUNCATING)
+        cast, read = _coarser(inside, p.output), _coarser(p.inputs, inside)
+        return cls(
+            a=unit(inside), s=_coarser(p.scores, inside), w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
+            cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != inside,
+            tiny_scores=underflow(p.scores) if _coarser(p.scores, inside) else 0.0,
+            tiny=max(underflow(inside), underflow(p.weights)), tiny_out=underflow(p.output),
+        )  # fmt: skip
 
-@dataclass(frozen=True, eq=False)
-class Inherited:
-    """Errors that queries, keys and values already have when attention gets them, as behind the projections of a layer."""
+    def sums(self, n: Any) -> Any:
+        """What n additions cost, n a number or an array of numbers.
 
-    scores: np.ndarray
-    """[B, Hq, Lq, Lk], what the errors of queries and keys do to each score."""
-    values: np.ndarray
-    """[B, Hq, Lk, Dv], of values repeated over the group."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Disturbance:
-    """Score errors, and what they can do to a row: its sum changes by a factor between `low` and `high`."""
-
-    scores: np.ndarray
-    sinks: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def bounds(x: Inputs, exact: Reference, precision: Precision, inherited: Inherited | None = None) -> Bounds:
-    """The bounds for one call of an implementation that rounds as `precision` says."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = _disturbance(x, exact, precision, inherited)
-        out = _output(exact, precision, moved)
-        if inherited is not None:
-            out += _heaviest(exact, precision, moved) @ inherited.values
-        return Bounds(out, _weights(exact, precision, moved), _lse(exact, precision, moved))
-
-
-def _disturbance(x: Inputs, exact: Reference, precision: Precision, inherited: Inherited | None) -> _Disturbance:
-    scores, sinks = _score_errors(x, exact, precision), _sink_errors(x, exact, precision)
-    if inherited is not None:
-        scores = np.where(np.isneginf(exact.scores), 0, scores + inherited.scores)
-    return _Disturbance(scores, sinks, *_normaliser(exact, scores, sinks))
-
-
-def _heaviest(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
-    """The largest weights that these errors allow: what an error of a value is multiplied by."""
-    grown = np.minimum(_moved_weights(exact, moved.scores) / moved.low[..., None], 1)
-    return grown * (1 + _relative(exact, precision))
+        A unit that cuts off loses up to 2u for each of its addends and two results in each block; that has a sign, and is
+        never the square root of anything.
+        """
+        n = np.maximum(n, 0)
+        if self.truncates:
+            return 2 * self.a * (n + 2 * np.ceil(n / NARROWEST_UNIT))
+        return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
 
 
-def _score_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarray:
-    """Largest error of each visible score; 0 where masked."""
-    accumulated, stored, read = (ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.inputs))
-    size = score_sizes(x)
-    error = (growth(x.q.shape[-1]) * accumulated + 3 * stored + (2 * read if read > accumulated else 0)) * size
-    if x.softcap is not None:
-        error = _through_softcap(error, exact.scaled.astype(np.float64), x.softcap) + 4 * accumulated * x.softcap
-    scores = np.where(np.isneginf(exact.scores), 0, exact.scores).astype(np.float64)
-    bias = 0 if x.bias is None else np.where(np.isneginf(x.bias), 0, np.abs(x.bias.astype(np.float64)))
-    error = error + stored * (2 * np.abs(scores) + 2 * np.abs(scores - _top(x, exact)) + bias)
-    return np.where(np.isneginf(exact.scores), 0, error)
+def _coarser(name: str, other: str) -> float:
+    return unit(name) if ROUNDOFF[name] > ROUNDOFF[other] else 0.0
 
 
-def score_sizes(x: Inputs) -> np.ndarray:
-    """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
-    q, k = (np.abs(a.astype(np.float64)) for a in (x.q, x.k))
-    return abs(float(default_scale(x))) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
+def out_of_range(arrays: Iterable[np.ndarray], p: Precision) -> bool:
+    """Whether some number of the data is finite in the dtype and not in the accumulator's format, so that nothing is claimed."""
+    most = largest(p.accumulation.removesuffix(TRUNCATING))
+    if most >= largest(p.output):
+        return False
+    return any(bool((np.isfinite(a) & (np.abs(a) > most)).any()) for a in arrays)
 
 
-def _through_softcap(error: np.ndarray, scaled: np.ndarray, cap: float) -> np.ndarray:
-    """cap * tanh(s / cap) has slope 1 / cosh^2, largest at the end of the interval that is nearest to 0."""
-    nearest = np.maximum(np.abs(scaled) - error, 0) / cap
-    return error / np.cosh(np.minimum(nearest, 300)) ** 2
-
-
-def _top(x: Inputs, exact: Reference) -> np.ndarray:
-    top = exact.scores.max(-1, initial=-np.inf)
-    top = top if x.sinks is None else np.maximum(top, x.sinks.astype(np.float64)[:, None])
-    return np.where(np.isneginf(top), 0, top)[..., None].astype(np.float64)
-
-
-def _sink_errors(x: Inputs, exact: Reference, precision: Precision) -> np.ndarray:
-    if x.sinks is None:
-        return np.zeros(1)
-    sink = x.sinks.astype(np.float64)[:, None]
-    return ROUNDOFF[precision.scores] * (2 * np.abs(sink) + 2 * np.abs(sink - _top(x, exact)[..., 0]))
-
-
-def _normaliser(exact: Reference, errors: np.ndarray, sink_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
-    sink = exact.sink_weights.astype(np.float64)
-    low, high = (
-        _moved_weights(exact, sign * errors).sum(-1) + sink * np.exp(np.minimum(sign * sink_errors, LOG_MOST)) for sign in (-1, 1)
-    )
-    nothing = exact.empty & (sink == 0)
-    return np.where(nothing, 1, np.maximum(low, LEAST)), np.where(nothing, 1, np.minimum(high, 1 / LEAST))
-
-
-LEAST, LOG_MOST = 1e-300, 690.0
-"""Stands in for 0 and, inverted, for infinity, so that 0 times infinity, which is nothing in these sums, stays nothing."""
-
-
-def _moved_weights(exact: Reference, errors: np.ndarray) -> np.ndarray:
-    """The weights with each score off by `errors`, before they are normalised again; from the logarithm, which does not underflow."""
-    lse = np.where(np.isneginf(exact.lse), 0, exact.lse)[..., None]
-    logarithm = (exact.scores - lse).astype(np.float64)
-    return np.minimum(np.exp(np.minimum(logarithm + errors, LOG_MOST)), 1 / LEAST)
-
-
-def _relative(exact: Reference, precision: Precision) -> float:
-    """Roundoffs that hit each weight or the sums over keys: exp, sum, division, second product."""
-    accumulated, stored, weight, read = (
-        ROUNDOFF[f] for f in (precision.accumulation, precision.scores, precision.weights, precision.inputs)
-    )
-    return (2 * growth(exact.weights.shape[-1]) + 4) * accumulated + 6 * stored + 2 * weight + (read if read > accumulated else 0)
-
-
-def _output(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
-    w, v, o = (a.astype(np.float64) for a in (exact.weights, exact.values, exact.out))
-    small = moved.scores < 1
-    grown = np.where(small, w * np.expm1(np.where(small, moved.scores, 0)), _moved_weights(exact, moved.scores) - w)
-    shares = np.minimum(grown / moved.low[..., None], 1 / LEAST)
-    sink = exact.sink_weights.astype(np.float64) * np.expm1(np.minimum(moved.sinks, LOG_MOST)) / moved.low
-    seen = np.isfinite(exact.scores).astype(np.float64)
-    tiny = max(underflow(precision.weights), underflow(precision.accumulation))
-    return (
-        spread(shares, v, o)
-        + sink[..., None] * np.abs(o)
-        + _relative(exact, precision) * (w @ np.abs(v))
-        + ROUNDOFF[precision.output] * np.abs(o)
-        + tiny * (seen @ np.abs(v))
-        + (w.shape[-1] + 1) * underflow(precision.accumulation)
-        + underflow(precision.output)
-    )
-
-
-def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 20) -> np.ndarray:
-    """sum_j moved[i, j] |v[j, c] - o[i, c]|, a few rows at a time so that memory stays small."""
-    result = np.empty_like(o)
-    rows = max(1, cells // max(1, v.shape[-2] * v.shape[-1]))
-    for b, h in np.ndindex(o.shape[:2]):
-        for start in range(0, o.shape[2], rows):
-            part = slice(start, start + rows)
-            distance = np.abs(v[b, h, None] - o[b, h, part, None])
-            result[b, h, part] = (moved[b, h, part, None] @ distance)[:, 0]
-    return result
-
-
-def _weights(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
-    w = exact.weights.astype(np.float64)
-    grown = np.exp(np.minimum(moved.scores, LOG_MOST)) / moved.low[..., None] - 1
-    shrunk = 1 - np.exp(-moved.scores) / moved.high[..., None]
-    relative = np.maximum(grown, shrunk) + _relative(exact, precision) + ROUNDOFF[precision.output]
-    return np.where(np.isneginf(exact.scores), 0, w * relative + underflow(precision.weights) + underflow(precision.output))
-
-
-def _lse(exact: Reference, precision: Precision, moved: _Disturbance) -> np.ndarray:
-    lse = np.where(np.isneginf(exact.lse), 0, np.abs(exact.lse)).astype(np.float64)
-    change = np.maximum(np.log(moved.high), -np.log(moved.low))
-    return change + _relative(exact, precision) + (4 * ROUNDOFF[precision.scores] + ROUNDOFF[precision.output]) * lse
+def tiles(keys: int) -> int:
+    """Tiles or parts in which keys are visited at most: none in use is smaller than 16 keys."""
+    return ceil(keys / 16)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from specs.bounds import AttentionBounds, Inherited, score_sizes
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict, within
 from specs.oracle import Reference
-from specs.precision import ROUNDOFF, Bounds, Inherited, Precision, bounds, score_sizes
+from specs.precision import Precision, Units
 
 
 @claim("V1", needs=lambda x: "out" in x.answers)
@@ -46,11 +47,12 @@ def _rows(attend: Attend, exact: Reference) -> np.ndarray:
     return np.logical_or(attend.declared("empty_rows") == "zeros", ~exact.empty)
 
 
-def generated_within(x: Inputs, exact: Reference) -> Bounds:
+def generated_within(x: Inputs, exact: Reference) -> AttentionBounds:
     """How far published answers may be from the exact ones: every step is stored in the dtype of the query, sums included.
 
     Beyond that, queries and keys are each multiplied by the root of the scale, which is rounded itself: two roundings of
     each. Steps that some cases take in a wider format keep to the same bound.
     """
-    inherited = Inherited(4 * ROUNDOFF[x.dtype] * score_sizes(x), np.zeros(exact.values.shape))
-    return bounds(x, exact, Precision(*[x.dtype] * 5), inherited)
+    u = Units.of(Precision(*[x.dtype] * 5))
+    inherited = Inherited(np.expm1(4 * u.a) * score_sizes(x), np.zeros(exact.values.shape))
+    return AttentionBounds(x, exact, u, inherited)

@@ -16,7 +16,8 @@ from specs import biases, masks
 from specs.dtypes import has_extended_precision
 from specs.inputs import Inputs, realise
 from specs.oracle import attention
-from specs.precision import Precision, bounds
+from specs.bounds import AttentionBounds
+from specs.precision import Precision, Units
 from specs.problem import Case, Problem
 
 MINUS_INFINITY = Decimal("-Infinity")
@@ -72,7 +73,7 @@ def row(x, b, h, i):
 def compare(x):
     """Every number of the oracle is within the float64 bound of the exact one; in extended precision, far within."""
     got = attention(x)
-    limits = bounds(x, got, Precision(*["float64"] * 5))
+    limits = AttentionBounds(x, got, Units.of(Precision(*["float64"] * 5)))
     share = Decimal(2) ** -6 if x.dtype == "float64" and has_extended_precision() else 1
 
     def agree(name, cell, numbers):
@@ -178,6 +179,6 @@ def test_what_stands_at_keys_that_nobody_sees_does_not_matter():
 def test_known_answers():
     q, k, v = (np.array(a, float)[None, None] for a in ([[1.0]], [[0.0], [1.0]], [[10.0], [20.0]]))
     got = attention(Inputs(q, k, v, scale=float(np.log(3))))
-    limits = bounds(Inputs(q, k, v, scale=float(np.log(3))), got, Precision(*["float64"] * 5))
+    limits = AttentionBounds(Inputs(q, k, v, scale=float(np.log(3))), got, Units.of(Precision(*["float64"] * 5)))
     assert abs(got.out.item() - 17.5) <= limits.out.item()
     assert abs(got.lse.item() - np.log(4)) <= limits.lse.item()

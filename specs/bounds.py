@@ -1,0 +1,201 @@
+"""How large an error of the forward pass may be, element by element; derived in `precision.md`, sections 3 to 6.
+
+All counts of roundings are exponents: a weight is exp of something, so relative errors of a weight and errors of its
+score are one and the same, and nothing of second order is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from specs.inputs import Inputs
+from specs.oracle import Reference, default_scale
+from specs.precision import Units, tiles
+
+SCALING = 6
+"""Roundings of the scale and of the products with it, as one factor or as its root on either operand."""
+EXP, TANH, LOG, DIVISION = 6, 10, 6, 5
+"""Twice the units in the last place that OpenCL 3.0 allows a single-precision function (Khronos 2023, table 41): 3, 5, 3, 2.5."""
+MOST = 690.0
+"""The exponential of more is not needed to know that nothing is known; it and its inverse are in the range of float64."""
+
+
+class Bounds(Protocol):
+    """Largest allowed |error| of each element of the output, the weights and the log-sum-exp."""
+
+    @property
+    def out(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def weights(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def lse(self) -> np.ndarray: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Inherited:
+    """Errors that queries, keys and values already have when attention gets them, as behind the projections of a layer."""
+
+    scores: np.ndarray
+    """[B, Hq, Lq, Lk], what the errors of queries and keys do to each score."""
+    values: np.ndarray
+    """[B, Hq, Lk, Dv], of values repeated over the group."""
+
+
+class AttentionBounds:
+    """The bounds for one call of an implementation whose roundings cost `u`, each worked out when it is asked for."""
+
+    def __init__(self, x: Inputs, exact: Reference, u: Units, inherited: Inherited | None = None) -> None:
+        self.exact, self.u, self.inherited = exact, u, inherited
+        self.seen = ~np.isneginf(exact.scores)
+        self.keys = self.seen.sum(-1)
+        self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.scores, self.sinks = exponents(x, self, inherited)
+            self.low, self.high = self._normaliser()
+
+    @cached_property
+    def numerator(self) -> np.ndarray:
+        """[B, Hq, Lq]: of each term of sum_j p_j v_j: its product, the sum, division, storing the weight, reading both."""
+        return self.u.sums(self.keys + 2 * self.rescalings) + (DIVISION * self.u.a + self.u.w + self.u.operand + self.u.read)
+
+    @cached_property
+    def denominator(self) -> np.ndarray:
+        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, and of storing it."""
+        return self.u.sums(self.keys + 2 * self.rescalings) + self.u.s
+
+    def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
+        sink = _float(self.exact.sink_weights)
+        low, high = (
+            self._moved(sign * self.scores).sum(-1) + sink * np.exp(np.minimum(sign * self.sinks, MOST)) for sign in (-1, 1)
+        )
+        nothing = self.exact.empty & (sink == 0)
+        return np.where(nothing, 1, np.maximum(low, np.exp(-MOST))), np.where(nothing, 1, np.minimum(high, np.exp(MOST)))
+
+    def _moved(self, errors: np.ndarray) -> np.ndarray:
+        """The weights with each score off by `errors`, not normalised again; from the logarithm, which does not underflow."""
+        lse = _finite(self.exact.lse)[..., None]
+        return np.exp(np.minimum((self.exact.scores - lse).astype(np.float64) + errors, MOST))
+
+    @cached_property
+    def heaviest(self) -> np.ndarray:
+        """The largest weights that the score errors allow."""
+        return np.minimum(self._moved(self.scores) / self.low[..., None], 1)
+
+    @cached_property
+    def out(self) -> np.ndarray:
+        """[B, Hq, Lq, Dv]."""
+        u, keys = self.u, self.exact.scores.shape[-1]
+        v, o = (_float(a) for a in (self.exact.values, self.exact.out))
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = self._through_scores(v, o)
+            sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
+            terms = np.expm1(self.numerator)[..., None] * sizes
+            whole = np.expm1(self.denominator)[..., None] * (np.abs(o) + moved + terms)
+            lost = 2 * u.tiny * (self.seen.astype(np.float64) @ np.abs(v)) + (2 * keys + 1) * u.tiny
+            inherited = 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
+            error: np.ndarray = (moved + terms + whole + lost + inherited) * np.exp(u.o) + np.expm1(u.o) * np.abs(o) + u.tiny_out
+            return error
+
+    def _through_scores(self, v: np.ndarray, o: np.ndarray) -> np.ndarray:
+        """What other weights of sum one do: sum_j |w'_j - w_j| |v_j - o|, and never more than the farthest value is away."""
+        w, small = _float(self.exact.weights), self.scores < 1
+        grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
+        sink = _float(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low
+        moved = spread(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink[..., None] * np.abs(o)
+        top, bottom = (v.max(2, keepdims=True, initial=0), v.min(2, keepdims=True, initial=0))
+        return np.minimum(moved, np.maximum(top - o, o - bottom))
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """[B, Hq, Lq, Lk]; 0 where masked."""
+        w, u = _float(self.exact.weights), self.u
+        relative = (self.denominator + DIVISION * u.a + max(u.w, u.o))[..., None]
+        with np.errstate(over="ignore"):
+            grown = np.expm1(np.minimum(self.scores + relative - np.log(self.low)[..., None], MOST))
+            shrunk = -np.expm1(-self.scores - relative - np.log(self.high)[..., None])
+        return np.where(self.seen, w * np.maximum(grown, shrunk) + 2 * u.tiny + u.tiny_out, 0)
+
+    @cached_property
+    def lse(self) -> np.ndarray:
+        """[B, Hq, Lq], m + log(sum_j exp(z_j - m)), in natural logarithms."""
+        u, size, terms = self.u, np.abs(_finite(self.exact.lse)), np.log(self.keys + 1)
+        change = np.maximum(np.log(self.high), -np.log(self.low)) + self.denominator
+        return change + (LOG + 4) * u.a * terms + 4 * u.a * size + u.s * (size + 2 * terms) + u.o * size
+
+
+def exponents(x: Inputs, b: Any, inherited: Inherited | None) -> tuple[np.ndarray, np.ndarray]:
+    """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
+    u, exact, parts = b.u, b.exact, tiles(x.k.shape[2]) > 1
+    added = x.bias is not None or x.softcap is not None
+    of_score = (2 * u.a + u.s) * added + 2 * u.a * parts
+    of_distance = 3 * u.a + u.s + 2 * u.a * parts
+    alike = (EXP * (1 + b.rescalings) + 2 * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
+    z, top = np.where(b.seen, _float(exact.scores), 0), _top(x, exact)
+    e = capped_errors(x, exact, u, 0 if inherited is None else inherited.scores)
+    e = np.where(b.seen, e, 0)
+    worst = e.max(-1, initial=0)
+    bias = 0 if x.bias is None else (u.a + u.cast) * np.where(np.isneginf(x.bias), 0, np.abs(_float(x.bias)))
+    d = (1 + of_score + of_distance) * e + of_score * np.abs(z) + of_distance * (np.abs(z - top[..., None]) + worst[..., None]) + bias
+    sink = np.zeros(1) if x.sinks is None else _float(x.sinks)[:, None]
+    d_sink = (of_score + u.a + u.cast) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
+    return np.where(b.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
+
+
+def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | int = 0) -> np.ndarray:
+    """Largest error of each score behind scale and softcap, [B, Hq, Lq, Lk]."""
+    e = product_errors(x, u) + inherited
+    if x.softcap is None:
+        return e
+    scaled = np.abs(_float(exact.scaled))
+    nearest = np.maximum(scaled - e, 0) / x.softcap
+    capped = x.softcap * np.tanh(scaled / x.softcap)
+    e = e / np.cosh(np.minimum(nearest, 300)) ** 2
+    return e + np.expm1((DIVISION + TANH + 1) * u.a + 3 * u.s) * (capped + e)
+
+
+def product_errors(x: Inputs, u: Units) -> np.ndarray:
+    """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
+    relative = np.expm1(u.sums(x.q.shape[-1]) + SCALING * u.a + 3 * u.s + 2 * u.operand)
+    error = relative * score_sizes(x)
+    if u.tiny_scores:
+        sizes = np.abs(_float(x.k)).sum(-1)
+        error = error + u.tiny_scores * (1 + np.repeat(np.where(np.isfinite(sizes), sizes, 0), x.group, axis=1)[:, :, None])
+    return error
+
+
+def score_sizes(x: Inputs) -> np.ndarray:
+    """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
+    q, k = (np.abs(_float(a)) for a in (x.q, x.k))
+    return abs(float(default_scale(x))) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
+
+
+def _top(x: Inputs, exact: Reference) -> np.ndarray:
+    """The maximum of each row, the sink included, [B, Hq, Lq]; 0 where there is none."""
+    top = exact.scores.max(-1, initial=-np.inf)
+    top = top if x.sinks is None else np.maximum(top, _float(x.sinks)[:, None])
+    return _finite(top)
+
+
+def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18) -> np.ndarray:
+    """sum_j moved[i, j] |v[j, c] - o[i, c]|, a few rows at a time so that memory stays small."""
+    result = np.empty_like(o)
+    rows = max(1, cells // max(1, v.shape[-2] * v.shape[-1]))
+    for b, h in np.ndindex(o.shape[:2]):
+        for start in range(0, o.shape[2], rows):
+            part = slice(start, start + rows)
+            distance = np.abs(v[b, h, None] - o[b, h, part, None])
+            result[b, h, part] = (moved[b, h, part, None] @ distance)[:, 0]
+    return result
+
+
+def _float(a: np.ndarray) -> np.ndarray:
+    return a.astype(np.float64)
+
+
+def _finite(a: np.ndarray) -> np.ndarray:
+    return np.where(np.isneginf(a), 0, a).astype(np.float64)
