@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.casefiles import file_name
+from specs.problem import Case
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,33 @@ class Sampled:
     name: str
     spec: str
     cases: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+SAMPLES = 60
+"""Cases of which the errors are kept."""
+
+SAMPLE_SIZE = 20_000
+"""Elements of an output that is kept."""
+
+
+class Kept:
+    """The errors of one implementation while it is checked."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, case: Case, out: np.ndarray, expected: Any) -> None:
+        """Keeps the error of each visible element and its bound, of the first cases of few elements."""
+        if len(self.arrays) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
+            seen = ~expected.exact.empty
+            self.arrays[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
+            self.arrays[f"{case.id} bound"] = expected.bounds.out[seen]
+
+    def save(self, folder: Path, name: str) -> None:
+        """Writes them where `load` finds them."""
+        path = sample_path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **self.arrays)  # type: ignore[arg-type]
 
 
 def sample_path(folder: Path, name: str) -> Path:

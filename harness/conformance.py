@@ -10,12 +10,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
 from harness import casefiles, waivers
-from harness.agreement import sample_path
+from harness.agreement import Kept
 from harness.isolation import REFUSALS, Limits, Trouble, Worker
 from harness.judging import GATES, Finding, Tally, fails, judge
+from harness.measuring import Measured, PrecisionRow
 from harness.minimise import minimise
 from harness.records import CheckRow, absent_row, check_row
 from harness.subject import Subject
@@ -25,6 +24,7 @@ from specs import properties
 from specs.claims import CLAIMS, Claim, claims_of
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
+from specs.precision import default_model
 from specs.problem import Case
 from specs.worked_example import CASES as NAMED
 
@@ -36,12 +36,6 @@ VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 5, 4
 
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure first."""
-
-SAMPLES = 60
-"""Cases of which the errors are kept, for the agreement of each two implementations."""
-
-SAMPLE_SIZE = 20_000
-"""Elements of an output that is kept."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,8 @@ class Plan:
     dtypes: tuple[str, ...] = DTYPES
     claims: Mapping[str, Any] = field(default_factory=dict)
     vectors: Sequence[Vector] = ()
+    drawn: str = ""
+    """The options that draw these cases again."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Property -> why the run has no case for it."""
 
@@ -72,6 +68,7 @@ class Checked:
     description: Description | None = None
     unloadable: str = ""
     worked_example: list[list[float]] = field(default_factory=list)
+    precision: list[PrecisionRow] = field(default_factory=list)
 
 
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
@@ -85,7 +82,8 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
             unloadable = str(trouble) if trouble.outcome == "unloadable" else ""
             return Checked(target.name, [absent_row(target.name, outcome, str(trouble))], unloadable=unloadable)
         checking = _Check(Subject(worker, description), target, plan, tick)
-        return Checked(target.name, checking.rows(), description, worked_example=checking.worked_example)
+        rows = checking.rows()
+        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision())
 
 
 def load_claims() -> None:
@@ -111,7 +109,7 @@ class _Check:
         self.claims = [c for c in claims_of(self.spec) if c.clause in GATES or plan.asks_for(c)]
         self.warm = [claim for claim in self.claims if not claim.cold]
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.samples: dict[str, np.ndarray] = {}
+        self.kept, self.measured = Kept(), dict[str, Measured]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
         self.smallest: list[Case] = [waiver.case for waiver in self.waivers]
         self.worked_example: list[list[float]] = []
@@ -123,7 +121,7 @@ class _Check:
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
                 self._visit(self._within_its_options(case), claims)
             self.tick()
-        self._save_samples()
+        self.kept.save(self.plan.folder, self.target.name)
         judged = waivers.waived(self._judged(), self.waivers)
         return [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
 
@@ -195,26 +193,29 @@ class _Check:
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
-            self._sample(case, x)
+            self._measure(case, x)
 
-    def _sample(self, case: Case, x: Any) -> None:
-        """Keeps the error of each visible element and its bound, for the comparison with other implementations."""
+    def _measure(self, case: Case, x: Any) -> None:
+        """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""
         out, expected = self.subject(x), self.subject.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
-        if len(self.samples) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
-            seen = ~expected.exact.empty
-            self.samples[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
-            self.samples[f"{case.id} bound"] = expected.bounds.out[seen]
+        self.kept.add(case, out, expected)
+        self.measured.setdefault(x.dtype, Measured.of(x.dtype, self._held_to(x.dtype))).add(x, out, expected)
 
-    def _save_samples(self) -> None:
-        path = sample_path(self.plan.folder, self.target.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **self.samples)  # type: ignore[arg-type]
+    def _held_to(self, dtype: str) -> str:
+        return self.subject.description.precision.get(dtype) or default_model(dtype)
+
+    def precision(self) -> list[PrecisionRow]:
+        """What the answers said about rounding."""
+        d = self.subject.description
+        facts = (d.name, d.framework, d.spec)
+        return [row for dtype, m in self.measured.items() for row in m.rows(facts, dtype, self._held_to(dtype))]
 
     def _judged(self) -> list[CheckRow]:
         rows, left = [], MINIMISE_SECONDS
         for (dtype, name), tally in self.tallies.items():
+            tally.close(CLAIMS[name])
             start = monotonic()
             case, message, replay = self._evidence(CLAIMS[name], tally, left / 2)
             left -= monotonic() - start
@@ -239,12 +240,16 @@ class _Check:
     def _evidence(self, claim: Claim, tally: Tally, seconds: float) -> tuple[str, str, str]:
         """Id of the minimal failing case, the sentence about it, and the command that replays it."""
         if tally.first is None:
-            return "", tally.reason, ""
+            return "", tally.reason, self._again(claim) if tally.outcome == "violates" else ""
         case, finding = self._smallest(claim, *self._known(claim, *tally.first), seconds)
         self.smallest.append(case)
         message = f"{finding.verdict.message} [{case}]"
         path = casefiles.write(self.plan.folder, self.target, self.subject, claim, case, message)
         return path.stem, message, f"attention-harness replay {path}"
+
+    def _again(self, claim: Claim) -> str:
+        """The command that asks for a claim about the whole run once more."""
+        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
 
     def _known(self, claim: Claim, case: Case, finding: Finding) -> tuple[Case, Finding]:
         """A minimal case of an earlier failure, if this claim fails on it too: most often it is one bug."""

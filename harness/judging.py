@@ -42,10 +42,14 @@ class Tally:
     first: tuple[Case, Finding] | None = None
     reason: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
+    samples: list[Any] = field(default_factory=list)
+    together: Verdict | None = None
+    """Of a claim about the whole run, once all cases were seen."""
 
     def add(self, case: Case, finding: Finding) -> None:
         """Counts one finding."""
         self.seconds += finding.seconds
+        self.samples += finding.verdict.samples
         self.outcomes[finding.outcome] = self.outcomes.get(finding.outcome, 0) + 1
         if finding.outcome == "unsupported":
             self.reason = finding.verdict.message
@@ -56,11 +60,22 @@ class Tally:
         if finding.wrong and self.first is None:
             self.first = case, finding
 
+    def close(self, claim: Claim) -> None:
+        """All cases were seen: a claim about the whole run is judged now."""
+        if claim.over_run and self.samples and not self.first:
+            self.together = claim.over_run(self.samples)
+            self.worst = self.together.ratio
+            self.reason = self.together.message
+            if self.together.vacuous:
+                self.cases, self.vacuous = 0, self.vacuous + self.cases
+
     @property
     def outcome(self) -> str:
         """The first failure's kind; else whether anything was seen at all."""
         if self.first:
             return self.first[1].outcome
+        if self.together and not self.together.holds:
+            return "violates"
         if self.cases:
             return "agrees"
         return "vacuous" if self.vacuous else "unsupported"

@@ -18,6 +18,7 @@ from harness.coverage import coverage
 from harness.environment import environment
 from harness.executors import EXECUTORS
 from harness.isolation import Limits
+from harness.measuring import PrecisionRow
 from harness.records import CheckRow
 from harness.targets import Target, UsageError
 from harness.vectors import onnx_cases
@@ -104,7 +105,8 @@ def _parse(line: str) -> Checked | None:
         return None
     description = data.pop("description")
     rows = [CheckRow(**row) for row in data.pop("rows")]
-    return Checked(**data, rows=rows, description=_description(description) if description else None)
+    precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
+    return Checked(**data, rows=rows, precision=precision, description=_description(description) if description else None)
 
 
 def _description(data: dict[str, Any]) -> Description:
@@ -118,7 +120,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
     given = vectors(settings.properties)
-    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims, given, absent())
+    drawn = f"--examples {settings.examples} --seed {settings.seed}"
+    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims, given, drawn, absent())
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
     progress.start(sum(len(cases[spec]) + sum(v.case.problem.spec == spec for v in given) for spec in map(_spec, waiting)))
@@ -184,12 +187,13 @@ def lowered(description: Description) -> list[str]:
 
 
 def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any]]]:
-    """The rows of `checks`, `agreement` and `coverage`."""
+    """The rows of `checks`, `precision`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
     specs = {d.spec for d in described}
     return {
         "checks": [row.to_json() for result in results for row in result.rows],
+        "precision": [row.to_json() for result in results for row in result.precision],
         "agreement": agreement.agreement(samples),
         "coverage": coverage([case for spec in specs for case in run.cases[spec]]),
     }

@@ -29,7 +29,7 @@ class Shape(NamedTuple):
 
 SMALL = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13)
 EDGES = (15, 16, 17, 23, 31, 32, 33, 50, 63, 64, 65, 100, 127, 128, 129)
-LONG = (255, 256, 257, 511, 513, 1023, 1024, 1025, 2049)
+LONG = (255, 256, 257, 511, 513, 1023, 1024, 1025, 2049, 4095, 4096, 4097)
 DIMS = (1, 3, 7, 8, 9, 16, 32, 64, 65, 80, 96, 128, 129, 256)
 BUDGET = 60_000
 """Scores of one case. Above, the batch and then the heads are cut."""
@@ -57,7 +57,7 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
     "more queries than keys": (3, lambda r: (r.choice(EDGES), r.choice(SMALL))),
     "one key": (1, lambda r: (r.choice(SMALL), 1)),
     "decode": (1, lambda r: (1, r.choice(EDGES + LONG))),
-    "decode, long": (1, lambda r: (1, r.choice((1025, 2049)))),
+    "decode, long": (1, lambda r: (1, r.choice((1025, 2049, 4097)))),
     "few queries, long": (2, lambda r: (r.choice(SMALL), r.choice(LONG))),
     "many queries, long": (1, lambda r: (r.choice(LONG[:3]), r.choice(EDGES))),
 }

@@ -28,6 +28,7 @@ class Run:
     folder: Path
     facts: Mapping[str, Any]
     checks: pd.DataFrame
+    precision: pd.DataFrame
     agreement: pd.DataFrame
     coverage: pd.DataFrame
     timings: pd.DataFrame

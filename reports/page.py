@@ -74,7 +74,15 @@ def _conformance(run: Run) -> dict[str, Any]:
         "unshown": max(0, len(failing) - MOST_EVIDENCE),
         "heat_map": Markup(pictures.agreement("agreement", matrix)) if drawable else "",
         "apart": run.table("standing apart").to_dict("records"),
+        **_precision(run),
     }
+
+
+def _precision(run: Run) -> dict[str, Any]:
+    """Implementation -> dtype -> its row, and the dtypes in the order in which they came."""
+    rows = run.table("precision")
+    found = {str(name): {row["dtype"]: row for row in group.to_dict("records")} for name, group in rows.groupby("implementation", sort=False)}
+    return {"precision": found, "dtypes": list(dict.fromkeys(rows["dtype"]))}
 
 
 def _evidence(run: Run, cell: Cell, place: int) -> dict[str, Any]:

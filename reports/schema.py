@@ -8,6 +8,10 @@ CHECKS = {
     "seconds": "float64", "case": "str", "message": "str", "replay": "str",
 }  # fmt: skip
 AGREEMENT = {"a": "str", "b": "str", "spec": "str", "cases": "int64", "worst_ratio": "float64", "case": "str"}
+PRECISION = {
+    "implementation": "str", "framework": "str", "spec": "str", "dtype": "str", "model": "str", "declared": "int64", "tightest": "int64",
+    "cases": "int64", "elements": "int64", "median": "float64", "q99": "float64", "worst": "float64", "beside_eager": "float64",
+}  # fmt: skip
 COVERAGE = {"region": "str", "value": "str", "cases": "int64"}
 TIMINGS = {
     "implementation": "str", "framework": "str", "device": "str", "workload": "str", "dtype": "str", "direction": "str",
@@ -15,7 +19,7 @@ TIMINGS = {
     "gflops": "float64", "peak_memory": "float64", "compile_seconds": "float64", "rounds": "int64", "samples": "int64",
     "minimum": "float64", "baseline": "str", "smallest_detectable": "float64", "q1": "float64", "q3": "float64", "description": "str",
 }  # fmt: skip
-FRAMES = {"checks": CHECKS, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS}
+FRAMES = {"checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS}
 _MISSING = {"str": "", "int64": 0, "float64": float("nan")}
 
 

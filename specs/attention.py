@@ -66,6 +66,20 @@ class Expected:
     lse: np.ndarray
     bounds: Bounds
     exact: Reference
+    asked: Inputs
+    """The call in the terms of the spec."""
+    lse_unit: float = 1.0
+    """The natural logarithm of the base in which lse is declared."""
+
+    @property
+    def lse_bound(self) -> np.ndarray:
+        """The bound of the lse in its declared base."""
+        bound: np.ndarray = self.bounds.lse / self.lse_unit
+        return bound
+
+    def under(self, model: str) -> Bounds:
+        """The bounds of another precision model."""
+        return AttentionBounds(self.asked, self.exact, Units.of(named_precision(model, self.asked.dtype)))
 
 
 def expressible(option: str, options: Collection[str]) -> bool:
@@ -121,8 +135,8 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     exact = attention(asked)
     limits = AttentionBounds(asked, exact, Units.of(named_precision(precision or default_model(x.dtype), x.dtype)))
     out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
-    lse = exact.lse / np.log(2) if conventions.lse_base == "2" else exact.lse
-    return Expected(out, exact.weights, lse, limits, exact)
+    unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0
+    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, unit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,8 @@ class Verdict:
     ratio: float
     message: str = ""
     vacuous: bool = False
+    samples: tuple[tuple[float, ...], ...] = ()
+    """What a claim about a whole run counts of this case."""
 
     @property
     def holds(self) -> bool:

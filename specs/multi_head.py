@@ -39,6 +39,12 @@ class Expected:
     lse: np.ndarray
     bounds: LayerBounds
     exact: LayerReference
+    asked: LayerInputs
+    empty_rows: str
+
+    def under(self, model: str) -> LayerBounds:
+        """The bounds of another precision model."""
+        return bounds(self.asked, self.exact, named_precision(model, self.asked.dtype), self.empty_rows == "uniform")
 
 
 def restrict(problem: LayerProblem, options: Collection[str]) -> LayerProblem:
@@ -65,7 +71,7 @@ def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> E
     limits = bounds(x, exact, named_precision(precision or default_model(x.dtype), x.dtype), empty_rows == "uniform")
     heads_out = np.where(exact.attention.empty[..., None], _empty_rows(x, exact, empty_rows), exact.attention.out)
     lse = exact.attention.lse / np.log(2) if conventions.lse_base == "2" else exact.attention.lse
-    return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact)
+    return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact, x, empty_rows)
 
 
 def _empty_rows(x: LayerInputs, exact: LayerReference, convention: str) -> np.ndarray | float:

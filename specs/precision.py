@@ -60,6 +60,15 @@ def named_precision(name: str, dtype: str) -> Precision:
     return Precision(**formats, output=dtype)
 
 
+def candidates(dtype: str) -> tuple[str, ...]:
+    """Declarations that differ in a dtype, from the tightest on: what an implementation meets is the first that it keeps."""
+    if dtype == "float64":
+        return "exact", "computed-in-float32"
+    if dtype == "float32":
+        return "exact", "truncating-sums", "tf32-inputs", "tf32-inputs+truncating-sums"
+    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded"
+
+
 def default_model(dtype: str) -> str:
     """What an implementation that declares nothing is held to."""
     return "exact" if dtype in ("float32", "float64") else "scores-rounded"

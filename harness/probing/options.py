@@ -105,6 +105,6 @@ def lse_base(lab: Lab) -> Found:
     x = lab.x()
     got = lab.subject.extra(lab.told(x), "lse")
     wanted = {base: lab.expected(x, lse_base=base) for base in ("e", "2")}
-    fits = [base for base, expected in wanted.items() if within(got, expected.lse, expected.bounds.lse).holds]
+    fits = [base for base, expected in wanted.items() if within(got, expected.lse, expected.lse_bound).holds]
     value = fits[0] if fits else None
     return Found("lse_base", value, f"return_lse: {f'the logarithm to base {value}' if value else 'neither base fits'}")

@@ -67,7 +67,7 @@ def _mean_error(x: Inputs, attend: Attend) -> np.ndarray:
 def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned lse is the log of the sum of exp of the visible scores, -inf for empty rows (C17: vllm-lse-base, flex-lse-ln2)."""
     expected, lse = attend.expected(x), attend.extra(x, "lse")
-    return within(lse, expected.lse, expected.bounds.lse, "lse")
+    return within(lse, expected.lse, expected.lse_bound, "lse")
 
 
 @claim("P7", cold=True, options=("return_weights",))

@@ -68,7 +68,7 @@ def duplicated_keys_add_their_logarithm_to_lse(attend: Attend, x: Inputs) -> Ver
     once, work = without_sinks(x.with_explicit_mask()), oracle_dtype(x.dtype)
     thrice = take_keys(once, np.repeat(np.arange(x.k.shape[2]), 3))
     added = np.log2(work.type(3)) if attend.declared("lse_base") == "2" else np.log(work.type(3))
-    bound = attend.expected(once).bounds.lse + attend.expected(thrice).bounds.lse
+    bound = attend.expected(once).lse_bound + attend.expected(thrice).lse_bound
     wanted = attend.extra(once, "lse").astype(work) + added
     return within(attend.extra(thrice, "lse"), wanted, bound, "lse, every key three times")
 

@@ -1,0 +1,140 @@
+"""How precise the answers of a run are: error / bound under each model that could be declared, and beside an eager run.
+
+The report and `probe` say by this which model is the tightest that an implementation meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from specs.dtypes import numpy_dtype
+from specs.inputs import Inputs
+from specs.judge import error_ratios
+from specs.oracle import default_scale, softmax
+from specs.precision import candidates
+
+EDGES = 10.0 ** np.arange(-8, 8, 0.05)
+"""Quantiles are told to a twentieth of a decade, so that any number of elements takes no memory; what is below the first is 0."""
+
+
+@dataclass(frozen=True)
+class PrecisionRow:
+    """A row of `precision`: one model for one dtype. `tightest` marks the first model that every element keeps."""
+
+    implementation: str
+    framework: str
+    spec: str
+    dtype: str
+    model: str
+    declared: bool
+    tightest: bool
+    cases: int
+    elements: int
+    median: float
+    q99: float
+    worst: float
+    beside_eager: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+class Ratios:
+    """Counts of error / bound, and the largest."""
+
+    def __init__(self) -> None:
+        self.counts, self.worst = np.zeros(EDGES.size + 1, np.int64), 0.0
+
+    def add(self, ratios: np.ndarray) -> None:
+        """Any number of elements; NaN counts as infinite."""
+        ratios = np.nan_to_num(ratios.ravel(), nan=np.inf, posinf=np.inf)
+        self.counts += np.bincount(np.searchsorted(EDGES, ratios), minlength=self.counts.size)
+        self.worst = max(self.worst, float(ratios.max(initial=0)))
+
+    def quantile(self, share: float) -> float:
+        """A number that this share of the elements does not exceed."""
+        place = int(np.searchsorted(np.cumsum(self.counts), share * self.counts.sum()))
+        edges = [0.0, *EDGES[1:], np.inf]
+        return min(float(edges[place]), self.worst)
+
+
+@dataclass
+class Measured:
+    """What all cases of a dtype gave."""
+
+    models: tuple[str, ...]
+    cases: int = 0
+    beside_eager: float = 0.0
+    ratios: dict[str, Ratios] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dtype: str, declared: str) -> Measured:
+        """For the models that differ in a dtype, and the one that is declared."""
+        models = candidates(dtype)
+        return cls(models if declared in models else (*models, declared))
+
+    def add(self, x: Any, out: np.ndarray, expected: Any) -> None:
+        """One more case: its inputs, the answer, and what is right, in rows that see a key."""
+        self.cases += 1
+        rows = ~expected.exact.empty
+        for model in self.models:
+            bound = expected.under(model).out
+            with np.errstate(all="ignore"):
+                self.ratios.setdefault(model, Ratios()).add(error_ratios(out, expected.out, bound)[rows])
+        if isinstance(x, Inputs) and x.dtype != "float64":
+            self.beside_eager = max(self.beside_eager, beside_eager(expected.asked, out, expected.exact.out, rows))
+
+    def keeps(self, model: str) -> bool:
+        """Whether no element breaks the bound of the model."""
+        return self.ratios[model].worst <= 1
+
+    @property
+    def tightest(self) -> str | None:
+        """The first model that is kept; None if none is."""
+        return next((model for model in self.models if self.keeps(model)), None)
+
+    def evidence(self) -> str:
+        """Quantiles by model, and the factor that users of flash-attention look at."""
+        shown = {model: (r.quantile(0.5), r.quantile(0.99), r.worst) for model, r in self.ratios.items()}
+        table = "; ".join(f"{model} {'/'.join(f'{q:.2g}' for q in quantiles)}" for model, quantiles in shown.items())
+        beside = f"; largest error {self.beside_eager:.2g} times eager's" if self.beside_eager else ""
+        return f"{self.cases} cases, error/bound 50 %/99 %/max: {table}{beside}"
+
+    def rows(self, facts: Sequence[str], dtype: str, declared: str) -> Iterator[PrecisionRow]:
+        """One for each model; `facts` are implementation, framework and spec."""
+        for model, r in self.ratios.items():
+            numbers = (int(r.counts.sum()), r.quantile(0.5), r.quantile(0.99), r.worst)
+            yield PrecisionRow(
+                *facts, dtype, model, model == declared, model == self.tightest, self.cases, *numbers, self.beside_eager or np.nan
+            )
+
+
+def beside_eager(x: Inputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> float:
+    """Largest error as a multiple of that of an eager run in the dtype, as flash-attention's tests have it; 0 where it has none."""
+    with np.errstate(all="ignore"):
+        own, plain = (np.abs(a.astype(np.float64) - exact)[rows].max(initial=0) for a in (out, eager(x)))
+    return float(own / plain) if 0 < plain < np.inf and np.isfinite(own) else 0.0
+
+
+def eager(x: Inputs) -> np.ndarray:
+    """Attention with every step stored in the dtype of the inputs, and sums in float32."""
+    dtype = numpy_dtype(x.dtype)
+
+    def stored(a: np.ndarray) -> np.ndarray:
+        rounded: np.ndarray = a.astype(dtype).astype(np.float32)
+        return rounded
+
+    visible = x.visible()
+    q, k, v = (stored(np.repeat(a, n, axis=1)) for a, n in ((x.q, 1), (x.k, x.group), (x.v, x.group)))
+    k, v = (np.where(np.any(visible, -2)[..., None], a, 0) for a in (k, v))
+    s = stored(stored(q * np.float32(default_scale(x))) @ k.swapaxes(-1, -2))
+    s = s if x.softcap is None else stored(x.softcap * stored(np.tanh(stored(s / x.softcap))))
+    s = s if x.bias is None else stored(s + x.bias.astype(np.float32))
+    sink = np.array(-np.inf, np.float32) if x.sinks is None else x.sinks.astype(np.float32)[:, None]
+    weights, _, _ = softmax(np.where(visible, s, -np.inf).astype(np.float32), sink)
+    return stored(stored(weights) @ v)
