@@ -11,7 +11,7 @@ from specs.contract import declares
 
 @declares(
     framework="torch", device="cuda", dtypes=("bfloat16", "float16"),
-    precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
+    precision=dict.fromkeys(("bfloat16", "float16"), "weights-rounded+truncating-sums"),
 )  # fmt: skip
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,

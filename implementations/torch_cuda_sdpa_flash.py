@@ -14,7 +14,7 @@ from specs.contract import declares
 
 @declares(
     framework="torch", device="cuda", dtypes=("bfloat16", "float16"),
-    precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
+    precision=dict.fromkeys(("bfloat16", "float16"), "weights-rounded+truncating-sums"),
 )  # fmt: skip
 def attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False, scale: float | None = None) -> Tensor:
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, D] -> out [B, Hq, Lq, D].

@@ -25,8 +25,10 @@ MOST = 690.0
 
 
 class Bounds(Protocol):
-    """Largest allowed |error| of each element of the output, the weights and the log-sum-exp."""
+    """Largest allowed |error| of each element of the output, the weights and the log-sum-exp; the units that make it up."""
 
+    @property
+    def u(self) -> Units: ...  # noqa: D102
     @property
     def out(self) -> np.ndarray: ...  # noqa: D102
     @property

@@ -20,6 +20,7 @@ from specs.precision import Precision, Units
 class LayerBounds:
     """Largest allowed |error| of the output [B, Lq, d], and of each head's weights and log-sum-exp."""
 
+    u: Units
     out: np.ndarray
     weights: np.ndarray
     lse: np.ndarray
@@ -35,7 +36,7 @@ def bounds(x: LayerInputs, exact: LayerReference, precision: Precision, uniform:
         )
         inner = _attention_bounds(exact, u, dq, dk, dv, head_scale(x))
         moved = np.where(exact.attention.empty[..., None], _mean_error(x, dv, u), inner.out) if uniform else inner.out
-        return LayerBounds(_leaving(x, exact, u, join(moved)), _returned(inner.weights, exact, u), inner.lse)
+        return LayerBounds(u, _leaving(x, exact, u, join(moved)), _returned(inner.weights, exact, u), inner.lse)
 
 
 def _sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:

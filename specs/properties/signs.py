@@ -24,7 +24,7 @@ Sample = tuple[float, ...]
 def standard_errors(samples: Sequence[Sample]) -> np.ndarray:
     """sum x / sqrt(sum x^2) for each direction: a mean in units of its standard error, if it were 0.
 
-    Where x and -x are as likely, P(|this| >= t) <= 2 exp(-t^2 / 2), for any number of samples of any sizes (Efron 1969).
+    Where x and -x are as likely, P(|this| >= t) <= 2 exp(-t^2 / 2), for any number of samples of any sizes (Hoeffding 1963; Efron 1969).
     """
     x = np.asarray(samples, np.float64).reshape(-1, len(DIRECTIONS))
     sizes = np.sqrt((x**2).sum(0))
@@ -79,5 +79,8 @@ def layer_errors_have_no_preferred_sign(attend: Attend, x: LayerInputs) -> Verdi
 
 
 def _gathered(out: np.ndarray, expected: Any, rows: np.ndarray) -> Verdict:
+    """The samples of one case; none of sums that are declared to be cut off, which has a sign."""
+    if expected.bounds.u.truncates:
+        return VACUOUS
     samples = tuple(_samples(out, expected.out, expected.bounds.out, rows))
     return Verdict(0.0, samples=samples) if samples else VACUOUS
