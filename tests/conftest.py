@@ -18,7 +18,7 @@ from harness.worker import Server
 from specs.dtypes import DTYPES
 from specs.problem import Case
 
-AFFORDABLE = 40_000
+AFFORDABLE = 80_000
 """Products of a case that a test takes in a few milliseconds."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.faults import fault
-from harness.faults._parts import attention, beside, given
+from harness.faults._parts import attention, beside, given, staged
 
 Array = np.ndarray
 
@@ -99,3 +99,23 @@ def the_default_scale_is_rounded_to_bfloat16(q: Array, k: Array, v: Array, **o: 
 def an_integer_root_is_taken_for_the_scale(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """1 / isqrt(D)."""
     return _scaled(q, k, v, lambda s: 1 / max(int(q.shape[-1] ** 0.5), 1), **o)
+
+
+@fault("C23")
+def the_scale_is_rounded_to_half_precision(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """A float16 constant, default or given, in every dtype."""
+    return _scaled(q, k, v, lambda s: float(np.float16(s)), lambda s: float(np.float16(s)), **o)
+
+
+@fault("C24", "NVIDIA/FasterTransformer#43")
+def float16_products_overflow_before_they_are_scaled(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """q . k is stored in float16, and scaled behind it."""
+    if q.dtype != np.float16:
+        return attention(q, k, v, **o)
+    scale = np.float32(o["scale"] if o.get("scale") is not None else max(q.shape[-1], 1) ** -0.5)
+
+    def stored(s: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray((s / scale).astype(np.float16).astype(np.float32) * scale if scale else s)
+
+    return staged(q, k, v, raw=stored, **o)

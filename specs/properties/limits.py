@@ -117,3 +117,14 @@ def raising_a_score_raises_its_weight(attend: Attend, x: Inputs) -> Verdict:
     bound = attend.expected(y).bounds.out + attend.expected(raised).bounds.out
     what = f"change of the weights in the wrong direction, score of key {key} raised by 1,"
     return within(astray, np.zeros_like(astray), bound, what, visible_rows(attend, x))
+
+
+@claim("T7", cold=True, options=("scale",), needs=asks)
+def products_may_be_large_before_they_are_scaled(attend: Attend, x: Inputs) -> Verdict:
+    """q . k beyond the range of float16, and scores of at most 8: scaled late they are infinite (C24: fastertransformer-fp16-overflow)."""
+    size, signs = np.sqrt(2.0**17 / max(x.q.shape[-1], 1)), np.where(np.arange(x.q.shape[-1]) % 3, 1.0, -1.0)
+    weight = np.array([1.0, -0.5, 0.75, 0.25, -1.0])[np.arange(x.k.shape[2]) % 5]
+    q, k = size * signs * np.ones_like(x.q, np.float64), size * signs * weight[:, None] * np.ones_like(x.k, np.float64)
+    y = x.replace(q=q.astype(x.q.dtype), k=k.astype(x.k.dtype), scale=2.0**-14)
+    expected = attend.expected(y)
+    return within(attend(y), expected.out, expected.bounds.out, "out of large products", visible_rows(attend, x))

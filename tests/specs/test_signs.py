@@ -1,0 +1,98 @@
+"""Claims about whole runs: the statistic, a fault that each claim rejects, and sound implementations."""
+
+from __future__ import annotations
+
+from functools import wraps
+
+import numpy as np
+import pytest
+
+from harness.faults import precision
+from harness.judging import Tally, judge
+from implementations import numpy_eager, numpy_multi_head, numpy_online
+from specs.claims import CLAIMS
+from specs.properties.signs import SIGMAS, no_preferred_sign, standard_errors
+
+
+def samples(n, mean=0.0, seed=0):
+    """n pairs, the first of mean 0."""
+    rng = np.random.default_rng(seed)
+    return [tuple(pair) for pair in rng.standard_normal((n, 2)) * 0.1 + [0, mean]]
+
+
+def test_a_mean_of_zero_is_kept_by_ten_thousand_runs():
+    found = [float(np.abs(standard_errors(samples(40, seed=seed))).max()) for seed in range(10_000)]
+    assert max(found) <= SIGMAS
+    assert max(found) > SIGMAS / 2  # and the statistic is not always small
+
+
+def test_sizes_do_not_matter_for_errors_of_either_sign():
+    """Cauchy's distribution has no variance, and yet the statistic is bounded by Hoeffding."""
+    draws = np.random.default_rng(1).standard_cauchy((10_000, 30, 2))
+    assert np.abs(draws.sum(1) / np.sqrt((draws**2).sum(1))).max() <= SIGMAS
+
+
+def test_a_mean_that_leans_is_rejected_with_its_direction_and_size():
+    verdict = no_preferred_sign(samples(200, mean=0.1))
+    assert not verdict.holds
+    assert "of the bound away from zero" in verdict.message
+    assert "standard errors over 200 batch entries, but should be 0 to within 5" in verdict.message
+
+
+@pytest.mark.parametrize(("n", "vacuous"), [(0, True), (25, True), (26, False)])
+def test_too_few_samples_tell_nothing(n, vacuous):
+    assert no_preferred_sign([(1.0, 1.0)] * n).vacuous == vacuous
+
+
+def test_errors_of_zero_have_no_sign():
+    assert no_preferred_sign([(0.0, 0.0)] * 30).ratio == 0
+
+
+def outcomes(function, claim, subject_of, cases):
+    """What becomes of the claim in each dtype over all cases."""
+    subject, tallies = subject_of(function), {}
+    for case in cases:
+        subject.forget()
+        for finding in judge(subject, subject.spec.realise(case), [claim]):
+            tallies.setdefault(case.problem.dtype, Tally()).add(case, finding)
+    for tally in tallies.values():
+        tally.close(claim)
+    return {dtype: tally.outcome for dtype, tally in tallies.items()}
+
+
+@wraps(numpy_multi_head.multi_head)
+def multi_head(query, *arrays, **options):
+    """A layer that cuts its 16-bit outputs off, declared as exact."""
+    if query.dtype.itemsize > 2 or options.get("return_weights"):
+        return numpy_multi_head.multi_head(query, *arrays, **options)
+    wide = numpy_multi_head.multi_head(query.astype(np.float32), *(a.astype(np.float32) for a in arrays), **options)
+    kept = np.uint32(0xFFFF0000 if query.dtype != np.float16 else 0xFFFFE000)
+    return (np.ascontiguousarray(wide).view(np.uint32) & kept).view(np.float32).astype(query.dtype)
+
+
+FAULTS = {
+    "errors_have_no_preferred_sign": precision.sixteen_bit_outputs_are_cut_off,
+    "layer_errors_have_no_preferred_sign": multi_head,
+}
+SOUND = {
+    "errors_have_no_preferred_sign": [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],
+    "layer_errors_have_no_preferred_sign": [numpy_multi_head.multi_head],
+}
+
+
+def test_every_claim_about_a_run_has_its_fault():
+    assert set(FAULTS) == {name for name, claim in CLAIMS.items() if claim.over_run}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_claim_rejects_its_fault(name, subject_of, cases_of):
+    found = outcomes(FAULTS[name], CLAIMS[name], subject_of, cases_of(0)[CLAIMS[name].spec])
+    assert {found["bfloat16"], found["float16"]} == {"violates"}
+    assert {found["float32"], found["float64"]} <= {"agrees", "vacuous"}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_implementations_keep_them(name, subject_of, cases_of):
+    for function in SOUND[name]:
+        found = outcomes(function, CLAIMS[name], subject_of, cases_of(0)[CLAIMS[name].spec])
+        assert set(found.values()) <= {"agrees", "vacuous"}
