@@ -208,9 +208,8 @@ class _Check:
 
     def precision(self) -> list[PrecisionRow]:
         """What the answers said about rounding."""
-        d = self.subject.description
-        facts = (d.name, d.framework, d.spec)
-        return [row for dtype, m in self.measured.items() for row in m.rows(facts, dtype, self._held_to(dtype))]
+        described = self.subject.description
+        return [row for dtype, m in self.measured.items() for row in m.rows(described, dtype, self._held_to(dtype))]
 
     def _judged(self) -> list[CheckRow]:
         rows, left = [], MINIMISE_SECONDS

@@ -5,12 +5,13 @@ The report and `probe` say by this which model is the tightest that an implement
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from specs.contract import Description
 from specs.dtypes import numpy_dtype
 from specs.inputs import Inputs
 from specs.judge import error_ratios
@@ -105,13 +106,12 @@ class Measured:
         beside = f"; largest error {self.beside_eager:.2g} times eager's" if self.beside_eager else ""
         return f"{self.cases} cases, error/bound 50 %/99 %/max: {table}{beside}"
 
-    def rows(self, facts: Sequence[str], dtype: str, declared: str) -> Iterator[PrecisionRow]:
-        """One for each model; `facts` are implementation, framework and spec."""
+    def rows(self, d: Description, dtype: str, declared: str) -> Iterator[PrecisionRow]:
+        """One for each model."""
         for model, r in self.ratios.items():
-            numbers = (int(r.counts.sum()), r.quantile(0.5), r.quantile(0.99), r.worst)
-            yield PrecisionRow(
-                *facts, dtype, model, model == declared, model == self.tightest, self.cases, *numbers, self.beside_eager or np.nan
-            )
+            told = (model == declared, model == self.tightest, self.cases, int(r.counts.sum()))
+            numbers = (r.quantile(0.5), r.quantile(0.99), r.worst, self.beside_eager or np.nan)
+            yield PrecisionRow(d.name, d.framework, d.spec, dtype, model, *told, *numbers)
 
 
 def beside_eager(x: Inputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> float:

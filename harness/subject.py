@@ -131,7 +131,9 @@ class Subject:
     def _require_range(self, x: Any) -> None:
         model = self.description.precision.get(x.dtype)
         if model and out_of_range(self.spec.call(x).floats(), named_precision(model, x.dtype)):
-            raise Trouble("unsupported", f"precision={model}, but should be wider: a number of the {x.dtype} inputs is out of its range")
+            raise Trouble(
+                "unsupported", f"precision={model}, but should be wider: a number of the {x.dtype} inputs is out of its range"
+            )
 
     def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)

@@ -81,7 +81,10 @@ def _conformance(run: Run) -> dict[str, Any]:
 def _precision(run: Run) -> dict[str, Any]:
     """Implementation -> dtype -> its row, and the dtypes in the order in which they came."""
     rows = run.table("precision")
-    found = {str(name): {row["dtype"]: row for row in group.to_dict("records")} for name, group in rows.groupby("implementation", sort=False)}
+    found = {
+        str(name): {row["dtype"]: row for row in group.to_dict("records")}
+        for name, group in rows.groupby("implementation", sort=False)
+    }
     return {"precision": found, "dtypes": list(dict.fromkeys(rows["dtype"]))}
 
 

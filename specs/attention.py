@@ -79,7 +79,11 @@ class Expected:
 
     def under(self, model: str) -> Bounds:
         """The bounds of another precision model."""
-        return AttentionBounds(self.asked, self.exact, Units.of(named_precision(model, self.asked.dtype)))
+        return self.of(Units.of(named_precision(model, self.asked.dtype)))
+
+    def of(self, u: Units) -> Bounds:
+        """The bounds for other costs of rounding."""
+        return AttentionBounds(self.asked, self.exact, u)
 
 
 def expressible(option: str, options: Collection[str]) -> bool:

@@ -99,7 +99,9 @@ class AttentionBounds:
             terms = np.expm1(self.numerator)[..., None] * sizes
             whole = np.expm1(self.denominator)[..., None] * (np.abs(o) + moved + terms)
             lost = 2 * u.tiny * (self.seen.astype(np.float64) @ np.abs(v)) + (2 * keys + 1) * u.tiny
-            inherited = 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
+            inherited = (
+                0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
+            )
             error: np.ndarray = (moved + terms + whole + lost + inherited) * np.exp(u.o) + np.expm1(u.o) * np.abs(o) + u.tiny_out
             return error
 
@@ -142,7 +144,12 @@ def exponents(x: Inputs, b: Any, inherited: Inherited | None) -> tuple[np.ndarra
     e = np.where(b.seen, e, 0)
     worst = e.max(-1, initial=0)
     bias = 0 if x.bias is None else (u.a + u.cast) * np.where(np.isneginf(x.bias), 0, np.abs(_float(x.bias)))
-    d = (1 + of_score + of_distance) * e + of_score * np.abs(z) + of_distance * (np.abs(z - top[..., None]) + worst[..., None]) + bias
+    d = (
+        (1 + of_score + of_distance) * e
+        + of_score * np.abs(z)
+        + of_distance * (np.abs(z - top[..., None]) + worst[..., None])
+        + bias
+    )
     sink = np.zeros(1) if x.sinks is None else _float(x.sinks)[:, None]
     d_sink = (of_score + u.a + u.cast) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
     return np.where(b.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)

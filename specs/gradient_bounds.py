@@ -1,9 +1,9 @@
 """How large the error of a gradient may be: derived in `precision.md`, section 8, in the names used here.
 
-    e_w  = w (exp(d + ...) - 1)                 weights of the backward pass, kept or recomputed from a stored log-sum-exp
-    e_dP = products of dO and V                 e_D from e_out and e_dP
-    e_dS = e_w |dP - D| + w+ (e_dP + e_D), and three roundings; through the softcap: e_dA
-    e_dQ, e_dK, e_dV, e_dbias, e_dsinks         products and sums of these
+e_w  = w (exp(d + ...) - 1)                 weights of the backward pass, kept or recomputed from a stored log-sum-exp
+e_dP = products of dO and V                 e_D from e_out and e_dP
+e_dS = e_w |dP - D| + w+ (e_dP + e_D), and three roundings; through the softcap: e_dA
+e_dQ, e_dK, e_dV, e_dbias, e_dsinks         products and sums of these
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from specs.multi_head_bounds import LayerBounds, bounds
 from specs.multi_head_inputs import ARRAYS, LayerInputs, realise
 from specs.multi_head_oracle import LayerReference, layer, leave, project, split
 from specs.multi_head_problem import LayerProblem
-from specs.precision import default_model, named_precision
+from specs.precision import Units, default_model, named_precision
 
 __all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "call", "expect", "lower", "realise", "restrict"]
 
@@ -44,7 +44,11 @@ class Expected:
 
     def under(self, model: str) -> LayerBounds:
         """The bounds of another precision model."""
-        return bounds(self.asked, self.exact, named_precision(model, self.asked.dtype), self.empty_rows == "uniform")
+        return self.of(Units.of(named_precision(model, self.asked.dtype)))
+
+    def of(self, u: Units) -> LayerBounds:
+        """The bounds for other costs of rounding."""
+        return bounds(self.asked, self.exact, u, self.empty_rows == "uniform")
 
 
 def restrict(problem: LayerProblem, options: Collection[str]) -> LayerProblem:
@@ -68,7 +72,7 @@ def call(x: LayerInputs) -> Call:
 def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> Expected:
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
     exact, empty_rows = layer(x), conventions.empty_rows_of("mask")
-    limits = bounds(x, exact, named_precision(precision or default_model(x.dtype), x.dtype), empty_rows == "uniform")
+    limits = bounds(x, exact, Units.of(named_precision(precision or default_model(x.dtype), x.dtype)), empty_rows == "uniform")
     heads_out = np.where(exact.attention.empty[..., None], _empty_rows(x, exact, empty_rows), exact.attention.out)
     lse = exact.attention.lse / np.log(2) if conventions.lse_base == "2" else exact.attention.lse
     return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact, x, empty_rows)

@@ -13,7 +13,7 @@ from specs.bounds import DIVISION, AttentionBounds, Inherited
 from specs.inputs import Inputs
 from specs.multi_head_inputs import LayerInputs
 from specs.multi_head_oracle import LayerReference, head_scale, join, split
-from specs.precision import Precision, Units
+from specs.precision import Units
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,8 @@ class LayerBounds:
     lse: np.ndarray
 
 
-def bounds(x: LayerInputs, exact: LayerReference, precision: Precision, uniform: bool = False) -> LayerBounds:
-    """The bounds for one call of a layer that rounds as `precision` says; `uniform`: empty rows give the mean value."""
-    u = Units.of(precision)
+def bounds(x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = False) -> LayerBounds:
+    """The bounds for one call of a layer whose roundings cost `u`; `uniform`: empty rows give the mean value."""
     with np.errstate(over="ignore", invalid="ignore"):
         dq, dk, dv = (
             split(_projection_error(a, w, b, u), x.heads)

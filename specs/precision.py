@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log1p, sqrt
 from typing import Any
 
@@ -107,6 +107,7 @@ class Units:
     tiny: float
     """What underflow takes from a weight or a product."""
     tiny_out: float
+    rounds_sums: bool = True
 
     @classmethod
     def of(cls, p: Precision) -> Units:
@@ -126,10 +127,15 @@ class Units:
         A unit that cuts off loses up to 2u for each of its addends and two results in each block; that has a sign, and is
         never the square root of anything.
         """
-        n = np.maximum(n, 0)
+        n = np.maximum(n, 0) * self.rounds_sums
         if self.truncates:
             return 2 * self.a * (n + 2 * np.ceil(n / NARROWEST_UNIT))
         return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
+
+    @property
+    def systematic(self) -> Units:
+        """What may have the same sign in every element: constants and functions. Stores and sums round to nearest."""
+        return replace(self, s=0.0, w=0.0, o=0.0, operand=self.cast, read=0.0, rounds_sums=False)
 
 
 def _coarser(name: str, other: str) -> float:

@@ -107,7 +107,7 @@ def the_scale_is_rounded_to_half_precision(q: Array, k: Array, v: Array, **o: An
     return _scaled(q, k, v, lambda s: float(np.float16(s)), lambda s: float(np.float16(s)), **o)
 
 
-@fault("C24", "NVIDIA/FasterTransformer#43")
+@fault("C24")
 def float16_products_overflow_before_they_are_scaled(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """q . k is stored in float16, and scaled behind it."""
     if q.dtype != np.float16:

@@ -121,7 +121,7 @@ def raising_a_score_raises_its_weight(attend: Attend, x: Inputs) -> Verdict:
 
 @claim("T7", cold=True, options=("scale",), needs=asks)
 def products_may_be_large_before_they_are_scaled(attend: Attend, x: Inputs) -> Verdict:
-    """q . k beyond the range of float16, and scores of at most 8: scaled late they are infinite (C24: fastertransformer-fp16-overflow)."""
+    """q . k beyond the range of float16, and scores of at most 8: scaled late they are infinite (C24, C25)."""
     size, signs = np.sqrt(2.0**17 / max(x.q.shape[-1], 1)), np.where(np.arange(x.q.shape[-1]) % 3, 1.0, -1.0)
     weight = np.array([1.0, -0.5, 0.75, 0.25, -1.0])[np.arange(x.k.shape[2]) % 5]
     q, k = size * signs * np.ones_like(x.q, np.float64), size * signs * weight[:, None] * np.ones_like(x.k, np.float64)

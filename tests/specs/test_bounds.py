@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 from specs import masks
+from specs.bounds import AttentionBounds
 from specs.dtypes import numpy_dtype
 from specs.inputs import Inputs, realise
 from specs.judge import error_ratios
 from specs.oracle import attention
-from specs.bounds import AttentionBounds
 from specs.precision import Units, default_model, named_precision, unit
 from specs.problem import Case, Problem
 from specs.transform import take_keys
@@ -176,7 +175,9 @@ def test_constant_values_leave_no_room_for_score_errors():
     loose = bounds(x, exact, "tf32-inputs")
     tight = bounds(x, exact, "exact")
     reading = 2 * unit("tf32")  # both operands of the second product
-    allowed = np.exp(reading) * (tight.out + np.expm1(reading) * np.exp(tight.numerator + tight.denominator)[..., None] * np.abs(exact.out))
+    allowed = np.exp(reading) * (
+        tight.out + np.expm1(reading) * np.exp(tight.numerator + tight.denominator)[..., None] * np.abs(exact.out)
+    )
     assert np.all(loose.out <= allowed)
 
 

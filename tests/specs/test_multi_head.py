@@ -15,7 +15,7 @@ from specs.multi_head_inputs import ARRAYS
 from specs.multi_head_oracle import join, layer, split
 from specs.multi_head_problem import LayerProblem
 from specs.multi_head_recipes import LAYER_DRAWN
-from specs.precision import named_precision
+from specs.precision import Units, named_precision
 from specs.problem import Case
 
 SMALL = {
@@ -73,7 +73,7 @@ def by_loops(x):
 def test_the_oracle_agrees_with_loops_over_decimals(problem, recipe, dtype):
     x = realise(Case(problem, recipe, seed=3).with_problem(dtype=dtype))
     exact = layer(x)
-    assert within(exact.out, by_loops(x), bounds(x, exact, named_precision("exact", "float64")).out).holds
+    assert within(exact.out, by_loops(x), bounds(x, exact, Units.of(named_precision("exact", "float64"))).out).holds
 
 
 def rounded_layer(x, stored, rng):

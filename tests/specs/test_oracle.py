@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from harness import cases, shapes
 from harness.drawing import draw
 from specs import biases, masks
+from specs.bounds import AttentionBounds
 from specs.dtypes import has_extended_precision
 from specs.inputs import Inputs, realise
 from specs.oracle import attention
-from specs.bounds import AttentionBounds
 from specs.precision import Precision, Units
 from specs.problem import Case, Problem
 

@@ -11,6 +11,7 @@ import pytest
 from specs.dtypes import DTYPES, numpy_dtype
 from specs.precision import DETERMINISTIC, MODELS, ROUNDOFF, Precision, Units, named_precision, unit
 
+
 def of(name, dtype):
     return Units.of(named_precision(name, dtype))
 
@@ -21,7 +22,8 @@ def test_a_rounding_is_an_exponent_of_at_most_one_unit(dtype):
     rounded = [Fraction(float(numpy_dtype(dtype).type(float(x)))) for x in numbers]
     with localcontext() as context:
         context.prec = 40
-        costs = [abs((Decimal(r.numerator * x.denominator) / Decimal(r.denominator * x.numerator)).ln()) for r, x in zip(rounded, numbers)]
+        factors = [r / x for r, x in zip(rounded, numbers, strict=True)]
+        costs = [abs((Decimal(f.numerator) / Decimal(f.denominator)).ln()) for f in factors]
     assert unit(dtype) / 4 < max(costs) <= unit(dtype)
 
 
