@@ -68,6 +68,8 @@ class Expected:
     exact: Reference
     asked: Inputs
     """The call in the terms of the spec."""
+    model: str
+    """The precision model of these bounds."""
     lse_unit: float = 1.0
     """The natural logarithm of the base in which lse is declared."""
 
@@ -79,7 +81,7 @@ class Expected:
 
     def under(self, model: str) -> Bounds:
         """The bounds of another precision model."""
-        return self.of(Units.of(named_precision(model, self.asked.dtype)))
+        return self.bounds if model == self.model else self.of(Units.of(named_precision(model, self.asked.dtype)))
 
     def of(self, u: Units) -> Bounds:
         """The bounds for other costs of rounding."""
@@ -137,10 +139,11 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
     asked = _in_the_terms_of_the_spec(x, conventions)
     exact = attention(asked)
-    limits = AttentionBounds(asked, exact, Units.of(named_precision(precision or default_model(x.dtype), x.dtype)))
+    model = precision or default_model(x.dtype)
+    limits = AttentionBounds(asked, exact, Units.of(named_precision(model, x.dtype)))
     out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
     unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0
-    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, unit)
+    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, model, unit)
 
 
 @dataclass(frozen=True, eq=False)

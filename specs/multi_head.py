@@ -41,10 +41,12 @@ class Expected:
     exact: LayerReference
     asked: LayerInputs
     empty_rows: str
+    model: str
+    """The precision model of these bounds."""
 
     def under(self, model: str) -> LayerBounds:
         """The bounds of another precision model."""
-        return self.of(Units.of(named_precision(model, self.asked.dtype)))
+        return self.bounds if model == self.model else self.of(Units.of(named_precision(model, self.asked.dtype)))
 
     def of(self, u: Units) -> LayerBounds:
         """The bounds for other costs of rounding."""
@@ -72,10 +74,11 @@ def call(x: LayerInputs) -> Call:
 def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> Expected:
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
     exact, empty_rows = layer(x), conventions.empty_rows_of("mask")
-    limits = bounds(x, exact, Units.of(named_precision(precision or default_model(x.dtype), x.dtype)), empty_rows == "uniform")
+    model = precision or default_model(x.dtype)
+    limits = bounds(x, exact, Units.of(named_precision(model, x.dtype)), empty_rows == "uniform")
     heads_out = np.where(exact.attention.empty[..., None], _empty_rows(x, exact, empty_rows), exact.attention.out)
     lse = exact.attention.lse / np.log(2) if conventions.lse_base == "2" else exact.attention.lse
-    return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact, x, empty_rows)
+    return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact, x, empty_rows, model)
 
 
 def _empty_rows(x: LayerInputs, exact: LayerReference, convention: str) -> np.ndarray | float:
