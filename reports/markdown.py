@@ -11,12 +11,13 @@ from reports.text import claim, count, duration, number, visible
 MOST_FAILURES = 20
 MOST_COLUMNS = 16
 MOST_TIMINGS = 60
+MOST_PRECISION = 30
 _SPECIAL = re.compile(r"[\\`*\[\]<>#|~$&@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|^\s*[+-]|(?<=^\d)[.)]", re.IGNORECASE)
 
 
 def render(run: Run) -> str:
     """The report as GitHub-flavoured Markdown, short enough for one comment."""
-    blocks = [*_verdict(run), *_standing(run), *_matrix(run), *_failures(run), *_timings(run), *_absent(run)]
+    blocks = [*_verdict(run), *_standing(run), *_matrix(run), *_failures(run), *_precision(run), *_timings(run), *_absent(run)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -100,6 +101,22 @@ def _failures(run: Run) -> list[str]:
         blocks.append(f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{_fenced(row['message'][:600], replay)}")
     more = f"{len(failing) - MOST_FAILURES} further failures are in report.html and checks.csv."
     return ["#### What is wrong" if blocks else "", *blocks, more if len(failing) > MOST_FAILURES else ""]
+
+
+def _precision(run: Run) -> list[str]:
+    """Implementation x dtype: the tightest model that was met, and the largest error / bound under it."""
+    rows = run.table("precision").to_dict("records")
+    dtypes = list(dict.fromkeys(str(row["dtype"]) for row in rows))
+    told = {(row["implementation"], row["dtype"]): f"{escape(row['tightest'] or 'none')} {number(row['worst'])}" for row in rows}
+    names = list(dict.fromkeys(str(row["implementation"]) for row in rows))
+    lines = [[escape(name), *(told.get((name, dtype), "") for dtype in dtypes)] for name in names[:MOST_PRECISION]]
+    more = (
+        f"{len(names) - len(lines)} further implementations are in report.html and precision.csv."
+        if len(names) > len(lines)
+        else ""
+    )
+    head = "#### The tightest precision that was met, and the largest error / bound" if rows else ""
+    return [head, _table(["implementation", *map(escape, dtypes)], lines), more]
 
 
 def _timings(run: Run) -> list[str]:

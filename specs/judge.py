@@ -37,6 +37,9 @@ class Verdict:
         return Verdict(worse.ratio, worse.message, self.vacuous and other.vacuous)
 
 
+FEWEST, MOST = 1e-4, 1e6
+"""Numbers between are written without an exponent."""
+
 VACUOUS = Verdict(0.0, vacuous=True)
 
 
@@ -90,7 +93,7 @@ def _sentence(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float, wh
 
 
 def _number(value: Any) -> str:
-    plain = 1e-4 < abs(float(value)) < 1e6
+    plain = FEWEST < abs(float(value)) < MOST
     return str(np.format_float_positional(value, 17, trim="0")) if plain else f"{float(value):.9g}"
 
 

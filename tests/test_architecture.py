@@ -23,7 +23,22 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "__pycache__" not in path.parts and "generated" not in path.parts and "example" not in path.parts
 )
-TOLERANCES = {"rtol", "atol", "rel_tol", "abs_tol", "allclose", "assert_allclose", "isclose", "approx", "assert_almost_equal"}
+TOLERANCES = {
+    "rtol",
+    "atol",
+    "rel_tol",
+    "abs_tol",
+    "allclose",
+    "assert_allclose",
+    "isclose",
+    "approx",
+    "assert_almost_equal",
+    "tol",
+    "TOL",
+    "tolerance",
+    "TOLERANCE",
+}
+SMALL = 1e-2
 LONGEST = 300
 
 each_module = pytest.mark.parametrize("module", MODULES, ids=str)
@@ -51,9 +66,42 @@ def measures_time(module):
     return module.name.startswith("test_timing")
 
 
+def judges(module):
+    """Faults are wrong by small numbers on purpose, and words for numbers are chosen by their sizes."""
+    apart = {"test_architecture.py"}
+    return not (measures_time(module) or {"faults", "timing", "reports"} & set(module.parts) or module.name in apart)
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if not measures_time(module)], ids=str)
 def test_no_tolerance_is_written_down(module):
     assert set(names_in(ast.parse((ROOT / module).read_text()))) & TOLERANCES == set()
+
+
+def small_numbers_compared(tree):
+    """Comparisons of something with a number that is written down, near 0 or nearly 1: what a tolerance looks like."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                values = [n.value for n in ast.walk(side) if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+                if any(0 < abs(value) < SMALL or 0 < abs(1 - value) < SMALL for value in values):
+                    yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if judges(module)], ids=str)
+def test_nothing_is_compared_with_a_small_number(module):
+    assert list(small_numbers_compared(ast.parse((ROOT / module).read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["abs(a - b) < 1e-6", "e <= 1e-3 * abs(b)", "a > 1 - 1e-5", "0.999 < r", "(a - b).max() < 2.5e-4"]
+)
+def test_such_a_comparison_is_seen(code):
+    assert list(small_numbers_compared(ast.parse(code))) == [ast.unparse(ast.parse(code, mode="eval"))]
+
+
+@pytest.mark.parametrize("code", ["ratio <= 1", "out.max() < bound", "a > 0.0", "ratio > 0.02", "x == 0.5"])
+def test_a_bound_is_none(code):
+    assert list(small_numbers_compared(ast.parse(code))) == []
 
 
 @each_module

@@ -10,6 +10,7 @@ import pytest
 
 from reports import Run, write_report
 from reports.cells import failures
+from reports.page import render
 
 HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"
 SHOWN = "<script>alert('x')</script>\"|`@user $x$ \\u202eabc\\x1b[31m"
@@ -75,6 +76,15 @@ def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: t
     assert {link[1:] for link in seen.links} <= set(seen.ids)
     assert all(cell.witness["replay"] in seen.text for cell in failing)
     assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
+
+
+def test_precision_shows_what_was_met_how_closely_and_what_differs(whole_run: Path) -> None:
+    text = render(Run.load(whole_run)).partition('<section id="precision">')[2].partition("</section>")[0]
+    assert text.count('<th scope="row">') == 5
+    assert text.count('<span class="differs">exact</span>') == 2  # the first, in two dtypes, was tighter than declared
+    assert text.count("none</span>") == 2  # and the last met nothing
+    assert text.count('class="violates" style="width:100.0%"') == 2
+    assert text.count("× eager") == 1 + 5
 
 
 def test_ids_are_unique(whole_page: tuple[str, Page]) -> None:

@@ -100,6 +100,20 @@ def test_one_that_stands_apart_is_told_once(make_run: Make) -> None:
     )
 
 
+def test_precision_is_told_under_the_tightest_model_that_was_met(make_run: Make) -> None:
+    def measured(name: str, model: str, worst: float, **more: Any) -> dict[str, Any]:
+        return {"implementation": name, "dtype": "bfloat16", "model": model, "worst": worst, **more}
+
+    rows = [
+        measured("tighter", "exact", 0.9, tightest=True), measured("tighter", "scores-rounded", 0.2, declared=True),
+        measured("none", "exact", 90.0), measured("none", "scores-rounded", 9.0, declared=True),
+    ]  # fmt: skip
+    shown = Run.load(make_run(precision=rows)).table("precision")
+    assert shown[["implementation", "held_to", "tightest", "worst"]].to_numpy().tolist() == [
+        ["tighter", "scores-rounded", "exact", 0.9], ["none", "scores-rounded", "", 9.0],
+    ]  # fmt: skip
+
+
 def test_what_did_not_run_comes_from_both_files(make_run: Make, row: Row) -> None:
     facts = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
     absent = Run.load(make_run(facts, checks=[row("z", "", "unavailable", message="no z")])).table("what did not run")

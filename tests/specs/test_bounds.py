@@ -124,7 +124,7 @@ FAULTS = {
     "exp wrong by 1e-4": ({"exp": off_by_parts_in_ten_thousand}, ["float32", "float64", "float16"]),
     "denominator off by 1e-5": ({"total": lambda t: t * t.dtype.type(1 + 1e-5)}, ["float32", "float64"]),
     "scale rounded to half precision": ({"scale": lambda s: type(s)(np.float16(s))}, ["float32", "float64", "float16"]),
-    "small weights flushed": ({"weights": lambda w: np.where(w < 1e-4, 0, w)}, ["float32", "float64", "float16"]),
+    "small weights flushed": ({"weights": lambda w: np.where(1e4 * w < 1, 0, w)}, ["float32", "float64", "float16"]),
     "computed in float32": ({"work": "float32"}, ["float64"]),
 }
 DIAGNOSES = [(name, dtype) for name, (_, dtypes) in FAULTS.items() for dtype in dtypes]
