@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from harness.cli import main
 from harness.faults import precision, scales
 from harness.judging import fails
 from specs.claims import CLAIMS
@@ -30,3 +33,13 @@ def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
     subject, claim = subject_of(fault), CLAIMS[FAULTS[fault]]
     findings = (fails(subject, claim, case) for case in cases_of(seed)["attention"])
     assert "violates" in {finding.outcome for finding in findings if finding}
+
+
+def test_a_finding_of_a_whole_run_names_the_command_that_shows_it_again(tmp_path, capsys):
+    target, name = "harness.faults.precision:sixteen_bit_outputs_are_cut_off", "errors_have_no_preferred_sign"
+    options = ["--property", name, "--dtype", "float16", "--examples", "40", "--seed", "3"]
+    assert main(["check", target, *options, "--output", str(tmp_path), "--json"]) == 1
+    (row,) = (row for row in json.loads(capsys.readouterr().out)["checks"] if row["property"] == name)
+    assert (row["outcome"], row["case"]) == ("violates", "")
+    assert "of the bound towards zero" in row["message"]
+    assert row["replay"] == f"attention-harness check {target} --property {name} --examples 40 --seed 3"
