@@ -1,7 +1,7 @@
 """How large an error of the forward pass may be, element by element; derived in `precision.md`, sections 3 to 6.
 
 All counts of roundings are exponents: a weight is exp of something, so relative errors of a weight and errors of its
-score are one and the same, and nothing of second order is dropped.
+score are one and the same, and their products need no terms of second order.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from specs.precision import Units, tiles
 
 SCALING = 6
 """Roundings of the scale and of the products with it, as one factor or as its root on either operand."""
-EXP, TANH, LOG, DIVISION = 6, 10, 6, 5
-"""Twice the units in the last place that OpenCL 3.0 allows a single-precision function (Khronos 2023, table 41): 3, 5, 3, 2.5."""
+EXP, TANH, LOG, DIVISION = 6, 10, 6, 6
+"""Twice the units in the last place that OpenCL allows in single precision: 3, 5, 3, and 2.5 for a reciprocal, with its product."""
 MOST = 690.0
 """The exponential of more is not needed to know that nothing is known; it and its inverse are in the range of float64."""
 
@@ -54,6 +54,7 @@ class AttentionBounds:
         self.exact, self.u, self.inherited = exact, u, inherited
         self.seen = ~np.isneginf(exact.scores)
         self.keys = self.seen.sum(-1)
+        self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
         with np.errstate(over="ignore", invalid="ignore"):
             self.scores, self.sinks = exponents(x, self, inherited)
@@ -62,12 +63,18 @@ class AttentionBounds:
     @cached_property
     def numerator(self) -> np.ndarray:
         """[B, Hq, Lq]: of each term of sum_j p_j v_j: its product, the sum, division, storing the weight, reading both."""
-        return self.u.sums(self.keys + 2 * self.rescalings) + (DIVISION * self.u.a + self.u.w + self.u.operand + self.u.read)
+        return self._summed + (DIVISION * self.u.a + self.u.w + self.u.operand + self.u.read)
 
     @cached_property
     def denominator(self) -> np.ndarray:
-        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, and of storing it."""
-        return self.u.sums(self.keys + 2 * self.rescalings) + self.u.s
+        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of stored powers or stored; of the lse of all parts."""
+        merged = self.parts * self.u.a * (2 * np.abs(_finite(self.exact.lse)) + (LOG + 4) * np.log(self.keys + 1))
+        return self._summed + max(self.u.s, self.u.w) + merged
+
+    @property
+    def _summed(self) -> np.ndarray:
+        summed: np.ndarray = self.u.sums(self.keys + 2 * self.rescalings, self.exact.scores.shape[-1] + 2 * self.rescalings)
+        return summed
 
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
@@ -98,7 +105,8 @@ class AttentionBounds:
             sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
             terms = np.expm1(self.numerator)[..., None] * sizes
             whole = np.expm1(self.denominator)[..., None] * (np.abs(o) + moved + terms)
-            lost = 2 * u.tiny * (self.seen.astype(np.float64) @ np.abs(v)) + (2 * keys + 1) * u.tiny
+            weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
+            lost = weights_lost + (2 * keys + 1) * u.tiny_sums
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
             )
@@ -109,10 +117,14 @@ class AttentionBounds:
         """What other weights of sum one do: sum_j |w'_j - w_j| |v_j - o|, and never more than the farthest value is away."""
         w, small = _float(self.exact.weights), self.scores < 1
         grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
-        sink = _float(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low
-        moved = spread(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink[..., None] * np.abs(o)
-        top, bottom = (v.max(2, keepdims=True, initial=0), v.min(2, keepdims=True, initial=0))
-        return np.minimum(moved, np.maximum(top - o, o - bottom))
+        sink = (_float(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
+        moved = spread(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
+        shown = np.any(self.seen, -2)[..., None]
+        top, bottom = (
+            f(v, 2, keepdims=True, initial=f_of_none, where=shown) for f, f_of_none in ((np.max, -np.inf), (np.min, np.inf))
+        )
+        farthest = np.maximum(np.maximum(top - o, o - bottom), np.where(sink > 0, np.abs(o), 0))
+        return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -122,7 +134,7 @@ class AttentionBounds:
         with np.errstate(over="ignore"):
             grown = np.expm1(np.minimum(self.scores + relative - np.log(self.low)[..., None], MOST))
             shrunk = -np.expm1(-self.scores - relative - np.log(self.high)[..., None])
-        return np.where(self.seen, w * np.maximum(grown, shrunk) + 2 * u.tiny + u.tiny_out, 0)
+        return np.where(self.seen, w * np.maximum(grown, shrunk) + (2 + self.keys[..., None] * w) * u.tiny + u.tiny_out, 0)
 
     @cached_property
     def lse(self) -> np.ndarray:
@@ -134,11 +146,11 @@ class AttentionBounds:
 
 def exponents(x: Inputs, b: Any, inherited: Inherited | None) -> tuple[np.ndarray, np.ndarray]:
     """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
-    u, exact, parts = b.u, b.exact, tiles(x.k.shape[2]) > 1
+    u, exact, parts = b.u, b.exact, b.parts
     added = x.bias is not None or x.softcap is not None
     of_score = (2 * u.a + u.s) * added + 2 * u.a * parts
     of_distance = 3 * u.a + u.s + 2 * u.a * parts
-    alike = (EXP * (1 + b.rescalings) + 2 * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
+    alike = (EXP * (1 + b.rescalings) + (LOG + 2) * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
     z, top = np.where(b.seen, _float(exact.scores), 0), _top(x, exact)
     e = capped_errors(x, exact, u, 0 if inherited is None else inherited.scores)
     e = np.where(b.seen, e, 0)
@@ -171,10 +183,16 @@ def product_errors(x: Inputs, u: Units) -> np.ndarray:
     """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
     relative = np.expm1(u.sums(x.q.shape[-1]) + SCALING * u.a + 3 * u.s + 2 * u.operand)
     error = relative * score_sizes(x)
-    if u.tiny_scores:
-        sizes = np.abs(_float(x.k)).sum(-1)
-        error = error + u.tiny_scores * (1 + np.repeat(np.where(np.isfinite(sizes), sizes, 0), x.group, axis=1)[:, :, None])
-    return error
+    return error + u.tiny_scores * _underflown(x) if u.tiny_scores else error
+
+
+def _underflown(x: Inputs) -> np.ndarray:
+    """What is multiplied by a stored scale, query, key, product or score that underflows, [B, Hq, Lq, Lk]."""
+    scale, (q, k) = abs(float(default_scale(x))), (np.abs(_float(a)) for a in (x.q, x.k))
+    k = np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1)
+    sums = q.sum(-1)[..., None] + k.sum(-1)[:, :, None]
+    lost: np.ndarray = 1 + scale + max(1.0, np.sqrt(scale)) * sums + q @ k.swapaxes(-1, -2)
+    return lost
 
 
 def score_sizes(x: Inputs) -> np.ndarray:

@@ -51,7 +51,9 @@ def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
     products, means, sums = np.abs(_float(g.products)), np.abs(_float(g.means)), u.sums(dout.shape[-1])
     kept_lse = (LOG + 4) * u.a * np.log(answer.keys + 1) + 4 * u.a * np.abs(_finite(g.exact.lse))
     moved = _moved(w, answer.weights, kept_lse, u)
-    e_products = np.expm1(sums + u.operand + u.read) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products + u.tiny
+    e_products = (
+        np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products + u.tiny
+    )
     e_out = answer.out * np.exp(u.o) + np.expm1(u.o) * out + u.tiny_out
     e_means = (dout * (e_out + np.expm1(sums) * (out + e_out))).sum(-1) + ((w + moved) * e_products).sum(-1)
     e_means = e_means + 2 * (u.a + u.s) * means + u.tiny

@@ -67,7 +67,7 @@ def _mean_error(x: LayerInputs, dv: np.ndarray, u: Units) -> np.ndarray:
     """Error of the plain mean of the values, [B, heads, 1, d/heads]: n equal weights, a sum, a division, two roundings."""
     keys = max(dv.shape[2], 1)
     sizes = split(_sizes(x.value, x.w_v, x.b_v), x.heads)
-    relative = np.expm1(u.sums(keys) + u.read + DIVISION * u.a + 4 * u.w)
+    relative = np.expm1(u.sums(keys) + 2 * u.read + DIVISION * u.a + 2 * u.w)
     error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * u.tiny
     return error
 

@@ -105,7 +105,9 @@ class Units:
     truncates: bool
     tiny_scores: float
     tiny: float
-    """What underflow takes from a weight or a product."""
+    """What underflow takes from a weight."""
+    tiny_sums: float
+    """What it takes from a product or a sum."""
     tiny_out: float
     rounds_sums: bool = True
 
@@ -118,18 +120,18 @@ class Units:
             a=unit(inside), s=_coarser(p.scores, inside), w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
             cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != inside,
             tiny_scores=underflow(p.scores) if _coarser(p.scores, inside) else 0.0,
-            tiny=max(underflow(inside), underflow(p.weights)), tiny_out=underflow(p.output),
+            tiny=max(underflow(inside), underflow(p.weights)), tiny_sums=underflow(inside), tiny_out=underflow(p.output),
         )  # fmt: skip
 
-    def sums(self, n: Any) -> Any:
-        """What n additions cost, n a number or an array of numbers.
+    def sums(self, n: Any, among: Any = None) -> Any:
+        """What n additions cost, n a number or an array of numbers, of so many terms that are not 0 among all there are.
 
         A unit that cuts off loses up to 2u for each of its addends and two results in each block; that has a sign, and is
         never the square root of anything.
         """
         n = np.maximum(n, 0) * self.rounds_sums
         if self.truncates:
-            return 2 * self.a * (n + 2 * np.ceil(n / NARROWEST_UNIT))
+            return 2 * self.a * (n + 2 * np.minimum(n, np.ceil((n if among is None else among) / NARROWEST_UNIT)))
         return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
 
     @property
