@@ -44,7 +44,12 @@ def test_globs_go_over_the_registered_names():
 
 
 def test_what_is_named_twice_comes_once_and_in_the_order_of_the_call():
-    assert names(resolve(["numpy-online", "numpy-*", "numpy-online"])) == ["numpy-online", "numpy-eager", "numpy-multi-head", "numpy-tensor-core"]
+    assert names(resolve(["numpy-online", "numpy-*", "numpy-online"])) == [
+        "numpy-online",
+        "numpy-eager",
+        "numpy-multi-head",
+        "numpy-tensor-core",
+    ]
 
 
 def test_a_function_of_a_file(file):
