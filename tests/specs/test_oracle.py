@@ -70,11 +70,16 @@ def row(x, b, h, i):
     return out, weights, total.ln() + top if total else MINUS_INFINITY, not powers
 
 
+def swallowed(got):
+    """Whether some score is so low that nothing is left of q . k beside it, in extended precision neither: a filler of -3e38."""
+    return np.abs(got.scores[np.isfinite(got.scores)]).max(initial=0) > 2.0**63
+
+
 def compare(x):
     """Every number of the oracle is within the float64 bound of the exact one; in extended precision, far within."""
     got = attention(x)
     limits = AttentionBounds(x, got, Units.of(Precision(*["float64"] * 5)))
-    share = Decimal(2) ** -6 if x.dtype == "float64" and has_extended_precision() else 1
+    share = Decimal(2) ** -6 if x.dtype == "float64" and has_extended_precision() and not swallowed(got) else 1
 
     def agree(name, cell, numbers):
         found, allowed = getattr(got, name)[cell], getattr(limits, name)[cell]
