@@ -14,9 +14,9 @@ from harness import casefiles, waivers
 from harness.agreement import Kept
 from harness.isolation import REFUSALS, Limits, Trouble, Worker
 from harness.judging import GATES, Finding, Tally, fails, judge
-from harness.measuring import Measured, PrecisionRow
+from harness.measuring import Measured
 from harness.minimise import minimise
-from harness.records import CheckRow, absent_row, check_row
+from harness.records import CheckRow, PrecisionRow, absent_row, check_row
 from harness.subject import Subject
 from harness.targets import Target
 from harness.vectors import Vector
@@ -24,7 +24,7 @@ from specs import properties
 from specs.claims import CLAIMS, Claim, claims_of
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
-from specs.precision import default_model
+from specs.precision import held_to
 from specs.problem import Case
 from specs.worked_example import CASES as NAMED
 
@@ -201,15 +201,13 @@ class _Check:
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         self.kept.add(case, out, expected)
-        self.measured.setdefault(x.dtype, Measured.of(x.dtype, self._held_to(x.dtype))).add(x, out, expected)
-
-    def _held_to(self, dtype: str) -> str:
-        return self.subject.description.precision.get(dtype) or default_model(dtype)
+        if x.dtype not in self.measured:
+            self.measured[x.dtype] = Measured(x.dtype, held_to(self.subject.description.precision, x.dtype))
+        self.measured[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
         """What the answers said about rounding."""
-        described = self.subject.description
-        return [row for dtype, m in self.measured.items() for row in m.rows(described, dtype, self._held_to(dtype))]
+        return [row for measured in self.measured.values() for row in measured.rows(self.subject.description)]
 
     def _judged(self) -> list[CheckRow]:
         rows, left = [], MINIMISE_SECONDS

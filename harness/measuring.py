@@ -6,43 +6,23 @@ The report and `probe` say by this which model is the tightest that an implement
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from harness.records import PrecisionRow
+from specs.bounds import Bounds
 from specs.contract import Description
 from specs.dtypes import numpy_dtype
 from specs.inputs import Inputs
 from specs.judge import error_ratios
 from specs.oracle import default_scale, softmax
-from specs.precision import candidates
+from specs.precision import Units, candidates, named_precision
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
 """Quantiles are told to a twentieth of a decade, so that any number of elements takes no memory; what is below the first is 0."""
-
-
-@dataclass(frozen=True)
-class PrecisionRow:
-    """A row of `precision`: one model for one dtype. `tightest` marks the first model that every element keeps."""
-
-    implementation: str
-    framework: str
-    spec: str
-    dtype: str
-    model: str
-    declared: bool
-    tightest: bool
-    cases: int
-    elements: int
-    median: float
-    q99: float
-    worst: float
-    beside_eager: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+TOLD = np.array([0.0, *EDGES[1:], np.inf])
 
 
 class Ratios:
@@ -60,33 +40,30 @@ class Ratios:
     def quantile(self, share: float) -> float:
         """A number that this share of the elements does not exceed."""
         place = int(np.searchsorted(np.cumsum(self.counts), share * self.counts.sum()))
-        edges = [0.0, *EDGES[1:], np.inf]
-        return min(float(edges[place]), self.worst)
+        return min(float(TOLD[place]), self.worst)
 
 
 @dataclass
 class Measured:
-    """What all cases of a dtype gave."""
+    """What all cases of a dtype gave, for the models that differ in it and the one that is declared."""
 
-    models: tuple[str, ...]
+    dtype: str
+    declared: str
     cases: int = 0
     eager_factors: list[float] = field(default_factory=list)
-    ratios: dict[str, Ratios] = field(default_factory=dict)
+    ratios: dict[str, Ratios] = field(init=False)
+    """Model -> its ratios, from the tightest on."""
 
-    @classmethod
-    def of(cls, dtype: str, declared: str) -> Measured:
-        """For the models that differ in a dtype, and the one that is declared."""
-        models = candidates(dtype)
-        return cls(models if declared in models else (*models, declared))
+    def __post_init__(self) -> None:
+        self.ratios = {model: Ratios() for model in (*candidates(self.dtype), self.declared)}
 
     def add(self, x: Any, out: np.ndarray, expected: Any) -> None:
         """One more case: its inputs, the answer, and what is right, in rows that see a key."""
         self.cases += 1
         rows = ~expected.exact.empty
-        for model in self.models:
-            bound = expected.under(model).out
+        for model, ratios in self.ratios.items():
             with np.errstate(all="ignore"):
-                self.ratios.setdefault(model, Ratios()).add(error_ratios(out, expected.out, bound)[rows])
+                ratios.add(error_ratios(out, expected.out, _bounds(expected, model).out)[rows])
         if isinstance(x, Inputs) and x.dtype != "float64":
             self.eager_factors += beside_eager(expected.asked, out, expected.exact.out, rows)
 
@@ -102,7 +79,7 @@ class Measured:
     @property
     def tightest(self) -> str | None:
         """The first model that is kept; None if none is."""
-        return next((model for model in self.models if self.keeps(model)), None)
+        return next((model for model in self.ratios if self.keeps(model)), None)
 
     def evidence(self) -> str:
         """Quantiles by model, and the factor that users of flash-attention look at."""
@@ -111,12 +88,17 @@ class Measured:
         beside = f"; largest error {self.beside_eager:.2g} times eager's, in the median" if self.eager_factors else ""
         return f"{self.cases} cases, error/bound 50 %/99 %/max: {table}{beside}"
 
-    def rows(self, d: Description, dtype: str, declared: str) -> Iterator[PrecisionRow]:
+    def rows(self, d: Description) -> Iterator[PrecisionRow]:
         """One for each model."""
         for model, r in self.ratios.items():
-            told = (model == declared, model == self.tightest, self.cases, int(r.counts.sum()))
+            told = (model == self.declared, model == self.tightest, self.cases, int(r.counts.sum()))
             numbers = (r.quantile(0.5), r.quantile(0.99), r.worst, self.beside_eager)
-            yield PrecisionRow(d.name, d.framework, d.spec, dtype, model, *told, *numbers)
+            yield PrecisionRow(d.name, d.framework, d.spec, self.dtype, model, *told, *numbers)
+
+
+def _bounds(expected: Any, model: str) -> Bounds:
+    """The bounds of any model; those that are expected are there already."""
+    return expected.bounds if model == expected.model else expected.of(Units.of(named_precision(model, expected.asked.dtype)))
 
 
 def beside_eager(x: Inputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> list[float]:

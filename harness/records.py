@@ -14,7 +14,16 @@ BLAMELESS = ("agrees", "waived", "vacuous", "unsupported", "unavailable")
 
 
 @dataclass(frozen=True)
-class CheckRow:
+class Row:
+    """A row of a table."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CheckRow(Row):
     """A row of `checks`."""
 
     implementation: str
@@ -34,9 +43,24 @@ class CheckRow:
     message: str
     replay: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class PrecisionRow(Row):
+    """A row of `precision`: one model for one dtype. `tightest` marks the first model that every element keeps."""
+
+    implementation: str
+    framework: str
+    spec: str
+    dtype: str
+    model: str
+    declared: bool
+    tightest: bool
+    cases: int
+    elements: int
+    median: float
+    q99: float
+    worst: float
+    beside_eager: float
 
 
 def check_row(d: Description, dtype: str, claim: Claim, tally: Tally, case: str, message: str, replay: str) -> CheckRow:

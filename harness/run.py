@@ -18,14 +18,13 @@ from harness.coverage import coverage
 from harness.environment import environment
 from harness.executors import EXECUTORS
 from harness.isolation import Limits
-from harness.measuring import PrecisionRow
-from harness.records import CheckRow
+from harness.records import CheckRow, PrecisionRow
 from harness.targets import Target, UsageError
 from harness.vectors import onnx_cases
 from specs.claims import CLAIMS
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
-from specs.precision import default_model
+from specs.precision import held_to
 from specs.problem import Case
 from specs.worked_example import EXPECTED, WORDS
 
@@ -172,7 +171,7 @@ def _implementation(result: Checked) -> dict[str, Any]:
     if d is None:
         row = result.rows[0]
         return {"name": result.name, "framework": row.framework, "spec": row.spec, "available": False, "reason": row.message}
-    held = {dtype: d.precision.get(dtype) or default_model(dtype) for dtype in d.dtypes or DTYPES}
+    held = {dtype: held_to(d.precision, dtype) for dtype in d.dtypes or DTYPES}
     return {**d.to_json(), "precision": held, "available": True, "reason": "", "lowered": lowered(d)}
 
 

@@ -130,7 +130,8 @@ class Subject:
 
     def _require_range(self, x: Any) -> None:
         model = self.description.precision.get(x.dtype)
-        if model and out_of_range(self.spec.call(x).floats(), named_precision(model, x.dtype)):
+        precision = named_precision(model, x.dtype) if model else None
+        if precision and precision.narrows and out_of_range(self.spec.call(x).floats(), precision):
             raise Trouble(
                 "unsupported", f"precision={model}, but should be wider: a number of the {x.dtype} inputs is out of its range"
             )

@@ -1,7 +1,7 @@
 """Attention with the arithmetic of a GPU's matrix units, emulated: what one of them rounds can be judged without one.
 
 float32 operands are read as TF32, 16-bit weights are rounded to the dtype, four products at a time are added to a float32
-accumulator, and what does not fit is cut off (Blanchard et al. 2020; Fasi et al. 2021, section 4). There is no double
+accumulator, and what does not fit is cut off (Blanchard et al. 2020; Fasi et al. 2021). There is no double
 precision: float64 is computed in float32.
 """
 

@@ -79,10 +79,6 @@ class Expected:
         bound: np.ndarray = self.bounds.lse / self.lse_unit
         return bound
 
-    def under(self, model: str) -> Bounds:
-        """The bounds of another precision model."""
-        return self.bounds if model == self.model else self.of(Units.of(named_precision(model, self.asked.dtype)))
-
     def of(self, u: Units) -> Bounds:
         """The bounds for other costs of rounding."""
         return AttentionBounds(self.asked, self.exact, u)

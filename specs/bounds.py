@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class AttentionBounds:
         self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.scores, self.sinks = exponents(x, self, inherited)
+            self.scores, self.sinks = self._exponents(x)
             self.low, self.high = self._normaliser()
 
     @cached_property
@@ -67,18 +67,35 @@ class AttentionBounds:
 
     @cached_property
     def denominator(self) -> np.ndarray:
-        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of stored powers or stored; of the lse of all parts."""
-        merged = self.parts * self.u.a * (2 * np.abs(_finite(self.exact.lse)) + (LOG + 4) * np.log(self.keys + 1))
+        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of the lse of merged parts."""
+        merged = self.parts * self.u.a * (2 * np.abs(finite(self.exact.lse)) + (LOG + 4) * np.log(self.keys + 1))
         return self._summed + max(self.u.s, self.u.w) + merged
 
-    @property
+    @cached_property
     def _summed(self) -> np.ndarray:
         summed: np.ndarray = self.u.sums(self.keys + 2 * self.rescalings, self.exact.scores.shape[-1] + 2 * self.rescalings)
         return summed
 
+    def _exponents(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
+        u, parts, added = self.u, self.parts, x.bias is not None or x.softcap is not None
+        of_score = (2 * u.a + u.s) * added + 2 * u.a * parts
+        of_distance = 3 * u.a + u.s + 2 * u.a * parts
+        alike = (EXP * (1 + self.rescalings) + (LOG + 2) * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
+        z, top = np.where(self.seen, in_float64(self.exact.scores), 0), _top(x, self.exact)
+        e = capped_errors(x, self.exact, u, 0 if self.inherited is None else self.inherited.scores)
+        e = np.where(self.seen, e, 0)
+        worst = e.max(-1, initial=0)
+        bias = 0 if x.bias is None else (u.a + u.cast) * np.abs(finite(x.bias))
+        distance = np.abs(z - top[..., None]) + worst[..., None]
+        d = (1 + of_score + of_distance) * e + of_score * np.abs(z) + of_distance * distance + bias
+        sink = np.zeros(1) if x.sinks is None else in_float64(x.sinks)[:, None]
+        d_sink = (of_score + u.a + u.cast) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
+        return np.where(self.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
+
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
-        sink = _float(self.exact.sink_weights)
+        sink = in_float64(self.exact.sink_weights)
         low, high = (
             self._moved(sign * self.scores).sum(-1) + sink * np.exp(np.minimum(sign * self.sinks, MOST)) for sign in (-1, 1)
         )
@@ -87,7 +104,7 @@ class AttentionBounds:
 
     def _moved(self, errors: np.ndarray) -> np.ndarray:
         """The weights with each score off by `errors`, not normalised again; from the logarithm, which does not underflow."""
-        lse = _finite(self.exact.lse)[..., None]
+        lse = finite(self.exact.lse)[..., None]
         return np.exp(np.minimum((self.exact.scores - lse).astype(np.float64) + errors, MOST))
 
     @cached_property
@@ -99,7 +116,7 @@ class AttentionBounds:
     def out(self) -> np.ndarray:
         """[B, Hq, Lq, Dv]."""
         u, keys = self.u, self.exact.scores.shape[-1]
-        v, o = (_float(a) for a in (self.exact.values, self.exact.out))
+        v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self._through_scores(v, o)
             sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
@@ -115,13 +132,13 @@ class AttentionBounds:
 
     def _through_scores(self, v: np.ndarray, o: np.ndarray) -> np.ndarray:
         """What other weights of sum one do: sum_j |w'_j - w_j| |v_j - o|, and never more than the farthest value is away."""
-        w, small = _float(self.exact.weights), self.scores < 1
+        w, small = in_float64(self.exact.weights), self.scores < 1
         grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
-        sink = (_float(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
+        sink = (in_float64(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
         moved = spread(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
         shown = np.any(self.seen, -2)[..., None]
         top, bottom = (
-            f(v, 2, keepdims=True, initial=f_of_none, where=shown) for f, f_of_none in ((np.max, -np.inf), (np.min, np.inf))
+            f(v, 2, keepdims=True, initial=of_none, where=shown) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
         )
         farthest = np.maximum(np.maximum(top - o, o - bottom), np.where(sink > 0, np.abs(o), 0))
         return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
@@ -129,7 +146,7 @@ class AttentionBounds:
     @cached_property
     def weights(self) -> np.ndarray:
         """[B, Hq, Lq, Lk]; 0 where masked."""
-        w, u = _float(self.exact.weights), self.u
+        w, u = in_float64(self.exact.weights), self.u
         relative = (self.denominator + DIVISION * u.a + max(u.w, u.o))[..., None]
         with np.errstate(over="ignore"):
             grown = np.expm1(np.minimum(self.scores + relative - np.log(self.low)[..., None], MOST))
@@ -139,32 +156,9 @@ class AttentionBounds:
     @cached_property
     def lse(self) -> np.ndarray:
         """[B, Hq, Lq], m + log(sum_j exp(z_j - m)), in natural logarithms."""
-        u, size, terms = self.u, np.abs(_finite(self.exact.lse)), np.log(self.keys + 1)
+        u, size, terms = self.u, np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
         change = np.maximum(np.log(self.high), -np.log(self.low)) + self.denominator
         return change + (LOG + 4) * u.a * terms + 4 * u.a * size + u.s * (size + 2 * terms) + u.o * size
-
-
-def exponents(x: Inputs, b: Any, inherited: Inherited | None) -> tuple[np.ndarray, np.ndarray]:
-    """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
-    u, exact, parts = b.u, b.exact, b.parts
-    added = x.bias is not None or x.softcap is not None
-    of_score = (2 * u.a + u.s) * added + 2 * u.a * parts
-    of_distance = 3 * u.a + u.s + 2 * u.a * parts
-    alike = (EXP * (1 + b.rescalings) + (LOG + 2) * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
-    z, top = np.where(b.seen, _float(exact.scores), 0), _top(x, exact)
-    e = capped_errors(x, exact, u, 0 if inherited is None else inherited.scores)
-    e = np.where(b.seen, e, 0)
-    worst = e.max(-1, initial=0)
-    bias = 0 if x.bias is None else (u.a + u.cast) * np.where(np.isneginf(x.bias), 0, np.abs(_float(x.bias)))
-    d = (
-        (1 + of_score + of_distance) * e
-        + of_score * np.abs(z)
-        + of_distance * (np.abs(z - top[..., None]) + worst[..., None])
-        + bias
-    )
-    sink = np.zeros(1) if x.sinks is None else _float(x.sinks)[:, None]
-    d_sink = (of_score + u.a + u.cast) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
-    return np.where(b.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
 
 
 def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | int = 0) -> np.ndarray:
@@ -172,7 +166,7 @@ def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray |
     e = product_errors(x, u) + inherited
     if x.softcap is None:
         return e
-    scaled = np.abs(_float(exact.scaled))
+    scaled = np.abs(in_float64(exact.scaled))
     nearest = np.maximum(scaled - e, 0) / x.softcap
     capped = x.softcap * np.tanh(scaled / x.softcap)
     e = e / np.cosh(np.minimum(nearest, 300)) ** 2
@@ -181,31 +175,32 @@ def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray |
 
 def product_errors(x: Inputs, u: Units) -> np.ndarray:
     """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
-    relative = np.expm1(u.sums(x.q.shape[-1]) + SCALING * u.a + 3 * u.s + 2 * u.operand)
-    error = relative * score_sizes(x)
-    return error + u.tiny_scores * _underflown(x) if u.tiny_scores else error
-
-
-def _underflown(x: Inputs) -> np.ndarray:
-    """What is multiplied by a stored scale, query, key, product or score that underflows, [B, Hq, Lq, Lk]."""
-    scale, (q, k) = abs(float(default_scale(x))), (np.abs(_float(a)) for a in (x.q, x.k))
-    k = np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1)
-    sums = q.sum(-1)[..., None] + k.sum(-1)[:, :, None]
-    lost: np.ndarray = 1 + scale + max(1.0, np.sqrt(scale)) * sums + q @ k.swapaxes(-1, -2)
-    return lost
+    scale, (q, k) = abs(float(default_scale(x))), _magnitudes(x)
+    products = q @ k.swapaxes(-1, -2)
+    error: np.ndarray = np.expm1(u.sums(q.shape[-1]) + SCALING * u.a + 3 * u.s + 2 * u.operand) * (scale * products)
+    if u.tiny_scores:  # of a stored scale, query, key, product or score
+        rooted = max(1.0, np.sqrt(scale)) * (q.sum(-1)[..., None] + k.sum(-1)[:, :, None])
+        error = error + u.tiny_scores * (1 + scale + rooted + products)
+    return error
 
 
 def score_sizes(x: Inputs) -> np.ndarray:
     """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
-    q, k = (np.abs(_float(a)) for a in (x.q, x.k))
-    return abs(float(default_scale(x))) * (q @ np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1).swapaxes(-1, -2))
+    q, k = _magnitudes(x)
+    return abs(float(default_scale(x))) * (q @ k.swapaxes(-1, -2))
+
+
+def _magnitudes(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """|q|, and |k| for each query head, 0 where it is not finite."""
+    q, k = (np.abs(in_float64(a)) for a in (x.q, x.k))
+    return q, np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1)
 
 
 def _top(x: Inputs, exact: Reference) -> np.ndarray:
     """The maximum of each row, the sink included, [B, Hq, Lq]; 0 where there is none."""
     top = exact.scores.max(-1, initial=-np.inf)
-    top = top if x.sinks is None else np.maximum(top, _float(x.sinks)[:, None])
-    return _finite(top)
+    top = top if x.sinks is None else np.maximum(top, in_float64(x.sinks)[:, None])
+    return finite(top)
 
 
 def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18) -> np.ndarray:
@@ -220,9 +215,11 @@ def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18
     return result
 
 
-def _float(a: np.ndarray) -> np.ndarray:
+def in_float64(a: np.ndarray) -> np.ndarray:
+    """What bounds are worked out in."""
     return a.astype(np.float64)
 
 
-def _finite(a: np.ndarray) -> np.ndarray:
+def finite(a: np.ndarray) -> np.ndarray:
+    """The same in float64, with 0 for -inf: what is masked has no size."""
     return np.where(np.isneginf(a), 0, a).astype(np.float64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specs.bounds import DIVISION, LOG, MOST, SCALING, TANH, AttentionBounds, product_errors
+from specs.bounds import DIVISION, LOG, MOST, SCALING, TANH, AttentionBounds, finite, in_float64, product_errors
 from specs.dtypes import largest
 from specs.gradients import Gradients, over_group, seen_keys, softcap_slopes, summed_to
 from specs.inputs import Inputs
@@ -47,9 +47,9 @@ def gradient_bounds(x: Inputs, g: Gradients, precision: Precision) -> dict[str, 
 
 def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
     """From the weights to dS; 0 where masked."""
-    w, out, dout, values = (np.abs(_float(a)) for a in (g.exact.weights, g.exact.out, g.dout, g.exact.values))
-    products, means, sums = np.abs(_float(g.products)), np.abs(_float(g.means)), u.sums(dout.shape[-1])
-    kept_lse = (LOG + 4) * u.a * np.log(answer.keys + 1) + 4 * u.a * np.abs(_finite(g.exact.lse))
+    w, out, dout, values = (np.abs(in_float64(a)) for a in (g.exact.weights, g.exact.out, g.dout, g.exact.values))
+    products, means, sums = np.abs(in_float64(g.products)), np.abs(in_float64(g.means)), u.sums(dout.shape[-1])
+    kept_lse = (LOG + 4) * u.a * np.log(answer.keys + 1) + 4 * u.a * np.abs(finite(g.exact.lse))
     moved = _moved(w, answer.weights, kept_lse, u)
     e_products = (
         np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products + u.tiny
@@ -57,9 +57,9 @@ def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
     e_out = answer.out * np.exp(u.o) + np.expm1(u.o) * out + u.tiny_out
     e_means = (dout * (e_out + np.expm1(sums) * (out + e_out))).sum(-1) + ((w + moved) * e_products).sum(-1)
     e_means = e_means + 2 * (u.a + u.s) * means + u.tiny
-    distance = np.abs(_float(g.products - g.means[..., None]))
+    distance = np.abs(in_float64(g.products - g.means[..., None]))
     e_scores = moved * distance + (w + moved) * (e_products + e_means[..., None])
-    e_scores = e_scores + np.expm1(2 * (u.a + u.w) + u.s) * (np.abs(_float(g.scores)) + e_scores) + 2 * u.tiny
+    e_scores = e_scores + np.expm1(2 * (u.a + u.w) + u.s) * (np.abs(in_float64(g.scores)) + e_scores) + 2 * u.tiny
     return _Errors(moved, w + moved, e_means, np.where(answer.seen, e_scores, 0), kept_lse)
 
 
@@ -74,26 +74,26 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) ->
     """The bound of dA; the slope of the cap is taken at the end of the score's interval that is nearest to 0."""
     if x.softcap is None:
         return e_scores
-    scaled, cap, e = np.abs(_float(g.exact.scaled)), x.softcap, product_errors(x, u)
+    scaled, cap, e = np.abs(in_float64(g.exact.scaled)), x.softcap, product_errors(x, u)
     tanh = np.tanh(scaled / cap)
     e_tanh = softcap_slopes(np.maximum(scaled - e, 0), cap) * e / cap + np.expm1((DIVISION + TANH) * u.a + 2 * u.s) * tanh
-    slope, e_slope = _float(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + 3 * u.a + 2 * u.s, 1)
-    chain, size = np.expm1((DIVISION + 2) * u.a + 3 * u.s), np.abs(_float(g.scores)) + e_scores
+    slope, e_slope = in_float64(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + 3 * u.a + 2 * u.s, 1)
+    chain, size = np.expm1((DIVISION + 2) * u.a + 3 * u.s), np.abs(in_float64(g.scores)) + e_scores
     through = e_scores * slope + size * e_slope + chain * size * (slope + e_slope) + 3 * u.tiny
     return np.where(np.isneginf(g.exact.scores), 0, through)
 
 
 def _of_queries_and_keys(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) -> dict[str, np.ndarray]:
     """dQ = scale dA K and dK = scale dA^T Q, products of dA with what was read, or scaled and stored before."""
-    scale, size = abs(float(default_scale(x))), np.abs(_float(g.scores * g.slopes))
+    scale, size = abs(float(default_scale(x))), np.abs(in_float64(g.scores * g.slopes))
     e = _through_the_cap(x, g, e_scores, u)
-    q, k = np.abs(_float(x.q)), np.abs(_float(seen_keys(x)))
+    q, k = np.abs(in_float64(x.q)), np.abs(in_float64(seen_keys(x)))
     seen = (~np.isneginf(g.exact.scores)) * (u.tiny * max(1, scale))
     by_keys, by_queries = (_product(size, e, u, n) for n in (k.shape[2], q.shape[2]))
     e_q = (scale * by_keys + seen) @ k
-    e_q = e_q + np.expm1(3 * u.o) * (np.abs(_float(g.dq)) + e_q) + (scale + 1) * u.tiny_out
+    e_q = e_q + np.expm1(3 * u.o) * (np.abs(in_float64(g.dq)) + e_q) + (scale + 1) * u.tiny_out
     each = (scale * by_queries + seen).swapaxes(-1, -2) @ q + scale * u.tiny_out * (size + e).swapaxes(-1, -2).sum(-1)[..., None]
-    own = scale * (np.abs((_float(g.scores * g.slopes)).swapaxes(-1, -2) @ _float(x.q)))
+    own = scale * (np.abs((in_float64(g.scores * g.slopes)).swapaxes(-1, -2) @ in_float64(x.q)))
     return {"q": e_q, "k": _grouped(x, each, own, u) + scale * u.tiny_out}
 
 
@@ -104,9 +104,9 @@ def _product(size: np.ndarray, e: np.ndarray, u: Units, n: int) -> np.ndarray:
 
 def _of_values(x: Inputs, g: Gradients, e: _Errors, u: Units) -> np.ndarray:
     """dV = W^T dO."""
-    dout, seen = np.abs(_float(g.dout)), (~np.isneginf(g.exact.scores)) * u.tiny
+    dout, seen = np.abs(in_float64(g.dout)), (~np.isneginf(g.exact.scores)) * u.tiny
     moved = e.weights + np.expm1(u.sums(dout.shape[2]) + u.w + u.operand + u.read) * e.heaviest + seen
-    own = np.abs(_float(g.exact.weights.swapaxes(-1, -2) @ g.dout))
+    own = np.abs(in_float64(g.exact.weights.swapaxes(-1, -2) @ g.dout))
     return _grouped(x, moved.swapaxes(-1, -2) @ dout, own, u)
 
 
@@ -119,23 +119,23 @@ def _grouped(x: Inputs, each: np.ndarray, own: np.ndarray, u: Units) -> np.ndarr
 def _of_bias(x: Inputs, g: Gradients, e: _Errors, u: Units) -> np.ndarray:
     """dS itself, or its sum over the axes along which the bias is broadcast."""
     assert x.bias is not None and g.dbias is not None
-    size = np.abs(_float(g.scores))
+    size = np.abs(in_float64(g.scores))
     terms = size.size // max(x.bias.size, 1)
     parts = summed_to(e.scores + np.expm1(u.sums(terms - 1)) * (size + e.scores), x.bias.shape)
-    return parts + np.expm1(2 * (u.a + u.o)) * (np.abs(_float(g.dbias)) + parts) + u.tiny_out
+    return parts + np.expm1(2 * (u.a + u.o)) * (np.abs(in_float64(g.dbias)) + parts) + u.tiny_out
 
 
 def _of_sinks(x: Inputs, g: Gradients, e: _Errors, answer: AttentionBounds, u: Units) -> np.ndarray:
     """dsinks = -sum w_t D, where w_t = exp(t - lse)."""
     assert x.sinks is not None and g.dsinks is not None
-    sink, lse = _float(x.sinks)[:, None], _finite(g.exact.lse)
+    sink, lse = in_float64(x.sinks)[:, None], finite(g.exact.lse)
     exponent = answer.lse + e.kept_lse + answer.sinks + (3 * u.a + u.s) * np.abs(sink - lse) + 4 * u.a + 2 * u.w
-    weight, mean = _float(g.exact.sink_weights), np.abs(_float(g.means))
+    weight, mean = in_float64(g.exact.sink_weights), np.abs(in_float64(g.means))
     moved = np.minimum(weight * np.expm1(np.minimum(exponent, MOST)), 1)
     parts = moved * mean + (weight + moved) * e.means + u.tiny
     parts = parts + np.expm1(u.sums(mean.shape[0] * mean.shape[2]) + 4 * u.a + 3 * (u.s + u.w)) * (weight * mean + parts)
     total = parts.sum((0, 2))
-    return total + np.expm1(2 * u.o) * (np.abs(_float(g.dsinks)) + total) + u.tiny_out
+    return total + np.expm1(2 * u.o) * (np.abs(in_float64(g.dsinks)) + total) + u.tiny_out
 
 
 def in_range(x: Inputs, g: Gradients, precision: Precision) -> bool:
@@ -143,17 +143,9 @@ def in_range(x: Inputs, g: Gradients, precision: Precision) -> bool:
     used = (precision.scores, precision.weights, precision.accumulation.removesuffix(TRUNCATING), precision.output)
     most = min(largest(name) for name in used) / 16
     with np.errstate(all="ignore"):
-        dout, dA = np.abs(_float(g.dout)), np.abs(_float(g.scores)) * max(1.0, x.softcap or 1.0)
-        q, k, v = np.abs(_float(x.q)), *(np.repeat(np.abs(_float(a)), x.group, axis=1) for a in (x.k, x.v))
+        dout, dA = np.abs(in_float64(g.dout)), np.abs(in_float64(g.scores)) * max(1.0, x.softcap or 1.0)
+        q, k, v = np.abs(in_float64(x.q)), *(np.repeat(np.abs(in_float64(a)), x.group, axis=1) for a in (x.k, x.v))
         scale = max(1.0, abs(float(default_scale(x))))
         steps = [dout @ v.swapaxes(-1, -2), dA, dA @ k * scale, dA.swapaxes(-1, -2) @ q * scale]
-        steps += [_float(g.exact.weights).swapaxes(-1, -2) @ dout, dout * np.abs(_float(g.exact.out)) * dout.shape[-1]]
+        steps += [in_float64(g.exact.weights).swapaxes(-1, -2) @ dout, dout * np.abs(in_float64(g.exact.out)) * dout.shape[-1]]
         return all(bool((step * max(x.group, 1) < most).all()) for step in steps)
-
-
-def _float(a: np.ndarray) -> np.ndarray:
-    return a.astype(np.float64)
-
-
-def _finite(a: np.ndarray) -> np.ndarray:
-    return np.where(np.isneginf(a), 0, a).astype(np.float64)

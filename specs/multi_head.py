@@ -44,10 +44,6 @@ class Expected:
     model: str
     """The precision model of these bounds."""
 
-    def under(self, model: str) -> LayerBounds:
-        """The bounds of another precision model."""
-        return self.bounds if model == self.model else self.of(Units.of(named_precision(model, self.asked.dtype)))
-
     def of(self, u: Units) -> LayerBounds:
         """The bounds for other costs of rounding."""
         return bounds(self.asked, self.exact, u, self.empty_rows == "uniform")

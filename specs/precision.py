@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, log1p, sqrt
 from typing import Any
@@ -24,7 +24,7 @@ TRUNCATING = "-truncating"
 DETERMINISTIC = 4096
 """Roundings that are counted one by one. Above, 64 sqrt(n) of n count (Higham and Mary 2019, lambda = 64): precision.md, 2."""
 NARROWEST_UNIT = 4
-"""Products that the smallest matrix unit adds at once (Blanchard et al. 2020, table 2.1)."""
+"""Products that the smallest matrix unit adds at once (Blanchard et al. 2020)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,16 @@ class Precision:
     weights: str
     accumulation: str
     output: str
+
+    @property
+    def most(self) -> float:
+        """The largest number in which is computed."""
+        return largest(self.accumulation.removesuffix(TRUNCATING))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether some numbers of the dtype are beyond the range in which is computed, so that nothing is claimed about them."""
+        return self.most < largest(self.output)
 
 
 MODELS: dict[str, Callable[[str], dict[str, str]]] = {
@@ -72,6 +82,11 @@ def candidates(dtype: str) -> tuple[str, ...]:
 def default_model(dtype: str) -> str:
     """What an implementation that declares nothing is held to."""
     return "exact" if dtype in ("float32", "float64") else "scores-rounded"
+
+
+def held_to(declared: Mapping[str, str], dtype: str) -> str:
+    """The model that an implementation declares for a dtype, else the default."""
+    return declared.get(dtype) or default_model(dtype)
 
 
 def unit(name: str) -> float:
@@ -145,11 +160,8 @@ def _coarser(name: str, other: str) -> float:
 
 
 def out_of_range(arrays: Iterable[np.ndarray], p: Precision) -> bool:
-    """Whether some number of the data is finite in the dtype and not in the accumulator's format, so that nothing is claimed."""
-    most = largest(p.accumulation.removesuffix(TRUNCATING))
-    if most >= largest(p.output):
-        return False
-    return any(bool((np.isfinite(a) & (np.abs(a) > most)).any()) for a in arrays)
+    """Whether some number of the data is finite in the dtype, and beyond the range in which is computed."""
+    return any(bool((np.isfinite(a) & (np.abs(a) > p.most)).any()) for a in arrays)
 
 
 def tiles(keys: int) -> int:

@@ -10,7 +10,7 @@ from harness.probing.experiments import Found
 from harness.targets import Target
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
-from specs.precision import default_model
+from specs.precision import default_model, held_to
 
 UNTOLD, MATCHES, COULD, REFUTED, DIFFERS = (
     "not told",
@@ -33,7 +33,7 @@ class Probed:
         """What is declared about it now; defaults count."""
         if found.kind == "precision":
             dtype = found.name.split()[1]
-            return self.description.precision.get(dtype, default_model(dtype))
+            return held_to(self.description.precision, dtype)
         if found.kind == "dtypes":
             return self.description.dtypes
         return getattr(self.description.conventions, found.name, None) if found.kind == "convention" else found.fixed

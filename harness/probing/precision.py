@@ -8,7 +8,7 @@ from typing import Any
 from harness.measuring import Measured
 from harness.probing.experiments import Found, experiment
 from harness.probing.lab import Lab
-from specs.precision import default_model
+from specs.precision import held_to
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
@@ -22,11 +22,10 @@ LAYER_RECIPES = ("normal", "steep", "positive_values", "uniform", "loud_heads", 
 def precision(lab: Lab) -> Iterator[Found]:
     """Each dtype by itself."""
     for dtype in lab.dtypes:
-        declared = lab.subject.description.precision.get(dtype, default_model(dtype))
-        measured = Measured.of(dtype, declared)
+        measured = Measured(dtype, held_to(lab.subject.description.precision, dtype))
         for x, out in lab.answers(_cases(lab, dtype)):
             measured.add(x, out, lab.expected(x))
-        refuted = not measured.keeps(declared)
+        refuted = not measured.keeps(measured.declared)
         yield Found(f"precision {dtype}", measured.tightest, measured.evidence(), "precision", refuted=refuted)
 
 

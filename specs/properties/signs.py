@@ -11,6 +11,7 @@ from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict
 from specs.multi_head_inputs import LayerInputs
+from specs.oracle import Reference
 
 SIGMAS = 5.0
 """Standard errors that a mean may be beyond what is allowed. For errors of either sign alike: with probability exp(-25/2)."""
@@ -67,37 +68,35 @@ def _samples(out: np.ndarray, expected: Any, rows: np.ndarray) -> set[Sample]:
     for entry in np.ndindex(out.shape[:-2]):
         used = rows[entry][..., None] & np.isfinite(errors[entry]) & (allowed[entry] <= MOST_ALLOWED)
         if used.any():
-            up, out_, may = (float(a[entry][used].mean()) for a in (errors, outwards, allowed))
-            found.add((up, out_, may + SECOND_ORDER))
+            upwards, away, leaning = (float(a[entry][used].mean()) for a in (errors, outwards, allowed))
+            found.add((upwards, away, leaning + SECOND_ORDER))
     return found
 
 
-def _mixed(weights: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Rows of many different weights, none above a half.
+def _mixed(exact: Reference) -> np.ndarray:
+    """Bool [B, Hq, Lq]: rows of many different weights, none above a half.
 
     Rounding to nearest has no preferred sign where what is rounded is spread out. Not so for 1/n, which is rounded in one
     direction in each row of n equal weights, nor just below 1, where one key has nearly all.
     """
-    ordered = np.sort(np.where(seen, weights, -1), axis=-1)
+    ordered = np.sort(np.where(np.isneginf(exact.scores), -1, exact.weights), axis=-1)
     repeated = (np.diff(ordered, axis=-1) == 0) & (ordered[..., 1:] >= 0)
-    return ~repeated.any(-1) & (ordered.max(-1, initial=-1) <= 1 / 2)
+    mixed: np.ndarray = ~exact.empty & ~repeated.any(-1) & (ordered.max(-1, initial=-1) <= 1 / 2)
+    return mixed
 
 
 @claim("P15", over_run=no_preferred_sign)
 def errors_have_no_preferred_sign(attend: Attend, x: Inputs) -> Verdict:
     """Over a run the mean signed error is what functions may err, to within 5 standard errors (C24; Qiu and Yao 2025)."""
     expected = attend.expected(x)
-    rows = ~expected.exact.empty & _mixed(expected.exact.weights, ~np.isneginf(expected.exact.scores))
-    return _gathered(attend(x), expected, rows)
+    return _gathered(attend(x), expected, _mixed(expected.exact))
 
 
 @claim("L19", spec="multi-head", over_run=no_preferred_sign)
 def layer_errors_have_no_preferred_sign(attend: Attend, x: LayerInputs) -> Verdict:
     """As P15 (C24)."""
     expected = attend.expected(x)
-    inner = expected.exact.attention
-    mixed = ~inner.empty & _mixed(inner.weights, ~np.isneginf(inner.scores))
-    return _gathered(attend(x), expected, mixed.all(1))
+    return _gathered(attend(x), expected, np.logical_and.reduce(_mixed(expected.exact.attention), axis=1))
 
 
 def _gathered(out: np.ndarray, expected: Any, rows: np.ndarray) -> Verdict:

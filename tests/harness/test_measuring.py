@@ -48,7 +48,7 @@ DESIGNS = {
 
 
 def measured(function, dtype, declared="exact"):
-    found = Measured.of(dtype, declared)
+    found = Measured(dtype, declared)
     for x in questions(dtype):
         found.add(x, function(x), expect(x, Conventions(), declared))
     return found
