@@ -16,6 +16,7 @@ from specs.dtypes import DTYPES
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
 ]
+Faults = Annotated[list[str] | None, typer.Argument(help="Faults to try, or globs over them; all of the catalogue by default.")]
 Probed = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,15 +31,16 @@ def sometimes(percent: int) -> st.SearchStrategy[bool]:
 @st.composite
 def mask_terms(draw: st.DrawFn, shape: Shape) -> Mask:
     """One mask: a rule or a random pattern, with edges at block edges and at the ends."""
-    kind = draw(st.sampled_from(list(MASK_KINDS)))
+    kind = draw(st.sampled_from(["random", "random", *MASK_KINDS]))
     mask: Mask = MASK_KINDS[kind](draw, shape)
     return mask
 
 
 def _length(draw: st.DrawFn, n: int) -> int:
-    """A length up to n: any, or at the edge of a block."""
+    """A length up to n: any, or at the edge of a block, counted from either end."""
     edges = [m for m in (0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, n - 1, n) if 0 <= m <= n]
-    return int(draw(st.one_of(st.sampled_from(edges), st.integers(0, n))))
+    ends = [m for m in (n, n - 1, n - 2, n // 2 + 1, n - 15, n - 16, n - 17, n - 33) if 0 <= m <= n]
+    return int(draw(st.one_of(st.sampled_from(edges), st.sampled_from(ends), st.integers(0, n))))
 
 
 def _lengths(draw: st.DrawFn, batch: int, n: int) -> tuple[int, ...]:
@@ -81,10 +83,8 @@ def _window(draw: st.DrawFn, s: Shape) -> tuple[int | None, int | None]:
 
 
 @st.composite
-def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask | None:
-    """No mask, one, or two that combine."""
-    if not draw(sometimes(45)):
-        return None
+def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask:
+    """A mask, or two that combine."""
     first = draw(mask_terms(shape))
     if not draw(sometimes(30)):
         return first
@@ -93,10 +93,8 @@ def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask | None:
 
 
 @st.composite
-def bias_choices(draw: st.DrawFn, shape: Shape, dtype: str = "float32") -> Bias | None:
-    """No bias, a random one at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
-    if not draw(sometimes(35)):
-        return None
+def bias_choices(draw: st.DrawFn, shape: Shape, dtype: str = "float32") -> Bias:
+    """A random bias at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
     kinds = ["noise", "noise"] + [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
     bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     if draw(sometimes(25)):
@@ -119,25 +117,62 @@ BIAS_KINDS: dict[str, Any] = {
 """Kind of bias -> how it is drawn for a shape."""
 
 
+HAND = 6
+"""Visits to a shape in which each option comes its number of times."""
+TIMES = {
+    "mask": 3, "bias": 2, "is_causal": 2, "window": 1, "scale": 1, "softcap": 1, "sinks": 1,
+    "query_lengths": 1, "key_lengths": 1, "past": 1,
+}  # fmt: skip
+
+
+def dealt(rng: Random) -> Iterator[set[str]]:
+    """Options of one visit to a shape after the other: of each six, every option has its share, so that no pair of a shape
+    and an option is left to chance. Some visits have two hands, so that options meet."""
+    decks = {name: cycle(rng, (True,) * times + (False,) * (HAND - times)) for name, times in TIMES.items()}
+    while True:
+        hand = {name for name, deck in decks.items() if next(deck)}
+        yield hand | {name for name, deck in decks.items() if next(deck)} if rng.random() < SHARE_OF_TWO_HANDS else hand
+
+
+SHARE_OF_TWO_HANDS = 0.15
+
+
 def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
-    """Strategies that visit shapes and recipes evenly, for `drawing.draw`. Each visit to an empty shape has another size 0."""
+    """Strategies that visit shapes, recipes, layouts and options evenly, for `drawing.draw`.
+
+    Each visit to an empty shape has another size 0.
+    """
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
         empty = cycle(rng, EMPTY)
+        hands, laid_out = {shape: dealt(rng) for shape in shapes}, layouts_dealt(rng)
         for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
-            yield cases([next(empty) if shape in EMPTY else shape], dtypes, [recipe])
+            yield cases([next(empty) if shape in EMPTY else shape], dtypes, [recipe], next(hands[shape]), next(laid_out))
 
     return strategies
 
 
 @st.composite
-def cases(draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(DRAWN)) -> Case:
-    """A case over the pool: shape, dtype, options, recipe, seed and layouts."""
+def cases(
+    draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(DRAWN),
+    options: Collection[str] = tuple(TIMES), layouts: Mapping[str, str] = MappingProxyType({}),
+) -> Case:  # fmt: skip
+    """A case over the pool: shape, dtype, values of these options, recipe, seed; arrays that are there lie as the layouts say."""
     shape = draw(st.sampled_from(shapes))
     dtype = draw(_dtype(shape, dtypes))
-    problem = Problem(**shape._asdict(), dtype=dtype, **_options(draw, shape, dtype))
-    layouts = {name: draw(st.sampled_from(layouts_of(name))) for name in ("q", "k", "v", "mask", "bias") if draw(sometimes(25))}
-    return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), layouts)
+    problem = Problem(**shape._asdict(), dtype=dtype, **_options(draw, shape, dtype, options))
+    there = {name: layout for name, layout in layouts.items() if name in "qkv" or getattr(problem, name) is not None}
+    return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), there)
+
+
+LAID_OUT = ("q", "k", "v", "mask", "bias")
+
+
+def layouts_dealt(rng: Random) -> Iterator[dict[str, str]]:
+    """Layouts of one case after the other: each array lies otherwise in a quarter of them, masks in half, in every way in turn."""
+    decks = {name: cycle(rng, layouts_of(name)) for name in LAID_OUT}
+    while True:
+        yield {name: next(deck) for name, deck in decks.items() if rng.random() < (0.25 if name in "qkv" else 0.5)}
 
 
 def layouts_of(name: str) -> list[str]:
@@ -157,25 +192,22 @@ def _dtype(shape: Shape, dtypes: Collection[str]) -> st.SearchStrategy[str]:
     return st.sampled_from([name for name in shares if name != "float64" or affordable] or shares)
 
 
-def _options(draw: st.DrawFn, shape: Shape, dtype: str) -> dict[str, Any]:
-    """Each option by itself, and in a quarter of the draws twice as many, so that they meet."""
-    more = 2 if draw(sometimes(25)) else 1
-    past = _past(draw, shape) if draw(sometimes(15 * more)) else None
-    lengths = {"query_lengths": draw(sometimes(10 * more)), "key_lengths": draw(sometimes(15 * more))}
-    if lengths["query_lengths"]:
-        lengths["key_lengths"] = draw(sometimes(50))
-    return {
-        "mask": draw(mask_choices(shape)),
-        "bias": draw(bias_choices(shape, dtype)),
-        "is_causal": draw(sometimes(25 * more if past is None else 70)),
-        "window": _window(draw, shape) if draw(sometimes(20 * more)) else None,
-        "scale": draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))) if draw(sometimes(25)) else None,
-        "softcap": draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))) if draw(sometimes(20 * more)) else None,
-        "sinks": draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))) if draw(sometimes(15 * more)) else None,
-        "query_lengths": _lengths(draw, shape.batch, shape.query_length) if lengths["query_lengths"] else None,
-        "key_lengths": _lengths(draw, shape.batch, shape.key_length) if lengths["key_lengths"] else None,
-        "past": past,
+def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Collection[str]) -> dict[str, Any]:
+    """Values for the wanted options. Causality over many more keys than queries comes with a cache, or it would leave few to see."""
+    decoding = "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(75))
+    values: dict[str, Callable[[], Any]] = {
+        "mask": lambda: draw(mask_choices(shape)),
+        "bias": lambda: draw(bias_choices(shape, dtype)),
+        "is_causal": lambda: True,
+        "window": lambda: _window(draw, shape),
+        "scale": lambda: draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))),
+        "softcap": lambda: draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))),
+        "sinks": lambda: draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))),
+        "query_lengths": lambda: _lengths(draw, shape.batch, shape.query_length),
+        "key_lengths": lambda: _lengths(draw, shape.batch, shape.key_length),
+        "past": lambda: _past(draw, shape),
     }
+    return {name: value() for name, value in values.items() if name in wanted or (name == "past" and decoding)}
 
 
 def _past(draw: st.DrawFn, s: Shape) -> int:

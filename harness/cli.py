@@ -6,12 +6,9 @@ Exit status: 0 nothing wrong; 1 an implementation is wrong, crashed, hung or reg
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +25,7 @@ from harness.arguments import (
     Dtype,
     Examples,
     Executor,
+    Faults,
     Jobs,
     Json,
     Memory,
@@ -44,6 +42,7 @@ from harness.arguments import (
 )  # fmt: skip
 from harness.conformance import Checked
 from harness.isolation import Limits, Trouble
+from harness.presenting import open_run, print_json, write_report
 from harness.progress import shown, told
 from harness.records import BLAMELESS
 from harness.run import Run, Settings
@@ -62,7 +61,7 @@ def list_(targets: Targets = None, as_json: Json = False) -> int:
     """Implementations with framework, version, device, and what they declare; or why they are not available."""
     rows = listing.described(resolve(targets or []))
     if as_json:
-        _print_json({"implementations": rows})
+        print_json({"implementations": rows})
     else:
         listing.show(rows, Console())
     return RIGHT
@@ -77,12 +76,12 @@ def check(
     """Conformance of the named implementations, or of all that are available."""
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
     chosen = _loadable(resolve(targets or []), settings)
-    run = _open(output, resume, "check", settings)
+    run = open_run(output, resume, "check", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     run.save(complete=True)
-    _report(run.folder, show="" if as_json else "checks")
+    write_report(run.folder, show="" if as_json else "checks")
     if as_json:
-        _print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
+        print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
     return _status(results)
 
 
@@ -93,12 +92,12 @@ def bench(
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
     chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
-    run = _open(output, None, "bench", replace(Settings(), seed=seed))
+    run = open_run(output, None, "bench", replace(Settings(), seed=seed))
     rows = _bench(chosen, run, baseline, workloads, seed, quick, quiet=as_json)
     run.save(complete=True)
-    _report(run.folder, show="" if as_json else "timings")
+    write_report(run.folder, show="" if as_json else "timings")
     if as_json:
-        _print_json({"timings": rows, "folder": str(run.folder)})
+        print_json({"timings": rows, "folder": str(run.folder)})
     return WRONG if _invalid(rows) else RIGHT if rows else NOTHING
 
 
@@ -113,24 +112,24 @@ def run(
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
     chosen, workloads = _loadable(resolve(targets or []), settings), _workloads(workload or [], quick, baseline)
-    run = _open(output, resume, "run", settings)
+    run = open_run(output, resume, "run", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
         rows = _bench(sound, run, baseline, workloads, seed, quick, quiet=as_json) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
-        _report(run.folder, show="" if as_json else "checks timings")
+        write_report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
-        _print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
+        print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
     return WRONG if _invalid(rows) else _status(results)
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> int:
     """Writes the report of a run again, from its tables alone."""
-    _report(folder, show="")
+    write_report(folder, show="")
     return RIGHT
 
 
@@ -157,10 +156,29 @@ def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memor
         print(f"{chosen.name}: {trouble.outcome}: {trouble}", file=sys.stderr)
         return NOTHING
     if as_json:
-        _print_json(probed.to_json())
+        print_json(probed.to_json())
     else:
         probing.show(probed, Console())
     return WRONG if probed.wrong else RIGHT if probed.answered else NOTHING
+
+
+@app.command()
+def audit(
+    faults: Faults = None, quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="The same faults under the checks that people use today.")] = False,
+    examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, output: Output = None, as_json: Json = False,
+) -> int:  # fmt: skip
+    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives."""
+    from harness import auditing
+
+    settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
+    names = auditing.named(faults or [])
+    run = open_run(output, None, "audit", settings, quick=quick)
+    audited = auditing.run(names, settings, run, quick, peers, quiet=as_json)
+    write_report(run.folder, show="" if as_json else "audit")
+    if as_json:
+        print_json(audited.document)
+    return WRONG if audited.failures else RIGHT
 
 
 def _one(name: str, settings: Settings) -> Target:
@@ -178,14 +196,6 @@ def _loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:
         if not target.registered:
             listing.require(target, Limits(settings.seconds, settings.memory))
     return list(targets)
-
-
-def _open(output: Path | None, resume: Path | None, command: str, settings: Settings) -> Run:
-    if resume is not None and not (resume / "run.json").exists():
-        raise UsageError(f"resume={resume}, but should be the folder of a run, with run.json in it")
-    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    folder = resume or output or Path("reports") / "generated" / f"{stamp}-{command}"
-    return Run(folder, {"command": command, "line": " ".join(["attention-harness", *sys.argv[1:]]), **asdict(settings)})
 
 
 def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool) -> list[Checked]:
@@ -231,24 +241,6 @@ def _bench(
     return timed.rows
 
 
-def _report(folder: Path, show: str) -> None:
-    """Writes the report, prints the named tables, and says where the report is."""
-    import reports
-
-    try:
-        page = reports.write_report(folder)
-    except reports.ReportError as error:
-        raise UsageError(str(error)) from error
-    except OSError as error:
-        raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
-    loaded, console = reports.Run.load(folder), Console()
-    if "checks" in show:
-        reports.print_checks(loaded, console)
-    if "timings" in show:
-        reports.print_timings(loaded, console)
-    print(f"report: {page}", file=sys.stdout if show else sys.stderr)
-
-
 def _wrong(result: Checked) -> bool:
     return any(row.outcome not in BLAMELESS for row in result.rows)
 
@@ -258,19 +250,6 @@ def _status(results: Sequence[Checked]) -> int:
         return WRONG
     judged = any(row.outcome == "agrees" for result in results for row in result.rows)
     return RIGHT if judged else NOTHING
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(_finite(document), default=str))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: null stands for both."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -81,7 +81,7 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
             outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
             unloadable = str(trouble) if trouble.outcome == "unloadable" else ""
             return Checked(target.name, [absent_row(target.name, outcome, str(trouble))], unloadable=unloadable)
-        checking = _Check(Subject(worker, description), target, plan, tick)
+        checking = Checking(Subject(worker, description), target, plan, tick)
         rows = checking.rows()
         return Checked(target.name, rows, description, "", checking.worked_example, checking.precision())
 
@@ -100,14 +100,15 @@ def _with_claims(description: Description, target: Target, plan: Plan) -> Descri
     return replace(description, conventions=Conventions.declared(declared | dict(plan.claims)))
 
 
-class _Check:
+class Checking:
     """One implementation on all cases."""
 
     def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
         self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
         self.spec = subject.description.spec
         self.claims = [c for c in claims_of(self.spec) if c.clause in GATES or plan.asks_for(c)]
-        self.warm = [claim for claim in self.claims if not claim.cold]
+        compiled = subject.description.compiles
+        self.warm = [claim for claim in self.claims if not (claim.cold or (claim.compiles and compiled))]
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.kept, self.measured = Kept(), dict[str, Measured]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
@@ -116,10 +117,12 @@ class _Check:
 
     def rows(self) -> list[CheckRow]:
         """All cases, then the smallest counterexample to each claim that failed."""
-        refused = self._refused_dtypes()
-        for case, claims in self._agenda():
+        refused = self.refused_dtypes()
+        for case, claims in self.agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
-                self._visit(self._within_its_options(case), claims)
+                x, findings = self.visit(case, claims)
+                if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
+                    self._measure(self.within_its_options(case), x)
             self.tick()
         self.kept.save(self.plan.folder, self.target.name)
         judged = waivers.waived(self._judged(), self.waivers)
@@ -133,12 +136,12 @@ class _Check:
             for name, message in gone.items()
         ]
 
-    def _within_its_options(self, case: Case) -> Case:
+    def within_its_options(self, case: Case) -> Case:
         """The case without options that the signature lacks; one whose numbers are given stays what it is."""
         problem = self.subject.spec.restrict(case.problem, self.subject.description.options)
         return case if case.arrays else replace(case, problem=problem)
 
-    def _agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
+    def agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: all on every second, and on fewer shapes and options where each is compiled.
 
         Vectors come first, each with the claims that it is for.
@@ -169,7 +172,7 @@ class _Check:
             cold = number % (VALUES_PER_PROBLEM * PROBLEMS_PER_COLD) == 0
             yield replace(case, problem=cases[start].problem), self.claims if cold else self.warm
 
-    def _refused_dtypes(self) -> dict[str, str]:
+    def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
         declared = self.subject.description.dtypes
         if declared is not None:
@@ -186,14 +189,14 @@ class _Check:
             return str(trouble) if trouble.outcome in REFUSALS else ""
         return ""
 
-    def _visit(self, case: Case, claims: list[Claim]) -> None:
+    def visit(self, case: Case, claims: Sequence[Claim]) -> tuple[Any, list[Finding]]:
+        """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
-        x = self.subject.spec.realise(case)
+        x = self.subject.spec.realise(self.within_its_options(case))
         findings = list(judge(self.subject, x, claims))
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
-        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
-            self._measure(case, x)
+        return x, findings
 
     def _measure(self, case: Case, x: Any) -> None:
         """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""

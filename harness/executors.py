@@ -22,9 +22,14 @@ Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[Checked]]
 
 def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
     """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
+    return spread(_check, [(target, plan) for target in targets], jobs, step)
+
+
+def spread(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
+    """What `work(item, step)` gives for each item, in processes of a pool, finished ones first; `step` is called here."""
     context = multiprocessing.get_context("spawn")
     with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
-        futures = [pool.submit(_check, target, plan) for target in targets]
+        futures = [pool.submit(_work, work, item) for item in items]
         try:
             yield from (future.result() for future in as_completed(futures))
         finally:
@@ -57,8 +62,13 @@ def _connect(queue: Any) -> None:
     _queue = queue
 
 
-def _check(target: Target, plan: Plan) -> Checked:
-    return conformance.check(target, plan, partial(_queue.put, target.name))
+def _work(work: Callable[[Any, Step], Any], item: Any) -> Any:
+    return work(item, _queue.put)
+
+
+def _check(item: tuple[Target, Plan], step: Step) -> Checked:
+    target, plan = item
+    return conformance.check(target, plan, partial(step, target.name))
 
 
 def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:

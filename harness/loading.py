@@ -83,7 +83,7 @@ def from_protocol(module: Any) -> Callable[..., Any]:
             prepared[str(problem)] = module.prepare(problem)
         return prepared[str(problem)](q, k, v, **options)
 
-    for name in ("framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "options"):
+    for name in ("framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options"):
         if hasattr(module, name):
             setattr(attention, name, getattr(module, name))
     attention.__doc__ = module.__doc__

@@ -39,6 +39,18 @@ def _on(bar: Bar, task: str) -> Progress:
     )
 
 
+@contextmanager
+def counted(task: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Called for each of so many steps: a bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda name: None
+        return
+    with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        identity = bar.add_task(task, total=total)
+        yield lambda name: bar.update(identity, advance=1)
+
+
 def _line(checked: Checked) -> str:
     """`numpy-eager: agrees` or what is wrong, in a few words."""
     outcomes = {row.outcome for row in checked.rows}

@@ -22,6 +22,11 @@ class Shape(NamedTuple):
     value_dim: int
 
     @property
+    def numbers(self) -> int:
+        """Elements of keys or values, whichever are more."""
+        return self.batch * self.key_heads * self.key_length * max(self.head_dim, self.value_dim)
+
+    @property
     def cells(self) -> int:
         """Scores, each of which costs head_dim + value_dim products."""
         return self.batch * self.query_heads * self.query_length * self.key_length
@@ -29,10 +34,13 @@ class Shape(NamedTuple):
 
 SMALL = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13)
 EDGES = (15, 16, 17, 23, 31, 32, 33, 50, 63, 64, 65, 100, 127, 128, 129)
-LONG = (255, 256, 257, 511, 513, 1023, 1024, 1025, 2049, 4095, 4096, 4097)
+LONG = (255, 256, 257, 511, 513, 1023, 1024)
+LONGEST = (1025, 2047, 2049, 4095, 4096, 4097)
 DIMS = (1, 3, 7, 8, 9, 16, 32, 64, 65, 80, 96, 128, 129, 256)
+NARROW = (1, 3, 8, 16, 32, 64)
+"""Dims of shapes with more than a thousand keys: wide ones would cost ten times as much and say little more."""
 BUDGET = 60_000
-"""Scores of one case. Above, the batch and then the heads are cut."""
+"""Scores of one case, and a quarter of the elements of its keys. Above, the batch and then the heads are cut."""
 
 
 class Dealer:
@@ -56,9 +64,10 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
     "cross": (3, lambda r: (r.choice(SMALL), r.choice(EDGES))),
     "more queries than keys": (3, lambda r: (r.choice(EDGES), r.choice(SMALL))),
     "one key": (1, lambda r: (r.choice(SMALL), 1)),
-    "decode": (1, lambda r: (1, r.choice(EDGES + LONG))),
-    "decode, long": (1, lambda r: (1, r.choice((1025, 2049, 4097)))),
-    "few queries, long": (2, lambda r: (r.choice(SMALL), r.choice(LONG))),
+    "decode": (1, lambda r: (1, r.choice(EDGES))),
+    "decode, long": (2, lambda r: (1, r.choice(LONGEST))),
+    "few queries, long": (1, lambda r: (r.choice(SMALL), r.choice(LONG))),
+    "few queries, longest": (1, lambda r: (r.choice(SMALL), r.choice(LONGEST))),
     "many queries, long": (1, lambda r: (r.choice(LONG[:3]), r.choice(EDGES))),
 }
 """Region -> weight and how its lengths are drawn."""
@@ -82,19 +91,24 @@ def pool(seed: int, size: int) -> list[Shape]:
 
 
 def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
-    (key_heads, group), head_dim = deal.choice(HEADS), deal.choice(DIMS)
-    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(DIMS)
+    dims = DIMS if max(lengths) < LONGEST[0] else NARROW
+    (key_heads, group), head_dim = deal.choice(HEADS), deal.choice(dims)
+    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(dims)
     return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
 
 
 def _within_budget(shape: Shape) -> Shape:
-    while shape.cells > BUDGET and (shape.batch > 1 or shape.query_heads > 1):
+    while _too_large(shape) and (shape.batch > 1 or shape.query_heads > 1):
         if shape.batch > 1:
             shape = shape._replace(batch=shape.batch - 1)
         else:
             shape = shape._replace(query_heads=shape.query_heads // shape.key_heads, key_heads=1)
-            shape = shape._replace(query_heads=1) if shape.cells > BUDGET else shape
+            shape = shape._replace(query_heads=1) if _too_large(shape) else shape
     return shape
+
+
+def _too_large(shape: Shape) -> bool:
+    return shape.cells > BUDGET or shape.numbers > 4 * BUDGET
 
 
 def _wide(deal: Dealer, key_heads: int) -> Shape:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from harness.isolation import REFUSALS, Trouble, Worker
+from harness.isolation import REFUSALS, Trouble
 from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
@@ -24,12 +24,24 @@ class Facts:
     aliased: tuple[str, ...]
 
 
+class Caller(Protocol):
+    """What calls the function: a worker process, or whatever stands for one."""
+
+    def call(self, request: Request) -> Answer:
+        """The answer to one request. Raises Trouble."""
+
+
+def spec_of(name: str) -> Any:
+    """The module that says what a spec's problems, calls and answers are."""
+    return import_module(f"specs.{name.replace('-', '_')}")
+
+
 class Subject:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
-    def __init__(self, worker: Worker, description: Description) -> None:
+    def __init__(self, worker: Caller, description: Description, spec: Any = None) -> None:
         self.worker, self.description = worker, description
-        self.spec = import_module(f"specs.{description.spec.replace('-', '_')}")
+        self.spec = spec or spec_of(description.spec)
         self.forget()
 
     def forget(self) -> None:

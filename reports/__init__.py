@@ -5,9 +5,9 @@ from pathlib import Path
 from reports.load import ReportError, Run
 from reports.schema import FRAMES
 from reports.store import write_csv, write_table, write_text
-from reports.terminal import print_checks, print_timings
+from reports.terminal import print_audit, print_checks, print_timings
 
-__all__ = ["ReportError", "Run", "print_checks", "print_timings", "write_report", "write_table"]
+__all__ = ["ReportError", "Run", "print_audit", "print_checks", "print_timings", "write_report", "write_table"]
 
 
 def write_report(folder: str | Path) -> Path:

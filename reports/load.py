@@ -32,6 +32,11 @@ class Run:
     agreement: pd.DataFrame
     coverage: pd.DataFrame
     timings: pd.DataFrame
+    faults: pd.DataFrame
+    kills: pd.DataFrame
+    sound: pd.DataFrame
+    vacuity: pd.DataFrame
+    peers: pd.DataFrame
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
@@ -39,17 +44,27 @@ class Run:
         folder = Path(folder)
         facts = _facts(folder)
         frames = {name: _frame(folder / f"{name}.parquet", columns) for name, columns in schema.FRAMES.items()}
-        unknown = sorted(set(frames["checks"]["outcome"]) - outcomes.BY_NAME.keys())
-        if unknown:
-            raise ReportError(
-                f"outcome={unknown[0]!r}, but should be one of {', '.join(outcomes.BY_NAME)} [{folder / 'checks.parquet'}]"
-            )
+        for name, none in (("checks", set()), ("faults", {""})):  # a fault that survived has no outcome
+            unknown = sorted(set(frames[name]["outcome"]) - outcomes.BY_NAME.keys() - none)
+            if unknown:
+                known = ", ".join(outcomes.BY_NAME)
+                raise ReportError(f"outcome={unknown[0]!r}, but should be one of {known} [{folder / name}.parquet]")
         return cls(folder, facts, **frames)
 
     @property
     def complete(self) -> bool:
         """Whether the run reached its end."""
         return self.facts.get("complete") is True
+
+    @property
+    def audits(self) -> bool:
+        """Whether it is the properties that were tried, on planted faults, and not implementations."""
+        return self.section("arguments").get("command") == "audit" or not self.faults.empty
+
+    @property
+    def quick(self) -> bool:
+        """Whether an audit asked of each fault no more than who rejects it first."""
+        return bool({**self.section("arguments"), **self.section("audit")}.get("quick"))
 
     @cached_property
     def implementations(self) -> list[dict[str, Any]]:

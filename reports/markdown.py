@@ -1,46 +1,26 @@
-"""report.md: what fits a pull-request comment. Foreign text is escaped, so that it mentions and links nobody."""
-
-import re
-from collections.abc import Iterable, Sequence
+"""report.md: what fits a pull-request comment."""
 
 from reports import headline, outcomes
+from reports.audit import markdown as audit
 from reports.cells import Cell, Row, failures
+from reports.github import MARKS, escape, fenced, table
 from reports.load import Run
-from reports.text import claim, count, duration, number, visible
+from reports.text import claim, count, duration, number
 
 MOST_FAILURES = 20
 MOST_COLUMNS = 16
 MOST_TIMINGS = 60
 MOST_PRECISION = 30
-_SPECIAL = re.compile(r"[\\`*\[\]<>#|~$&@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|^\s*[+-]|(?<=^\d)[.)]", re.IGNORECASE)
 
 
 def render(run: Run) -> str:
     """The report as GitHub-flavoured Markdown, short enough for one comment."""
-    blocks = [*_verdict(run), *_standing(run), *_matrix(run), *_failures(run), *_precision(run), *_timings(run), *_absent(run)]
+    blocks = audit.blocks(run) if run.audits else _blocks(run)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def escape(text: object, most: int = 300) -> str:
-    """The text as Markdown that renders as exactly that text; longer ones are cut.
-
-    Character references instead of backslashes: an escaped `@` or `://` still mentions and links, these do not.
-    """
-    shown = visible(text)
-    shown = shown if len(shown) <= most else f"{shown[: most - 1]}…"
-    return _SPECIAL.sub(lambda match: "".join(f"&#{ord(character)};" for character in match[0]), shown)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *lines]) if lines else ""
-
-
-def _fenced(*lines: str) -> str:
-    """Lines as they are, between fences longer than any run of backticks in them; nothing in there mentions or links."""
-    shown = "\n".join(visible(line) for line in lines if line)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-    return f"{fence}text\n{shown}\n{fence}"
+def _blocks(run: Run) -> list[str]:
+    return [*_verdict(run), *_standing(run), *_matrix(run), *_failures(run), *_precision(run), *_timings(run), *_absent(run)]
 
 
 def _verdict(run: Run) -> list[str]:
@@ -48,8 +28,7 @@ def _verdict(run: Run) -> list[str]:
     pairs = zip(counts["outcome"], counts["checks"], strict=True)
     told = ", ".join(f"{amount:,} {name}" for name, amount in pairs if amount)
     verdict = headline.verdict(run)
-    mark = {"good": "✅", "bad": "❌", "open": "⚠️"}[verdict.tone]
-    head = f"### {mark} {escape(verdict.sentence, 2000)}"
+    head = f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}"
     told = f"{told} (one for each implementation, property and dtype)." if told else ""
     return [head, escape(headline.interruption(run)), escape(" ".join(headline.tried(run)), 2000), told]
 
@@ -58,7 +37,7 @@ def _standing(run: Run) -> list[str]:
     rows = [row for row in run.table("standing").to_dict("records") if row["standing"] != "unavailable"]
     uncommon = [name for name in outcomes.BY_NAME if name in outcomes.FAILING | {"waived"} and any(row[name] for row in rows)]
     head = ["implementation", "framework", "agrees", *uncommon, "vacuous", "unsupported", "cases"]
-    return [_table(head, [_standing_row(row, head) for row in rows])]
+    return [table(head, [_standing_row(row, head) for row in rows])]
 
 
 def _standing_row(row: Row, head: list[str]) -> list[str]:
@@ -83,7 +62,7 @@ def _matrix(run: Run) -> list[str]:
         if len(columns) > len(shown)
         else ""
     )
-    return [_table(["fails", *(escape(name) for name in shown)], rows), more]
+    return [table(["fails", *(escape(name) for name in shown)], rows), more]
 
 
 def _sign(cell: Cell) -> str:
@@ -98,7 +77,7 @@ def _failures(run: Run) -> list[str]:
         head = f"**{escape(cell.implementation)}** {cell.outcome.name}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
         ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
         replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
-        blocks.append(f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{_fenced(row['message'][:600], replay)}")
+        blocks.append(f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay)}")
     more = f"{len(failing) - MOST_FAILURES} further failures are in report.html and checks.csv."
     return ["#### What is wrong" if blocks else "", *blocks, more if len(failing) > MOST_FAILURES else ""]
 
@@ -116,20 +95,20 @@ def _precision(run: Run) -> list[str]:
         else ""
     )
     head = "#### The tightest precision that was met, and the largest error / bound" if rows else ""
-    return [head, _table(["implementation", *map(escape, dtypes)], lines), more]
+    return [head, table(["implementation", *map(escape, dtypes)], lines), more]
 
 
 def _timings(run: Run) -> list[str]:
     rows = run.table("timings").to_dict("records")
     head = ["workload", "implementation", "verdict", "speed-up", "95 % interval", "median"]
-    table = _table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
+    shown = table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
     more = f"{len(rows) - MOST_TIMINGS} further timings are in report.html and timings.csv." if len(rows) > MOST_TIMINGS else ""
     trust = escape(headline.trust(run)[1])
     return [
         "#### Timings" if rows else "",
         " ".join(escape(told) for told in headline.speed(run)) if rows else "",
         trust,
-        table,
+        shown,
         more,
     ]
 

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from reports import headline, outcomes, pictures, text
+from reports.audit import page as audit
 from reports.cells import Cell, failures
 from reports.load import Run
 from reports.matrix import MOST_EVIDENCE, anchors, matrices
@@ -27,13 +28,13 @@ def render(run: Run) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        {name: getattr(text, name) for name in ("number", "duration", "memory", "claim", "listed", "count", "percent")}
+        {name: getattr(text, name) for name in ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion")}
     )
-    environment.filters["plain"] = plain
-    sections = {**_first_screen(run), **_conformance(run), **_speed(run), **_about(run)}
-    return environment.get_template("report.html.j2").render(
-        run=run, css=_asset("report.css"), js=_asset("report.js"), **sections
-    )
+    environment.filters |= {"plain": plain, **audit.FILTERS}
+    sections = {**_first_screen(run), **_conformance(run), **_speed(run), **_about(run), **audit.sections(run)}
+    styles = {"css": _asset("report.css"), "js": _asset("report.js")}
+    styles |= {"audit_css": _asset("audit.css"), "audit_js": _asset("audit.js")} if run.audits else {}
+    return environment.get_template("report.html.j2").render(run=run, **styles, **sections)
 
 
 def _shown(value: Any) -> Any:

@@ -19,7 +19,25 @@ TIMINGS = {
     "gflops": "float64", "peak_memory": "float64", "compile_seconds": "float64", "rounds": "int64", "samples": "int64",
     "minimum": "float64", "baseline": "str", "smallest_detectable": "float64", "q1": "float64", "q3": "float64", "description": "str",
 }  # fmt: skip
-FRAMES = {"checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS}
+FAULTS = {
+    "fault": "str", "family": "str", "family_name": "str", "link": "str", "spec": "str", "killed_by": "str", "clause": "str",
+    "outcome": "str", "dtype": "str", "cases": "int64", "seconds": "float64", "killers": "int64", "case": "str", "message": "str",
+}  # fmt: skip
+KILLS = {
+    "fault": "str", "property": "str", "clause": "str", "outcome": "str", "dtype": "str", "cases": "int64", "seconds": "float64",
+}  # fmt: skip
+SOUND = {
+    "name": "str", "accused_by": "str", "clause": "str", "cases": "int64", "seconds": "float64", "case": "str", "message": "str",
+}  # fmt: skip
+VACUITY = {"spec": "str", "property": "str", "clause": "str", "cases": "int64", "vacuous": "int64", "share": "float64"}
+PEERS = {
+    "peer": "str", "source": "str", "faults_found": "int64", "faults": "int64", "false_alarms": "int64", "sound": "int64",
+    "seconds": "float64",
+}  # fmt: skip
+FRAMES = {
+    "checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS,
+    "faults": FAULTS, "kills": KILLS, "sound": SOUND, "vacuity": VACUITY, "peers": PEERS,
+}  # fmt: skip
 _MISSING = {"str": "", "int64": 0, "float64": float("nan")}
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import headline, outcomes
+from reports.audit import headline as audit
 from reports.cells import Row, failures
 from reports.load import Run
 from reports.text import claim, count, duration, number, visible
@@ -46,6 +47,42 @@ def print_timings(run: Run, console: Console) -> None:
         _print(console, told)
 
 
+def print_audit(run: Run, console: Console) -> None:
+    """What became of each class of faults, survivors, accusations, what other checks find, and the verdict last."""
+    head = ["class", "name", "faults", "rejected", "median cases", "first rejected by"]
+    classes = run.table("power by class").to_dict("records")
+    _print_table(console, head, [_class(row) for row in classes], numbers_from=2, to=5)
+    for name in audit.survivors(run):
+        _print(console, f"survived: {name}", "bold red")
+    for row in run.table("accusations").to_dict("records"):
+        _print(console, f"accused: {row['name']}, by {row['accused_by']}", "bold red")
+        _print(console, f"  {row['message']}{' [' + row['case'] + ']' if row['case'] else ''}")
+    _print_audit_summary(run, console)
+
+
+def _print_audit_summary(run: Run, console: Console) -> None:
+    for told in audit.idle(run):
+        _print(console, told, "dim")
+    _print(console, audit.vacuous(run), "yellow")
+    head = ["check", "faults found", "of", "false alarms", "of", "time"]
+    _print_table(console, head, [_peer(row) for row in run.table("peers").to_dict("records")], numbers_from=1)
+    for told in [*audit.caught(run), *audit.compared(run)]:
+        _print(console, told)
+    _print(console, headline.interruption(run), "yellow")
+    verdict = audit.verdict(run)
+    _print(console, verdict.sentence, _STYLES[verdict.tone])
+
+
+def _class(row: Row) -> list[str]:
+    numbers = [f"{row['faults']:,}", f"{row['rejected']:,}", audit.median(row["median cases"])]
+    return [str(row["class"]), str(row["name"]), *numbers, audit.firsts(row["first"])]
+
+
+def _peer(row: Row) -> list[str]:
+    numbers = [f"{row[name]:,}" for name in ("faults_found", "faults", "false_alarms", "sound")]
+    return [str(row["peer"]), *numbers, duration(float(row["seconds"]))]
+
+
 def _timing(row: Row) -> list[str]:
     facts = [str(row[name]) for name in ("workload", "dtype", "direction", "implementation", "verdict")]
     if row["verdict"] == "INVALID":
@@ -74,7 +111,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
         console.print(Text(visible(text), style=style), soft_wrap=True)
 
 
-def _print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> None:
+def _print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int, to: int = 99) -> None:
     cells = [[visible(cell) for cell in row] for row in rows]
     if not cells:
         return
@@ -85,7 +122,7 @@ def _print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(head):
-        table.add_column(Text(name), justify="right" if place >= numbers_from else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if numbers_from <= place < to else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     console.print(table)

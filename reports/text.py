@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -58,6 +58,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.{0 if abs(fraction) >= 0.1 else 1}f} %"
 
 
+def portion(fraction: float) -> str:
+    """A fraction as a percentage, of which there are a hundred only where nothing is missing."""
+    return "n/a" if not math.isfinite(fraction) else percent(fraction if fraction >= 1 else min(fraction, 0.994))
+
+
 def count(amount: int, noun: str, plural: str = "") -> str:
     """A number with its noun: "1 case", "1,200 cases"."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
@@ -76,7 +81,7 @@ def claim(name: str) -> str:
     return name.replace("_", " ")
 
 
-def natural(name: str) -> Sequence[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, int, str]]:
     """A sorting key by which P2 comes before P10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 

@@ -67,6 +67,7 @@ class Claim:
     options: tuple[str, ...]
     cold: bool
     gradient: bool = False
+    compiles: bool = False
     over_run: Callable[[Sequence[Any]], Verdict] | None = None
 
 
@@ -81,21 +82,23 @@ def claim(
     cold: bool = False,
     spec: str = "attention",
     gradient: bool = False,
+    compiles: bool = False,
     over_run: Callable[[Sequence[Any]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
     """Registers a check as the claim of that clause.
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
-    claims ask with other shapes or options than the case has, which costs a compilation where shapes are compiled; a claim
-    about the `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the verdict
-    is what that makes of the samples of all cases of a dtype.
+    claims ask with other inputs than the case has, which costs another oracle, and a compilation where shapes are compiled;
+    one that `compiles` asks for further results of the same inputs, which costs only the latter; a claim about the
+    `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the verdict is what
+    that makes of the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
         if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
             raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
-        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, gradient, over_run)
+        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, gradient, compiles, over_run)
         return check
 
     return register

@@ -17,8 +17,10 @@ OPTIONS = (
 )  # fmt: skip
 """Keyword options of the contract; those that a signature names are passed natively."""
 
-FACTS = ("framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "options", "spec", "requires")
-"""Attributes that are read from an implementation."""
+FACTS = (
+    "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "requires",
+)  # fmt: skip
+"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one."""
 
 CHOICES = {
     "empty_rows": ("zeros", "nan", "uniform"),

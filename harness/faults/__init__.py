@@ -33,15 +33,29 @@ class Fault:
         """Where the loader finds it, `module:function`."""
         return f"{self.function.__module__}:{self.name}"
 
+    @property
+    def spec(self) -> str:
+        """Whose signature it has: that of "attention" or of the "multi-head" layer."""
+        return str(getattr(self.function, "spec", "attention"))
+
+    @property
+    def alone(self) -> bool:
+        """Whether it may take its process with it, or never come back: those are in the module `processes`."""
+        return self.function.__module__ == f"{__name__}.processes"
+
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(family: str, link: str = "", cache: bool = False) -> Callable[[Attention], Attention]:
+LAYER_OPTIONS = ("mask", "return_weights")
+
+
+def fault(family: str, link: str = "", cache: bool = False, spec: str = "attention") -> Callable[[Attention], Attention]:
     """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
 
     Only faults about caches take one: to the others it is handed over with the keys.
     """
+    options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
 
     def register(function: Attention) -> Attention:
         name = function.__name__
@@ -49,11 +63,12 @@ def fault(family: str, link: str = "", cache: bool = False) -> Callable[[Attenti
             raise ValueError(f"fault={name}, but should be a name that is not taken")
 
         @wraps(function)
-        def quiet(q: np.ndarray, k: np.ndarray, v: np.ndarray, **options: Any) -> Any:
+        def quiet(*arrays: np.ndarray, **given: Any) -> Any:
             with np.errstate(all="ignore"):
-                return function(q, k, v, **options)
+                return function(*arrays, **given)
 
-        quiet.options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))  # type: ignore[attr-defined]
+        quiet.spec = spec  # type: ignore[attr-defined]
+        quiet.options = LAYER_OPTIONS if spec == "multi-head" else options  # type: ignore[attr-defined]
         FAULTS[name] = Fault(name, family, link, quiet)
         return quiet
 

@@ -35,7 +35,7 @@ class Framework(Protocol):
     ) -> tuple[Any, dict[str, Any]]:
         """The output, and by name the gradient of sum(dout * output) to each of the arrays and options that `wrt` names.
 
-        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError without autodiff.
+        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError if nobody can.
         """
 
     def version(self) -> str:

@@ -29,8 +29,19 @@ def wait(array: Any) -> None:
 def gradient(
     function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """NumPy differentiates nothing."""
-    raise NotImplementedError("framework=numpy, but should be one that differentiates")
+    """By the function's attribute `backward`, since NumPy differentiates nothing: `backward(arrays, options, wrt, dout)`.
+
+    It gives a dictionary of the gradients by name. "out" may be among them: the output that is computed on the way, where
+    that is another than the one of a plain call.
+    """
+    backward = getattr(function, "backward", None)
+    if backward is None:
+        raise NotImplementedError("framework=numpy, but should be one that differentiates")
+    found = dict(backward(arrays, options, wrt, dout))
+    if not found.keys() >= set(wrt):
+        raise TypeError(f"gradients={', '.join(found) or 'none'}, but should be those of {', '.join(wrt)}")
+    out = found["out"] if "out" in found else function(*arrays.values(), **options)
+    return out, {name: found[name] for name in wrt}
 
 
 def version() -> str:

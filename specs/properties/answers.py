@@ -63,14 +63,14 @@ def _mean_error(x: Inputs, attend: Attend) -> np.ndarray:
     return bound
 
 
-@claim("P6", cold=True, options=("return_lse",))
+@claim("P6", compiles=True, options=("return_lse",))
 def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned lse is the log of the sum of exp of the visible scores, -inf for empty rows (C17: vllm-lse-base, flex-lse-ln2)."""
     expected, lse = attend.expected(x), attend.extra(x, "lse")
     return within(lse, expected.lse, expected.lse_bound, "lse")
 
 
-@claim("P7", cold=True, options=("return_weights",))
+@claim("P7", compiles=True, options=("return_weights",))
 def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned weights are those of the definition, exact zeros where masked (C38: torch-mha-weights-dropout)."""
     expected, weights = attend.expected(x), attend.extra(x, "weights")
@@ -78,7 +78,7 @@ def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     return within(weights, expected.weights, expected.bounds.weights, "weights", rows)
 
 
-@claim("P8", cold=True, options=("return_weights",))
+@claim("P8", compiles=True, options=("return_weights",))
 def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the weights changes nothing in the output (C05: torch-mha-causal-need-weights; C38)."""
     expected = attend.expected(x)
@@ -87,7 +87,7 @@ def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Ve
     return within(got, wanted, 2 * expected.bounds.out, "out beside weights", rows)
 
 
-@claim("P9", cold=True, options=("return_lse",))
+@claim("P9", compiles=True, options=("return_lse",))
 def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the lse changes nothing in the output (C05, C17)."""
     expected = attend.expected(x)

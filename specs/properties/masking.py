@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, holds
+from specs.judge import VACUOUS, Verdict, error_ratios, holds
+from specs.oracle import attention as right
 from specs.properties.relations import unchanged
-from specs.transform import contiguous, hidden_from, spare_rows, take_keys, with_garbage
+from specs.transform import contiguous, hidden_from, spare_rows, take_batch, take_keys, take_queries, with_garbage
 
 
 def _hides(x: Inputs) -> bool:
     return not x.visible().all() and 0 not in x.output_shape
+
+
+RULES = ("is_causal", "window", "query_lengths", "key_lengths")
+
+
+def credited(verdict: Verdict, attend: Attend, x: Inputs, *options: str) -> Verdict:
+    """The verdict, but vacuous where it holds and these options change no right answer by more than the bound: who ignored
+    them would be found right too."""
+    if not verdict.holds or verdict.vacuous:
+        return verdict
+    wanted = attend.expected(x)
+    shows = bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
+    return verdict if shows else VACUOUS
+
+
+@lru_cache(maxsize=16)
+def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
+    """The right answer if these options were not given."""
+    return right(x.replace(**{name: False if name == "is_causal" else None for name in options})).out
 
 
 @claim("M1", needs=_hides)
@@ -53,7 +75,8 @@ def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Ver
     assert x.mask is not None
     hidden = np.where(x.mask, 0.0, -np.inf)
     bias = hidden if x.bias is None else hidden + x.bias.astype(np.float64)
-    return on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
+    verdict = on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
+    return credited(verdict, attend, x, "mask")
 
 
 def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
@@ -67,7 +90,8 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
     if x.is_causal and attend.declared("causal_alignment") != "top-left":
         return VACUOUS
-    return on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
+    verdict = on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
+    return credited(verdict, attend, x, *RULES)
 
 
 @claim(
@@ -77,15 +101,15 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
 )
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
-    full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
-    return unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape")
+    full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}
+    return credited(unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape"), attend, x, "mask", "bias")
 
 
 @claim("M7", cold=True, needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
 def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
     """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
     seen = np.flatnonzero(x.visible().any((0, 1, 2)))
-    return on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out")
+    return credited(on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out"), attend, x, "mask", *RULES)
 
 
 @claim("M8", needs=lambda x: _hides(x) and not x.visible().any(-1).all())
@@ -106,7 +130,7 @@ def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Ver
     mask = ~first if x.mask is None else ~first & x.mask
     bias = np.where(second, -np.inf, 0 if x.bias is None else x.bias.astype(np.float64)).astype(x.q.dtype)
     together, apart = x.replace(mask=mask & ~second), x.replace(mask=mask, bias=bias)
-    return on_visible_rows(attend, together, apart, "out, half of the mask as bias")
+    return credited(on_visible_rows(attend, together, apart, "out, half of the mask as bias"), attend, together, "mask")
 
 
 @claim(
@@ -116,8 +140,9 @@ def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Ver
 )
 def a_full_mask_by_stride_zero_is_the_mask(attend: Attend, x: Inputs) -> Verdict:
     """Mask and bias expanded without a copy, with strides of 0, mean what they meant (C09: torch-mps-mask-partial-broadcast; C20)."""
-    full = {name: np.broadcast_to(a, x.score_shape) for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
-    return unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape by stride 0")
+    full = {name: np.broadcast_to(a, x.score_shape) for name, a in given(x).items()}
+    verdict = unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape by stride 0")
+    return credited(verdict, attend, x, "mask", "bias")
 
 
 def _without_leading_ones(a: np.ndarray | None) -> np.ndarray | None:
@@ -127,12 +152,34 @@ def _without_leading_ones(a: np.ndarray | None) -> np.ndarray | None:
     return a
 
 
-@claim(
-    "M11",
-    cold=True,
-    needs=lambda x: any(a is not None and a.ndim > 2 and a.shape[0] == 1 for a in (x.mask, x.bias)) and 0 not in x.output_shape,
-)
+def _by_head(a: np.ndarray, score_shape: tuple[int, ...]) -> np.ndarray:
+    """[1, H, Lq, Lk]: what the first batch entry has, and of a mask every third key less, for each head and row another third."""
+    first = np.broadcast_to(a, score_shape)[:1]
+    heads, rows, keys = np.ogrid[: score_shape[1], : score_shape[2], : score_shape[3]]
+    return first & ((heads + rows + keys) % 3 != 1) if a.dtype == bool else first
+
+
+def _coinciding(x: Inputs) -> Inputs:
+    """As many queries as batch entries, so that who tells axes apart by their sizes cannot."""
+    few = np.arange(min(x.q.shape[0], x.q.shape[2]))
+    return take_queries(take_batch(x, few), few)
+
+
+@claim("M11", cold=True, needs=lambda x: (x.mask is not None or x.bias is not None) and 0 not in x.output_shape)
 def masks_with_fewer_axes_mean_the_same(attend: Attend, x: Inputs) -> Verdict:
     """Leading axes of size 1 may be left out: [H, Lq, Lk] and [Lq, Lk] broadcast from the right (C09: openvino-gpu-mask-q1; C36)."""
-    short = {name: _without_leading_ones(getattr(x, name)) for name in ("mask", "bias")}
+    by_head = {name: _by_head(a, x.score_shape) for name, a in given(x).items()}
+    verdict = _shortened(attend, x.replace(**by_head))
+    y = _coinciding(x)
+    return verdict & _shortened(attend, y.replace(**{name: _by_head(a, y.score_shape)[:, :1] for name, a in given(y).items()}))
+
+
+def given(x: Inputs) -> dict[str, np.ndarray]:
+    """Mask and bias, those that there are."""
+    return {name: a for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None}
+
+
+def _shortened(attend: Attend, x: Inputs) -> Verdict:
+    """The answer to x, by mask and bias without their leading axes of size 1."""
+    short = {name: _without_leading_ones(a) for name, a in given(x).items()}
     return unchanged(attend, x, attend(x.replace(**short)), "out, mask and bias without leading axes of size 1")

@@ -63,7 +63,7 @@ def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdi
     return within(attend(y), expected.out, expected.bounds.out, "out, scores far beyond the cap", ~expected.exact.empty)
 
 
-@claim("S4", cold=True, options=("return_weights",), needs=lambda x: _answers(x) and bool((~x.visible().any(-1)).any()))
+@claim("S4", compiles=True, options=("return_weights",), needs=lambda x: _answers(x) and bool((~x.visible().any(-1)).any()))
 def empty_rows_are_the_same_beside_weights(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the weights changes nothing in rows that see no key either (C38: torch-mha-need-weights-nan)."""
     expected = attend.expected(x)

@@ -1,15 +1,18 @@
 """Each claim about the layer rejects a planted fault, and all of them accept a layer without one."""
 
-from types import SimpleNamespace
+from __future__ import annotations
 
-import numpy as np
 import pytest
 
-import specs.properties.layer  # noqa: F401  registers the claims
+from harness.conformance import load_claims
+from harness.faults import load_all
+from harness.faults._layer_parts import layer
+from harness.judging import applies, judge
+from harness.loading import describe
 from specs import masks
 from specs.claims import CLAIMS, claims_of
-from specs.contract import Conventions
-from specs.multi_head import call, expect, realise
+from specs.contract import declares
+from specs.multi_head import realise
 from specs.multi_head_problem import LayerProblem
 from specs.problem import Case
 
@@ -23,205 +26,112 @@ PROBLEMS = [
     LayerProblem(1, 4, 3, 1, 8),
     LayerProblem(1, 1, 2, 0, 3),
 ]
+MORE_PROBLEMS = [
+    LayerProblem(2, 3, 4, 4, 6, "float32", masks.random(6, 0.6, "bhij")),
+    LayerProblem(2, 2, 4, 4, 8, "float32", masks.key_padding((3, 0))),
+    LayerProblem(2, 2, 6, 4, 8, "float32", masks.key_padding((3, 2)) & masks.causal()),
+    LayerProblem(2, 2, 4, 6, 8, "float16", masks.random(4, 0.6, "bij") & masks.hidden_query(1)),
+    LayerProblem(2, 2, 4, 4, 8, "float32", self_attention=True),
+]
 CASES = [Case(problem, recipe, seed) for seed, recipe in enumerate(("normal", "loud_heads")) for problem in PROBLEMS]
-CALLS = []
+CASES += [Case(problem, recipe, 5) for recipe in ("steep", "shifted_keys") for problem in MORE_PROBLEMS]
+
+FAULTS = {name: fault for name, fault in load_all().items() if fault.spec == "multi-head"}
+load_claims()
 
 
-def split(a, heads):
-    return (
-        a.reshape(*a.shape[:2], heads, -1).swapaxes(1, 2)
-        if a.size
-        else np.zeros((a.shape[0], heads, a.shape[1], a.shape[2] // heads))
-    )
+@declares(spec="multi-head", options=("mask", "return_weights"))
+def sound(*arrays, **options):
+    return layer(*arrays, **options)
 
 
-def join(a):
-    return a.swapaxes(1, 2).reshape(a.shape[0], a.shape[2], -1)
-
-
-def softmax(scores, axis=-1):
-    top = scores.max(axis, keepdims=True, initial=-np.inf)
-    powers = np.exp(scores - np.where(np.isneginf(top), 0, top))
-    total = powers.sum(axis, keepdims=True)
-    return powers / np.where(total == 0, 1, total)
-
-
-def masked(scores, mask):
-    return scores if mask is None else np.where(mask, scores, -np.inf)
-
-
-def made(**parts):
-    """A layer of exchangeable parts, in float64, so that what is wrong with it is only the fault."""
-    p = SimpleNamespace(**({"split": split, "join": join, "softmax": softmax, "masked": masked, "prepare": lambda a: a} | parts))
-    scale = parts.get("scale", lambda q, heads: 1 / np.sqrt(q.shape[-1]))
-    finish = parts.get("finish", lambda out, w, b: out @ w + b)
-    shown = parts.get("shown", lambda weights: weights)
-
-    def multi_head(query, key, value, w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o, *, heads, mask=None, return_weights=False):
-        dtype = query.dtype
-        a = p.prepare({n: v for n, v in locals().items() if isinstance(v, np.ndarray) and n != "mask"})
-        a = {name: array.astype(np.float64) for name, array in a.items()}
-        q, k, v = (p.split(a[n] @ a[f"w_{n[0]}"] + a[f"b_{n[0]}"], heads) for n in ("query", "key", "value"))
-        if "mask_once" in parts:
-            mask = parts["mask_once"](mask, return_weights)
-        weights = p.softmax(p.masked(q @ k.swapaxes(-1, -2) * scale(q, heads), mask))
-        out = finish(p.join(weights @ v), a["w_o"], a["b_o"]).astype(parts.get("dtype", dtype))
-        return (out, shown(weights).astype(dtype)) if return_weights else out
-
-    return multi_head
-
-
-def interleaved(a, heads):
-    return a.reshape(*a.shape[:2], -1, heads).transpose(0, 3, 1, 2) if a.size else split(a, heads)
-
-
-def writes(a):
-    a["b_o"] += 1
-    return a
-
-
-def swapped(a):
-    return a | {"w_k": a["w_v"], "w_v": a["w_k"]}
-
-
-def only_the_first_head(scores, mask):
-    if mask is None or mask.shape[1] > 1:
-        return masked(scores, mask)
-    return np.concatenate([masked(scores[:, :1], mask), scores[:, 1:]], 1)
-
-
-def added_if_not_boolean(scores, mask):
-    return masked(scores, mask) if mask is None or mask.dtype == bool else scores + mask
-
-
-def forgets_the_last_key(scores):
-    weights = softmax(scores)
-    weights[..., 1:][..., -1:] = 0
-    return weights
-
-
-def counts(out, w, b):
-    CALLS.append(1)
-    return out @ w + b + len(CALLS)
-
-
-def refuses_odd_heads(a):
-    if a["query"].shape[1] % 2:
-        raise RuntimeError("odd")
-    return a
-
-
-FAULTS = {
-    "layer_answers_every_problem": made(prepare=refuses_odd_heads),
-    "layer_output_has_shape_and_dtype": made(dtype=np.float16),
-    "layer_leaves_inputs_alone": made(prepare=writes),
-    "layer_agrees_with_the_oracle": made(finish=lambda out, w, b: out @ w.T + b),
-    "layer_empty_rows_follow_the_declaration": made(masked=lambda s, m: s if m is None else np.where(m, s, -1e30)),
-    "layer_weights_agree_with_the_oracle": made(shown=lambda w: np.broadcast_to(w.mean(1, keepdims=True), w.shape)),
-    "layer_output_does_not_depend_on_returning_weights": made(mask_once=lambda mask, shown: None if shown else mask),
-    "layer_same_call_twice_gives_the_same": made(finish=counts),
-    "layer_masked_keys_have_no_influence": made(masked=lambda s, m: s if m is None else s + np.where(m, 0, -1e4)),
-    "layer_all_true_mask_is_no_mask": made(masked=lambda s, m: s if m is None else np.where(m, -np.inf, s)),
-    "layer_zeros_and_ones_are_a_mask": made(masked=added_if_not_boolean),
-    "layer_broadcast_mask_is_the_full_mask": made(masked=only_the_first_head),
-    "layer_permuting_the_batch_permutes_the_output": made(masked=lambda s, m: s if m is None else masked(s, m[:1])),
-    "layer_query_rows_are_independent": made(softmax=lambda s: softmax(s, -2)),
-    "layer_permuting_the_keys_changes_nothing": made(softmax=forgets_the_last_key),
-    "layer_permuting_the_heads_changes_nothing": made(split=interleaved),
-    "layer_identity_projections_give_attention": made(scale=lambda q, heads: 1 / np.sqrt(q.shape[-1] * heads)),
-    "layer_constant_values_come_back": made(softmax=lambda s: softmax(s, 1)),
-}
-
-MORE = {
-    "output bias left out": made(finish=lambda out, w, b: out @ w),
-    "output bias added twice": made(finish=lambda out, w, b: out @ w + 2 * b),
-    "value bias left out": made(prepare=lambda a: a | {"b_v": 0 * a["b_v"]}),
-    "weights of the wrong layout": made(prepare=lambda a: a | {"w_q": a["w_q"].T}),
-    "key and value weights exchanged": made(prepare=swapped),
-    "heads not put back in order": made(join=lambda a: a.reshape(a.shape[0], a.shape[2], -1)),
-    "heads interleaved on both sides": made(
-        split=interleaved, join=lambda a: a.transpose(0, 2, 3, 1).reshape(a.shape[0], a.shape[2], -1)
+REJECTED_BY = {
+    "layer_answers_every_problem": (
+        "odd_numbers_of_queries_raise_in_a_layer", "odd_numbers_of_heads_raise_in_a_layer",
+        "a_mask_of_each_head_raises_in_square_layers", "padding_with_causality_raises_in_a_layer",
     ),
-    "mask of the first head for all": made(masked=lambda s, m: s if m is None else masked(s, m[:, :1])),
-    "weights rounded to half precision": made(softmax=lambda s: softmax(s).astype(np.float16).astype(np.float64)),
-    "no scale": made(scale=lambda q, heads: 1.0),
-    "query scaled twice": made(scale=lambda q, heads: 1 / q.shape[-1]),
-}
+    "layer_output_has_shape_and_dtype": ("a_layer_answers_in_half_precision",),
+    "layer_leaves_inputs_alone": ("the_output_bias_is_written_to",),
+    "layer_agrees_with_the_oracle": (
+        "the_output_weights_are_transposed", "the_query_weights_are_transposed", "key_and_value_weights_are_exchanged",
+        "the_output_bias_is_left_out", "the_output_bias_is_added_twice", "the_value_bias_is_left_out",
+        "heads_are_joined_without_transposing", "heads_are_interleaved_on_both_ways",
+        "the_mask_of_the_first_head_serves_all_in_a_layer", "weights_of_a_layer_have_half_precision", "a_layer_has_no_scale",
+        "the_query_is_scaled_twice_in_a_layer", "a_layer_has_the_scale_of_its_number_of_heads",
+        "scores_of_a_layer_are_divided_by_the_scale", "a_layer_computes_float64_in_float32",
+        "the_maximum_is_not_taken_off_in_a_layer", "heads_of_a_layer_are_rounded_to_bfloat16",
+        "the_projections_of_the_first_call_are_kept", "the_filler_times_zero_is_nan_in_a_layer", "booleans_are_added_in_a_layer",
+        "masks_of_heads_and_entries_are_exchanged",
+    ),
+    "layer_empty_rows_follow_the_declaration": (
+        "rows_without_keys_give_the_mean_in_a_layer", "rows_without_keys_give_nan_in_a_layer",
+        "entries_without_keys_give_nan_in_a_layer", "the_filler_of_half_precision_swallows_scores_in_a_layer",
+    ),
+    "layer_weights_agree_with_the_oracle": (
+        "returned_weights_are_the_mean_of_the_heads", "returned_weights_are_those_after_dropout",
+    ),
+    "layer_output_does_not_depend_on_returning_weights": (
+        "the_mask_is_dropped_beside_weights", "a_triangle_is_dropped_beside_weights", "rows_without_keys_give_nan_beside_weights",
+        "whether_a_layer_returns_weights_is_settled_by_the_first_call",
+    ),
+    "layer_same_call_twice_gives_the_same": ("a_layer_counts_its_calls", "dropout_is_left_on_in_a_layer"),
+    "layer_masked_keys_have_no_influence": ("ten_thousand_is_taken_off_where_masked",),
+    "layer_all_true_mask_is_no_mask": ("true_means_ignore_in_a_layer", "queries_end_where_the_keys_do"),
+    "layer_zeros_and_ones_are_a_mask": ("zeros_and_ones_are_added_in_a_layer", "ones_mean_ignore_in_a_layer"),
+    "layer_broadcast_mask_is_the_full_mask": (
+        "a_mask_for_all_heads_serves_the_first", "the_mask_is_expanded_on_the_wrong_axis",
+        "padding_is_laid_on_the_queries_of_square_layers", "key_masks_are_taken_for_lengths",
+    ),
+    "layer_permuting_the_batch_permutes_the_output": ("the_mask_of_the_first_entry_serves_all_in_a_layer",),
+    "layer_query_rows_are_independent": (
+        "the_softmax_of_a_layer_runs_over_the_queries", "heads_of_square_layers_attend_over_the_columns",
+    ),
+    "layer_permuting_the_keys_changes_nothing": ("the_last_key_of_a_layer_is_forgotten",),
+    "layer_permuting_the_heads_changes_nothing": ("heads_are_interleaved_on_the_way_in",),
+    "layer_identity_projections_give_attention": ("a_layer_has_the_scale_of_the_model",),
+    "layer_constant_values_come_back": (
+        "the_softmax_of_a_layer_runs_over_the_heads", "the_mask_of_a_layer_comes_behind_the_softmax",
+    ),
+}  # fmt: skip
+"""Claim -> the faults that it must reject."""
 
-
-class Attend:
-    """The function, called in this process; answers are kept by the identity of the inputs."""
-
-    def __init__(self, function):
-        self.function, self.kept = function, {}
-
-    def _kept(self, kind, x, make):
-        if (kind, id(x)) not in self.kept:
-            self.kept[kind, id(x)] = x, make()
-        return self.kept[kind, id(x)][1]
-
-    def _ask(self, x, **more):
-        asked = call(x)
-        return self.function(*(a.copy() for a in asked.arrays.values()), **asked.options, **more)
-
-    def __call__(self, x):
-        return self._kept("out", x, lambda: self._ask(x))
-
-    def again(self, x):
-        return self._ask(x)
-
-    def extra(self, x, name):
-        return self._kept(name, x, lambda: self._ask(x, return_weights=True))[1]
-
-    def out_beside(self, x, name):
-        return self._kept(name, x, lambda: self._ask(x, return_weights=True))[0]
-
-    def expected(self, x):
-        return self._kept("expected", x, lambda: expect(x, Conventions(), None))
-
-    def declared(self, name):
-        return getattr(Conventions(), name)
-
-    def facts(self, x):
-        given = {name: array.copy() for name, array in call(x).arrays.items()}
-        out = self.function(*given.values(), **call(x).options)
-        changed = tuple(n for n, a in given.items() if not np.array_equal(a, getattr(x, n)))
-        return SimpleNamespace(changed=changed, aliased=tuple(n for n, a in given.items() if np.may_share_memory(out, a)))
-
-
-def rejected(claim, function, cases=CASES):
-    """The cases on which the claim rejects the function; an exception is a rejection."""
-    found = []
-    for case in cases:
-        x = realise(case)
-        try:
-            if claim.needs(x) and not claim.check(Attend(function), x).holds:
-                found.append(case)
-        except RuntimeError:
-            found.append(case)
-    return found
-
-
-LAYER_CLAIMS = [c for c in claims_of("multi-head") if c.clause != "L0" and not c.over_run]
+LAYER_CLAIMS = [c.name for c in claims_of("multi-head") if c.clause != "L0" and not c.over_run]
 """All but the worked example, which has a case of its own and is tested with it, and what is claimed of whole runs."""
 
 
-@pytest.mark.parametrize("name", [c.name for c in LAYER_CLAIMS])
-def test_a_sound_layer_is_accepted(name):
-    assert not rejected(CLAIMS[name], made())
+@pytest.fixture
+def found(subject_of):
+    """The findings of one claim on all cases, one after the other."""
+
+    def findings(function, claim):
+        subject = subject_of(function)
+        for case in CASES:
+            subject.forget()
+            x = realise(case)
+            if applies(subject, CLAIMS[claim], x):
+                yield from judge(subject, x, [CLAIMS[claim]])
+
+    return findings
 
 
-@pytest.mark.parametrize("name", [c.name for c in LAYER_CLAIMS])
-def test_each_claim_rejects_its_fault(name):
-    assert rejected(CLAIMS[name], FAULTS[name])
+@pytest.mark.parametrize("claim", LAYER_CLAIMS)
+def test_a_sound_layer_is_accepted_by_claims_that_can_tell(claim, found):
+    findings = list(found(sound, claim))
+    assert [finding.verdict.message for finding in findings if finding.wrong] == []
+    assert "agrees" in {finding.outcome for finding in findings}
 
 
-@pytest.mark.parametrize("fault", MORE)
-def test_the_oracle_rejects(fault):
-    assert rejected(CLAIMS["layer_agrees_with_the_oracle"], MORE[fault])
+@pytest.mark.parametrize(("claim", "fault"), [(claim, fault) for claim, faults in REJECTED_BY.items() for fault in faults])
+def test_each_claim_rejects_its_faults(claim, fault, found):
+    assert any(finding.wrong for finding in found(FAULTS[fault].function, claim))
 
 
-def test_each_claim_can_tell_something_from_these_cases():
-    for claim in LAYER_CLAIMS:
-        judged = [claim.check(Attend(made()), x) for x in map(realise, CASES) if claim.needs(x)]
-        assert any(not verdict.vacuous for verdict in judged), claim.name
+def test_each_claim_has_a_fault_and_each_fault_of_the_catalogue_a_claim():
+    assert sorted(REJECTED_BY) == sorted(LAYER_CLAIMS)
+    assert sorted(FAULTS) == sorted(fault for faults in REJECTED_BY.values() for fault in faults)
+
+
+def test_faults_of_the_layer_are_loaded_as_layers():
+    described = {describe(fault.function, name).spec for name, fault in FAULTS.items()}
+    assert described == {"multi-head"}
+    assert {fault.spec for fault in load_all().values()} == {"attention", "multi-head"}

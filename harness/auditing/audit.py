@@ -1,0 +1,124 @@
+"""Every fault against every property, on the cases of a standard run: case by case, all functions side by side.
+
+So the oracle is asked once for all of them. What would take this process with it has a worker process of its own, as in a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from harness import conformance
+from harness.auditing.remembered import Remembered
+from harness.auditing.sound import BASES, SOUND
+from harness.auditing.trials import Base, Kill, Suspected, Trial
+from harness.conformance import Plan
+from harness.executors import spread
+from harness.faults import load_all
+from harness.isolation import Limits, Worker
+from harness.subject import spec_of
+from harness.targets import Target
+
+LIMITS = Limits(10.0, 3072)
+"""Seconds of a call and MiB of a worker, for faults that hang or eat memory."""
+
+SPECS = ("attention", "multi-head")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What became of one function. `seen`: property -> the cases that could tell, and the vacuous ones."""
+
+    name: str
+    kills: tuple[Kill, ...]
+    cases: int
+    seconds: float
+    seen: Mapping[str, tuple[int, int]]
+
+    @property
+    def first(self) -> Kill | None:
+        """What rejected it first."""
+        return self.kills[0] if self.kills else None
+
+
+def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> Iterator[Examined]:
+    """Tries the named faults and all sound functions, in so many processes; with `quick` each fault until its first kill."""
+    alone = [name for name in names if load_all()[name].alone]
+    together = [name for name in (*SOUND, *names) if name not in alone and name not in BASES]
+    shares = [(tuple(together[first::jobs]), plan, quick, first == 0) for first in range(jobs)]
+    for found in spread(_examine, [*shares, *(((name,), plan, quick, False) for name in alone)], jobs, step):
+        yield from found
+
+
+def length(plan: Plan, names: Sequence[str], jobs: int) -> int:
+    """Steps of an audit, for a bar."""
+    cases = sum(map(len, plan.cases.values())) + len(plan.vectors)
+    return jobs * cases + sum(load_all()[name].alone for name in names)
+
+
+def _examine(share: tuple[Sequence[str], Plan, bool, bool], tick: Callable[[str], None]) -> list[Examined]:
+    """A share of the functions, on all cases in turn; the first share tells of the bases too."""
+    names, plan, quick, first = share
+    conformance.load_claims()
+    if names and names[0] in load_all() and load_all()[names[0]].alone:
+        tick(names[0])
+        return [examined(_alone(name, plan)) for name in names]
+    specs = {name: Remembered(spec_of(name)) for name in SPECS}
+    bases = [Base(name, SOUND[name], plan, specs) for name in BASES]
+    trials = [Suspected(name, functions()[name], plan, specs, bases) for name in names]
+    for name, spec in specs.items():
+        chosen = [trial for trial in (*bases, *trials) if trial.worker.description.spec == name]
+        _all_cases(chosen, spec, quick, tick)
+    return [examined(trial) for trial in (*(bases if first else ()), *trials)]
+
+
+def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Callable[[str], None]) -> None:
+    """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
+    agendas = [(trial, trial.checking.agenda()) for trial in trials]
+    while agendas:
+        tick(agendas[-1][0].name)
+        spec.forget()
+        for trial, steps in agendas[:]:
+            asked = next(steps, None)
+            if asked is None or (quick and trial.kills):
+                agendas.remove((trial, steps))
+            else:
+                trial.step(*asked)
+    for trial in trials:
+        trial.close()
+
+
+def _alone(name: str, plan: Plan) -> Trial:
+    """A fault in a worker process of its own, until it is found."""
+    with Worker(Target(name, load_all()[name].location), LIMITS) as worker:
+        specs = {spec: spec_of(spec) for spec in SPECS}
+        trial = Trial(name, Described(worker), plan, specs)
+        steps = trial.checking.agenda()
+        while not trial.kills and (asked := next(steps, None)):
+            trial.step(*asked)
+        return trial
+
+
+class Described:
+    """A worker process with what the function in it declares."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.description = worker.description()
+        self.call = worker.call
+
+
+@cache
+def functions() -> dict[str, Callable[..., Any]]:
+    """Name -> what can be tried: sound functions and faults."""
+    return SOUND | {name: fault.function for name, fault in load_all().items()}
+
+
+def examined(trial: Trial) -> Examined:
+    """The result of a trial."""
+    seen: dict[str, tuple[int, int]] = {}
+    for (_, name), tally in trial.checking.tallies.items():
+        cases, vacuous = seen.get(name, (0, 0))
+        seen[name] = cases + tally.cases, vacuous + tally.vacuous
+    return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen)

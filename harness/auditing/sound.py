@@ -1,0 +1,114 @@
+"""Attentions that are right, each computed another way: an audit that accuses one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, reduce, wraps
+from typing import Any
+
+import numpy as np
+
+from harness.faults._parts import State, attention, finite, in_tiles, seen_further, staged, start, tiled
+from implementations.numpy_online import online
+from implementations.numpy_tensor_core import attention as tensor_core
+from specs.contract import FACTS, OPTIONS
+
+Array = np.ndarray
+Function = Callable[..., Any]
+
+
+def quiet(function: Function, cache: bool = False) -> Function:
+    """As the faults are called: silent, with all options, and with a cache only where that is asked for."""
+
+    @wraps(function)
+    def silent(q: Array, k: Array, v: Array, **options: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(q, k, v, **options)
+
+    silent.options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))  # type: ignore[attr-defined]
+    for fact in FACTS:
+        if fact != "options" and hasattr(silent, fact):
+            delattr(silent, fact)
+    return silent
+
+
+def merged(a: State, b: State) -> State:
+    """Two sets of keys as one: what either has summed shrinks to the larger maximum (flash decoding)."""
+    top = np.maximum(a[0], b[0])
+    shares = [np.exp(state[0] - finite(top)) for state in (a, b)]
+    total = sum(share * state[1] for share, state in zip(shares, (a, b), strict=True))
+    weighted = sum(share[..., None] * state[2] for share, state in zip(shares, (a, b), strict=True))
+    return top, total, weighted
+
+
+def _each_by_itself(parts: list[Any]) -> State:
+    """Every block of keys starts anew, and the states are merged in the end."""
+    first, *blocks = parts
+    states = [seen_further(start(None, first[0].shape, v.shape[-1], s.dtype), s, v) for s, v in blocks]
+    return reduce(merged, states, first)
+
+
+def _from_the_end(parts: list[Any]) -> State:
+    """The last block of keys is visited first."""
+    first, *blocks = parts
+    return reduce(lambda state, block: seen_further(state, *block), reversed(blocks), first)
+
+
+def _in_the_dtype_of(q: Array, a: Array) -> Array:
+    return a.astype(q.dtype).astype(a.dtype)
+
+
+def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Weights stored in the dtype of the inputs, products summed in float32, as flash-attention has it."""
+    return staged(q, k, v, product=lambda w, values: _product(_in_the_dtype_of(q, w), values), **o)
+
+
+def _product(weights: Array, v: Array) -> Array:
+    return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
+
+
+def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Scaled scores stored in the dtype of the inputs, everything else in float32."""
+    return staged(q, k, v, raw=partial(_in_the_dtype_of, q), **o)
+
+
+def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Blocks of 16 keys, the last first."""
+    return in_tiles(q, k, v, _from_the_end, 16, **o)
+
+
+def in_splits(size: int) -> Function:
+    """Splits of so many keys, each by itself, merged in the end."""
+
+    def split(q: Array, k: Array, v: Array, **o: Any) -> Any:
+        return in_tiles(q, k, v, _each_by_itself, size, **o)
+
+    return split
+
+
+EAGER = "eager"
+WITH_CACHE = "eager, with a cache"
+
+UNDECLARED: dict[str, Function] = {
+    EAGER: quiet(attention),
+    WITH_CACHE: quiet(attention, cache=True),
+    "online, blocks of 16": quiet(tiled),
+    "online, the last block first": quiet(backwards),
+    "splits of 7, merged": quiet(in_splits(7)),
+    "splits of 32, merged": quiet(in_splits(32)),
+    "weights in 16 bits": quiet(weights_in_sixteen_bits),
+    "scores in 16 bits": quiet(scores_in_sixteen_bits),
+}
+"""Held to what an undeclared function is held to, as the faults are."""
+
+DECLARED: dict[str, Function] = {
+    "declared eager": attention,
+    **{f"declared online, blocks of {n}": online(n, n) for n in (1, 3, 16, 64)},
+    "declared matrix unit": tensor_core,
+}
+"""Held to what they declare: more exact, and safe where NaN is masked."""
+
+SOUND = UNDECLARED | DECLARED
+
+BASES = (EAGER, WITH_CACHE, "online, blocks of 16")
+"""What most faults are variations of."""

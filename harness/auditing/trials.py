@@ -1,0 +1,127 @@
+"""One function on its way through the cases of an audit, and what rejected it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+from harness.auditing.scripts import Scripted, Suspect
+from harness.conformance import Checking, Plan
+from harness.judging import GATES, Finding
+from harness.subject import Subject
+from harness.targets import Target
+from specs.claims import CLAIMS, Claim
+from specs.contract import Description
+from specs.problem import Case
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A property that rejected a function: after how many cases that it was asked, and how many seconds spent on it."""
+
+    property: str
+    clause: str
+    outcome: str
+    dtype: str
+    cases: int
+    seconds: float
+    case: str
+    message: str
+
+
+class Trial:
+    """A function and its verdicts so far."""
+
+    def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
+        self.name, self.worker = name, worker
+        description: Description = worker.description
+        subject = Subject(worker, description, specs[description.spec])
+        self.checking = Checking(subject, Target(name, name), plan, lambda: None)
+        self.kills: dict[str, Kill] = {}
+        self.cases, self.seconds = 0, 0.0
+
+    @cached_property
+    def refused(self) -> Mapping[str, str]:
+        """Dtypes in which it is not judged."""
+        return self.checking.refused_dtypes()
+
+    @property
+    def kind(self) -> Description:
+        """What it declares, without its name: functions of one kind are asked the same questions."""
+        return replace(self.worker.description, name="", summary="", version="")
+
+    def wanted(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The claims that have not rejected it yet, and those that must come first."""
+        return [claim for claim in claims if claim.name not in self.kills or claim.clause in GATES]
+
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims."""
+        if case.problem.dtype in self.refused:
+            return []
+        started = perf_counter()
+        findings = self.judged(case, self.wanted(claims))
+        self.checking.subject.forget()  # hundreds of functions would each keep the arrays of a case
+        self.cases += 1
+        self.seconds += perf_counter() - started
+        for finding in findings:
+            if finding.wrong:
+                self._killed(finding.claim, finding.outcome, case.problem.dtype, str(case), finding.verdict.message)
+        return findings
+
+    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """What the claims say of the case."""
+        return self.checking.visit(case, claims)[1]
+
+    def close(self) -> None:
+        """All cases were seen: claims about the whole run are judged."""
+        for (dtype, name), tally in self.checking.tallies.items():
+            tally.close(CLAIMS[name])
+            if tally.outcome == "violates":
+                self._killed(CLAIMS[name], tally.outcome, dtype, "the whole run", tally.reason)
+
+    def _killed(self, claim: Claim, outcome: str, dtype: str, case: str, message: str) -> None:
+        kill = Kill(claim.name, claim.clause, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
+        self.kills.setdefault(claim.name, kill)
+
+
+class Base(Trial):
+    """A sound function whose answers to the current case are written down for others to be compared with."""
+
+    worker: Scripted
+
+    def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
+        super().__init__(name, Scripted(function, name), plan, specs)
+        self.findings: list[Finding] = []
+
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims; the script of it is kept until the next."""
+        self.worker.begin()
+        self.findings = super().step(case, claims)
+        return self.findings
+
+
+class Suspected(Trial):
+    """A function that is judged by itself only where it answers otherwise than the sound ones of its kind."""
+
+    worker: Suspect
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
+    ) -> None:
+        super().__init__(name, Suspect(function, name), plan, specs)
+        self.bases = [base for base in bases if base.kind == self.kind]
+
+    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """The findings of a sound function if it answers alike, else its own."""
+        base = self.worker.follows([base.worker.script for base in self.bases]) if self.bases else None
+        if base is None:
+            findings = super().judged(case, claims)
+            self.worker.forget()
+            return findings
+        for finding in self.bases[base].findings:
+            if finding.verdict.samples:
+                self.checking.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
+        return []

@@ -1,0 +1,35 @@
+"""The gradients of frameworks that differentiate by themselves: a few cases by every claim about gradients."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from harness.conformance import load_claims
+from harness.judging import judge
+from specs import biases, masks
+from specs.claims import CLAIMS
+from specs.inputs import realise
+from specs.problem import Case, Problem
+
+pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+SIZES = {"batch": 2, "query_heads": 4, "key_heads": 2, "query_length": 5, "key_length": 7, "head_dim": 8, "value_dim": 4}
+OPTIONS = (
+    {"softcap": 5.0, "sinks": 0.5, "bias": biases.noise(0, 1.0, "hj"), "is_causal": True},
+    {"mask": masks.random(1, 0.5, "bhij") & masks.hidden_query(2) & masks.hidden_key(3)},
+)
+load_claims()
+
+
+@pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa_math", "jax_einsum"])
+def test_gradients_of_the_framework_are_not_rejected(name, subject_of):
+    pytest.importorskip(name.partition("_")[0])
+    subject, outcomes = subject_of(importlib.import_module(f"implementations.{name}").attention), {}
+    for options in OPTIONS:
+        subject.forget()
+        x = realise(Case(Problem(**SIZES | options), layouts={"q": "heads_last"}))
+        for finding in judge(subject, x, [claim for claim in CLAIMS.values() if claim.gradient]):
+            assert not finding.wrong, finding.verdict.message
+            outcomes.setdefault(finding.claim.clause, set()).add(finding.outcome)
+    assert "agrees" in outcomes["G2"] and {"G1", "G2", "G9"} <= outcomes.keys()
