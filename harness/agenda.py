@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from harness import cases, layer_cases, shapes
+from harness.corners import CORNERS
 from harness.drawing import draw
 from harness.frameworks import installed
 from harness.vectors import Vector, files, onnx_cases
@@ -19,9 +20,9 @@ SHAPES = 24
 
 
 def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
-    """Spec -> its cases: the worked example, then `count` that are drawn from the seed."""
+    """Spec -> its cases: the worked example, the corners, then `count` that are drawn from the seed."""
     drawn = {"attention": _attention(seed, dtypes), "multi-head": _layers(seed, dtypes)}
-    return {spec: [*CASES.get(spec, []), *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
+    return {spec: [*CASES.get(spec, []), *CORNERS[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
 
 
 def vectors(properties: Collection[str]) -> list[Vector]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness import casefiles, waivers
 from harness.agreement import Kept
+from harness.corners import CORNERS
 from harness.isolation import REFUSALS, Limits, Trouble, Worker
 from harness.judging import GATES, Finding, Tally, fails, judge
 from harness.measuring import Measured
@@ -150,8 +151,10 @@ class Checking:
         yield from ((vector.case, self._claims_on(vector)) for vector in vectors)
         cases = self.plan.cases.get(self.spec, ())
         named = [case for case in cases if case in NAMED[self.spec]]
-        drawn = cases[len(named) :]
+        corners = [case for case in cases if case in CORNERS[self.spec]]
+        drawn = cases[len(named) + len(corners) :]
         yield from ((case, self.claims) for case in named)
+        yield from ((case, self.warm if self.subject.description.compiles else self.claims) for case in corners)
         if self.subject.description.compiles:
             yield from self._few_problems(drawn)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import filter as matching
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ from harness import conformance
 from harness.agenda import agenda, vectors
 from harness.auditing import rows
 from harness.auditing.audit import audit, length
+from harness.auditing.sound import SOUND
 from harness.conformance import Plan
 from harness.coverage import coverage
 from harness.faults import load_all
+from harness.peers import compare
+from harness.peers import load_all as known_peers
 from harness.progress import counted
 from harness.run import Run, Settings, property_facts
 from harness.targets import UsageError
+from implementations.numpy_multi_head import multi_head
 
 
 @dataclass(frozen=True)
@@ -72,4 +76,17 @@ def _write(into: Run, tables: dict[str, rows.Rows]) -> None:
 
 
 def _peers(names: Sequence[str], settings: Settings, quiet: bool) -> rows.Rows:
-    raise NotImplementedError
+    """What the checks in use today make of the same attention faults and the same sound functions."""
+    faults = [load_all()[name] for name in names]
+    plain = {f.name: f.function for f in faults if not f.alone and _plain(f.function)}
+    sound = {name: function for name, function in SOUND.items() if _plain(function)}
+    with counted("checking as others do", len(known_peers()) * (len(plain) + len(sound)), quiet) as step:
+        found = compare(plain, sound, settings.seed, step)
+    return [asdict(row) for row in found]
+
+
+def _plain(function: Any) -> bool:
+    """An attention without gradients: what peers can be given."""
+    return (
+        getattr(function, "spec", "attention") == "attention" and not hasattr(function, "backward") and function is not multi_head
+    )

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce, wraps
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
+from harness.faults import quiet
+from harness.faults._backward import backward, differentiable
+from harness.faults._layer_parts import layer
 from harness.faults._parts import State, attention, finite, in_tiles, seen_further, staged, start, tiled
+from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
-from specs.contract import FACTS, OPTIONS
 
 Array = np.ndarray
 Function = Callable[..., Any]
 
 
-def quiet(function: Function, cache: bool = False) -> Function:
-    """As the faults are called: silent, with all options, and with a cache only where that is asked for."""
-
-    @wraps(function)
-    def silent(q: Array, k: Array, v: Array, **options: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return function(q, k, v, **options)
-
-    silent.options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))  # type: ignore[attr-defined]
-    for fact in FACTS:
-        if fact != "options" and hasattr(silent, fact):
-            delattr(silent, fact)
-    return silent
+def eager(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """All at once, with nothing declared."""
+    return attention(q, k, v, **o)
 
 
 def merged(a: State, b: State) -> State:
@@ -88,10 +81,14 @@ def in_splits(size: int) -> Function:
 
 EAGER = "eager"
 WITH_CACHE = "eager, with a cache"
+GRADIENTS = "eager, with gradients"
+LAYER = "layer"
 
 UNDECLARED: dict[str, Function] = {
-    EAGER: quiet(attention),
-    WITH_CACHE: quiet(attention, cache=True),
+    EAGER: quiet(eager),
+    WITH_CACHE: quiet(eager, cache=True),
+    GRADIENTS: quiet(differentiable(backward)),
+    LAYER: quiet(layer, spec="multi-head"),
     "online, blocks of 16": quiet(tiled),
     "online, the last block first": quiet(backwards),
     "splits of 7, merged": quiet(in_splits(7)),
@@ -103,6 +100,7 @@ UNDECLARED: dict[str, Function] = {
 
 DECLARED: dict[str, Function] = {
     "declared eager": attention,
+    "declared layer": multi_head,
     **{f"declared online, blocks of {n}": online(n, n) for n in (1, 3, 16, 64)},
     "declared matrix unit": tensor_core,
 }
@@ -110,5 +108,5 @@ DECLARED: dict[str, Function] = {
 
 SOUND = UNDECLARED | DECLARED
 
-BASES = (EAGER, WITH_CACHE, "online, blocks of 16")
+BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
 """What most faults are variations of."""

@@ -50,27 +50,32 @@ FAULTS: dict[str, Fault] = {}
 LAYER_OPTIONS = ("mask", "return_weights")
 
 
+def quiet(function: Attention, cache: bool = False, spec: str = "attention") -> Attention:
+    """As faults are called: without warnings, with every option of the contract, and with a cache only where that is asked for."""
+
+    @wraps(function)
+    def called(*arrays: np.ndarray, **given: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arrays, **given)
+
+    without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
+    called.spec = spec  # type: ignore[attr-defined]
+    called.options = LAYER_OPTIONS if spec == "multi-head" else without_cache  # type: ignore[attr-defined]
+    return called
+
+
 def fault(family: str, link: str = "", cache: bool = False, spec: str = "attention") -> Callable[[Attention], Attention]:
     """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
 
     Only faults about caches take one: to the others it is handed over with the keys.
     """
-    options = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
 
     def register(function: Attention) -> Attention:
         name = function.__name__
         if name in FAULTS:
             raise ValueError(f"fault={name}, but should be a name that is not taken")
-
-        @wraps(function)
-        def quiet(*arrays: np.ndarray, **given: Any) -> Any:
-            with np.errstate(all="ignore"):
-                return function(*arrays, **given)
-
-        quiet.spec = spec  # type: ignore[attr-defined]
-        quiet.options = LAYER_OPTIONS if spec == "multi-head" else options  # type: ignore[attr-defined]
-        FAULTS[name] = Fault(name, family, link, quiet)
-        return quiet
+        FAULTS[name] = Fault(name, family, link, quiet(function, cache, spec))
+        return FAULTS[name].function
 
     return register
 

@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from harness.frameworks import installed
+from harness.loading import describe
 from harness.peers._trials import Attention, Trial
 
 Check = Callable[[int], Iterator[Trial]]
@@ -37,15 +38,18 @@ class Peer:
 
     def objection(self, attention: Attention, seed: int = 0) -> str:
         """The first thing that it holds against the function, an exception included; nothing if it accepts it."""
+        options = describe(attention, "attention").options
+        asked = (trial for trial in trials(self.name, seed) if set(trial.needs) <= set(options))
+        held = (f"{text} [{trial.text}]" for trial in asked if (text := _held_against(attention, options, trial)))
+        return next(held, "")
+
+
+def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) -> str:
+    try:
         with np.errstate(all="ignore"):
-            for trial in trials(self.name, seed):
-                try:
-                    held_against_it = trial.judge(trial.answer(attention))
-                except Exception as error:
-                    held_against_it = f"{type(error).__name__}: {error}"
-                if held_against_it:
-                    return f"{held_against_it} [{trial.text}]"
-        return ""
+            return trial.judge(trial.answer(attention, options))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def compare(
     seed: int = 0,
     tick: Callable[[str], None] = lambda name: None,
 ) -> list[PeerRow]:
-    """What each peer finds among these faults, and which of the sound functions it rejects; `tick` gets each name before its turn.
+    """What each peer finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
     peers take 250 MiB. A function that loops over single keys takes minutes: flash-attention's grid has 16 x 20000 scores.

@@ -11,6 +11,7 @@ import numpy as np
 
 DIMS = (32, 40, 59, 64, 80, 96, 111, 128, 160, 192, 224, 256)
 BOTH = (False, True)
+PADDED = ("", "padded")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Grid:
     softcap: tuple[float, ...] = (0.0,)
     packed: tuple[int, ...] = (0,)
     """How many of q, k and v lie in one array, [batch, length, so many, heads, dim]: the last two, or all three."""
-    padded: tuple[bool, ...] = (False,)
-    """Whether lengths differ, by up to 20: its mode "random"."""
-    cached: tuple[bool, ...] = (False,)
-    """Whether keys come from a cache that is filled in part."""
+    filled: tuple[str, ...] = ("",)
+    """Which lengths differ: "padded", both, by up to 20, its mode "random"; "cache", that of the keys, by up to all but one."""
+    new_keys: bool = False
+    """Whether the queries bring keys of their own, behind a cache of any length."""
     spread: tuple[int, int] = (1, 1)
     """Standard deviation of the queries, and of keys and values."""
     times: tuple[int, int] = (2, 2)
@@ -39,7 +40,7 @@ class Grid:
     plus: float = 0.0
 
 
-LISTS = ("dim", "dtype", "heads", "causal", "local", "alibi", "softcap", "packed", "padded", "cached")
+LISTS = ("dim", "dtype", "heads", "causal", "local", "alibi", "softcap", "packed", "filled")
 
 
 def both_ways(*lengths: tuple[int, int]) -> tuple[tuple[int, int], ...]:
@@ -47,26 +48,28 @@ def both_ways(*lengths: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys([*lengths, *((k, q) for q, k in lengths)]))
 
 
+MHA_TYPES = ("mha", "mqa", "gqa")
+CACHES = ((1, 128), (1, 339), (3, 1024), (64, 800), (64, 256), (3, 799), (64, 2048), (16, 20000), (128, 128))
+CACHE_DIMS = (32, 59, 64, 80, 128, 256)
+
 GRIDS = (
     Grid(
         "bwd_overflow", tuple((n, n) for n in (1, 2, 5, 17, 128)), (16, 32, 64), ("float16",),
         local=(False,), alibi=(False,), spread=(5, 3),
     ),
-    Grid(
-        "kvcache", ((1, 128), (1, 339), (3, 1024), (64, 800), (64, 256), (3, 799), (64, 2048), (16, 20000), (128, 128)),
-        (32, 59, 64, 80, 128, 256), ("float16",), ("mha", "mqa", "gqa"), cached=(True,), times=(3, 5), plus=1e-5,
-    ),
+    Grid("kvcache", CACHES, CACHE_DIMS, ("float16",), MHA_TYPES, filled=("cache",), times=(3, 5), plus=1e-5),
+    Grid("kvcache with new keys", CACHES, CACHE_DIMS, ("float16",), MHA_TYPES, new_keys=True, times=(3, 5), plus=1e-5),
     Grid(
         "output and varlen_output",
         ((1, 147), (113, 203), (128, 217), (113, 211), (108, 256), (256, 512), (512, 256),
          (1024, 1024), (1023, 1024), (1024, 1023), (2048, 2048)),
-        heads=("mha", "mqa", "gqa"), softcap=(0.0, 50.0), packed=(0, 2), padded=BOTH,
+        heads=MHA_TYPES, softcap=(0.0, 50.0), packed=(0, 2), filled=PADDED,
     ),
     Grid(
         "causal and varlen_causal",
         both_ways((1, 239), (3, 799), (127, 512), (127, 513), (113, 203), (128, 217), (113, 211), (108, 256), (256, 512),
                   (1023, 1024)),
-        causal=(True,), alibi=(False,), padded=BOTH, plus=1e-5,
+        causal=(True,), alibi=(False,), filled=PADDED, plus=1e-5,
     ),
     Grid(
         "splitkv", both_ways((3, 1024), (1, 339), (64, 800), (3, 799), (64, 2048), (16, 20000), (128, 128), (256, 256)),
@@ -74,7 +77,7 @@ GRIDS = (
     ),
     Grid(
         "qkvpacked and varlen_qkvpacked", tuple((n, n) for n in (97, 128, 200, 257, 384, 512, 768, 1024, 1025, 2048)),
-        packed=(3,), padded=BOTH,
+        packed=(3,), filled=PADDED,
     ),
 )  # fmt: skip
 
@@ -94,11 +97,10 @@ class Setting:
     alibi: bool
     softcap: float
     packed: int
-    padded: bool
-    cached: bool
+    filled: str
 
     def __str__(self) -> str:
-        given = (name for name in LISTS[3:] if getattr(self, name))
+        given = (self.filled if name == "filled" else name for name in LISTS[3:] if getattr(self, name))
         return " ".join([f"{self.grid.test}: {self.queries}x{self.keys}x{self.dim}", self.dtype, self.heads, *given])
 
     @property
@@ -107,7 +109,7 @@ class Setting:
         scores = self.queries * self.keys
         batch, heads = (2, 4) if scores <= 2**17 else (1, 2) if scores <= 2**19 else (1, 1)
         key_heads = {"mha": heads, "mqa": 1, "gqa": max(heads // 2, 1)}[self.heads]
-        return 1 if self.cached and self.causal else batch, heads, key_heads
+        return 1 if self.grid.new_keys else batch, heads, key_heads
 
 
 def sample(rng: np.random.Generator, times: int) -> list[Setting]:

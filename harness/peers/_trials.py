@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.loading import describe
 from specs.attention import call, lower
 from specs.inputs import Inputs
 
@@ -30,11 +29,12 @@ class Trial:
     judge: Callable[[Any], str]
     fresh: Callable[[Inputs], Inputs] = copied
     wanted: tuple[str, ...] = ()
-    """Options that ask for more than the output; a function that lacks them is not asked."""
+    """Options that ask for more than the output, of a function that has them."""
+    needs: tuple[str, ...] = ()
+    """Options without which a function is not asked; all others are lowered as in a check."""
 
-    def answer(self, attention: Attention) -> Any:
+    def answer(self, attention: Attention, options: tuple[str, ...]) -> Any:
         """What the function gives, asked in the options that it has. Raises whatever it raises."""
-        options = describe(attention, "attention").options
         asked = call(lower(self.fresh(self.x), options))
         return attention(*asked.arrays.values(), **asked.options, **{name: True for name in self.wanted if name in options})
 

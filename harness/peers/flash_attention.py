@@ -28,9 +28,9 @@ def twice_the_error_of_eager(seed: int) -> Iterator[Trial]:
     `ref` is computed in float32 and rounded to the dtype, `pt` rounds every step to it. Each pair of lengths of its grids is
     asked, with everything else drawn from its lists. Arrays lie in memory as there, [batch, length, heads, dim].
     Scaled: batch and heads, from 1 to 8 batches of 4 to 12 heads, to 2 of 4, or to 1 of 2 and 1 of 1 above 2^17 and 2^19 scores.
-    Other than there: causality and windows count from the first key, as our contract has it, and with a cache from its end;
-    ALiBi is an array, in the dtype of the query. Left out: gradients, dropout, pages, rotary embeddings, left padding, the tests
-    that repeat a call, and more than 20000 keys.
+    Other than there: causality and windows count from the first key, as our contract has it, and with new keys behind a cache,
+    which a function without caches is not asked, from its end; ALiBi is an array, in the dtype of the query. Left out: gradients,
+    dropout, pages, rotary embeddings, left padding, the tests that repeat a call, and more than 20000 keys.
     """
     rng = np.random.default_rng(seed)
     for setting in sample(rng, ROUNDS):
@@ -38,7 +38,8 @@ def twice_the_error_of_eager(seed: int) -> Iterator[Trial]:
         low = partial(_rounded, x.q.dtype)
         wanted = plain(x)
         allowed = setting.grid.times[setting.alibi] * largest(plain(x, low) - wanted) + setting.grid.plus
-        yield Trial(str(setting), x, partial(within, wanted, allowed), partial(laid_out, setting.packed))
+        needs = ("past_k", "past_v") if setting.grid.new_keys else ()
+        yield Trial(str(setting), x, partial(within, wanted, allowed), partial(laid_out, setting.packed), needs=needs)
 
 
 def within(wanted: np.ndarray, allowed: float, got: Any) -> str:
@@ -79,12 +80,11 @@ def alibi(s: Setting, keys: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lengths(s: Setting, batch: int, rng: np.random.Generator) -> dict[str, Any]:
-    """A cache is filled to any length, and causal queries bring keys that follow it. Padding takes up to 20 of what there is."""
-    if s.cached and s.causal:
+    if s.grid.new_keys:
         return {"past": int(rng.integers(0, s.keys - s.queries + 1))}
-    if s.cached:
+    if s.filled == "cache":
         return {"key_lengths": rng.integers(1, s.keys + 1, batch)}
-    ends = {"query_lengths": s.queries, "key_lengths": s.keys} if s.padded else {}
+    ends = {"query_lengths": s.queries, "key_lengths": s.keys} if s.filled == "padded" else {}
     return {name: rng.integers(max(1, n - 20), n + 1, batch) for name, n in ends.items()}
 
 

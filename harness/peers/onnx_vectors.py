@@ -26,8 +26,8 @@ def published_vectors(seed: int) -> Iterator[Trial]:
     """All its cases of one node, with its rule: same shape and dtype, and assert_allclose with rtol 1e-3 and atol 1e-7.
 
     In bfloat16 its rtol is 2^-6. Judged are the output and, where a case has them and the function can return them, the weights.
-    The cases do not depend on the seed. Left out: the copies that spell the operator out in others, and of
-    the other outputs the joined caches and the scores.
+    To a function without caches they are handed over with the keys, and causality behind them as a mask. The seed changes
+    nothing. Left out: the copies that spell the operator out in others, and of the outputs the joined caches and the scores.
     """
     for p in published():
         x = realise(translated(p))

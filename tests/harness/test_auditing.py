@@ -53,7 +53,9 @@ def test_the_short_cut_kills_what_the_long_way_kills(name, plan):
     fault = load_all()[name]
     short, long = (tried(plan, name, fault.function, bases) for bases in (BASES, ()))
     told = [sorted((kill.property, kill.cases, kill.case) for kill in trial.kills.values()) for trial in (short, long)]
-    assert told[0] == told[1] if name != "the_scale_is_that_of_the_first_call" else {k[0] for k in told[0]} & {k[0] for k in told[1]}
+    assert (
+        told[0] == told[1] if name != "the_scale_is_that_of_the_first_call" else {k[0] for k in told[0]} & {k[0] for k in told[1]}
+    )
 
 
 def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):

@@ -1,0 +1,29 @@
+"""Cases of every run that chance reaches too seldom: a size at which kernels change their path, together with one option.
+
+Each pair is one at which somebody's kernel was wrong; what else is drawn beside them is left to the generator.
+"""
+
+from __future__ import annotations
+
+from specs import biases, masks
+from specs.multi_head_problem import LayerProblem
+from specs.problem import Case, Problem
+
+NOISE = biases.noise(1, 5.0, "bhij")
+
+CORNERS: dict[str, list[Case]] = {
+    "attention": [
+        Case(Problem(2, 2, 1, 17, 33, 8, 8, is_causal=True, key_lengths=(33, 20))),
+        Case(Problem(10, 2, 2, 3, 5, 8, 8, bias=NOISE)),
+        Case(Problem(1, 2, 2, 5, 33, 16, 16, scale=-1.0), "steep"),
+        Case(Problem(2, 2, 1, 1, 1, 8, 8)),
+        Case(Problem(2, 2, 1, 9, 12, 256, 256, is_causal=True)),
+        Case(Problem(1, 2, 2, 8, 300, 16, 16, is_causal=True)),
+        Case(Problem(1, 1, 1, 70, 70, 8, 8, window=(33, 1))),
+        Case(Problem(1, 2, 1, 80, 100, 16, 16, is_causal=True, bias=NOISE)),
+        Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
+        Case(Problem(2, 2, 1, 0, 5, 8, 8)),
+    ],
+    "multi-head": [Case(LayerProblem(3, 3, 5, 7, 12, mask=masks.random(5, 0.5, "bij")))],
+}
+"""Spec -> cases, in float32."""
