@@ -101,7 +101,7 @@ UNDECLARED: dict[str, Function] = {
 DECLARED: dict[str, Function] = {
     "declared eager": attention,
     "declared layer": multi_head,
-    **{f"declared online, blocks of {n}": online(n, n) for n in (1, 3, 16, 64)},
+    **{f"declared online, blocks of {n} keys": online(64, n) for n in (1, 3, 16, 64)},
     "declared matrix unit": tensor_core,
 }
 """Held to what they declare: more exact, and safe where NaN is masked."""
