@@ -22,7 +22,8 @@ SHAPES = 24
 def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
     """Spec -> its cases: the worked example, the corners, then `count` that are drawn from the seed."""
     drawn = {"attention": _attention(seed, dtypes), "multi-head": _layers(seed, dtypes)}
-    return {spec: [*CASES.get(spec, []), *CORNERS[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
+    corners = {spec: [case for case in found if case.problem.dtype in dtypes] for spec, found in CORNERS.items()}
+    return {spec: [*CASES.get(spec, []), *corners[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
 
 
 def vectors(properties: Collection[str]) -> list[Vector]:

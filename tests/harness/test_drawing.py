@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.agenda import agenda
+from harness.corners import CORNERS
 from harness.coverage import coverage
 from harness.shapes import BUDGET, pool
 from specs.biases import BIASES
@@ -30,7 +31,7 @@ def test_the_same_seed_gives_the_same_cases():
 
 
 def test_another_seed_gives_other_cases(cases_of):
-    first, second = ({case.id for case in cases_of(seed)["attention"][2:]} for seed in SEEDS)
+    first, second = ({case.id for case in cases_of(seed)["attention"][2 + len(CORNERS["attention"]) :]} for seed in SEEDS)
     assert not first & second
 
 
@@ -43,7 +44,7 @@ def test_cases_are_as_many_as_asked_for_after_the_named_ones_and_all_differ(spec
     ids = [case.id for case in cases_of(0)[spec]]
     assert len(set(ids)) == len(ids)
     named = [case for case in cases_of(0)[spec] if case.recipe.startswith("three_words")]
-    assert len(ids) == 150 + len(named)
+    assert len(ids) == 150 + len(named) + len(CORNERS[spec])
     assert len(named) >= 1
     assert [case.recipe for case in cases_of(0)[spec][: len(named)]] == [case.recipe for case in named]
 
