@@ -15,6 +15,7 @@ from harness import conformance
 from harness.conformance import Checked, Plan
 from harness.frameworks import installed
 from harness.targets import Target, UsageError
+from harness.worker import die_with_parent
 
 Step = Callable[[str], None]
 Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[Checked]]
@@ -58,6 +59,7 @@ _queue: Any = None
 
 
 def _connect(queue: Any) -> None:
+    die_with_parent()
     global _queue
     _queue = queue
 

@@ -37,11 +37,22 @@ class Peer:
         return installed(self.needs) if self.needs else ""
 
     def objection(self, attention: Attention, seed: int = 0) -> str:
-        """The first thing that it holds against the function, an exception included; nothing if it accepts it."""
-        options = describe(attention, "attention").options
+        """The first thing that it holds against the function, an exception included; nothing if it accepts it.
+
+        ValueError for a function of another spec.
+        """
+        options = options_of(attention)
         asked = (trial for trial in trials(self.name, seed) if set(trial.needs) <= set(options))
         held = (f"{text} [{trial.text}]" for trial in asked if (text := _held_against(attention, options, trial)))
         return next(held, "")
+
+
+def options_of(attention: Attention) -> tuple[str, ...]:
+    """The options of the contract that the function has. ValueError for one of another spec."""
+    described = describe(attention, "attention")
+    if described.spec != "attention":
+        raise ValueError(f"spec={described.spec}, but should be attention: peers know no other")
+    return described.options
 
 
 def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) -> str:
@@ -108,7 +119,10 @@ def compare(
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
     peers take 250 MiB. A function that loops over single keys takes minutes: flash-attention's grid has 16 x 20000 scores.
+    ValueError for a function of another spec.
     """
+    for attention in (*functions.values(), *sound.values()):
+        options_of(attention)
     return [_row(one, functions, sound, seed, tick) for one in load_all().values()]
 
 

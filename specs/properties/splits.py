@@ -58,8 +58,14 @@ def _merging_error(first: Any, second: Any) -> np.ndarray:
     off = np.expm1(np.minimum(first.bounds.lse + second.bounds.lse, 700))[..., None]
     moved = np.minimum(share[0] * share[1] * off, 1)
     distance = np.abs(first.exact.out - second.exact.out).astype(np.float64)
-    bound: np.ndarray = (share[0] + moved) * first.bounds.out + (share[1] + moved) * second.bounds.out + moved * distance
+    bound: np.ndarray = _part(share[0] + moved, first.bounds.out) + _part(share[1] + moved, second.bounds.out) + moved * distance
     return bound
+
+
+def _part(share: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """What the error of a part does to the whole: nothing where its share is 0, however far off the part may be."""
+    part: np.ndarray = np.where(share > 0, share * bound, 0.0)
+    return part
 
 
 @claim("D2", cold=True, options=("return_lse",), needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)

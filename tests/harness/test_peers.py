@@ -102,6 +102,25 @@ def test_compare_counts_and_names(monkeypatch):
     assert "no_such_package is not installed" in absent.missing
 
 
+def test_a_function_of_another_spec_is_a_wrong_call():
+    def multi_head(*arrays, heads):
+        """A layer."""
+
+    with pytest.raises(ValueError, match="spec=multi-head, but should be attention"):
+        compare({}, {"layer": multi_head})
+
+
+def test_a_function_without_caches_is_asked_without():
+    def without(q, k, v, *, past_k=None, **options):
+        assert past_k is None
+        return attention(q, k, v, **options)
+
+    needing = [trial for trial in trials("flash-attention's criterion", 0) if trial.needs]
+    assert {trial.x.past is not None for trial in needing} == {True}
+    without.options = normalised_over_queries.options
+    assert objection("flash-attention's criterion", without) == ""
+
+
 def test_a_name_is_taken_once():
     with pytest.raises(ValueError, match="not taken"):
         peer(QUICK, "x")(PEERS[QUICK].check)
