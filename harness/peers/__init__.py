@@ -118,7 +118,7 @@ def compare(
     """What each peer finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
-    peers take 250 MiB. A function that loops over single keys takes minutes: flash-attention's grid has 16 x 20000 scores.
+    peers take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
     ValueError for a function of another spec.
     """
     for attention in (*functions.values(), *sound.values()):

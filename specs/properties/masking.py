@@ -102,7 +102,9 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}
-    return credited(unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape"), attend, x, "mask", "bias")
+    return credited(
+        unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape"), attend, x, "mask", "bias"
+    )
 
 
 @claim("M7", cold=True, needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
