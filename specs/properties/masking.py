@@ -69,7 +69,7 @@ def a_mask_that_hides_nothing_changes_nothing(attend: Attend, x: Inputs) -> Verd
     return unchanged(attend, x, attend(x.replace(mask=everything)), "out, mask all True")
 
 
-@claim("M4", cold=True, needs=lambda x: x.mask is not None and 0 not in x.output_shape)
+@claim("M4", cold=True, needs=lambda x: x.mask is not None and not x.mask.all() and 0 not in x.output_shape)
 def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Verdict:
     """The same mask in boolean and in additive form means the same (C02: torch-sdpa-bool-float-zero-rows; C07; C08)."""
     assert x.mask is not None
