@@ -121,7 +121,8 @@ class AttentionBounds:
             moved = self._through_scores(v, o)
             sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
             terms = np.expm1(self.numerator)[..., None] * sizes
-            whole = np.expm1(self.denominator)[..., None] * (np.abs(o) + moved + terms)
+            sums = np.abs(o) + moved + terms
+            whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by
             weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
             lost = weights_lost + (2 * keys + 1) * u.tiny_sums
             inherited = (

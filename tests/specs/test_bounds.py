@@ -202,7 +202,10 @@ def test_scores_that_cancel_may_be_off_by_their_parts():
 
 def test_bounds_are_finite_and_not_negative(questions):
     for x in (x for calls in questions.values() for x in calls):
-        limits = bounds(x, attention(x), default_model(x.dtype))
+        exact = attention(x)
+        limits = bounds(x, exact, default_model(x.dtype))
         for limit in (limits.out, limits.weights, limits.lse):
             assert np.all(limit >= 0)
-        assert np.all(np.isfinite(limits.out))
+        # where all that a row sees stands at the lowest number, parts that are merged by their lse may be off by any factor
+        usual = np.abs(np.where(np.isfinite(exact.lse), exact.lse, 0)) < np.finfo(np.float32).max / 2
+        assert np.all(np.isfinite(limits.out[usual]))
