@@ -123,7 +123,7 @@ class Checking:
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
                 x, findings = self.visit(case, claims)
                 if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
-                    self._measure(self.within_its_options(case), x)
+                    self._measure(case, x)
             self.tick()
         self.kept.save(self.plan.folder, self.target.name)
         judged = waivers.waived(self._judged(), self.waivers)
@@ -137,12 +137,16 @@ class Checking:
             for name, message in gone.items()
         ]
 
-    def within_its_options(self, case: Case) -> Case:
+    def _within_its_options(self, case: Case) -> Case:
         """The case without options that the signature lacks; one whose numbers are given stays what it is."""
         problem = self.subject.spec.restrict(case.problem, self.subject.description.options)
         return case if case.arrays else replace(case, problem=problem)
 
     def agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
+        """What to visit: cases in the options of the implementation, with the claims to judge on them."""
+        return ((self._within_its_options(case), claims) for case, claims in self._asked())
+
+    def _asked(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: all on every second, and on fewer shapes and options where each is compiled.
 
         Vectors come first, each with the claims that it is for.
@@ -195,7 +199,7 @@ class Checking:
     def visit(self, case: Case, claims: Sequence[Claim]) -> tuple[Any, list[Finding]]:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
-        x = self.subject.spec.realise(self.within_its_options(case))
+        x = self.subject.spec.realise(case)
         findings = list(judge(self.subject, x, claims))
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from harness.subject import spec_of
 from specs.biases import BIASES
 from specs.dtypes import DTYPES
 from specs.layouts import LAYOUTS
@@ -41,15 +41,11 @@ def coverage(drawn: Sequence[Case]) -> list[dict[str, Any]]:
     """Rows (region, value, cases), in the order of REGIONS; a value that no case has counts 0."""
     counts: Counter[tuple[str, str]] = Counter()
     for case in drawn:
-        x = _spec(case).realise(case)
+        x = spec_of(case.problem.spec).realise(case)
         counts.update({(name, value) for name, (_, values) in REGIONS.items() for value in values(case, x)})
     known = [(name, value) for name, (values, _) in REGIONS.items() for value in values]
     more = sorted(pair for pair in counts if pair not in known)
     return [{"region": name, "value": value, "cases": counts[name, value]} for name, value in [*known, *more]]
-
-
-def _spec(case: Case) -> Any:
-    return import_module(f"specs.{case.problem.spec.replace('-', '_')}")
 
 
 @region("spec", *PROBLEMS)

@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 
 from harness.agenda import agenda
+from harness.auditing.inside import Inside
 from harness.conformance import load_claims
-from harness.isolation import Trouble
-from harness.loading import describe
-from harness.messages import Answer, Failure, Request
 from harness.subject import Subject
-from harness.worker import Server
 from specs.dtypes import DTYPES
 from specs.problem import Case
 
@@ -30,29 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
-class InProcess:
-    """A worker without a process: the same loading, the same call, the same failures."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.description = describe(function, function.__name__)
-        self.server = Server(function, self.description)
-
-    def call(self, request: Request) -> Answer:
-        """The answer. Raises Trouble."""
-        answer = self.server.answer(request)
-        if isinstance(answer, Failure):
-            raise Trouble(answer.kind, answer.message, answer.trace)
-        return answer
-
-
 @pytest.fixture(scope="session")
 def subject_of() -> Callable[[Callable[..., Any]], Subject]:
     """A function on NumPy arrays as the properties see it."""
     load_claims()
 
     def subject(function: Callable[..., Any]) -> Subject:
-        worker = InProcess(function)
-        return Subject(worker, worker.description)  # type: ignore[arg-type]
+        worker = Inside(function)
+        return Subject(worker, worker.description)
 
     return subject
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from harness import conformance
@@ -47,8 +47,8 @@ def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callab
     """Tries the named faults and all sound functions, in so many processes; with `quick` each fault until its first kill."""
     alone = [name for name in names if load_all()[name].alone]
     together = [name for name in (*SOUND, *names) if name not in alone and name not in BASES]
-    shares = [(tuple(together[first::jobs]), plan, quick, first == 0) for first in range(jobs)]
-    for found in spread(_examine, [*shares, *(((name,), plan, quick, False) for name in alone)], jobs, step):
+    shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
+    for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], jobs, step):
         yield from found
 
 
@@ -58,13 +58,16 @@ def length(plan: Plan, names: Sequence[str], jobs: int) -> int:
     return jobs * cases + sum(load_all()[name].alone for name in names)
 
 
-def _examine(share: tuple[Sequence[str], Plan, bool, bool], tick: Callable[[str], None]) -> list[Examined]:
-    """A share of the functions, on all cases in turn; the first share tells of the bases too."""
-    names, plan, quick, first = share
+Tick = Callable[[str], None]
+
+
+def _called(examine: Callable[[Tick], list[Examined]], tick: Tick) -> list[Examined]:
     conformance.load_claims()
-    if names and names[0] in load_all() and load_all()[names[0]].alone:
-        tick(names[0])
-        return [examined(_alone(name, plan)) for name in names]
+    return examine(tick)
+
+
+def _side_by_side(names: Sequence[str], plan: Plan, quick: bool, first: bool, tick: Tick) -> list[Examined]:
+    """A share of the functions, on all cases in turn; the first share tells of the bases too."""
     specs = {name: Remembered(spec_of(name)) for name in SPECS}
     bases = [Base(name, SOUND[name], plan, specs) for name in BASES]
     trials = [Suspected(name, functions()[name], plan, specs, bases) for name in names]
@@ -74,7 +77,7 @@ def _examine(share: tuple[Sequence[str], Plan, bool, bool], tick: Callable[[str]
     return [examined(trial) for trial in (*(bases if first else ()), *trials)]
 
 
-def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Callable[[str], None]) -> None:
+def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Tick) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
     agendas = [(trial, trial.checking.agenda()) for trial in trials]
     while agendas:
@@ -90,15 +93,16 @@ def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Cal
         trial.close()
 
 
-def _alone(name: str, plan: Plan) -> Trial:
+def _by_itself(name: str, plan: Plan, tick: Tick) -> list[Examined]:
     """A fault in a worker process of its own, until it is found."""
+    tick(name)
     with Worker(Target(name, load_all()[name].location), LIMITS) as worker:
         specs = {spec: spec_of(spec) for spec in SPECS}
         trial = Trial(name, Described(worker), plan, specs)
         steps = trial.checking.agenda()
         while not trial.kills and (asked := next(steps, None)):
             trial.step(*asked)
-        return trial
+        return [examined(trial)]
 
 
 class Described:

@@ -16,12 +16,12 @@ from harness.auditing.sound import SOUND
 from harness.conformance import Plan
 from harness.coverage import coverage
 from harness.faults import load_all
+from harness.loading import describe
 from harness.peers import compare
 from harness.peers import load_all as known_peers
 from harness.progress import counted
 from harness.run import Run, Settings, property_facts
 from harness.targets import UsageError
-from implementations.numpy_multi_head import multi_head
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,5 @@ def _peers(names: Sequence[str], settings: Settings, quiet: bool) -> rows.Rows:
 
 def _plain(function: Any) -> bool:
     """An attention without gradients: what peers can be given."""
-    return (
-        getattr(function, "spec", "attention") == "attention" and not hasattr(function, "backward") and function is not multi_head
-    )
+    described = describe(function, function.__name__)
+    return described.spec == "attention" and not described.gradient

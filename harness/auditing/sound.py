@@ -11,7 +11,7 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._parts import State, attention, finite, in_tiles, seen_further, staged, start, tiled
+from harness.faults._parts import State, attention, finite, in_tiles, seen_further, staged, start, tiled, value_product
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
@@ -53,11 +53,7 @@ def _in_the_dtype_of(q: Array, a: Array) -> Array:
 
 def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Weights stored in the dtype of the inputs, products summed in float32, as flash-attention has it."""
-    return staged(q, k, v, product=lambda w, values: _product(_in_the_dtype_of(q, w), values), **o)
-
-
-def _product(weights: Array, v: Array) -> Array:
-    return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
+    return staged(q, k, v, product=lambda w, values: value_product(_in_the_dtype_of(q, w), values), **o)
 
 
 def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:

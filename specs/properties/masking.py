@@ -94,11 +94,12 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     return credited(verdict, attend, x, *RULES)
 
 
-@claim(
-    "M6",
-    cold=True,
-    needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape,
-)
+def _broadcast(x: Inputs) -> bool:
+    """Whether a mask or bias stands for a larger one."""
+    return any(a.shape != x.score_shape for a in given(x).values()) and 0 not in x.output_shape
+
+
+@claim("M6", cold=True, needs=_broadcast)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}
@@ -135,11 +136,7 @@ def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Ver
     return credited(on_visible_rows(attend, together, apart, "out, half of the mask as bias"), attend, together, "mask")
 
 
-@claim(
-    "M10",
-    cold=True,
-    needs=lambda x: any(a is not None and a.shape != x.score_shape for a in (x.mask, x.bias)) and 0 not in x.output_shape,
-)
+@claim("M10", cold=True, needs=_broadcast)
 def a_full_mask_by_stride_zero_is_the_mask(attend: Attend, x: Inputs) -> Verdict:
     """Mask and bias expanded without a copy, with strides of 0, mean what they meant (C09: torch-mps-mask-partial-broadcast; C20)."""
     full = {name: np.broadcast_to(a, x.score_shape) for name, a in given(x).items()}
@@ -167,7 +164,7 @@ def _coinciding(x: Inputs) -> Inputs:
     return take_queries(take_batch(x, few), few)
 
 
-@claim("M11", cold=True, needs=lambda x: (x.mask is not None or x.bias is not None) and 0 not in x.output_shape)
+@claim("M11", cold=True, needs=lambda x: bool(given(x)) and 0 not in x.output_shape)
 def masks_with_fewer_axes_mean_the_same(attend: Attend, x: Inputs) -> Verdict:
     """Leading axes of size 1 may be left out: [H, Lq, Lk] and [Lq, Lk] broadcast from the right (C09: openvino-gpu-mask-q1; C36)."""
     by_head = {name: _by_head(a, x.score_shape) for name, a in given(x).items()}
