@@ -18,6 +18,7 @@ from harness.auditing.trials import Base, Kill, Suspected
 from harness.cli import main
 from harness.conformance import Plan, load_claims
 from harness.faults import load_all
+from harness.loading import describe
 from harness.subject import Subject, spec_of
 from implementations.numpy_eager import attention
 from specs.dtypes import DTYPES
@@ -41,7 +42,7 @@ def plan():
 
 def tried(plan, name, function, bases):
     """The function on all cases, compared with these bases."""
-    specs = {"attention": Remembered(spec_of("attention"))}
+    specs = {spec: Remembered(spec_of(spec)) for spec in audit.SPECS}
     sound = [Base(base, SOUND[base], plan, specs) for base in bases]
     trial = Suspected(name, function, plan, specs, sound)
     audit._all_cases([*sound, trial], specs["attention"], quick=False, tick=lambda name: None)
@@ -104,7 +105,7 @@ def audit_conventions():
 
 def test_no_sound_function_is_accused_on_these_cases(plan):
     for name in set(SOUND) - set(BASES):
-        if getattr(SOUND[name], "spec", "attention") == "attention":
+        if describe(SOUND[name], name).spec == "attention":
             assert list(tried(plan, name, SOUND[name], ()).kills) == []
 
 
