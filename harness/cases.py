@@ -169,10 +169,17 @@ LAID_OUT = ("q", "k", "v", "mask", "bias")
 
 
 def layouts_dealt(rng: Random) -> Iterator[dict[str, str]]:
-    """Layouts of one case after the other: each array lies otherwise in a quarter of them, masks in half, in every way in turn."""
+    """Layouts of one case after the other: each array lies otherwise in a quarter of them, masks in half, in every way in turn.
+
+    In a tenth q, k and v are all stored as [B, L, H, D], as most models have them.
+    """
     decks = {name: cycle(rng, layouts_of(name)) for name in LAID_OUT}
     while True:
-        yield {name: next(deck) for name, deck in decks.items() if rng.random() < (0.25 if name in "qkv" else 0.5)}
+        dealt = {name: next(deck) for name, deck in decks.items() if rng.random() < (0.25 if name in "qkv" else 0.5)}
+        yield dealt | (dict.fromkeys("qkv", "heads_last") if rng.random() < SHARE_OF_HEADS_LAST else {})
+
+
+SHARE_OF_HEADS_LAST = 0.1
 
 
 def layouts_of(name: str) -> list[str]:

@@ -6,6 +6,7 @@ Each pair is one at which somebody's kernel was wrong; what else is drawn beside
 from __future__ import annotations
 
 from specs import biases, masks
+from specs.dtypes import DTYPES
 from specs.multi_head_problem import LayerProblem
 from specs.problem import Case, Problem
 
@@ -23,7 +24,14 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(1, 2, 1, 80, 100, 16, 16, is_causal=True, bias=NOISE)),
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
         Case(Problem(2, 2, 1, 0, 5, 8, 8)),
+        Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
+        Case(Problem(2, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4))),
+        Case(Problem(2, 2, 1, 5, 9, 8, 8), "normal", 0, dict.fromkeys("qkv", "heads_last")),
+        *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
-    "multi-head": [Case(LayerProblem(3, 3, 5, 7, 12, mask=masks.random(5, 0.5, "bij")))],
+    "multi-head": [
+        Case(LayerProblem(3, 3, 5, 7, 12, mask=masks.random(5, 0.5, "bij"))),
+        *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
+    ],
 }
-"""Spec -> cases, in float32."""
+"""Spec -> cases. Those in every dtype have so many heads of many keys that signs of errors can be told (P15, L19)."""

@@ -36,6 +36,13 @@ def spec_of(name: str) -> Any:
     return import_module(f"specs.{name.replace('-', '_')}")
 
 
+def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array, which no claim could compare with another if it had another shape. Raises Trouble then."""
+    if array.shape != shape:
+        raise Trouble("violates", f"shape of {what}={array.shape}, but should be {shape}")
+    return array
+
+
 class Subject:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
@@ -53,17 +60,17 @@ class Subject:
         self._kept: dict[int, Any] = {}
 
     def __call__(self, x: Any) -> np.ndarray:
-        """The output for these inputs. Raises Trouble."""
-        return self._answer(x).out
+        """The output for these inputs. Raises Trouble, as all of these do also where a shape is another than it should be."""
+        return shaped("out", self._answer(x).out, x.output_shape)
 
     def again(self, x: Any) -> np.ndarray:
         """The output of one more call with the same inputs. Raises Trouble."""
-        return self._ask(self.lowered(x), ()).out
+        return shaped("out", self._ask(self.lowered(x), ()).out, x.output_shape)
 
     def beside(self, x: Any, other: Any) -> np.ndarray:
         """The output for x while another thread asks for that of `other`. Raises Trouble."""
         request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
-        return self.worker.call(request).out
+        return shaped("out", self.worker.call(request).out, x.output_shape)
 
     def refusal(self, x: Any) -> str:
         """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises Trouble."""
@@ -77,14 +84,15 @@ class Subject:
 
     def extra(self, x: Any, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises Trouble."""
-        return self._answer(x, (name,)).extra[name]
+        shape = x.score_shape[:3] if name == "lse" else x.score_shape
+        return shaped(name, self._answer(x, (name,)).extra[name], shape)
 
     def out_beside(self, x: Any, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp. Raises Trouble."""
-        return self._answer(x, (name,)).out
+        return shaped("out", self._answer(x, (name,)).out, x.output_shape)
 
     def facts(self, x: Any) -> Facts:
-        """What the worker saw while answering. Raises Trouble."""
+        """What the worker saw while answering, whatever the shape of the answer. Raises Trouble."""
         answer = self._answer(x)
         return Facts(answer.changed, answer.aliased)
 
@@ -112,7 +120,8 @@ class Subject:
         answer = self._gradients[key]
         if isinstance(answer, Trouble):
             raise answer
-        return answer.extra | {"out": answer.out}
+        gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
+        return gradients | {"out": shaped("out", answer.out, x.output_shape)}
 
     def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
         """The right gradients under the declared conventions, and the bounds of the declared precision."""

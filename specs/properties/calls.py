@@ -59,12 +59,17 @@ def keys_of_a_cache_are_keys(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(x.with_explicit_mask()), "out, cache joined with the keys")
 
 
-@claim("P14", cold=True, options=("past_k", "past_v"), needs=lambda x: x.is_causal and x.q.shape[2] > 1 and asks(x))
+def _fits(x: Inputs) -> bool:
+    """Whether it is causal, and each of several queries has a key of its own place."""
+    return x.is_causal and 1 < x.q.shape[2] <= x.k.shape[2] - (x.past or 0) and asks(x)
+
+
+@claim("P14", cold=True, options=("past_k", "past_v"), needs=_fits)
 def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """Queries in two parts, the first part's keys as the cache of the second, give what they give at once (C04, C31)."""
     n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1
     spare = x.k.shape[2] - n - (x.past or 0)
-    if spare < 0 or (spare > 0 and attend.declared("causal_alignment") != "top-left"):
+    if spare > 0 and attend.declared("causal_alignment") != "top-left":
         return VACUOUS
     parts = [attend(_chunk(x, first, last)) for first, last in ((0, stop), (stop, n)) if first < last]
     return unchanged(attend, x, np.concatenate(parts, axis=2), f"out in chunks of {stop} and {n - stop} queries")

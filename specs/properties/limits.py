@@ -14,7 +14,16 @@ from specs.properties.weights import asks, keys_to_read, one_hot, visible_rows
 from specs.transform import without_sinks
 
 
-@claim("T1", cold=True, needs=asks)
+def _has_channels(x: Inputs) -> bool:
+    """Whether the channels of a key can hold its number in bits."""
+    return asks(x) and x.q.shape[3] >= _bits(x)
+
+
+def _bits(x: Inputs) -> int:
+    return (x.k.shape[2] - 1).bit_length()
+
+
+@claim("T1", cold=True, needs=_has_channels)
 def every_key_can_be_picked(attend: Attend, x: Inputs) -> Verdict:
     """A query that points at one key gets its value: the last, the first, any (C10: onnx-gqa-tile; C12: triton-tutorial-tail; C13)."""
     target = _targets(np.isfinite(attend.expected(x).exact.scores))
@@ -35,18 +44,17 @@ def _targets(seen: np.ndarray) -> np.ndarray:
 
 
 def _pointing(x: Inputs, target: np.ndarray) -> Inputs | None:
-    """Keys are their own numbers, bits as signs, and queries large multiples of them. None if there are too few channels.
+    """Keys are their own numbers, bits as signs, and queries large multiples of them. None if they are out of range.
 
     A bit that differs costs so much that every weight but one underflows.
     """
-    n, d = x.k.shape[2:]
-    bits = (n - 1).bit_length()
+    (n, d), bits = x.k.shape[2:], _bits(x)
     code = np.where(np.arange(d) < bits, 1.0 - 2 * (np.arange(n)[:, None] >> np.minimum(np.arange(d), 62) & 1), 0.0)
     hidden = None if x.bias is None else np.where(np.isneginf(x.bias), x.bias, 0).astype(x.bias.dtype)
     y = x.replace(bias=hidden, softcap=None, sinks=None, scale=x.scale if (x.scale or 0) > 0 else None)
     gap = 1500.0 if x.dtype == "float64" else 208.0
     size = 2.0 ** np.ceil(np.log2(gap / 2 / float(default_scale(y))))
-    if d < bits or size * max(bits, 1) > largest(x.dtype) / 2:
+    if size * max(bits, 1) > largest(x.dtype) / 2:
         return None
     return y.replace(q=(size * code[target]).astype(x.q.dtype), k=np.broadcast_to(code, x.k.shape).astype(x.k.dtype))
 

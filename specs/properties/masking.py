@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -21,20 +22,32 @@ def _hides(x: Inputs) -> bool:
 RULES = ("is_causal", "window", "query_lengths", "key_lengths")
 
 
-def credited(verdict: Verdict, attend: Attend, x: Inputs, *options: str) -> Verdict:
-    """The verdict, but vacuous where it holds and these options change no right answer by more than the bound: who ignored
-    them would be found right too."""
-    if not verdict.holds or verdict.vacuous:
+def credited(ask: Callable[[Inputs], Verdict], attend: Attend, x: Inputs, *options: str) -> Verdict:
+    """The verdict on x; if these options change no right answer by more than the bound, so that who ignored them would be
+    found right too, then also that on equal scores and various values, by which they show best; else it is vacuous."""
+    verdict = ask(x)
+    if not verdict.holds or verdict.vacuous or _shows(attend, x, options):
         return verdict
+    y = x.replace(q=np.zeros_like(x.q), v=_various(x.v), scale=None, softcap=None)
+    verdict &= ask(y)
+    return verdict if not verdict.holds or _shows(attend, y, options) else VACUOUS
+
+
+def _shows(attend: Attend, x: Inputs, options: tuple[str, ...]) -> bool:
     wanted = attend.expected(x)
-    shows = bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
-    return verdict if shows else VACUOUS
+    return bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
+
+
+def _various(v: np.ndarray) -> np.ndarray:
+    """Values from -7 to 7, another for each key nearby and otherwise in each column, in the shape and dtype of v."""
+    keys, columns = np.ogrid[: v.shape[2], : v.shape[3]]
+    return np.broadcast_to((5 * keys + 7 * columns + keys // 15) % 15 - 7, v.shape).astype(v.dtype)
 
 
 @lru_cache(maxsize=16)
 def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
     """The right answer if these options were not given."""
-    return right(x.replace(**{name: False if name == "is_causal" else None for name in options})).out
+    return right(_unhidden(x, options)).out
 
 
 @claim("M1", needs=_hides)
@@ -49,11 +62,11 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return verdict
 
 
-@claim("M2", needs=lambda x: x.is_causal and x.k.shape[2] > 1 and 0 not in x.output_shape)
+@claim("M2", needs=lambda x: x.is_causal and x.k.shape[2] > 1 + (x.past or 0) and 0 not in x.output_shape)
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
-    last = min(x.q.shape[2], x.k.shape[2] - 1) // 2
     shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else x.past or 0
+    last = min(x.q.shape[2] // 2, max(x.k.shape[2] - 2 - shift, 0))
     x, future = contiguous(x), np.broadcast_to(np.arange(x.k.shape[2]) > last + shift, x.k.shape[:3])
     if not future.any():
         return VACUOUS
@@ -69,14 +82,22 @@ def a_mask_that_hides_nothing_changes_nothing(attend: Attend, x: Inputs) -> Verd
     return unchanged(attend, x, attend(x.replace(mask=everything)), "out, mask all True")
 
 
-@claim("M4", cold=True, needs=lambda x: x.mask is not None and not x.mask.all() and 0 not in x.output_shape)
+def _hidden_by(*options: str) -> Callable[[Inputs], bool]:
+    """Whether these options hide anything that without them would be seen."""
+    return lambda x: 0 not in x.output_shape and bool((_unhidden(x, options).visible() & ~x.visible()).any())
+
+
+def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
+    return x.replace(**{name: False if name == "is_causal" else None for name in options})
+
+
+@claim("M4", cold=True, needs=_hidden_by("mask"))
 def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Verdict:
     """The same mask in boolean and in additive form means the same (C02: torch-sdpa-bool-float-zero-rows; C07; C08)."""
     assert x.mask is not None
     hidden = np.where(x.mask, 0.0, -np.inf)
-    bias = hidden if x.bias is None else hidden + x.bias.astype(np.float64)
-    verdict = on_visible_rows(attend, x, x.replace(mask=None, bias=bias.astype(x.q.dtype)), "out, mask as bias")
-    return credited(verdict, attend, x, "mask")
+    bias = (hidden if x.bias is None else hidden + x.bias.astype(np.float64)).astype(x.q.dtype)
+    return credited(lambda y: on_visible_rows(attend, y, y.replace(mask=None, bias=bias), "out, mask as bias"), attend, x, "mask")
 
 
 def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
@@ -85,37 +106,39 @@ def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     return unchanged(attend, x, got, what)
 
 
-@claim("M5", cold=True, needs=lambda x: x.rules() is not None and 0 not in x.output_shape)
+@claim("M5", cold=True, needs=_hidden_by(*RULES))
 def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
     if x.is_causal and attend.declared("causal_alignment") != "top-left":
         return VACUOUS
-    verdict = on_visible_rows(attend, x, x.with_explicit_mask(), "out, rules written out as a mask")
-    return credited(verdict, attend, x, *RULES)
+    return credited(
+        lambda y: on_visible_rows(attend, y, y.with_explicit_mask(), "out, rules written out as a mask"), attend, x, *RULES
+    )
 
 
 def _broadcast(x: Inputs) -> bool:
-    """Whether a mask or bias stands for a larger one."""
-    return any(a.shape != x.score_shape for a in given(x).values()) and 0 not in x.output_shape
+    """Whether a mask or bias stands for a larger one, and the mask hides something, or the bias can tell two keys apart."""
+    larger = any(a.shape != x.score_shape for a in given(x).values())
+    differs = x.bias is not None and x.bias.shape[-1] > 1 and bool((x.visible().sum(-1) > 1).any())
+    return larger and (_hidden_by("mask")(x) or (differs and 0 not in x.output_shape))
 
 
 @claim("M6", cold=True, needs=_broadcast)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}
-    return credited(
-        unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape"), attend, x, "mask", "bias"
-    )
+    what = "out, mask and bias in full shape"
+    return credited(lambda y: unchanged(attend, y, attend(y.replace(**full)), what), attend, x, "mask", "bias")
 
 
 @claim("M7", cold=True, needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
 def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
     """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
-    seen = np.flatnonzero(x.visible().any((0, 1, 2)))
-    return credited(on_visible_rows(attend, x, take_keys(x, seen), "out, hidden keys left out"), attend, x, "mask", *RULES)
+    seen, what = np.flatnonzero(x.visible().any((0, 1, 2))), "out, hidden keys left out"
+    return credited(lambda y: on_visible_rows(attend, y, take_keys(y, seen), what), attend, x, "mask", *RULES)
 
 
-@claim("M8", needs=lambda x: _hides(x) and not x.visible().any(-1).all())
+@claim("M8", needs=lambda x: _hides(x) and bool(x.visible().any()) and not x.visible().any(-1).all())
 def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
     """Rows that see something are finite, whatever stands beside them (C02: hf-mask-refactor-nan, ort-cuda-zero-mask)."""
     rows = ~attend.expected(x).exact.empty
@@ -132,16 +155,16 @@ def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Ver
     first, second = place % 5 == 4, place % 3 == 1
     mask = ~first if x.mask is None else ~first & x.mask
     bias = np.where(second, -np.inf, 0 if x.bias is None else x.bias.astype(np.float64)).astype(x.q.dtype)
-    together, apart = x.replace(mask=mask & ~second), x.replace(mask=mask, bias=bias)
-    return credited(on_visible_rows(attend, together, apart, "out, half of the mask as bias"), attend, together, "mask")
+    together, what = x.replace(mask=mask & ~second), "out, half of the mask as bias"
+    return credited(lambda y: on_visible_rows(attend, y, y.replace(mask=mask, bias=bias), what), attend, together, "mask")
 
 
 @claim("M10", cold=True, needs=_broadcast)
 def a_full_mask_by_stride_zero_is_the_mask(attend: Attend, x: Inputs) -> Verdict:
     """Mask and bias expanded without a copy, with strides of 0, mean what they meant (C09: torch-mps-mask-partial-broadcast; C20)."""
     full = {name: np.broadcast_to(a, x.score_shape) for name, a in given(x).items()}
-    verdict = unchanged(attend, x, attend(x.replace(**full)), "out, mask and bias in full shape by stride 0")
-    return credited(verdict, attend, x, "mask", "bias")
+    what = "out, mask and bias in full shape by stride 0"
+    return credited(lambda y: unchanged(attend, y, attend(y.replace(**full)), what), attend, x, "mask", "bias")
 
 
 def _without_leading_ones(a: np.ndarray | None) -> np.ndarray | None:
