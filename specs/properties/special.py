@@ -54,8 +54,10 @@ def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdi
     reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * np.abs(x.k.astype(np.float64)).max(initial=0)
     most = 3e4 if x.dtype == "float16" else 1e6
     wanted = min(100.0 * float(x.softcap or 0) / abs(float(default_scale(x)) or 1.0), most / max(1.0, abs(x.scale or 0)))
-    factor = max(2.0 ** np.floor(np.log2(wanted / reach)), 1.0) if 0 < reach < np.inf else np.inf
-    if factor * np.abs(x.q.astype(np.float64)).max(initial=0) > largest(x.dtype) / 2:
+    if not 0 < reach < np.inf:
+        return VACUOUS
+    factor = max(2.0 ** np.floor(np.log2(wanted / reach)), 1.0)
+    if factor * np.abs(x.q.astype(np.float64)).max() > largest(x.dtype) / 2:
         return VACUOUS
     y = x.replace(q=(x.q.astype(np.float64) * factor).astype(x.q.dtype))
     expected = attend.expected(y)
