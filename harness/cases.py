@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import combinations
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -137,17 +138,31 @@ def dealt(rng: Random) -> Iterator[set[str]]:
 SHARE_OF_TWO_HANDS = 0.15
 
 
-def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
-    """Strategies that visit shapes, recipes, layouts and options evenly, for `drawing.draw`.
+def meetings(rng: Random) -> Iterator[set[str]]:
+    """Three options for one case after the other, so that soon every two have met; and then again, in other threes."""
+    threes = [set(three) for three in combinations(TIMES, 3)]
+    while True:
+        apart = {frozenset(pair) for pair in combinations(TIMES, 2)}
+        while apart:
+            hand = max(rng.sample(threes, len(threes)), key=lambda three: sum(pair <= three for pair in apart))
+            apart = {pair for pair in apart if not pair <= hand}
+            yield hand
 
-    Each visit to an empty shape has another size 0.
+
+def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
+    """Strategies that visit shapes, recipes, dtypes, layouts and options evenly, for `drawing.draw`.
+
+    Each visit to an empty shape has another size 0. Over several blocks every two options meet.
     """
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
-        empty = cycle(rng, EMPTY)
-        hands, laid_out = {shape: dealt(rng) for shape in shapes}, layouts_dealt(rng)
+        empty, met, laid_out = cycle(rng, EMPTY), meetings(rng), layouts_dealt(rng)
+        hands = {shape: met if shape.several_blocks else dealt(rng) for shape in shapes}
+        decks = {recipe: cycle(rng, DTYPE_DECK) for recipe in DRAWN}
         for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
-            yield cases([next(empty) if shape in EMPTY else shape], dtypes, [recipe], next(hands[shape]), next(laid_out))
+            possible = _affordable(shape, dtypes)
+            dtype = next(name for name in decks[recipe] if name in possible)
+            yield cases([next(empty) if shape in EMPTY else shape], [dtype], [recipe], next(hands[shape]), next(laid_out))
 
     return strategies
 
@@ -159,7 +174,7 @@ def cases(
 ) -> Case:  # fmt: skip
     """A case over the pool: shape, dtype, values of these options, recipe, seed; arrays that are there lie as the layouts say."""
     shape = draw(st.sampled_from(shapes))
-    dtype = draw(_dtype(shape, dtypes))
+    dtype = draw(st.sampled_from(_affordable(shape, dtypes)))
     problem = Problem(**shape._asdict(), dtype=dtype, **_options(draw, shape, dtype, options))
     there = {name: layout for name, layout in layouts.items() if name in "qkv" or getattr(problem, name) is not None}
     return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), there)
@@ -188,15 +203,15 @@ def layouts_of(name: str) -> list[str]:
     return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]
 
 
-DTYPE_SHARES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 2}
+DTYPE_DECK = ("float32", "float32", "bfloat16", "float16", "float64")
 EXTENDED_BUDGET = 2_000_000
 """Products that extended precision, which has no fast matrix product, does in about 20 ms."""
 
 
-def _dtype(shape: Shape, dtypes: Collection[str]) -> st.SearchStrategy[str]:
-    affordable = shape.cells * (shape.head_dim + shape.value_dim) <= EXTENDED_BUDGET
-    shares = [name for name, share in DTYPE_SHARES.items() if name in dtypes for _ in range(share)]
-    return st.sampled_from([name for name in shares if name != "float64" or affordable] or shares)
+def _affordable(shape: Shape, dtypes: Collection[str]) -> list[str]:
+    """Those of the dtypes whose oracle is quick at this shape; all if none is."""
+    quick = shape.cells * (shape.head_dim + shape.value_dim) <= EXTENDED_BUDGET
+    return [name for name in dtypes if quick or name != "float64"] or list(dtypes)
 
 
 def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Collection[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 1, 0, 5, 8, 8)),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
         Case(Problem(2, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4))),
+        Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(2, 2, 1, 5, 9, 8, 8), "normal", 0, dict.fromkeys("qkv", "heads_last")),
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],

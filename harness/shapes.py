@@ -31,6 +31,11 @@ class Shape(NamedTuple):
         """Scores, each of which costs head_dim + value_dim products."""
         return self.batch * self.query_heads * self.query_length * self.key_length
 
+    @property
+    def several_blocks(self) -> bool:
+        """Whether many kernels divide both queries and keys."""
+        return self.query_length > 8 and self.key_length > 32
+
 
 SMALL = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13)
 EDGES = (15, 16, 17, 23, 31, 32, 33, 50, 63, 64, 65, 100, 127, 128, 129)

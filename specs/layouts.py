@@ -32,13 +32,13 @@ def contiguous(array: np.ndarray) -> np.ndarray:
 @layout
 def heads_last(array: np.ndarray) -> np.ndarray:
     """[batch, length, heads, dim] in memory, as a projection leaves it: a transposed view."""
-    return np.ascontiguousarray(array.swapaxes(-3, -2)).swapaxes(-3, -2) if array.ndim > 2 else contiguous(array)
+    return array.swapaxes(-3, -2).copy().swapaxes(-3, -2) if array.ndim > 2 else contiguous(array)
 
 
 @layout
 def dims_first(array: np.ndarray) -> np.ndarray:
     """The last two axes exchanged in memory: innermost stride is not 1."""
-    return np.ascontiguousarray(array.swapaxes(-2, -1)).swapaxes(-2, -1) if array.ndim > 1 else contiguous(array)
+    return array.swapaxes(-2, -1).copy().swapaxes(-2, -1) if array.ndim > 1 else contiguous(array)
 
 
 @layout
