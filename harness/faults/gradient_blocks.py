@@ -97,6 +97,14 @@ def no_queries_are_refused(*asked: Any) -> Gradients:
     return backward(*asked)
 
 
+@fault("C32")
+@differentiable
+def without_queries_the_gradients_of_keys_are_not_written(arrays: Any, options: Any, wrt: Any, dout: Array) -> Gradients:
+    """The grid has a block for each tile of queries, and nobody fills dK and dV first."""
+    found = backward(arrays, options, wrt, dout)
+    return found if dout.shape[2] else {name: np.full_like(gradient, np.nan) for name, gradient in found.items()}
+
+
 @fault("C32", "Dao-AILab/flash-attention#2421")
 @differentiable
 def an_entry_without_queries_leaves_nan_at_its_keys(arrays: Any, options: Any, wrt: Any, dout: Array) -> Gradients:
