@@ -20,8 +20,10 @@ from specs.problem import Case, Problem
 from specs.recipes import DRAWN
 
 SEEDS = st.integers(0, 2**32 - 1)
-AXES = tuple("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
-"""Every subset of the axes along which a random mask or bias varies: it is broadcast along the others."""
+SUBSETS = ("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
+AXES = tuple(axes for axes in SUBSETS for _ in range(3 if "j" in axes else 1))
+"""Every subset of the axes along which a random mask or bias varies: it is broadcast along the others. Those with keys among
+them come more often: what is alike for all keys of a row often cancels."""
 
 
 def sometimes(percent: int) -> st.SearchStrategy[bool]:
@@ -77,9 +79,9 @@ MASK_KINDS: dict[str, Any] = {
 
 
 def _window(draw: st.DrawFn, s: Shape) -> tuple[int | None, int | None]:
-    """Each side open, narrow, or at the edge of a block that is within the lengths."""
+    """Each side open, narrow, at the edge of a block that is within the lengths, or beyond all keys."""
     edges = [w for w in (15, 16, 17, 31, 32, 64, 65) if w < max(s.query_length, s.key_length)]
-    sides = st.sampled_from([None, None, 0, 0, 1, 2, *edges])
+    sides = st.sampled_from([None, None, 0, 0, 1, 2, *edges, s.key_length])
     return draw(sides), draw(sides)
 
 
@@ -96,7 +98,7 @@ def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask:
 @st.composite
 def bias_choices(draw: st.DrawFn, shape: Shape, dtype: str = "float32") -> Bias:
     """A random bias at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
-    kinds = ["noise", "noise"] + [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
+    kinds = ["noise"] * 4 + [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
     bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     if draw(sometimes(25)):
         return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
@@ -135,34 +137,40 @@ def dealt(rng: Random) -> Iterator[set[str]]:
         yield hand | {name for name, deck in decks.items() if next(deck)} if rng.random() < SHARE_OF_TWO_HANDS else hand
 
 
-SHARE_OF_TWO_HANDS = 0.15
+SHARE_OF_TWO_HANDS = 0.1
+SHARE_OF_MEETINGS = 0.2
 
 
 def meetings(rng: Random) -> Iterator[set[str]]:
-    """Three options for one case after the other, so that soon every two have met; and then again, in other threes."""
-    threes = [set(three) for three in combinations(TIMES, 3)]
+    """Four options for one case after the other, so that soon every three have met; and then again, in other fours.
+
+    Without a cache, which most functions are asked about by a mask that says it all: nothing else would meet in these.
+    """
+    options = [name for name in TIMES if name != "past"]
+    threes = {four: set(combinations(four, 3)) for four in combinations(options, 4)}
     while True:
-        apart = {frozenset(pair) for pair in combinations(TIMES, 2)}
+        apart = set(combinations(options, 3))
         while apart:
-            hand = max(rng.sample(threes, len(threes)), key=lambda three: sum(pair <= three for pair in apart))
-            apart = {pair for pair in apart if not pair <= hand}
-            yield hand
+            four = max(rng.sample(list(threes), len(threes)), key=lambda four: len(threes[four] & apart))
+            apart -= threes[four]
+            yield set(four)
 
 
 def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
     """Strategies that visit shapes, recipes, dtypes, layouts and options evenly, for `drawing.draw`.
 
-    Each visit to an empty shape has another size 0. Over several blocks every two options meet.
+    Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.
     """
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
         empty, met, laid_out = cycle(rng, EMPTY), meetings(rng), layouts_dealt(rng)
-        hands = {shape: met if shape.several_blocks else dealt(rng) for shape in shapes}
+        hands = {shape: dealt(rng) for shape in shapes}
         decks = {recipe: cycle(rng, DTYPE_DECK) for recipe in DRAWN}
         for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
             possible = _affordable(shape, dtypes)
             dtype = next(name for name in decks[recipe] if name in possible)
-            yield cases([next(empty) if shape in EMPTY else shape], [dtype], [recipe], next(hands[shape]), next(laid_out))
+            hand = met if shape.several_blocks or rng.random() < SHARE_OF_MEETINGS else hands[shape]
+            yield cases([next(empty) if shape in EMPTY else shape], [dtype], [recipe], next(hand), next(laid_out))
 
     return strategies
 
@@ -215,8 +223,11 @@ def _affordable(shape: Shape, dtypes: Collection[str]) -> list[str]:
 
 
 def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Collection[str]) -> dict[str, Any]:
-    """Values for the wanted options. Causality over many more keys than queries comes with a cache, or it would leave few to see."""
-    decoding = "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(75))
+    """Values for the wanted options. Causality over many more keys than queries comes with a cache, or it would leave few to see;
+    lengths of queries come with those of keys in half of the draws, as in padded batches."""
+    if "query_lengths" in wanted and draw(sometimes(50)):
+        wanted = {*wanted, "key_lengths"}
+    decoding = "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(60))
     values: dict[str, Callable[[], Any]] = {
         "mask": lambda: draw(mask_choices(shape)),
         "bias": lambda: draw(bias_choices(shape, dtype)),

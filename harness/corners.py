@@ -26,8 +26,14 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 1, 0, 5, 8, 8)),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
         Case(Problem(2, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4))),
+        Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
+        Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
+        Case(Problem(3, 1, 1, 4, 200, 8, 8, key_lengths=(190, 150, 200))),
+        Case(Problem(1, 2, 1, 1, 2100, 8, 8), "rising"),
         Case(Problem(2, 2, 1, 5, 9, 8, 8), "normal", 0, dict.fromkeys("qkv", "heads_last")),
+        *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
+        *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [
@@ -35,4 +41,4 @@ CORNERS: dict[str, list[Case]] = {
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
     ],
 }
-"""Spec -> cases. Those in every dtype have so many heads of many keys that signs of errors can be told (P15, L19)."""
+"""Spec -> cases. The last in every dtype have so many heads of many keys that signs of errors can be told (P15, L19)."""

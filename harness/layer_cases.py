@@ -36,9 +36,11 @@ def layer_shape_pool(rng: Random, size: int) -> list[Shape]:
     """`size` shapes from which a run draws its cases.
 
     Of three, two have equal lengths, so that self-attention is possible, and one of these has an even number of heads,
-    without which fast paths are not taken.
+    without which fast paths are not taken. One has a single number for batch and heads, and for lengths and head dim: who
+    tells axes apart by their sizes cannot.
     """
-    return [_shape(rng, square=index % 3 < 2, even=index % 3 == 0) for index in range(size)]
+    few, many = rng.choice((2, 3, 4)), rng.choice((8, 16))
+    return [(few, few, many, many, many), *(_shape(rng, square=index % 3 < 2, even=index % 3 == 0) for index in range(1, size))]
 
 
 def _shape(rng: Random, square: bool, even: bool) -> Shape:

@@ -78,7 +78,8 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
 """Region -> weight and how its lengths are drawn."""
 
 
-HEADS = tuple((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 3))
+HEADS = (*((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 3)), (1, 8), (2, 5), (2, 8))
+"""Key heads, and query heads to each."""
 EMPTY = tuple(
     Shape(2, 4, 2, 3, 5, 8, 8)._replace(**{name: 0}) for name in ("batch", "query_length", "key_length", "head_dim", "value_dim")
 )

@@ -103,3 +103,17 @@ def shifted_keys(rng: np.random.Generator, p: LayerProblem) -> Arrays:
     """A large key bias: a row of scores is shifted by one number, and the weights must not notice."""
     arrays = normal(rng, p)
     return arrays | {"b_k": 100 * arrays["b_k"]}
+
+
+@recipe
+def one_memory(rng: np.random.Generator, p: LayerProblem) -> Arrays:
+    """Values that are the keys and not the queries, as in cross-attention: projections of both may be packed."""
+    arrays = normal(rng, p)
+    return arrays | {"value": arrays["key"]}
+
+
+@recipe
+def positions(rng: np.random.Generator, p: LayerProblem) -> Arrays:
+    """Queries that are the keys and not the values, as where positions are added to these two alone; needs equal lengths."""
+    arrays = normal(rng, p)
+    return arrays | {"key": arrays["query"]} if p.query_length == p.key_length else arrays
