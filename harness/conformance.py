@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from harness import casefiles, waivers
 from harness.agreement import Kept
 from harness.corners import CORNERS
 from harness.isolation import REFUSALS, Limits, Trouble, Worker
-from harness.judging import GATES, Finding, Tally, fails, judge
+from harness.judging import GATES, Find, Finding, Tally, fails, find, judge
 from harness.measuring import Measured
 from harness.minimise import minimise
 from harness.records import CheckRow, PrecisionRow, absent_row, check_row
@@ -196,14 +196,18 @@ class Checking:
             return str(trouble) if trouble.outcome in REFUSALS else ""
         return ""
 
-    def visit(self, case: Case, claims: Sequence[Claim]) -> tuple[Any, list[Finding]]:
+    def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
         x = self.subject.spec.realise(case)
-        findings = list(judge(self.subject, x, claims))
-        for finding in findings:
+        return x, self.count(case, judge(self.subject, x, claims, find))
+
+    def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings on a case, which are tallied."""
+        found = list(findings)
+        for finding in found:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
-        return x, findings
+        return found
 
     def _measure(self, case: Case, x: Any) -> None:
         """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""

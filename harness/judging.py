@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -81,10 +81,30 @@ class Tally:
         return "vacuous" if self.vacuous else "unsupported"
 
 
-def judge(subject: Subject, x: Any, claims: Iterable[Claim]) -> Iterator[Finding]:
+def find(subject: Subject, claim: Claim, x: Any) -> Finding:
+    """What one claim says of these inputs."""
+    start = perf_counter()
+    try:
+        with np.errstate(all="ignore"):
+            verdict = claim.check(subject, x)
+        outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
+    except Trouble as trouble:
+        outcome, verdict = trouble.outcome, Verdict(np.inf, str(trouble))
+    return Finding(claim, outcome, verdict, perf_counter() - start)
+
+
+Find = Callable[[Subject, Claim, Any], Finding]
+
+
+def judge(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
     """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
-    for claim in sorted((c for c in claims if applies(subject, c, x)), key=lambda c: c.clause not in GATES):
-        finding = _find(subject, claim, x)
+    return judge_applying(subject, x, [claim for claim in claims if applies(subject, claim, x)], find)
+
+
+def judge_applying(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
+    """As `judge`, of claims that are known to apply."""
+    for claim in sorted(claims, key=lambda claim: claim.clause not in GATES):
+        finding = find(subject, claim, x)
         yield finding
         if claim.clause in GATES and finding.outcome != "agrees":
             return
@@ -102,22 +122,11 @@ def applies(subject: Subject, claim: Claim, x: Any) -> bool:
         return set(claim.options) <= set(subject.description.options) and bool(claim.needs(x))
 
 
-def _find(subject: Subject, claim: Claim, x: Any) -> Finding:
-    start = perf_counter()
-    try:
-        with np.errstate(all="ignore"):
-            verdict = claim.check(subject, x)
-        outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
-    except Trouble as trouble:
-        outcome, verdict = trouble.outcome, Verdict(np.inf, str(trouble))
-    return Finding(claim, outcome, verdict, perf_counter() - start)
-
-
 def fails(subject: Subject, claim: Claim, case: Case) -> Finding | None:
     """The finding if the claim alone fails on the case, else None."""
     subject.forget()
     x = subject.spec.realise(case)
     if not applies(subject, claim, x):
         return None
-    finding = _find(subject, claim, x)
+    finding = find(subject, claim, x)
     return finding if finding.wrong else None

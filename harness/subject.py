@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.isolation import REFUSALS, Trouble
 from harness.messages import Answer, Request, pack_options
-from harness.transport import pack
+from harness.transport import Packed, pack
 from specs.contract import Description
 from specs.precision import named_precision, out_of_range
 
@@ -52,12 +52,17 @@ class Subject:
         self.forget()
 
     def forget(self) -> None:
-        """Forgets all answers: a new case begins."""
-        self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
+        """Forgets everything: a new case begins."""
+        self.forget_answers()
         self._expected: dict[int, Any] = {}
-        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | Trouble] = {}
         self._expected_gradients: dict[tuple[int, int], Any] = {}
         self._kept: dict[int, Any] = {}
+        self._packed: dict[int, tuple[np.ndarray, Packed]] = {}
+
+    def forget_answers(self) -> None:
+        """Forgets what was answered, and not what is right."""
+        self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
+        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | Trouble] = {}
 
     def __call__(self, x: Any) -> np.ndarray:
         """The output for these inputs. Raises Trouble, as all of these do also where a shape is another than it should be."""
@@ -175,5 +180,11 @@ class Subject:
 
     def _request(self, x: Any, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
-        arrays = {name: pack(array) for name, array in call.arrays.items()}
+        arrays = {name: self._pack(array) for name, array in call.arrays.items()}
         return Request(arrays, pack_options(call.options), wanted)
+
+    def _pack(self, array: np.ndarray) -> Packed:
+        """Most calls about a case share most of their arrays."""
+        if id(array) not in self._packed:
+            self._packed[id(array)] = array, pack(array)
+        return self._packed[id(array)][1]

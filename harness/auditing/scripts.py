@@ -1,13 +1,13 @@
-"""The same answers are judged the same: a function that answers a case bit for bit as a sound one needs no verdict of its own.
+"""The same answers are judged the same: a claim that gets bit for bit the answers of a sound function needs no verdict of its own.
 
-Verdicts follow from the answers alone. So what a sound function was asked on a case, and what it answered, is a script; a
-suspect that gives these answers to these questions would have been asked them and no others, and gets the verdicts of the sound one.
+Verdicts follow from the answers alone. So what a claim asked a sound function, and what that answered, is a script; a suspect
+that gives these answers to these questions would have been asked them and no others, and gets the verdict of the sound one.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,22 +19,69 @@ from harness.messages import Answer, Request
 from harness.transport import Packed
 
 Said = Answer | Trouble
-Script = list[tuple[Request, Said]]
+Script = list[tuple[int, Request, Said]]
 
 
-class Scripted(Inside):
-    """A sound function that writes down what it is asked and what it answers, as long as a case lasts."""
+class Recalling(Inside):
+    """A function that is asked once for all claims of a case; only what one claim asks again is asked again.
+
+    So a claim can be judged alone, with the calls that it has among others: those of a `Subject`, which remembers too.
+    """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         super().__init__(function, name)
-        self.script: Script = []
-        self.memory: dict[Packed, Packed] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Another case begins."""
+        self.known: dict[int, Said] = {}
+        self.claim()
+
+    def claim(self) -> None:
+        """Another claim begins."""
+        self.given: dict[int, list[Said]] = defaultdict(list)
+        self.restart()
+
+    def restart(self) -> None:
+        """The claim begins once more: it gets the answers that it has had."""
+        self.turn: Counter[int] = Counter()
+
+    def said(self, key: int, request: Request) -> Said:
+        """What it answers, or the trouble instead."""
+        number, given = self.turn[key], self.given[key]
+        self.turn[key] += 1
+        if number == len(given):
+            own = self.known.get(key) if number == 0 else None
+            given.append(spoken(super().call, request) if own is None else own)
+            self.known.setdefault(key, given[0])
+        return given[number]
 
     def call(self, request: Request) -> Answer:
-        """The answer, written down. Raises Trouble."""
-        said = spoken(super().call, request)
-        self.script.append((self._lighter(request), said))
-        return heard(said)
+        """The answer. Raises Trouble."""
+        return heard(self.said(key(request), request))
+
+
+class Scripted(Recalling):
+    """A sound function that writes down what a claim asks it and what it answers."""
+
+    def begin(self) -> None:
+        """Another case begins."""
+        self.memory: dict[Packed, Packed] = {}
+        self.asked: dict[int, Request] = {}
+        super().begin()
+
+    def claim(self) -> None:
+        """Another claim begins, with a script of its own."""
+        super().claim()
+        self.script: Script = []
+
+    def said(self, key: int, request: Request) -> Said:
+        """What it answers, written down."""
+        own = super().said(key, request)
+        if key not in self.asked:
+            self.asked[key] = self._lighter(request)
+        self.script.append((key, self.asked[key], own))
+        return own
 
     def _lighter(self, request: Request) -> Request:
         """The request on memory that it shares with earlier ones: most arrays of a case are asked about a hundred times."""
@@ -46,42 +93,26 @@ class Scripted(Inside):
         beside = None if request.beside is None else self._lighter(request.beside)
         return replace(request, arrays=arrays, options=options, beside=beside, dout=shared(request.dout))
 
+
+class Suspect(Recalling):
+    """A function whose answers are compared with scripts."""
+
     def begin(self) -> None:
         """Another case begins."""
-        self.script, self.memory = [], {}
+        super().begin()
+        self.compared: dict[tuple[int, int], bool] = {}
 
+    def follows(self, script: Script) -> bool:
+        """Whether it gives the answers of the script, bit for bit."""
+        self.restart()
+        return all(self._alike(self.said(key, request), said) for key, request, said in script)
 
-class Suspect(Inside):
-    """A function whose answers to a script are kept, so that it is not asked again when it is judged by itself."""
-
-    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
-        super().__init__(function, name)
-        self.forget()
-
-    def forget(self) -> None:
-        """Another case begins."""
-        self.kept: dict[int, deque[Said]] = defaultdict(deque)
-
-    def follows(self, scripts: Sequence[Script]) -> int | None:
-        """Which of these scripts, that begin with the same question, it answers bit for bit; None as soon as it is none."""
-        if not all(scripts):
-            return next((number for number, script in enumerate(scripts) if not script), None)
-        first = self._own(scripts[0][0][0])
-        number = next((n for n, script in enumerate(scripts) if alike(first, script[0][1])), None)
-        if number is None or not all(alike(self._own(request), said) for request, said in scripts[number][1:]):
-            return None
-        self.forget()
-        return number
-
-    def _own(self, request: Request) -> Said:
-        own = spoken(super().call, request)
-        self.kept[key(request)].append(own)
-        return own
-
-    def call(self, request: Request) -> Answer:
-        """An answer that was kept, else a new one. Raises Trouble."""
-        kept = self.kept[key(request)] if self.kept else None
-        return heard(kept.popleft()) if kept else super().call(request)
+    def _alike(self, own: Said, said: Said) -> bool:
+        """Compared once: both are kept as long as the case lasts, so their addresses name them."""
+        pair = id(own), id(said)
+        if pair not in self.compared:
+            self.compared[pair] = alike(own, said)
+        return self.compared[pair]
 
 
 def spoken(call: Callable[[Request], Answer], request: Request) -> Said:

@@ -8,9 +8,9 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any
 
-from harness.auditing.scripts import Scripted, Suspect
+from harness.auditing.scripts import Script, Scripted, Suspect
 from harness.conformance import Checking, Plan
-from harness.judging import GATES, Finding
+from harness.judging import GATES, Finding, find, judge_applying
 from harness.subject import Subject
 from harness.targets import Target
 from specs.claims import CLAIMS, Claim
@@ -73,7 +73,11 @@ class Trial:
 
     def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """What the claims say of the case."""
-        return self.checking.visit(case, claims)[1]
+        return self.checking.visit(case, claims, self.find)[1]
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """What one claim says of these inputs."""
+        return find(subject, claim, x)
 
     def close(self) -> None:
         """All cases were seen: claims about the whole run are judged."""
@@ -88,23 +92,31 @@ class Trial:
 
 
 class Base(Trial):
-    """A sound function whose answers to the current case are written down for others to be compared with."""
+    """A sound function whose answers to each claim on the current case are written down for others to be compared with."""
 
     worker: Scripted
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
         super().__init__(name, Scripted(function, name), plan, specs)
-        self.findings: list[Finding] = []
+        self.said: dict[str, tuple[Script, Finding]] = {}
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
-        """One case by these claims; the script of it is kept until the next."""
+        """One case by these claims; the scripts of it are kept until the next."""
         self.worker.begin()
-        self.findings = super().step(case, claims)
-        return self.findings
+        self.said = {}
+        return super().step(case, claims)
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """What one claim says, with its script."""
+        subject.forget_answers()
+        self.worker.claim()
+        finding = super().find(subject, claim, x)
+        self.said[claim.name] = self.worker.script, finding
+        return finding
 
 
 class Suspected(Trial):
-    """A function that is judged by itself only where it answers otherwise than the sound ones of its kind."""
+    """A function that a claim judges by itself only where it answers otherwise than the sound ones of its kind."""
 
     worker: Suspect
 
@@ -114,15 +126,29 @@ class Suspected(Trial):
         super().__init__(name, Suspect(function, name), plan, specs)
         self.bases = [base for base in bases if base.kind == self.kind]
 
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims."""
+        self.worker.begin()
+        findings = super().step(case, claims)
+        self.worker.begin()  # hundreds of functions would each keep their answers
+        return findings
+
     def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
-        """The findings of a sound function if it answers alike, else its own."""
-        base = self.worker.follows([base.worker.script for base in self.bases]) if self.bases else None
-        if base is None:
-            findings = super().judged(case, claims)
-            self.worker.forget()
-            return findings
-        adopted = self.bases[base].findings
-        for finding in adopted:
-            if finding.verdict.samples:
-                self.checking.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
-        return [finding for finding in adopted if finding.wrong]
+        """What the claims say; which of them apply is known from the sound functions of its kind."""
+        if not self.bases:
+            return super().judged(case, claims)
+        self.checking.subject.forget()
+        applying = {name for base in self.bases for name in base.said}
+        known = [claim for claim in claims if claim.name in applying]
+        subject = self.checking.subject
+        return self.checking.count(case, judge_applying(subject, subject.spec.realise(case), known, self.find))
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """The finding of a sound function if it answers alike, else its own."""
+        self.worker.claim()
+        for script, finding in (base.said[claim.name] for base in self.bases if claim.name in base.said):
+            if self.worker.follows(script):
+                return finding
+        subject.forget_answers()
+        self.worker.restart()
+        return super().find(subject, claim, x)

@@ -64,28 +64,47 @@ def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):
     sound, twin = Scripted(quiet(attention)), Suspect(quiet(attention))
     Subject(sound, sound.description)(spec.realise(case))
     assert len(sound.script) == 1
-    assert twin.follows([sound.script]) == 0
+    assert twin.follows(sound.script)
 
     def off_by_a_bit(q, k, v, **o):
         return np.nextafter(attention(q, k, v, **o), np.asarray(9, q.dtype))
 
-    off = Suspect(quiet(off_by_a_bit))
-    assert off.follows([sound.script]) is None
+    assert not Suspect(quiet(off_by_a_bit)).follows(sound.script)
 
 
-def test_answers_to_a_script_are_not_asked_for_again():
+@pytest.fixture
+def counted():
+    """A function that counts its calls, and the calls."""
     calls = []
 
     def counts(q, k, v, **o):
         calls.append(1)
         return attention(q, k, v, **o) + 1
 
-    spec, case = spec_of("attention"), Case(Problem(key_length=3))
-    sound, suspect = Scripted(quiet(attention)), Suspect(quiet(counts))
-    Subject(sound, sound.description)(spec.realise(case))
-    assert suspect.follows([sound.script]) is None
-    Subject(suspect, suspect.description)(spec.realise(case))
+    return Suspect(quiet(counts)), calls
+
+
+def test_answers_to_a_script_are_not_asked_for_again(counted):
+    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
+    sound = Scripted(quiet(attention))
+    Subject(sound, sound.description)(x)
+    assert not suspect.follows(sound.script)
+    suspect.restart()
+    subject = Subject(suspect, suspect.description)
+    subject(x)
     assert len(calls) == 1
+    subject.again(x)
+    assert len(calls) == 2
+
+
+def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
+    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
+    for _ in range(3):
+        suspect.claim()
+        subject = Subject(suspect, suspect.description)
+        subject(x)
+        subject.again(x)
+    assert len(calls) == 1 + 3
 
 
 def test_the_oracle_that_is_shared_says_what_it_says_alone(plan):
