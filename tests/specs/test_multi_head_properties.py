@@ -34,7 +34,9 @@ MORE_PROBLEMS = [
     LayerProblem(2, 2, 4, 4, 8, "float32", self_attention=True),
 ]
 CASES = [Case(problem, recipe, seed) for seed, recipe in enumerate(("normal", "loud_heads")) for problem in PROBLEMS]
-CASES += [Case(problem, recipe, 5) for recipe in ("steep", "shifted_keys") for problem in MORE_PROBLEMS]
+CASES += [
+    Case(problem, recipe, 5) for recipe in ("steep", "shifted_keys", "one_memory", "positions") for problem in MORE_PROBLEMS
+]
 
 FAULTS = {name: fault for name, fault in load_all().items() if fault.spec == "multi-head"}
 load_claims()
@@ -61,11 +63,14 @@ REJECTED_BY = {
         "scores_of_a_layer_are_divided_by_the_scale", "a_layer_computes_float64_in_float32",
         "the_maximum_is_not_taken_off_in_a_layer", "heads_of_a_layer_are_rounded_to_bfloat16",
         "the_projections_of_the_first_call_are_kept", "the_filler_times_zero_is_nan_in_a_layer", "booleans_are_added_in_a_layer",
-        "masks_of_heads_and_entries_are_exchanged",
+        "masks_of_heads_and_entries_are_exchanged", "values_of_self_attention_are_its_queries",
+        "values_that_are_the_keys_get_their_bias", "the_scale_of_a_layer_is_that_of_heads_padded_to_eight",
+        "biases_of_a_layer_are_kept_in_float32", "masks_of_entries_are_tiled_over_the_heads_of_a_layer",
     ),
     "layer_empty_rows_follow_the_declaration": (
         "rows_without_keys_give_the_mean_in_a_layer", "rows_without_keys_give_nan_in_a_layer",
         "entries_without_keys_give_nan_in_a_layer", "the_filler_of_half_precision_swallows_scores_in_a_layer",
+        "rows_without_keys_are_zero_behind_the_output_projection",
     ),
     "layer_weights_agree_with_the_oracle": (
         "returned_weights_are_the_mean_of_the_heads", "returned_weights_are_those_after_dropout",
