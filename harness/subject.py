@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.isolation import REFUSALS, Trouble
 from harness.messages import Answer, Request, pack_options
-from harness.transport import Packed, pack
+from harness.transport import pack
 from specs.contract import Description
 from specs.precision import named_precision, out_of_range
 
@@ -57,7 +57,6 @@ class Subject:
         self._expected: dict[int, Any] = {}
         self._expected_gradients: dict[tuple[int, int], Any] = {}
         self._kept: dict[int, Any] = {}
-        self._packed: dict[int, tuple[np.ndarray, Packed]] = {}
 
     def forget_answers(self) -> None:
         """Forgets what was answered, and not what is right."""
@@ -180,11 +179,5 @@ class Subject:
 
     def _request(self, x: Any, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
-        arrays = {name: self._pack(array) for name, array in call.arrays.items()}
+        arrays = {name: pack(array) for name, array in call.arrays.items()}
         return Request(arrays, pack_options(call.options), wanted)
-
-    def _pack(self, array: np.ndarray) -> Packed:
-        """Most calls about a case share most of their arrays."""
-        if id(array) not in self._packed:
-            self._packed[id(array)] = array, pack(array)
-        return self._packed[id(array)][1]

@@ -128,7 +128,6 @@ class Suspected(Trial):
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """One case by these claims."""
-        self.worker.begin()
         findings = super().step(case, claims)
         self.worker.begin()  # hundreds of functions would each keep their answers
         return findings
@@ -137,10 +136,9 @@ class Suspected(Trial):
         """What the claims say; which of them apply is known from the sound functions of its kind."""
         if not self.bases:
             return super().judged(case, claims)
-        self.checking.subject.forget()
         applying = {name for base in self.bases for name in base.said}
-        known = [claim for claim in claims if claim.name in applying]
-        subject = self.checking.subject
+        known, subject = [claim for claim in claims if claim.name in applying], self.checking.subject
+        subject.forget()
         return self.checking.count(case, judge_applying(subject, subject.spec.realise(case), known, self.find))
 
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:

@@ -29,7 +29,7 @@ def returned_weights_keep_the_maximum_of_their_block(q: Array, k: Array, v: Arra
     result = attention(q, k, v, **o)
     if not given(o, "return_weights") or k.shape[2] <= 64:
         return result
-    s = scores_of(q, k, v, **{name: x for name, x in o.items() if not name.startswith("return")})
+    s = scores_of(q, k, v, **o)
     first = -np.inf if o.get("sinks") is None else o["sinks"].astype(s.dtype)[:, None, None]
     so_far = np.maximum(np.maximum.accumulate(s, -1), first)[..., np.minimum(np.arange(s.shape[-1]) | 63, s.shape[-1] - 1)]
     late = np.exp(finite(so_far[..., -1:]) - finite(so_far))
@@ -42,7 +42,7 @@ def the_lse_of_splits_is_their_greatest(q: Array, k: Array, v: Array, **o: Any) 
     result = attention(q, k, v, **o)
     if not given(o, "return_lse") or k.shape[2] <= 256:
         return result
-    s = scores_of(q, k, v, **{name: x for name, x in o.items() if not name.startswith("return")})
+    s = scores_of(q, k, v, **o)
     first = -np.inf if o.get("sinks") is None else o["sinks"].astype(s.dtype)[:, None]
     parts = [softmax(s[..., n : n + 256], first if n == 0 else -np.inf)[1] for n in range(0, s.shape[-1], 256)]
     return (*result[:-1], np.max(parts, 0).astype(result[-1].dtype))

@@ -118,7 +118,7 @@ def nan_in_hidden_keys_spreads_beside_a_bias(q: Array, k: Array, v: Array, **o: 
     """A mask alone is set, but with a bias it becomes part of that and is added."""
     if not given(o, "mask", "bias"):
         return attention(q, k, v, **o)
-    lost = np.isnan(scores_of(q, k, v, **o | {"mask": None, "return_lse": False})) & ~o["mask"]
+    lost = np.isnan(scores_of(q, k, v, **o | {"mask": None})) & ~o["mask"]
     return beside(attention(q, k, v, **o), lambda out: np.where(lost.any(-1)[..., None], np.nan, out).astype(out.dtype))
 
 
