@@ -35,6 +35,9 @@ Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
 Workloads = Annotated[list[str] | None, typer.Option("--workload", help="Time this workload only (repeatable).")]
 
+Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
+Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]
+
 
 def settings_of(
     examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,
