@@ -52,12 +52,17 @@ def _allocation(array: np.ndarray) -> np.ndarray:
 
 def unpack(packed: Packed) -> np.ndarray:
     """The array again, on memory of its own."""
+    return unpacked(packed)[0]
+
+
+def unpacked(packed: Packed) -> tuple[np.ndarray, np.ndarray]:
+    """The array again, and the memory that it lies in, as bytes."""
     dtype = numpy_dtype(packed.dtype) if packed.dtype in DTYPES else np.dtype(packed.dtype)
     buffer = aligned(len(packed.data))
     buffer[:] = np.frombuffer(packed.data, np.uint8)
     array = np.ndarray(packed.shape, dtype, buffer, packed.offset, packed.strides)
     array.flags.writeable = packed.writeable
-    return array
+    return array, buffer
 
 
 def aligned(size: int) -> np.ndarray:
@@ -65,8 +70,3 @@ def aligned(size: int) -> np.ndarray:
     buffer = np.empty(size + ALIGNMENT, np.uint8)
     start = -_address(buffer) % ALIGNMENT
     return buffer[start : start + size]
-
-
-def written(array: np.ndarray, packed: Packed) -> bool:
-    """Whether an unpacked array, or what lies between its elements, is no longer what was sent."""
-    return bool(array.size) and string_at(_address(array) - packed.offset, len(packed.data)) != packed.data

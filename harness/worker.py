@@ -9,8 +9,9 @@ import ctypes
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import cache
 from multiprocessing.connection import Connection
 from threading import Barrier
@@ -22,7 +23,7 @@ import numpy as np
 from harness import frameworks
 from harness.loading import LoadError, load
 from harness.messages import Answer, Failure, Request
-from harness.transport import Packed, unpack, written
+from harness.transport import Packed, unpacked
 from specs.contract import Description
 
 MEETINGS = 3
@@ -55,17 +56,24 @@ class Server:
 
     def _alone(self, request: Request) -> Answer | Failure:
         """Calls the function once; its exceptions become failures."""
-        given = {name: unpack(packed) for name, packed in request.arrays.items()}
-        options = {name: unpack(value) if isinstance(value, Packed) else value for name, value in request.options.items()}
+        sent = {**request.arrays, **request.options, "dout": request.dout}
+        memory = {name: unpacked(packed) for name, packed in sent.items() if isinstance(packed, Packed)}
+        arrays = {name: array for name, (array, _) in memory.items()}
+        given, options = (
+            {name: arrays[name] for name in request.arrays},
+            {n: arrays.get(n, o) for n, o in request.options.items()},
+        )
         try:
-            if request.dout is not None:
-                return self._differentiate(request, given, options, unpack(request.dout))
-            return self._call(request, given, options)
+            if request.dout is None:
+                answer = self._call(given, options, request.wanted)
+            else:
+                answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error)
+        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != sent[name].data)
+        return replace(answer, changed=changed)
 
-    def _call(self, request: Request, given: dict[str, np.ndarray], options: dict[str, Any]) -> Answer:
-        wanted, arrays = request.wanted, given | {n: value for n, value in options.items() if isinstance(value, np.ndarray)}
+    def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
         positional = [self._native(array) for array in given.values()]
         keywords = {name: self._native(value, name) for name, value in options.items()}
         keywords |= {f"return_{name}": True for name in wanted}
@@ -75,22 +83,23 @@ class Server:
         seconds = perf_counter() - start
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
-        changed = _changed(request, arrays)
+        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
         named = dict(zip(wanted, extra, strict=True))
-        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, (), aliased, seconds)
 
-    def _differentiate(self, request: Request, given: dict[str, np.ndarray], options: dict[str, Any], dout: np.ndarray) -> Answer:
-        """Calls the function once with gradients recorded, and asks for those that are wanted."""
+    def _differentiate(
+        self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
+    ) -> Answer:
+        """Calls the function once with gradients recorded, and asks for those of `wrt`."""
         positional = {name: self._native(array) for name, array in given.items()}
         keywords = {name: self._native(value, name) for name, value in options.items()}
         start = perf_counter()
-        out, found = self.framework.gradient(self.function, positional, keywords, request.wrt, self._native(dout))
+        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native(dout))
         self.framework.wait(out)
         gradients = {name: np.array(self._of(name, self._numpy(array), given)) for name, array in found.items()}
         seconds = perf_counter() - start
-        changed = _changed(request, given | options | {"dout": dout})
-        return Answer(np.array(self._turned(self._numpy(out))), gradients, changed, (), seconds)
+        return Answer(np.array(self._turned(self._numpy(out))), gradients, (), (), seconds)
 
     def _of(self, name: str, gradient: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
         """A gradient in the layout of the contract: those of positional arrays come in the function's own."""
@@ -113,12 +122,6 @@ class Server:
 def threads() -> ThreadPoolExecutor:
     """The two threads that make calls at once."""
     return ThreadPoolExecutor(2)
-
-
-def _changed(request: Request, arrays: Mapping[str, Any]) -> tuple[str, ...]:
-    """The arguments that are no longer what was sent."""
-    sent = {**request.arrays, **request.options, "dout": request.dout}
-    return tuple(name for name, packed in sent.items() if isinstance(packed, Packed) and written(arrays[name], packed))
 
 
 def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
