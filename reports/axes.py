@@ -1,0 +1,73 @@
+"""Axes that the report's pictures share: logarithmic, with few round ticks; and a look for each implementation."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from reports import svg
+from reports.text import visible
+
+_COLOURS = (svg.ACCENT, svg.WARNING, svg.AGREES, svg.VIOLATES, svg.PURPLE, svg.INK)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LONGEST = 30
+Looks = dict[str, dict[str, Any]]
+
+
+def looks(names: Iterable[object]) -> Looks:
+    """A colour and a marker for each name, the same in all pictures of a page; 42 names differ in one or the other."""
+    every = sorted({str(name) for name in names})
+    return {
+        name: {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)], "label": label(name)}
+        for place, name in enumerate(every)
+    }
+
+
+def label(name: object) -> str:
+    """A name short enough to leave room for the picture: the middle goes, since names differ at their ends."""
+    shown = visible(name)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST // 2]}…{shown[1 - LONGEST // 2 :]}"
+
+
+def logarithmic(axes: Axes, which: str, limits: tuple[float, float], say: Callable[[float], str]) -> None:
+    """Makes the axis "x" or "y" logarithmic between these limits, its ticks in the words of `say`."""
+    axes.set(**{f"{which}scale": "log", f"{which}lim": limits})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator(ticks(*limits)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: say(value)))
+
+
+def ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Powers of ten, with 2 and 5 between them where that leaves few, and not every one where there are many."""
+    powers = [10.0**power for power in range(-25, 19)]
+    inside = [step * power for power in powers for step in (1, 2, 5) if low <= step * power <= high]
+    if len(inside) <= most:
+        return inside
+    whole = [power for power in powers if low <= power <= high]
+    return whole[:: -(-len(whole) // most)]
+
+
+def around(values: Iterable[float], room: float = 1.3) -> tuple[float, float]:
+    """Limits with some room around all values that have a logarithm; (1 / room, room) without any."""
+    finite = [value for value in values if 0 < value < math.inf] or [1.0]
+    return min(finite) / room, max(finite) * room
+
+
+def quiet(axes: Axes) -> None:
+    """A faint grid behind what is drawn, and no tick marks."""
+    axes.grid(color=svg.LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+
+
+def legend(figure: Figure) -> None:
+    """What each look stands for, beside the axes; each once."""
+    once: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, told in zip(*axes.get_legend_handles_labels(), strict=True):
+            once.setdefault(told, handle)
+    figure.legend(list(once.values()), list(once), loc="outside right upper", frameon=False, fontsize=8, handlelength=1.6)
