@@ -48,7 +48,7 @@ def published() -> tuple[Workload, ...]:
 
 
 @cache
-def _named_files() -> dict[str, tuple[Workload, ...]]:
+def by_file() -> dict[str, tuple[Workload, ...]]:
     """What each file of this folder and of its sweeps stands for, by its name."""
     return {path.stem: read(path) for path in (*_files("*.toml"), *_files("sweeps/*.toml"))}
 
@@ -70,7 +70,7 @@ def named(names: Sequence[str] = (), quick: bool = False) -> list[Workload]:
 def _named(name: str) -> Sequence[Workload]:
     if name.endswith(".toml"):
         return read(Path(name))
-    files = _named_files()
+    files = by_file()
     every = (workload for workloads in files.values() for workload in workloads)
     found = files.get(name) or [workload for workload in every if name in (workload.name, workload.sweep)]
     if not found:
