@@ -17,6 +17,8 @@ from reports.timing import page as timing
 
 MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
 MOST_IN_HEAT_MAP = 48
+FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls")
+"""Words of `reports.text` that the templates use."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,9 +27,7 @@ def render(run: Run) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(
-        {name: getattr(text, name) for name in ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls")}
-    )
+    environment.filters.update({name: getattr(text, name) for name in FILTERS})
     environment.filters |= {"plain": plain, **audit.FILTERS}
     sections = {**_first_screen(run), **_conformance(run), **timing.sections(run), **_about(run), **audit.sections(run)}
     styles = {"css": _asset("report.css"), "js": _asset("report.js")}

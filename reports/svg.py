@@ -32,7 +32,8 @@ _SETTINGS: Any = {  # rc_context declares every key of matplotlib as a literal
 def drawing(name: str, title: str, width: float, height: float, draw: Callable[[Figure], None], told: str = "") -> str:
     """The SVG of what `draw` puts on a figure of that size in inches.
 
-    `name` must be unique on a page: element ids start with it. `title` is what a screen reader says, and `told`, where given, how the picture is to be read. Same input, same text.
+    `name` must be unique on a page: element ids start with it. `title` is what a screen reader says, and `told`, where given, what
+    there is to be seen. Same input, same text.
     """
     with rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         # A name may be in a script that matplotlib's font lacks; the browser draws the text, not matplotlib.

@@ -46,9 +46,9 @@ def _member(sweep: str, changes: dict[str, Any], value: Any, varied: str, base: 
 
 def _swept(table: Any) -> tuple[str, list[Any]]:
     """The field that varies, and its values."""
-    if not isinstance(table, dict) or len(table) != 1 or not all(isinstance(values, list) and values for values in table.values()):
+    field, values = next(iter(table.items())) if isinstance(table, dict) and len(table) == 1 else ("", None)
+    if not isinstance(values, list) or not values:
         raise ValueError(f"sweep={table}, but should be a table with one field and a list of its values")
-    [(field, values)] = table.items()
     if len({_word(value) for value in values}) < len(values):
         raise ValueError(f"sweep of {field}={values}, but should be of different values")
     return field, values

@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from reports.cells import Row
 from reports.registry import table
 from reports.tables.speed import GROUP
+
+PANEL = ["dtype", "direction"]
 
 
 def valid(timings: pd.DataFrame) -> pd.DataFrame:
@@ -35,30 +38,23 @@ def accuracy_and_speed(timings: pd.DataFrame) -> pd.DataFrame:
     that no other beats in one without losing in the other (Pareto).
     """
     rows = valid(timings).dropna(subset=["error", "ratio"])
-    found = [_on_common_work(group) for _, group in rows.groupby(["dtype", "direction"], sort=False)]
-    columns = ["dtype", "direction", "implementation", "workloads", "speedup", "error", "front"]
-    return pd.concat([frame for frame in found if len(frame)]).reset_index(drop=True) if any(map(len, found)) else pd.DataFrame(columns=columns)
-
-
-def _on_common_work(group: pd.DataFrame) -> pd.DataFrame:
-    timed = group.groupby("workload")["implementation"].nunique()
-    common = group[group["workload"].isin(list(timed[timed == group["implementation"].nunique()].index))]
-    if common.empty:
-        return common
+    everyone = rows.groupby(PANEL)["implementation"].transform("nunique")
+    common = rows[rows.groupby(GROUP)["implementation"].transform("nunique") == everyone]
     found = (
-        common.assign(log=-np.log(common["ratio"]))
-        .groupby(["dtype", "direction", "implementation"], sort=False)
-        .agg(workloads=("workload", "nunique"), speedup=("log", "mean"), error=("error", "max"))
+        common.assign(speedup=-np.log(common["ratio"]))
+        .groupby([*PANEL, "implementation"], sort=False)
+        .agg(workloads=("workload", "nunique"), speedup=("speedup", "mean"), error=("error", "max"))
         .reset_index()
     )
     found["speedup"] = np.exp(found["speedup"])
-    return found.assign(front=_front(found))
+    return found.assign(front=[not _beaten(row, found) for row in found.to_dict("records")])
 
 
-def _front(points: pd.DataFrame) -> list[bool]:
-    speed, error = points["speedup"].to_numpy(), points["error"].to_numpy()
-    beaten = [((speed >= s) & (error <= e) & ((speed > s) | (error < e))).any() for s, e in zip(speed, error, strict=True)]
-    return [not one for one in beaten]
+def _beaten(row: Row, points: pd.DataFrame) -> bool:
+    """Whether one of the same panel is at least as good in both, and better in one."""
+    rivals = points[(points["dtype"] == row["dtype"]) & (points["direction"] == row["direction"])]
+    level = rivals[(rivals["speedup"] >= row["speedup"]) & (rivals["error"] <= row["error"])]
+    return bool(((level["speedup"] > row["speedup"]) | (level["error"] < row["error"])).any())
 
 
 @table("factors of the best", listed=False)

@@ -2,7 +2,6 @@
 
 import math
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 

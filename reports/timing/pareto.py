@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from reports import svg
 from reports.axes import Looks, around, legend, logarithmic, quiet
+from reports.tables.speed_pictures import PANEL
 from reports.text import count, listed
 
 MOST_PANELS = 4
@@ -13,10 +14,10 @@ MOST_PANELS = 4
 
 def pareto(name: str, points: pd.DataFrame, looks: Looks) -> str:
     """A panel for each dtype and direction of the table "accuracy and speed"; "" without points."""
-    panels = [(" ".join(map(str, key)), group) for key, group in points.groupby(["dtype", "direction"], sort=False)][:MOST_PANELS]
+    panels = [(" ".join(map(str, key)), group) for key, group in points.groupby(PANEL, sort=False)][:MOST_PANELS]
     if not panels:
         return ""
-    told = "; ".join(f"on the front in {title}: {listed(group.loc[group['front'], 'implementation'], 20)}" for title, group in panels)
+    told = "; ".join(f"on the front in {title}: {listed(group['implementation'][group['front']], 20)}" for title, group in panels)
     height = 0.4 + 2.4 * ((len(panels) + 1) // 2)
     return svg.drawing(name, "Accuracy against speed", 6.6, height, lambda figure: _panels(figure, panels, looks), told)
 

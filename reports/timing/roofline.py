@@ -21,8 +21,9 @@ def roofline(name: str, points: pd.DataFrame, ceilings: list[Row], looks: Looks)
 def _roofline(figure: Figure, points: pd.DataFrame, ceilings: list[Row], looks: Looks) -> None:
     axes = figure.subplots()
     ridges = [row["machine_gflops"] * 1e9 / row["bandwidth"] for row in ceilings]
+    tops = [row["machine_gflops"] for row in ceilings]
     logarithmic(axes, "x", around([*points["intensity"], *ridges], 1.6), lambda value: f"{value:g}")
-    logarithmic(axes, "y", around([*points["gflops"], *(row["machine_gflops"] for row in ceilings)], 1.6), lambda value: f"{value:g}")
+    logarithmic(axes, "y", around([*points["gflops"], *tops], 1.6), lambda value: f"{value:g}")
     for row, ridge in zip(ceilings, ridges, strict=True):
         _ceiling(axes, row, ridge)
     for row in points.to_dict("records"):

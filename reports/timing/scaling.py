@@ -15,9 +15,8 @@ def scaling(name: str, group: pd.DataFrame, exponents: list[Row], looks: Looks) 
     told = "; ".join(f"{row['implementation']}: {_exponent(row)}" for row in exponents)
     varied = str(group["varied"].iloc[0])
     height = max(2.6, 0.4 + 0.19 * len(exponents))
-    return svg.drawing(
-        name, f"Time against {varied}", 6.6, height, lambda figure: _scaling(figure, group, exponents, looks), f"Exponents: {told}"
-    )
+    title, told = f"Time against {varied}", f"Exponents: {told}"
+    return svg.drawing(name, title, 6.6, height, lambda figure: _scaling(figure, group, exponents, looks), told)
 
 
 def _scaling(figure: Figure, group: pd.DataFrame, exponents: list[Row], looks: Looks) -> None:

@@ -114,7 +114,12 @@ def test_a_word_has_no_number(tmp_path: Path) -> None:
 def test_variants_are_sweeps_of_their_own(tmp_path: Path) -> None:
     text = "[problem]\n[variants]\na = {}\nb = { heads = 3 }\n[sweep]\nbatch = [1, 2]\n"
     found = [(w.name, w.sweep, w.problem.key_heads, w.problem.batch) for w in sweep(tmp_path, text)]
-    assert found == [("mine-a-1", "mine-a", 1, 1), ("mine-a-2", "mine-a", 1, 2), ("mine-b-1", "mine-b", 3, 1), ("mine-b-2", "mine-b", 3, 2)]
+    assert found == [
+        ("mine-a-1", "mine-a", 1, 1),
+        ("mine-a-2", "mine-a", 1, 2),
+        ("mine-b-1", "mine-b", 3, 1),
+        ("mine-b-2", "mine-b", 3, 2),
+    ]
 
 
 def test_tokens_stay_the_same(tmp_path: Path) -> None:

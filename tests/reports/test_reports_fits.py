@@ -31,7 +31,11 @@ def _spread(sizes: list[int]) -> float:
     return 1 + 100 / math.log(max(sizes) / min(sizes))
 
 
-@given(st.lists(st.tuples(st.integers(1, 60), st.floats(0.1, 10)), min_size=3, max_size=9, unique_by=lambda pair: pair[0]), FACTORS, FACTORS)
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.floats(0.1, 10)), min_size=3, max_size=9, unique_by=lambda pair: pair[0]),
+    FACTORS,
+    FACTORS,
+)
 def test_units_of_size_and_time_do_not_matter(points: list[tuple[int, float]], x_unit: float, y_unit: float) -> None:
     x, y = zip(*points, strict=True)
     one, other = fit(x, y), fit([x_unit * a for a in x], [y_unit * b for b in y])
@@ -57,7 +61,15 @@ def test_the_interval_holds_the_exponent_in_95_of_100(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "y"), [([], []), ([1, 2], [1, 2]), ([1, 2, 3], [1, math.nan, 3]), ([1, 2, 3], [1, 0, 3]), ([0, 1, 2], [1, 2, 3]), ([4, 4, 4], [1, 2, 3])]
+    ("x", "y"),
+    [
+        ([], []),
+        ([1, 2], [1, 2]),
+        ([1, 2, 3], [1, math.nan, 3]),
+        ([1, 2, 3], [1, 0, 3]),
+        ([0, 1, 2], [1, 2, 3]),
+        ([4, 4, 4], [1, 2, 3]),
+    ],
 )
 def test_fewer_than_three_usable_points_have_no_exponent(x: list[float], y: list[float]) -> None:
     found = fit(x, y)

@@ -67,7 +67,9 @@ def test_on_the_front_is_who_is_not_beaten(points: list[tuple[int, int]]) -> Non
     def beats(a: tuple[int, int], b: tuple[int, int]) -> bool:
         return a != b and a[0] >= b[0] and a[1] <= b[1]
 
-    assert {n for n in range(len(points)) if found[f"i{n}"]} == {n for n, p in enumerate(points) if not any(beats(q, p) for q in points)}
+    assert {n for n in range(len(points)) if found[f"i{n}"]} == {
+        n for n, p in enumerate(points) if not any(beats(q, p) for q in points)
+    }
 
 
 def test_accuracy_and_speed_are_told_over_common_work_alone() -> None:
@@ -76,7 +78,10 @@ def test_accuracy_and_speed_are_told_over_common_work_alone() -> None:
         {"implementation": "b", "workload": "w", "ratio": 0.25, "error": 2e-7}, {"implementation": "b", "workload": "u", "ratio": 9.0, "error": 9.0},
     ]  # fmt: skip
     found = accuracy_and_speed(frame(rows))
-    assert found[["implementation", "workloads", "speedup", "error"]].to_numpy().tolist() == [["a", 1, 1.0, 1e-7], ["b", 1, 4.0, 2e-7]]
+    assert found[["implementation", "workloads", "speedup", "error"]].to_numpy().tolist() == [
+        ["a", 1, 1.0, 1e-7],
+        ["b", 1, 4.0, 2e-7],
+    ]
 
 
 def test_the_mean_speed_up_is_geometric() -> None:
@@ -95,8 +100,13 @@ def test_factors_are_at_least_one_and_do_not_depend_on_the_baseline(ratios: list
 
 
 def test_who_has_no_time_is_within_no_factor() -> None:
-    rows = [{"implementation": "a", "workload": w, "ratio": 1.0} for w in "wv"] + [{"implementation": "b", "workload": "w", "ratio": 0.5}]
-    rows += [{"implementation": "b", "workload": "v", "verdict": "INVALID"}, {"implementation": "c", "workload": "w", "verdict": "INVALID"}]
+    rows = [{"implementation": "a", "workload": w, "ratio": 1.0} for w in "wv"] + [
+        {"implementation": "b", "workload": "w", "ratio": 0.5}
+    ]
+    rows += [
+        {"implementation": "b", "workload": "v", "verdict": "INVALID"},
+        {"implementation": "c", "workload": "w", "verdict": "INVALID"},
+    ]
     factors = factors_of_the_best(frame(rows))
     assert factors.to_numpy().tolist() == [[2, 1], [1, math.inf], [math.inf, math.inf]]
     assert [share(row, tau) for row in factors.to_numpy() for tau in (1.0, 2.0, 1e9)] == [0.5, 1, 1, 0.5, 0.5, 0.5, 0, 0, 0]
@@ -114,8 +124,15 @@ def test_intensity_is_work_for_each_byte() -> None:
 
 
 def test_first_calls_are_medians_and_say_when_they_are_earned_back() -> None:
-    rows = [{"implementation": "a", "workload": w, "first_call": 2.0, "break_even": calls} for w, calls in (("w", 3.2), ("v", 5.2), ("u", math.inf))]
-    rows += [{"implementation": "b", "first_call": 2.0, "break_even": math.inf}, {"implementation": "c", "first_call": 2.0}, {"implementation": "d"}]
+    rows = [
+        {"implementation": "a", "workload": w, "first_call": 2.0, "break_even": calls}
+        for w, calls in (("w", 3.2), ("v", 5.2), ("u", math.inf))
+    ]
+    rows += [
+        {"implementation": "b", "first_call": 2.0, "break_even": math.inf},
+        {"implementation": "c", "first_call": 2.0},
+        {"implementation": "d"},
+    ]
     told = {row["implementation"]: earned(row) for row in first_calls(frame(rows)).to_dict("records")}
     assert told == {"a": "earned back after 6 calls", "b": "never earned back", "c": ""}
 
@@ -140,7 +157,14 @@ def test_a_long_name_keeps_both_ends() -> None:
 
 def test_the_page_has_all_of_it_where_everything_was_measured(whole_run: Path) -> None:
     text = section(whole_run)
-    for title in ("Performance profile", "Accuracy against speed", "Roofline", "First calls and steady calls", "Time against length", "Speed-ups"):
+    for title in (
+        "Performance profile",
+        "Accuracy against speed",
+        "Roofline",
+        "First calls and steady calls",
+        "Time against length",
+        "Speed-ups",
+    ):
         assert text.count(f"<title>{title}</title>") == 1 + (title == "Time against length")
     for head in ("of own peak", "of machine", "error", "earned back", "GFLOP/s <small>at 2(D+Dv) a pair"):
         assert f">{head}<" in text or head in text
@@ -150,7 +174,13 @@ def test_the_page_has_all_of_it_where_everything_was_measured(whole_run: Path) -
 
 @pytest.mark.parametrize(
     ("column", "gone"),
-    [("error", "Accuracy against speed"), ("bytes", "Roofline"), ("machine_gflops", "Roofline"), ("first_call", "First calls"), ("sweep", "Time against")],
+    [
+        ("error", "Accuracy against speed"),
+        ("bytes", "Roofline"),
+        ("machine_gflops", "Roofline"),
+        ("first_call", "First calls"),
+        ("sweep", "Time against"),
+    ],
 )
 def test_what_was_not_measured_is_not_there(whole_run: Path, make_run: Make, column: str, gone: str) -> None:
     rows = Run.load(whole_run).timings.drop(columns=column)
