@@ -69,8 +69,8 @@ def portion(fraction: float) -> str:
 
 
 def calls(amount: float) -> str:
-    """A number of calls that may be infinite; "" for NaN."""
-    return "" if math.isnan(amount) else "never" if math.isinf(amount) else count(math.ceil(amount), "call")
+    """The calls after which something has paid for itself; "" where nothing had to, which is 0 or NaN."""
+    return "never" if math.isinf(amount) else count(math.ceil(amount), "call") if amount > 0 else ""
 
 
 def count(amount: int, noun: str, plural: str = "") -> str:

@@ -74,7 +74,7 @@ def factors_of_the_best(timings: pd.DataFrame) -> pd.DataFrame:
 def first_calls(timings: pd.DataFrame) -> pd.DataFrame:
     """For each implementation, medians over workloads: a steady call, the first one, and the calls that earn the first one back.
 
-    `break_even` is infinite for one that is no faster than the baseline, and NaN where nothing has to be earned back.
+    `break_even` is infinite for one that is no faster than the baseline, and 0 or NaN where nothing has to be earned back.
     """
     rows = valid(timings).dropna(subset=["first_call"])
     return rows.groupby("implementation", sort=False)[["median", "first_call", "break_even"]].median().reset_index()

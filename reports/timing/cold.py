@@ -1,7 +1,5 @@
 """First calls: how much longer than a steady one, and after how many calls that is earned back."""
 
-import math
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,8 +20,8 @@ def cold(name: str, rows: list[Row]) -> str:
 
 def earned(row: Row) -> str:
     """When the first call has paid for itself, in words; "" where there is nothing to earn back."""
-    amount = float(row["break_even"])
-    return f"earned back after {calls(amount)}" if math.isfinite(amount) else "never earned back" if amount > 0 else ""
+    told = calls(float(row["break_even"]))
+    return "never earned back" if told == "never" else f"earned back after {told}" if told else ""
 
 
 def _cold(figure: Figure, rows: list[Row]) -> None:
