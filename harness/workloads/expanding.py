@@ -65,8 +65,8 @@ def _together(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(fields: dict[str, Any], tokens: Any = None) -> Problem:
+    _above_zero({name: fields[name] for name in SIZES if name in fields})
     problem = Problem.from_json(fields)
-    _above_zero({name: getattr(problem, name) for name in SIZES})
     numpy_dtype(problem.dtype)  # ValueError for one unknown
     if tokens is None:
         return problem

@@ -295,3 +295,14 @@ def row() -> Callable[..., dict[str, Any]]:
         **check_row(name, "torch", prop, 1, "float32", outcome),
         **more,
     }
+
+
+@pytest.fixture
+def grown() -> Callable[..., list[dict[str, Any]]]:
+    """`grown("name", exponent, ...)`: three timings of a sweep that follow a power law, in memory with the power 1."""
+
+    def rows(name: str, exponent: float, **more: Any) -> list[dict[str, Any]]:
+        own = {"implementation": name, "sweep": "s", "varied": "length", "direction": "forward", **more}
+        return [{**own, "value": n, "workload": f"s-{n}", "median": n**exponent, "peak_memory": 8.0 * n} for n in (64, 128, 256)]
+
+    return rows

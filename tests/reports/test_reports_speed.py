@@ -21,6 +21,7 @@ from reports.timing.cold import earned
 from reports.timing.profile import share
 
 Make = Callable[..., Path]
+Grown = Callable[..., list[dict[str, Any]]]
 
 
 def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -36,12 +37,7 @@ def texts(svg: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
-def grown(name: str, exponent: float, **more: Any) -> list[dict[str, Any]]:
-    own = {"implementation": name, "sweep": "s", "varied": "length", **more}
-    return [{**own, "value": n, "workload": f"s-{n}", "median": n**exponent, "peak_memory": 8.0 * n} for n in (64, 128, 256)]
-
-
-def test_exponents_of_time_and_memory_are_those_of_each_sweep_and_direction() -> None:
+def test_exponents_of_time_and_memory_are_those_of_each_sweep_and_direction(grown: Grown) -> None:
     rows = [*grown("a", 2), *grown("b", 1), *grown("a", 1.5, direction="forward+backward")]
     found = {(row["implementation"], row["direction"]): row for row in scaling(frame(rows)).to_dict("records")}
     assert {key: round(row["time exponent"], 9) for key, row in found.items()} == {
@@ -50,7 +46,7 @@ def test_exponents_of_time_and_memory_are_those_of_each_sweep_and_direction() ->
     assert {(round(row["memory exponent"], 9), row["points"], row["varied"]) for row in found.values()} == {(1, 3, "length")}
 
 
-def test_what_is_invalid_or_no_number_is_on_no_line() -> None:
+def test_what_is_invalid_or_no_number_is_on_no_line(grown: Grown) -> None:
     rows = [*grown("a", 2, verdict="INVALID"), *grown("b", 2, sweep=""), *grown("c", 2)]
     rows += [{**row, "implementation": "d", "value": math.nan} for row in grown("d", 2)]
     assert list(scaling(frame(rows))["implementation"]) == ["c"]
