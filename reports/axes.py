@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports import svg
@@ -13,17 +14,26 @@ from reports.text import visible
 
 _COLOURS = (svg.ACCENT, svg.WARNING, svg.AGREES, svg.VIOLATES, svg.PURPLE, svg.INK)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES = ("-", "--", ":")
 LONGEST = 30
 Looks = dict[str, dict[str, Any]]
 
 
 def looks(names: Iterable[object]) -> Looks:
-    """A colour and a marker for each name, the same in all pictures of a page; 42 names differ in one or the other."""
-    every = sorted({str(name) for name in names})
-    return {
-        name: {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)], "label": label(name)}
-        for place, name in enumerate(every)
-    }
+    """Colour, marker, dash and label for each name, the same in all pictures of a page; up to 42 names differ from each other."""
+    return {name: _look(place, name) for place, name in enumerate(sorted({str(name) for name in names}))}
+
+
+def _look(place: int, name: str) -> dict[str, Any]:
+    turn, colour = divmod(place, len(_COLOURS))
+    dash = _DASHES[turn % len(_DASHES)]
+    return {"color": _COLOURS[colour], "marker": _MARKERS[place % len(_MARKERS)], "linestyle": dash, "label": label(name)}
+
+
+def dot(axes: Axes, x: float, y: float, look: dict[str, Any], *, hollow: bool) -> None:
+    """A single point in the look of its implementation."""
+    filled = svg.PAPER if hollow else look["color"]
+    axes.plot([x], [y], **{**look, "linestyle": "none", "markersize": 5.5, "markerfacecolor": filled})
 
 
 def label(name: object) -> str:
@@ -68,6 +78,7 @@ def legend(figure: Figure) -> None:
     """What each look stands for, beside the axes; each once."""
     once: dict[str, Any] = {}
     for axes in figure.axes:
-        for handle, told in zip(*axes.get_legend_handles_labels(), strict=True):
-            once.setdefault(told, handle)
-    figure.legend(list(once.values()), list(once), loc="outside right upper", frameon=False, fontsize=8, handlelength=1.6)
+        for one, told in zip(*axes.get_legend_handles_labels(), strict=True):
+            look = {"color": one.get_color(), "marker": one.get_marker(), "linestyle": one.get_linestyle()}
+            once.setdefault(told, Line2D([], [], markersize=4.5, linewidth=1.4, **look))  # a point may be hollow, its name is not
+    figure.legend(list(once.values()), list(once), loc="outside right upper", frameon=False, fontsize=8, handlelength=2.2)

@@ -1,6 +1,7 @@
 """Speed-ups of all implementations on all workloads at once."""
 
 import math
+from collections import Counter
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -38,9 +39,9 @@ def _columns(timings: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _titles(keys: list[tuple[str, ...]]) -> list[str]:
-    """The workload, and of dtype and direction what differs."""
-    differing = [place for place in range(len(GROUP)) if place == 0 or len({key[place] for key in keys}) > 1]
-    return [label(" ".join(visible(key[place]) for place in differing)) for key in keys]
+    """The workload; its dtype and direction too where it was timed in several."""
+    names = Counter(key[0] for key in keys)
+    return [label(" ".join(visible(word) for word in (key if names[key[0]] > 1 else key[:1]))) for key in keys]
 
 
 def _heat(figure: Figure, timings: pd.DataFrame, places: dict[str, dict[object, int]], titles: list[str]) -> None:
@@ -72,6 +73,8 @@ def _cell(axes: Axes, line: int, column: int, row: Row) -> None:
 
 def _shade(speedup: float, verdict: str) -> dict[str, object]:
     """Stronger the farther from 1, as a ratio; what was not resolved has no direction."""
+    if verdict == "BASELINE":
+        return {"facecolor": svg.LINE, "alpha": 0.4}
     if verdict == "UNRESOLVED":
         return {"facecolor": svg.MUTED, "alpha": 0.22}
     colour = svg.ACCENT if speedup > 1 else svg.WARNING

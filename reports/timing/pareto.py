@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import svg
-from reports.axes import Looks, around, legend, logarithmic, quiet
+from reports.axes import Looks, around, dot, legend, logarithmic, quiet
 from reports.tables.speed_pictures import PANEL
 from reports.text import count, listed
 
@@ -37,15 +37,20 @@ def _panel(axes: Axes, group: pd.DataFrame, looks: Looks) -> None:
     """Up is more accurate, right is faster, so that the front is at the upper right."""
     least = group.loc[group["error"] > 0, "error"].min()
     shown = group.assign(error=group["error"].clip(lower=least / 3 if least == least else 1.0))  # zero has no logarithm
-    logarithmic(axes, "x", around(shown["speedup"], 1.5), lambda value: f"{value:g}×")
-    low, high = around(shown["error"], 2.0)
+    logarithmic(axes, "x", around(shown["speedup"], 2.0), lambda value: f"{value:g}×")
+    low, high = around(shown["error"], 3.0)
     logarithmic(axes, "y", (low, high), lambda value: f"{value:.0e}")
     axes.set_ylim(high, low)
-    front = shown[shown["front"]].sort_values("speedup")
-    axes.step(front["speedup"], front["error"], where="pre", color=svg.MUTED, linewidth=1.1, linestyle="--")
+    _front(axes, shown[shown["front"]].sort_values("speedup"))
     for row in shown.to_dict("records"):
-        hollow = {} if row["front"] else {"markerfacecolor": svg.PAPER}
-        axes.plot([row["speedup"]], [row["error"]], linestyle="none", markersize=6, **looks[str(row["implementation"])], **hollow)
+        dot(axes, row["speedup"], row["error"], looks[str(row["implementation"])], hollow=not row["front"])
     axes.set_xlabel("speed-up")
     axes.set_ylabel("worst error")
     quiet(axes)
+
+
+def _front(axes: Axes, front: pd.DataFrame) -> None:
+    """The border of what is beaten by some point of the front: as good or worse in both."""
+    x = [axes.get_xlim()[0], *front["speedup"], front["speedup"].iloc[-1]]
+    y = [front["error"].iloc[0], *front["error"], axes.get_ylim()[0]]
+    axes.step(x, y, where="pre", color=svg.MUTED, linewidth=1.0, linestyle="--")

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import svg
-from reports.axes import Looks, around, legend, logarithmic, quiet
+from reports.axes import Looks, around, dot, legend, logarithmic, quiet
 from reports.cells import Row
 
 TOLD = "Each point is an implementation on a workload; the lines are the fastest matrix product and the bandwidth that were measured."
@@ -27,9 +27,7 @@ def _roofline(figure: Figure, points: pd.DataFrame, ceilings: list[Row], looks: 
     for row, ridge in zip(ceilings, ridges, strict=True):
         _ceiling(axes, row, ridge)
     for row in points.to_dict("records"):
-        look = looks[str(row["implementation"])]
-        hollow = {"markerfacecolor": svg.PAPER} if row["verdict"] == "UNRESOLVED" else {}
-        axes.plot([row["intensity"]], [row["gflops"]], linestyle="none", markersize=5, **look, **hollow)
+        dot(axes, row["intensity"], row["gflops"], looks[str(row["implementation"])], hollow=row["verdict"] == "UNRESOLVED")
     axes.set_xlabel("FLOP for each byte")
     axes.set_ylabel("GFLOP/s")
     quiet(axes)

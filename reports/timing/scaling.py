@@ -35,7 +35,7 @@ def _scaling(figure: Figure, group: pd.DataFrame, exponents: list[Row], looks: L
 def _line(axes: Axes, points: pd.DataFrame, row: Row, looks: Looks) -> None:
     look = looks[str(row["implementation"])]
     named = {**look, "label": f"{look['label']}  {_exponent(row)}"}
-    axes.plot(points["value"], points["median"], linewidth=1.4, markersize=4, **named)
+    axes.plot(points["value"], points["median"], **{**named, "linewidth": 1.4, "markersize": 4})
     axes.fill_between(points["value"], points["q1"], points["q3"], color=look["color"], alpha=0.18, linewidth=0)
 
 
