@@ -78,7 +78,13 @@ def legend(figure: Figure) -> None:
     """What each look stands for, beside the axes; each once."""
     once: dict[str, Any] = {}
     for axes in figure.axes:
-        for one, told in zip(*axes.get_legend_handles_labels(), strict=True):
-            look = {"color": one.get_color(), "marker": one.get_marker(), "linestyle": one.get_linestyle()}
-            once.setdefault(told, Line2D([], [], markersize=4.5, linewidth=1.4, **look))  # a point may be hollow, its name is not
+        for line in axes.lines:
+            if not (told := str(line.get_label())).startswith("_"):  # matplotlib's mark of a line without a name
+                once.setdefault(told, _filled(line))
     figure.legend(list(once.values()), list(once), loc="outside right upper", frameon=False, fontsize=8, handlelength=2.2)
+
+
+def _filled(line: Line2D) -> Line2D:
+    """The line as it stands in a legend: a point of it may be hollow, its name is not."""
+    look: dict[str, Any] = {"color": line.get_color(), "marker": line.get_marker(), "linestyle": line.get_linestyle()}
+    return Line2D([], [], markersize=4.5, linewidth=1.4, **look)

@@ -135,7 +135,7 @@ def _timing_row(row: Row) -> list[str]:
 
 def _scaling(run: Run) -> list[str]:
     rows = headline.scaling(run)
-    shown = table(headline.SCALING, [[escape(cell, 80) for cell in row] for row in rows[:MOST_SCALING]])
+    shown = table(headline.SCALING, [[*(escape(name, 80) for name in row[:3]), *row[3:]] for row in rows[:MOST_SCALING]])
     more = f"{len(rows) - MOST_SCALING} further sweeps are in report.html." if len(rows) > MOST_SCALING else ""
     return ["#### Scaling" if rows else "", shown, more]
 

@@ -142,16 +142,8 @@ def sweep_rows(names: list[str], sweep: str = "length", direction: str = "forwar
             told = f"A text that grows: {sweep}-{length}"
             row = _timing_row(name, f"{sweep}-{length}", told, "float32", ratio, ratio / 1.1, ratio * 1.1, verdict)
             time = row["median"] * (length / 128) ** 2
-            own = {
-                "sweep": sweep,
-                "varied": "length",
-                "value": float(length),
-                "direction": direction,
-                "median": time,
-                "q1": 0.9 * time,
-                "q3": 1.2 * time,
-            }
-            rows.append({**row, **own, "peak_memory": 64.0 * length ** (1 + place % 2)})
+            times = {"median": time, "q1": 0.9 * time, "q3": 1.2 * time, "peak_memory": 64.0 * length ** (1 + place % 2)}
+            rows.append({**row, **times, "sweep": sweep, "varied": "length", "value": float(length), "direction": direction})
     return rows
 
 
@@ -252,8 +244,7 @@ def save_case(folder: Path, name: str, **more: Any) -> None:
         "message": MESSAGE,
         "problem": problem,
         "picture": {"mask": mask, "error": error},
-        **more,
-    }
+    } | more
     (folder / "cases").mkdir(exist_ok=True)
     (folder / "cases" / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
 

@@ -50,4 +50,4 @@ def test_exponents_are_told_with_their_intervals(
     run = Run.load(make_run(timings=grown("a", 2) + grown("b", 1)[:2]))
     lines = [line.split() for line in printed(run, terminal=False).splitlines() if line.startswith("s  ")]
     assert lines == [["s", "forward", "a", "2.00", "[2.00,", "2.00]", "1.00", "3"]]
-    assert "| s | forward | a | 2.00 | &#91;2.00, 2.00&#93; | 1.00 | 3 |" in markdown.render(run)
+    assert "| s | forward | a | 2.00 | [2.00, 2.00] | 1.00 | 3 |" in markdown.render(run)
