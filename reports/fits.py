@@ -32,7 +32,7 @@ class Fit:
 def fit(x: Sequence[float], y: Sequence[float]) -> Fit:
     """The exponent of y = c x^e. Points that have no logarithm are left out."""
     usable = [(a, b) for a, b in zip(x, y, strict=True) if 0 < a < math.inf and 0 < b < math.inf]
-    if len(usable) < FEWEST or len({a for a, _ in usable}) < FEWEST:
+    if len({a for a, _ in usable}) < FEWEST:
         return Fit(math.nan, math.nan, math.nan, len(usable))
     logs = np.log(np.array(usable))
     across, up = (logs - logs.mean(axis=0)).T

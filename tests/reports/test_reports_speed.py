@@ -224,9 +224,10 @@ def test_an_unresolved_cell_is_grey_and_a_failed_one_hatched(timed: Run, drawn: 
     assert (rows["verdict"] == "UNRESOLVED").any() and (rows["verdict"] == "INVALID").any()
 
 
-def test_a_page_of_everything_is_small(timed: Run, make_run: Make) -> None:
+def test_a_page_of_many_sweeps_draws_some_and_is_small(timed: Run, make_run: Make) -> None:
     rows = timed.timings
     swept = rows[rows["sweep"] == "length"]
     many = [rows, *(swept.assign(sweep=f"s{n}", workload=swept["workload"] + f"-{n}") for n in range(12))]
     page = write_report(make_run(timings=pd.concat(many).to_dict("records")))
     assert page.stat().st_size < 1_000_000
+    assert page.read_text(encoding="utf-8").count("<title>Time against length") == 12
