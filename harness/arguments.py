@@ -37,6 +37,9 @@ Workloads = Annotated[
     list[str] | None, typer.Option("--workload", help="Time this workload or sweep only; also a .toml file (repeatable).")
 ]
 
+Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
+Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]
+
 
 def settings_of(
     examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,

@@ -31,9 +31,11 @@ from harness.arguments import (
     Memory,
     Output,
     Probed,
+    Processes,
     Property,
     Quick,
     Resume,
+    Seconds,
     Seed,
     Targets,
     Timeout,
@@ -88,12 +90,25 @@ def check(
 @app.command()
 def bench(
     targets: Targets = None, baseline: Baseline = "numpy-eager", workload: Workloads = None, seed: Seed = 0, output: Output = None,
-    quick: Quick = False, as_json: Json = False,
+    quick: Quick = False, seconds: Seconds = None, processes: Processes = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
     chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
+    for name, value in (("seconds", seconds), ("processes", processes)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name}={value}, but should be above 0")
     run = open_run(output, None, "bench", replace(Settings(), seed=seed))
-    rows = _bench(chosen, run, baseline, workloads, seed, quick, quiet=as_json)
+    rows = _bench(
+        chosen,
+        run,
+        workloads,
+        as_json,
+        quick=quick,
+        seed=seed,
+        baseline=baseline,
+        seconds_per_workload=seconds,
+        replicas=processes,
+    )
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")
     if as_json:
@@ -116,7 +131,7 @@ def run(
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = _bench(sound, run, baseline, workloads, seed, quick, quiet=as_json) if sound else []
+        rows = _bench(sound, run, workloads, as_json, quick=quick, seed=seed, baseline=baseline) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
         write_report(run.folder, show="" if as_json else "checks timings")
@@ -225,17 +240,18 @@ def _invalid(rows: Sequence[dict[str, Any]]) -> bool:
 
 
 def _bench(
-    targets: Sequence[Target], run: Run, baseline: str, workloads: Sequence[Workload], seed: int, quick: bool, quiet: bool
+    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], quiet: bool, **settings: Any
 ) -> list[dict[str, Any]]:
-    """Times into the folder of the run; returns the rows of `timings`."""
+    """Times into the folder of the run; returns the rows of `timings`. `settings` are those of harness.timing.Settings."""
     import pandas as pd
 
     import reports
     from harness import timing
 
     with told("timing", quiet) as progress:
-        timed = timing.bench(targets, workloads, timing.Settings(quick=quick, seed=seed, baseline=baseline), progress)
+        timed = timing.bench(targets, workloads, timing.Settings(**settings), progress)
     reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
+    reports.write_table(run.folder, "rounds", pd.DataFrame(timed.rounds))
     timing.record(timed, run.folder)
     run.save(noise=timed.noise)
     return timed.rows

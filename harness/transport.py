@@ -67,6 +67,6 @@ def aligned(size: int) -> np.ndarray:
     return buffer[start : start + size]
 
 
-def memory_of(array: np.ndarray) -> bytes:
-    """The values of an array as bytes, whatever its strides: to see whether anybody wrote to it."""
-    return np.ascontiguousarray(array).tobytes()
+def written(array: np.ndarray, packed: Packed) -> bool:
+    """Whether an unpacked array, or what lies between its elements, is no longer what was sent."""
+    return bool(array.size) and string_at(_address(array) - packed.offset, len(packed.data)) != packed.data

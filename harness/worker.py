@@ -9,8 +9,9 @@ import ctypes
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from multiprocessing.connection import Connection
 from threading import Barrier
 from time import perf_counter
@@ -21,7 +22,7 @@ import numpy as np
 from harness import frameworks
 from harness.loading import LoadError, load
 from harness.messages import Answer, Failure, Request
-from harness.transport import Packed, memory_of, unpack
+from harness.transport import Packed, unpack, written
 from specs.contract import Description
 
 MEETINGS = 3
@@ -41,8 +42,8 @@ class Server:
         if request.beside is None:
             return self._alone(request)
         together = Barrier(2)
-        with ThreadPoolExecutor(2) as pool:
-            answers = [pool.submit(self._after, together, asked) for asked in (request, request.beside)]
+        answers = [threads().submit(self._after, together, asked) for asked in (request, request.beside)]
+        wait(answers)
         return answers[0].result()
 
     def _after(self, start: Barrier, request: Request) -> Answer | Failure:
@@ -58,14 +59,13 @@ class Server:
         options = {name: unpack(value) if isinstance(value, Packed) else value for name, value in request.options.items()}
         try:
             if request.dout is not None:
-                return self._differentiate(given, options, request.wrt, unpack(request.dout))
-            return self._call(given, options, request.wanted)
+                return self._differentiate(request, given, options, unpack(request.dout))
+            return self._call(request, given, options)
         except Exception as error:
             return _failure(error)
 
-    def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
-        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
-        before = {name: memory_of(array) for name, array in arrays.items()}
+    def _call(self, request: Request, given: dict[str, np.ndarray], options: dict[str, Any]) -> Answer:
+        wanted, arrays = request.wanted, given | {n: value for n, value in options.items() if isinstance(value, np.ndarray)}
         positional = [self._native(array) for array in given.values()]
         keywords = {name: self._native(value, name) for name, value in options.items()}
         keywords |= {f"return_{name}": True for name in wanted}
@@ -75,25 +75,21 @@ class Server:
         seconds = perf_counter() - start
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
-        changed = tuple(name for name, array in arrays.items() if memory_of(array) != before[name])
+        changed = _changed(request, arrays)
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
         named = dict(zip(wanted, extra, strict=True))
         return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
 
-    def _differentiate(
-        self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
-    ) -> Answer:
-        """Calls the function once with gradients recorded, and asks for those of `wrt`."""
-        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)} | {"dout": dout}
-        before = {name: memory_of(array) for name, array in arrays.items()}
+    def _differentiate(self, request: Request, given: dict[str, np.ndarray], options: dict[str, Any], dout: np.ndarray) -> Answer:
+        """Calls the function once with gradients recorded, and asks for those that are wanted."""
         positional = {name: self._native(array) for name, array in given.items()}
         keywords = {name: self._native(value, name) for name, value in options.items()}
         start = perf_counter()
-        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native(dout))
+        out, found = self.framework.gradient(self.function, positional, keywords, request.wrt, self._native(dout))
         self.framework.wait(out)
         gradients = {name: np.array(self._of(name, self._numpy(array), given)) for name, array in found.items()}
         seconds = perf_counter() - start
-        changed = tuple(name for name, array in arrays.items() if memory_of(array) != before[name])
+        changed = _changed(request, given | options | {"dout": dout})
         return Answer(np.array(self._turned(self._numpy(out))), gradients, changed, (), seconds)
 
     def _of(self, name: str, gradient: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
@@ -111,6 +107,18 @@ class Server:
 
     def _numpy(self, value: Any) -> np.ndarray:
         return self.framework.to_numpy(value)
+
+
+@cache
+def threads() -> ThreadPoolExecutor:
+    """The two threads that make calls at once."""
+    return ThreadPoolExecutor(2)
+
+
+def _changed(request: Request, arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The arguments that are no longer what was sent."""
+    sent = {**request.arrays, **request.options, "dout": request.dout}
+    return tuple(name for name, packed in sent.items() if isinstance(packed, Packed) and written(arrays[name], packed))
 
 
 def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:

@@ -67,7 +67,8 @@ def masked_scores(
 
 def seen_values(v: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """The values, and 0 at keys that no query of these scores sees: 0 * NaN would be NaN."""
-    return np.where((scores != -np.inf).any(-2)[..., None], v, 0)
+    seen = scores.max(-2, initial=-np.inf) != -np.inf
+    return v if seen.all() else np.where(seen[..., None], v, 0)
 
 
 def finite(top: np.ndarray) -> np.ndarray:

@@ -60,8 +60,9 @@ def at_once(
 def softmax(scores: np.ndarray, sink: Any) -> tuple[np.ndarray, np.ndarray]:
     """Weights and log-sum-exp over the last axis; the sink takes part and is left out; 0 and -inf for rows of -inf."""
     top = np.maximum(scores.max(-1, initial=-np.inf), sink)
-    powers = np.exp(scores - finite(top)[..., None])
-    total = powers.sum(-1) + np.exp(sink - finite(top))
+    base = finite(top)
+    powers = np.exp(scores - base[..., None])
+    total = powers.sum(-1) + np.exp(sink - base)
     with np.errstate(divide="ignore"):
-        lse = np.log(total) + finite(top)
+        lse = np.log(total) + base
     return powers / np.where(total == 0, 1, total)[..., None], lse

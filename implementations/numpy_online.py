@@ -77,7 +77,8 @@ def seen_further(state: State, scores: np.ndarray, v: np.ndarray) -> State:
     """The state after one more tile of keys: what was summed shrinks by exp(old maximum - new maximum)."""
     old, total, weighted = state
     top = np.maximum(old, scores.max(-1))
-    powers, decay = np.exp(scores - finite(top)[..., None]), np.exp(old - finite(top))
+    base = finite(top)
+    powers, decay = np.exp(scores - base[..., None]), np.exp(old - base)
     return top, decay * total + powers.sum(-1), decay[..., None] * weighted + powers @ v
 
 

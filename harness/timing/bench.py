@@ -32,6 +32,8 @@ class Bench:
     absent: dict[str, str]
     unloadable: tuple[str, ...] = ()
     """Those of `absent` that are there but broken: they ended the process or raised when they were imported."""
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the table `rounds`."""
     schedule: dict[str, Any] = field(default_factory=dict)
     """What it takes to time again in the same order on the same values."""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -62,10 +64,11 @@ def bench(
                 progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
                 Visit(session, truth, found, settings, replica).run()
             descriptions |= session.descriptions
-    judged = [rows.of_workload(found, descriptions, settings.baseline) for found in founds]
+    measured = [rows.Measured.of(found, descriptions, settings.baseline) for found in founds]
     return Bench(
-        rows=[row for found in judged for row in found.rows],
-        noise=rows.noise(judged, founds, max(load, system_load())),
+        rows=rows.judge(measured),
+        rounds=rows.rounds(founds),
+        noise=rows.noise(measured, max(load, system_load())),
         absent={name: lost.reason for name, lost in absent.items()},
         unloadable=tuple(name for name, lost in absent.items() if lost.outcome != "unavailable"),
         schedule=_schedule(settings, founds),

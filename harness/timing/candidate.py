@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from harness import frameworks
+from harness.timing.buffers import Signs, own_copy, same_bits
 from harness.timing.messages import Tried, Warmed
-from harness.transport import aligned
 from specs import attention as spec
 from specs.contract import Description
 from specs.inputs import Inputs
 
 Clock = Callable[[], int]
 """Nanoseconds, monotonic."""
+
+CACHE = ("past_k", "past_v")
 
 WINDOW = 5
 STEADY = 0.05
@@ -44,7 +46,7 @@ class Candidate:
         self.options: list[dict[str, Any]] = []
         self.calls: list[tuple[list[Any], dict[str, Any]]] = []
         self.series: list[float] = []
-        self.shift = 0
+        self.number, self.signs = 0, Signs()
 
     def open(self, copies: Sequence[Inputs]) -> None:
         """Makes the native inputs of all copies. Raises specs.attention.Unsupported or NotImplementedError."""
@@ -52,30 +54,44 @@ class Candidate:
         if dtypes is not None and copies[0].dtype not in dtypes:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
-        self.contents = [{name: self._turned(array) for name, array in call.arrays.items()} for call in calls]
+        self.contents = [self._filled(call) for call in calls]
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
-        self.options = [{name: self._native(value) for name, value in call.options.items()} for call in calls]
+        self.options = [
+            {name: self._native(value) for name, value in call.options.items() if name not in CACHE} for call in calls
+        ]
         self.fill(0)
 
-    def fill(self, shift: int) -> bool:
-        """Moves the contents on by `shift` buffers, so that a buffer's address says nothing of its contents.
+    def _filled(self, call: spec.Call) -> dict[str, np.ndarray]:
+        """The arrays that get new values in each round: the positional ones, and those of a cache."""
+        cache = {name: value for name, value in call.options.items() if name in CACHE}
+        return {name: self._turned(array) for name, array in call.arrays.items()} | cache
 
-        Returns whether the candidate had written to the buffer that is looked at first.
+    def fill(self, number: int) -> bool:
+        """Moves the contents on by `number` buffers, with signs of that number: neither an address nor values seen before
+        say what the answer is. Returns whether the candidate had written to the buffer that is looked at first.
         """
-        count = len(self.buffers)
-        looked_at, was = self.buffers[shift % count], self.contents[(shift + self.shift) % count]
-        wrote = bool(self.calls) and any(not same_bits(looked_at[name], was[name]) for name in was)
-        self.shift = shift
+        looked_at = number % len(self.buffers)
+        wrote = bool(self.calls) and any(
+            not same_bits(self.buffers[looked_at][name], array) for name, array in self._content(looked_at).items()
+        )
+        self.number, self.signs = number, Signs.of(number, self.contents[0])
         for i, buffer in enumerate(self.buffers):
-            for name, array in buffer.items():
-                np.copyto(array, self.contents[self.copy(i)][name])
-        native = [[self._native(array) for array in buffer.values()] for buffer in self.buffers]
-        self.calls = list(zip(native, self.options, strict=True))
+            for name, array in self._content(i).items():
+                np.copyto(buffer[name], array)
+        self.calls = [self._arguments(*pair) for pair in zip(self.buffers, self.options, strict=True)]
         return wrote
+
+    def _content(self, buffer: int) -> dict[str, np.ndarray]:
+        """What the buffer was filled with last."""
+        return {name: self.signs.given(name, array) for name, array in self.contents[self.copy(buffer)].items()}
+
+    def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        native = {name: self._native(array) for name, array in buffer.items()}
+        return [native[name] for name in native if name not in CACHE], options | {n: native[n] for n in native if n in CACHE}
 
     def copy(self, buffer: int) -> int:
         """Which copy's contents the buffer holds now."""
-        return (buffer + self.shift) % len(self.contents)
+        return (buffer + self.number) % len(self.contents)
 
     def _native(self, value: Any) -> Any:
         if not isinstance(value, np.ndarray):
@@ -88,11 +104,11 @@ class Candidate:
         return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
 
     def output(self, native: Any) -> np.ndarray:
-        """The output as NumPy's, [B, Hq, Lq, Dv], on memory of its own. Raises TypeError."""
+        """The output as NumPy's, [B, Hq, Lq, Dv], on memory of its own, for the values without signs. Raises TypeError."""
         if isinstance(native, tuple):
             raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
         out = self.framework.to_numpy(native)
-        return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
+        return self.signs.taken(np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out))
 
     def call(self, buffer: int) -> Any:
         """The output on this buffer, computed to the end."""
@@ -120,34 +136,29 @@ class Candidate:
             series.append(self.timed(len(series))[0])
         return Warmed(median(series[-WINDOW:]), len(series), is_steady(series))
 
-    def slot(self, inner: int, start: int) -> tuple[float, Any]:
-        """Seconds per call over `inner` calls after one that does not count, and the last output.
+    def slot(self, inner: int, start: int, keep: int | None) -> tuple[float, float, Any]:
+        """Seconds of a first call, whose caches are cold; seconds per call over `inner` more; and the output of number `keep`.
 
         On other devices than the CPU calls queue up in order, so one wait at the end is enough, and not a part of each call.
         """
-        function, wait, calls, clock = self.function, self.framework.wait, self.calls, self.clock
-        each = self.description.device == "cpu"
-        turns = [calls[(start + i) % len(calls)] for i in range(1, inner + 1)]
-        out = self.call(start)
-        begin = clock()
+        turns = [self.calls[(start + i) % len(self.calls)] for i in range(1, inner + 1)]
+        middle = inner if keep is None else keep + 1
+        until, after = turns[:middle], turns[middle:]
+        cold, _ = self.timed(start)
+        begin = self.clock()
+        kept = self._run(until)
+        last = self._run(after, kept)
+        self.framework.wait(last)
+        return cold, (self.clock() - begin) / 1e9 / inner, kept
+
+    def _run(self, turns: Sequence[tuple[list[Any], dict[str, Any]]], out: Any = None) -> Any:
+        """The last output; nothing else happens here, because the clock runs."""
+        function, wait, each = self.function, self.framework.wait, self.description.device == "cpu"
         for arrays, options in turns:
             out = function(*arrays, **options)
             if each:
                 wait(out)
-        wait(out)
-        return (clock() - begin) / 1e9 / inner, out
-
-
-def own_copy(array: np.ndarray) -> np.ndarray:
-    """The values on fresh memory that starts on a cache line, in the usual order."""
-    copy = aligned(array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal byte for byte; both lie in the usual order."""
-    return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+        return out
 
 
 def is_steady(series: Sequence[float]) -> bool:

@@ -12,15 +12,16 @@ from multiprocessing.connection import Connection
 from time import perf_counter_ns
 from typing import Any
 
-import numpy as np
-
 from harness.loading import LoadError, load
 from harness.messages import Failure
 from harness.timing.blackbox import BlackBox
 from harness.timing.candidate import Candidate, Clock
-from harness.timing.load import Watch
+from harness.timing.ceilings import Ceilings, ceilings
+from harness.timing.honesty import Watched, watch
+from harness.timing.load import Usage
 from harness.timing.memory import peak
-from harness.timing.messages import First, Load, Memory, Open, Ran, Round, Warm
+from harness.timing.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Warm, Watch
+from harness.timing.schedule import Slot
 from harness.worker import die_with_parent
 from specs.attention import Unsupported
 from specs.contract import Description
@@ -74,29 +75,41 @@ class Server:
         facts, least = candidate.description, candidate.output(candidate.call(0)).nbytes
         return peak(lambda: candidate.call(0), facts.framework, facts.device, least)
 
+    def ceiling(self, message: Ceiling) -> Ceilings:
+        """What the candidate's framework could do at best."""
+        facts = self.candidates[message.name].description
+        return ceilings(facts.framework, facts.device, message.dtype)
+
+    def watch(self, message: Watch) -> Watched:
+        """Whether a candidate works when it should."""
+        return watch(self.candidates[message.name], message.seconds)
+
     def round(self, message: Round) -> Ran:
         """All rows, without the garbage collector."""
+        ran, whole = Ran(), self.clock()
         names = sorted({slot.name for row in message.rows for slot in row})
-        wrote = tuple(name for name in names if self._noted(name).fill(message.shift))
+        ran.wrote = tuple(name for name in names if self._noted(name).fill(message.number))
         gc.collect()
         gc.disable()
-        watch = Watch()
+        usage = Usage()
         try:
-            seconds, outputs = self._rows(message)
+            for slot in (slot for row in message.rows for slot in row):
+                self._slot(slot, ran)
         finally:
             gc.enable()
-        return Ran(seconds, outputs, wrote, watch.others(), watch.cores())
+        ran.others, ran.cores = usage.others(), usage.cores()
+        ran.whole = (self.clock() - whole) / 1e9
+        return ran
 
-    def _rows(self, message: Round) -> tuple[dict[str, list[float]], list[tuple[str, int, np.ndarray]]]:
-        seconds: dict[str, list[float]] = {}
-        kept = []
-        for slot in (slot for row in message.rows for slot in row):
-            candidate = self._noted(slot.name)
-            took, out = candidate.slot(slot.inner, slot.start)
-            seconds.setdefault(slot.name, []).append(took)
-            if slot.keep:
-                kept.append((slot.name, candidate.copy(slot.start + slot.inner), out))
-        return seconds, [(name, copy, self._noted(name).output(out)) for name, copy, out in kept]
+    def _slot(self, slot: Slot, ran: Ran) -> None:
+        """One slot. A kept output is read at once: what is not computed by then is wrong."""
+        candidate = self._noted(slot.name)
+        cold, each, out = candidate.slot(slot.inner, slot.start, slot.keep)
+        if slot.keep is not None:
+            ran.outputs.append((slot.name, candidate.copy(slot.start + slot.keep + 1), candidate.output(out)))
+        ran.cold.setdefault(slot.name, []).append(cold)
+        ran.seconds.setdefault(slot.name, []).append(each)
+        ran.inside += cold + each * slot.inner
 
     def _noted(self, name: str) -> Candidate:
         """The candidate, after saying that it is about to run."""

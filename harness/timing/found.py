@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.timing.ceilings import Ceilings
 from harness.timing.messages import Ran, Tried, Warmed
+from harness.timing.statistics import Interval, interval, paired
 from harness.workloads import Workload
 
 TWIN = "the baseline again"
 """The baseline as one more candidate: what it differs by from itself is noise."""
+
+
+QUIET, ENOUGH = 0.08, 4
+"""Rounds in which others used at most 8 % of the machine are quiet; where there are four, the others are not judged."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +37,23 @@ class Found:
     """Candidate -> INVALID or UNSUPPORTED, and the reason."""
     laps: list[Lap] = field(default_factory=list)
     compiling: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    first_calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     memory: dict[str, float] = field(default_factory=dict)
+    ceilings: dict[str, list[Ceilings]] = field(default_factory=lambda: defaultdict(list))
+    errors: dict[str, float] = field(default_factory=dict)
+    """Largest |out - truth| of the first calls."""
     unsteady: set[str] = field(default_factory=set)
     pairs: int = 0
+    bytes: int = 0
+    """Of all inputs and the output: what has to be moved at least."""
 
     def lose(self, name: str, outcome: str, reason: str) -> None:
         """The candidate has no timing on this workload."""
         self.lost.setdefault(name, ("UNSUPPORTED" if outcome == "unsupported" else "INVALID", reason))
 
     def cold(self, name: str, tried: Tried, warmed: Warmed) -> None:
-        """What the first call took beyond a steady one."""
+        """What the first call took, and what of it beyond a steady one."""
+        self.first_calls[name].append(tried.seconds[0])
         self.compiling[name].append(max(tried.seconds[0] - warmed.seconds, 0.0))
         if not warmed.steady:
             self.unsteady.add(name)
@@ -47,3 +61,16 @@ class Found:
     def samples(self, name: str) -> list[float]:
         """Seconds per call of all slots, in the order in which they were taken."""
         return [seconds for lap in self.laps for seconds in lap.ran.seconds.get(name, [])]
+
+    def against(self, name: str, baseline: str) -> Interval:
+        """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
+        laps = [
+            lap for lap in self.laps if {name, baseline} <= set(lap.ran.seconds) and (name != TWIN or lap.baseline == baseline)
+        ]
+        return interval([paired(lap.ran.seconds[name], lap.ran.seconds[baseline]) for lap in quiet(laps)])
+
+
+def quiet(laps: Sequence[Lap]) -> Sequence[Lap]:
+    """The quiet ones, where there are enough; all are in the records."""
+    chosen = [lap for lap in laps if lap.ran.others <= QUIET]
+    return chosen if len(chosen) >= ENOUGH else laps

@@ -22,7 +22,7 @@ def system_load() -> float:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Usage:
     """Counts from its creation on."""
 
     machine: tuple[float, float] = field(default_factory=_machine)

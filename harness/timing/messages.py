@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,24 +60,30 @@ class Warmed:
 
 @dataclass(frozen=True)
 class Round:
-    """Run these rows of slots, with the contents of the copies moved on by `shift`. Answer: Ran."""
+    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill). Answer: Ran."""
 
     rows: list[list[Slot]]
-    shift: int
+    number: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ran:
-    """Seconds per call by candidate and row; kept outputs as (candidate, copy, output); who wrote to its inputs; the load.
+    """What came of a round. Seconds per call, by candidate and row."""
 
-    `others` is the share of the machine that other processes used; `cores` how many processors we used, 1 for one thread.
-    """
-
-    seconds: dict[str, list[float]]
-    outputs: list[tuple[str, int, np.ndarray]]
-    wrote: tuple[str, ...]
-    others: float
-    cores: float
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    cold: dict[str, list[float]] = field(default_factory=dict)
+    """Of the first call of each slot."""
+    outputs: list[tuple[str, int, np.ndarray]] = field(default_factory=list)
+    """What was kept, as (candidate, copy, output)."""
+    wrote: tuple[str, ...] = ()
+    """Who wrote to its inputs."""
+    others: float = 0.0
+    """Share of the machine that other processes used."""
+    cores: float = 1.0
+    """Processors that this process used."""
+    inside: float = 0.0
+    whole: float = 0.0
+    """Seconds inside timed calls, and of the round with everything that belongs to it."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +91,19 @@ class Memory:
     """One call with memory watched instead of the clock. Answer: bytes above those before the call, or NaN."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """See whether the candidate works when it should, for about `seconds`. Answer: harness.timing.honesty.Watched."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The fastest matrix product of a framework in this dtype, and the fastest copy. Answer: harness.timing.ceilings.Ceilings."""
+
+    name: str
+    dtype: str

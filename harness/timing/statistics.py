@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import atan, cos, exp, expm1, inf, pi, sin, sqrt
+from math import atan, cos, exp, expm1, inf, log, nan, pi, sin, sqrt
 
 import numpy as np
 
@@ -65,21 +65,43 @@ class Interval:
     low: float
     high: float
     half: float
+    df: int = 0
+    """Degrees of freedom: rounds - 1."""
 
     @property
     def half_width(self) -> float:
         """By what part of the ratio the interval reaches up: 0.05 is 5 %."""
         return expm1(self.half) if self.half < 700 else inf
 
+    def half_at(self, level: float) -> float:
+        """Half the width of the interval of another level, on the logarithmic scale."""
+        return self.half / student(self.df) * student(self.df, level) if self.df else inf
+
+    @property
+    def p_value(self) -> float:
+        """Student's t test of ratio = 1, two-sided; 1 where there are too few rounds for one."""
+        if not self.df:
+            return 1.0
+        return 1 - inside(abs(log(self.ratio)) / self.half * student(self.df), self.df) if self.half else float(self.ratio == 1)
+
 
 def interval(rounds: Sequence[float]) -> Interval:
     """From one log ratio per round: exp of their mean, and Student's interval with rounds - 1 degrees of freedom."""
     values = np.asarray(rounds, float)
     if not values.size:
-        return Interval(*[float("nan")] * 4)
+        return Interval(nan, nan, nan, nan)
     mean = float(values.mean())
     half = student(values.size - 1) * float(values.std(ddof=1)) / sqrt(values.size) if values.size > 1 else inf
-    return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half)
+    return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half, values.size - 1)
+
+
+def discoveries(p_values: Sequence[float], rate: float = 1 - LEVEL) -> float:
+    """The largest p-value that counts where, of all that count, at most `rate` are false on average; 0 where none does.
+
+    Benjamini and Hochberg 1995: the largest p that is at most rate * its rank / their number.
+    """
+    ranked = sorted(p_values)
+    return max((p for rank, p in enumerate(ranked, 1) if p <= rate * rank / len(ranked)), default=0.0)
 
 
 def paired(candidate: Sequence[float] | np.ndarray, baseline: Sequence[float] | np.ndarray) -> float:

@@ -46,7 +46,7 @@ class Truths:
             self._expect(Description(""), copy)
 
     def fault(self, description: Description, copy: int, out: np.ndarray) -> str:
-        """What is wrong with the output on that copy; nothing if it is within the bound."""
+        """What is wrong with the output on that copy, as far as it is looked at; nothing if it is within the bound."""
         problem, part = self.cases[copy].problem, self._part(copy)
         shape = (problem.batch, problem.query_heads, problem.query_length, problem.value_dim)
         if out.shape != shape:
@@ -54,6 +54,18 @@ class Truths:
         if out.dtype.name != problem.dtype:
             return f"dtype of out={out.dtype.name}, but should be {problem.dtype}"
         return within(out[:, part.heads], *self._expect(description, copy)).message
+
+    def error(self, description: Description, out: np.ndarray) -> float:
+        """The largest |out - truth| on the first copy, which is looked at as a whole."""
+        wanted, _ = self._expect(description, 0)
+        return float(np.abs(out[:, self._part(0).heads].astype(wanted.dtype) - wanted).max(initial=0.0))
+
+    @property
+    def bytes(self) -> int:
+        """Of all inputs and of the output, each once: what the fastest attention has to move."""
+        x = self._part(0).inputs
+        arrays = [value for value in vars(x).values() if isinstance(value, np.ndarray)]
+        return sum(array.nbytes for array in arrays) + int(np.prod(x.output_shape)) * x.q.itemsize
 
     @property
     def pairs(self) -> int:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log1p
 from time import monotonic
 
 import numpy as np
 
 from harness.timing.found import TWIN, Found, Lap
-from harness.timing.messages import First, Memory, Open, Ran, Round, Tried, Warm, Warmed
+from harness.timing.honesty import Watched, dishonesty
+from harness.timing.messages import Ceiling, First, Memory, Open, Ran, Round, Tried, Warm, Warmed, Watch
 from harness.timing.process import Lost
-from harness.timing.schedule import FEWEST_ROUNDS, order, size
+from harness.timing.schedule import FEWEST_ROUNDS, LOOKS, order, size
 from harness.timing.session import Session
 from harness.timing.settings import Settings
+from harness.timing.statistics import LEVEL
 from harness.timing.truth import Truths
+from harness.timing.verdicts import LEAST_FLOOR
 
 WARM_SHARE = 0.05
 """Part of a workload's seconds that the warm-up of one candidate may take."""
+
+WATCH_SHARE = 0.05
+"""Part of a workload's seconds for which the honesty of one candidate is watched."""
 
 OVERTIME = 1.5
 """Rounds end when they took so many times longer than planned: the machine has become busier."""
@@ -57,7 +64,7 @@ class Visit:
     def _attempt(self) -> None:
         self.session.ask(Open(tuple(case.to_json() for case in self.truths.cases)))
         self.truths.prepare()
-        self.found.pairs = self.truths.pairs
+        self.found.pairs, self.found.bytes = self.truths.pairs, self.truths.bytes
         tried = {name: result for name in self._names() if (result := self._gate(name))}
         if not tried:
             return
@@ -65,11 +72,22 @@ class Visit:
         tried[TWIN] = self.session.ask(First(TWIN))
         steady: dict[str, Warmed] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
         laps = self._laps({name: warmed.seconds for name, warmed in steady.items()})
-        memory = {} if self.replica else {name: self.session.ask(Memory(name)) for name in self._names()}
+        if not self.replica:
+            self._apart()
+        for name in self._names():
+            self.found.ceilings[name].append(self.session.ask(Ceiling(name, self.found.workload.problem.dtype)))
         self.found.laps += laps
-        self.found.memory |= memory
         for name, warmed in steady.items():
             self.found.cold(name, tried[name], warmed)
+
+    def _apart(self) -> None:
+        """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
+        for name in self._names():
+            watched: Watched = self.session.ask(Watch(name, WATCH_SHARE * self.settings.seconds))
+            self._judge(name, watched.outputs, "on values that it had not seen before")
+            if fault := dishonesty(watched):
+                raise Lost(name, fault, died=False, outcome="dishonest")
+        self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
 
     def _gate(self, name: str) -> Tried | None:
         """The first calls, if their outputs are right; a process that dies of them raises Lost."""
@@ -84,25 +102,36 @@ class Visit:
             if fault := self.truths.fault(self.session.descriptions[name], copy, out):
                 self.found.lose(name, "wrong", fault)
                 return None
+        self.found.errors[name] = self.truths.error(self.session.descriptions[name], tried.outputs[0])
         return tried
 
     def _laps(self, steady: dict[str, float]) -> list[Lap]:
         plan, laps = size(steady, self.settings.seconds), list[Lap]()
         rng = np.random.default_rng([self.settings.seed, self.replica, len(self.found.workload.name)])
         deadline = monotonic() + OVERTIME * self.settings.seconds
-        for number in range(plan.rounds):
-            if number >= FEWEST_ROUNDS and monotonic() > deadline:
-                break
+        for number in range(1, plan.rounds + 1):
             ran: Ran = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
             self._examine(ran)
-            laps.append(Lap(self.replica, self._baseline(), Ran(ran.seconds, [], ran.wrote, ran.others, ran.cores)))
+            laps.append(Lap(self.replica, self._baseline(), replace(ran, outputs=[])))
+            if (number >= FEWEST_ROUNDS and monotonic() > deadline) or (number in LOOKS and self._narrow(laps)):
+                break
         return laps
+
+    def _narrow(self, laps: list[Lap]) -> bool:
+        """Whether all intervals are so narrow, at a level that allows for all looks, that more rounds would change no verdict."""
+        so_far = Found(self.found.workload, laps=laps)
+        halves = [so_far.against(name, self._baseline()).half_at(1 - (1 - LEVEL) / len(LOOKS)) for name in laps[0].ran.seconds]
+        return max(halves) < log1p(LEAST_FLOOR) / 2
 
     def _examine(self, ran: Ran) -> None:
         """Raises Lost for an output of a timed call that is wrong, or an input that was written to."""
         for name in ran.wrote:
             raise Lost(name, "wrote to its inputs", died=False, outcome="wrong")
         for name, copy, out in ran.outputs:
-            description = self.session.descriptions[self._baseline() if name == TWIN else name]
+            self._judge(name, [(copy, out)], "in a timed call")
+
+    def _judge(self, name: str, outputs: list[tuple[int, np.ndarray]], where: str) -> None:
+        description = self.session.descriptions[self._baseline() if name == TWIN else name]
+        for copy, out in outputs:
             if fault := self.truths.fault(description, copy, out):
-                raise Lost(name, f"in a timed call: {fault}", died=False, outcome="wrong")
+                raise Lost(name, f"{where}: {fault}", died=False, outcome="wrong")

@@ -10,6 +10,7 @@ from harness.messages import Failure
 from harness.targets import Target, UsageError
 from harness.timing import Bench, Settings, bench
 from harness.timing.child import Server
+from harness.timing.found import TWIN
 from harness.timing.process import Lost
 from harness.timing.rows import COLUMNS
 from harness.workloads import Workload
@@ -71,6 +72,17 @@ def by_shape(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
 def by_address(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
     CLOCK.spend(1e-5)
     return KEPT.setdefault(q.ctypes.data, numpy_eager.attention(q, k, v, is_causal=is_causal))
+
+
+def by_values(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    key = q.tobytes() + k.tobytes() + v.tobytes()
+    CLOCK.spend(1e-5 if key in KEPT else 1e-4)
+    return KEPT.setdefault(key, numpy_eager.attention(q, k, v, is_causal=is_causal))
+
+
+def tires(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    KEPT["calls"] = KEPT.get("calls", 0) + 1
+    return np.zeros_like(q) if KEPT["calls"] > 40 else level(q, k, v, is_causal=is_causal)
 
 
 def overwrites(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
@@ -143,7 +155,9 @@ def test_planted_differences_are_decided() -> None:
 def test_rows_have_the_columns_of_the_table() -> None:
     found = timed(level)
     assert all(tuple(row) == COLUMNS for row in found.rows)
-    assert set(found.noise) >= {"floor", "aa_half_width", "load", "trust"}
+    assert set(found.noise) >= {"floor", "aa_half_width", "load", "trust", "overhead", "comparisons"}
+    assert {row["implementation"] for row in found.rounds} == {"baseline", "level", TWIN}
+    assert sum(row["samples"] for row in found.rounds if row["implementation"] == "level") == rows(found)["level"]["samples"]
     assert {name: len(s) for name, s in found.samples["small"].items()} == {n: r["samples"] for n, r in rows(found).items()}
 
 
@@ -157,7 +171,7 @@ def test_flops_count_visible_pairs() -> None:
     ("function", "reason"),
     [
         (acausal, "but should be"), (by_shape, "but should be"), (by_address, "in a timed call: out["),
-        (overwrites, "wrote to its inputs"), (raises, "ValueError: not today"),
+        (by_values, "outputs are kept"), (tires, "in a timed call: out["), (overwrites, "wrote to its inputs"), (raises, "ValueError: not today"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., Any], reason: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.timing.statistics import inside, interval, paired, student, summary
-from harness.timing.verdicts import LEAST_FLOOR, decide, noise_floor
+from harness.timing.statistics import discoveries, inside, interval, paired, student, summary
+from harness.timing.verdicts import LEAST_FLOOR, decide, noise_floor, smallest_detectable
 
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=40)
 log_ratios = st.lists(st.floats(-2, 2), min_size=2, max_size=30)
@@ -88,7 +88,7 @@ def rounds(ratio: float, spread: float = 0.01) -> list[float]:
     ("ratio", "spread", "verdict"),
     [
         (2.0, 0.01, "SLOWER"), (0.5, 0.01, "FASTER"), (1.0, 0.01, "SAME"), (1.0, 0.5, "UNRESOLVED"),
-        (1.04, 0.001, "SAME"), (1.045, 0.02, "UNRESOLVED"), (1.06, 0.001, "SLOWER"),
+        (1.005, 0.001, "SAME"), (1.045, 0.06, "UNRESOLVED"), (1.02, 0.001, "SLOWER"), (1.02, 0.02, "SAME"),
     ],
 )  # fmt: skip
 def test_verdicts(ratio: float, spread: float, verdict: str) -> None:
@@ -111,6 +111,43 @@ def test_much_noise_does_not_make_everything_the_same() -> None:
 def test_where_the_baseline_differs_from_itself_nothing_is_decided() -> None:
     decision = decide(interval(rounds(3.0)), interval(rounds(1.5)))
     assert (decision.verdict, "against itself" in decision.reason) == ("UNRESOLVED", True)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_few_of_the_discoveries_are_false(p_values: list[float]) -> None:
+    """Benjamini and Hochberg's bound, at the largest p that counts: what chance would give is 5 % of what there is."""
+    largest = discoveries(p_values)
+    counted = sum(p <= largest for p in p_values) if largest else 0
+    assert largest * len(p_values) <= 0.05 * max(counted, 0) + 1e-12
+    assert largest == 0 or largest in p_values
+
+
+def test_one_comparison_counts_as_it_is_and_chance_among_many_does_not() -> None:
+    assert discoveries([0.049]) == 0.049
+    assert discoveries([0.049] + [0.5] * 99) == 0
+    assert discoveries([]) == 0
+
+
+def test_what_is_not_significant_among_many_is_not_decided() -> None:
+    found = interval(rounds(1.1, 0.05))
+    assert 0.001 < found.p_value < 0.05
+    assert [decide(found, QUIET, level).verdict for level in (0.05, 0.001)] == ["SLOWER", "UNRESOLVED"]
+
+
+@given(log_ratios)
+def test_the_p_value_belongs_to_the_interval(rounds: list[float]) -> None:
+    found = interval(rounds)
+    if abs(abs(sum(rounds) / len(rounds)) - found.half) > 1e-9:
+        assert (found.p_value < 0.05) == (not found.low <= 1 <= found.high)
+
+
+def test_changes_of_the_printed_size_are_found() -> None:
+    """Nine of ten by the derivation; four of five are promised."""
+    rng = np.random.default_rng(3)
+    size = [rng.normal(0, 0.03, 9) for _ in range(400)]
+    planted = [smallest_detectable(interval(one), LEAST_FLOOR) for one in size]
+    seen = [decide(interval(rng.normal(0, 0.03, 9) + np.log1p(change)), QUIET).verdict for change in planted]
+    assert seen.count("SLOWER") >= 320
 
 
 def bursty(rng: np.random.Generator, rows: int) -> np.ndarray:

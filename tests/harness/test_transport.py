@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.messages import pack_options
-from harness.transport import ALIGNMENT, Packed, memory_of, pack, unpack
+from harness.transport import ALIGNMENT, Packed, pack, unpack, written
 from specs.dtypes import DTYPES, numpy_dtype
 from specs.layouts import LAYOUTS
 
@@ -33,7 +33,7 @@ def crossed(array):
 def test_bits_strides_and_the_read_only_flag_are_kept(layout, kind):
     here = LAYOUTS[layout](any_bits(kind))
     there = crossed(here)
-    assert memory_of(there) == memory_of(here)
+    assert there.tobytes() == here.tobytes()
     assert (there.dtype, there.shape, there.strides) == (here.dtype, here.shape, here.strides)
     assert there.flags.writeable == here.flags.writeable
 
@@ -81,3 +81,13 @@ def test_options_are_packed_where_they_are_arrays():
     packed = pack_options({"mask": np.ones(2, bool), "scale": 0.5, "window": (1, None)})
     assert isinstance(packed["mask"], Packed)
     assert (packed["scale"], packed["window"]) == (0.5, (1, None))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_was_written_to_shows(layout):
+    packed = pack(LAYOUTS[layout](any_bits("float32")))
+    array = unpack(packed)
+    assert not written(array, packed)
+    array.flags.writeable = True
+    array.view(np.uint32)[..., 0] ^= 1
+    assert written(array, packed)

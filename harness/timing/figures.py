@@ -1,0 +1,43 @@
+"""Figures that follow from times: operations per second, parts of what the machine can do, and when a compilation pays off."""
+
+from __future__ import annotations
+
+from math import inf
+from statistics import median
+
+from harness.timing.found import Found
+from harness.timing.statistics import summary
+
+NAN = float("nan")
+
+
+def figures(found: Found, name: str, baseline: str, timed: bool) -> dict[str, float]:
+    """NaN for one without times. Fractions of peaks compare the fastest with the fastest, as the least disturbed on both sides."""
+    if not timed:
+        return dict.fromkeys(FIGURES, NAN)
+    shown = summary(found.samples(name))
+    own = max((one.flops for one in found.ceilings[name]), default=NAN)
+    every = [one for measured in found.ceilings.values() for one in measured]
+    machine = max((one.flops for one in every), default=NAN)
+    best = flops(found) / shown.minimum
+    figures = (
+        flops(found) / shown.median / 1e9, break_even(found, name, baseline), found.errors.get(name, NAN), float(found.bytes),
+        best / own, best / machine, machine / 1e9, max((one.bandwidth for one in every), default=NAN),
+    )  # fmt: skip
+    return dict(zip(FIGURES, figures, strict=True))
+
+
+FIGURES = ("gflops", "break_even", "error", "bytes", "own_peak", "machine_peak", "machine_gflops", "bandwidth")
+
+
+def flops(found: Found) -> int:
+    """Floating-point operations that count: 2 D for each visible score and 2 Dv for its value; 4 D where the two are equal."""
+    problem = found.workload.problem
+    return (2 * problem.head_dim + 2 * problem.value_dim) * found.pairs
+
+
+def break_even(found: Found, name: str, baseline: str) -> float:
+    """Calls after which a first call that takes longer than the baseline's is paid back; inf for one that is no faster."""
+    more = median(found.compiling[name]) - median(found.compiling[baseline])
+    gain = summary(found.samples(baseline)).median - summary(found.samples(name)).median
+    return 0.0 if name == baseline or more <= 0 <= gain else more / gain if gain > 0 else inf
