@@ -33,7 +33,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
-Workloads = Annotated[list[str] | None, typer.Option("--workload", help="Time this workload only (repeatable).")]
+Workloads = Annotated[
+    list[str] | None, typer.Option("--workload", help="Time this workload or sweep only; also a .toml file (repeatable).")
+]
 
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
 Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]

@@ -122,6 +122,21 @@ def speed(run: Run) -> list[str]:
     return [f"{count(total, 'comparison')} with {baselines}: {', '.join(parts) or 'none decided'}."]
 
 
+SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interval", "memory exponent", "points"]
+
+
+def scaling(run: Run) -> list[list[str]]:
+    """How time and memory grow over each sweep, in the words of SCALING; nothing for fewer than three points."""
+    fits = run.table("scaling").dropna(subset=["time exponent"]).to_dict("records")
+    return [
+        [
+            *(str(row[name]) for name in SCALING[:3]), number(row["time exponent"]),
+            f"[{number(row['time low'])}, {number(row['time high'])}]", number(row["memory exponent"]), str(row["points"]),
+        ]
+        for row in fits
+    ]  # fmt: skip
+
+
 def trust(run: Run) -> tuple[str, str]:
     """How far the timings can be trusted: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
     noise = run.section("noise")

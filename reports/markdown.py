@@ -11,6 +11,7 @@ MOST_FAILURES = 20
 MOST_COLUMNS = 16
 MOST_TIMINGS = 60
 MOST_PRECISION = 30
+MOST_SCALING = 30
 
 
 def render(run: Run) -> str:
@@ -20,7 +21,16 @@ def render(run: Run) -> str:
 
 
 def _blocks(run: Run) -> list[str]:
-    return [*_verdict(run), *_standing(run), *_matrix(run), *_failures(run), *_precision(run), *_timings(run), *_absent(run)]
+    return [
+        *_verdict(run),
+        *_standing(run),
+        *_matrix(run),
+        *_failures(run),
+        *_precision(run),
+        *_timings(run),
+        *_scaling(run),
+        *_absent(run),
+    ]
 
 
 def _verdict(run: Run) -> list[str]:
@@ -121,6 +131,13 @@ def _timing_row(row: Row) -> list[str]:
     interval = "" if row["verdict"] == "BASELINE" else f"{low} to {high}"
     facts = [where, escape(row["implementation"], 80), escape(row["verdict"], 20)]
     return [*facts, f"{number(float(row['speedup']))}×", interval, duration(float(row["median"]))]
+
+
+def _scaling(run: Run) -> list[str]:
+    rows = headline.scaling(run)
+    shown = table(headline.SCALING, [[*(escape(name, 80) for name in row[:3]), *row[3:]] for row in rows[:MOST_SCALING]])
+    more = f"{len(rows) - MOST_SCALING} further sweeps are in report.html." if len(rows) > MOST_SCALING else ""
+    return ["#### Scaling" if rows else "", shown, more]
 
 
 def _absent(run: Run) -> list[str]:

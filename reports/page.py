@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
 from reports import headline, outcomes, pictures, text
@@ -14,11 +13,12 @@ from reports.load import Run
 from reports.matrix import MOST_EVIDENCE, anchors, matrices
 from reports.tables import LISTED
 from reports.tables.about import plain
-from reports.tables.speed import GROUP
+from reports.timing import page as timing
 
 MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
-MOST_CHARTS = 16
 MOST_IN_HEAT_MAP = 48
+FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls")
+"""Words of `reports.text` that the templates use."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -27,11 +27,9 @@ def render(run: Run) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(
-        {name: getattr(text, name) for name in ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion")}
-    )
+    environment.filters.update({name: getattr(text, name) for name in FILTERS})
     environment.filters |= {"plain": plain, **audit.FILTERS}
-    sections = {**_first_screen(run), **_conformance(run), **_speed(run), **_about(run), **audit.sections(run)}
+    sections = {**_first_screen(run), **_conformance(run), **timing.sections(run), **_about(run), **audit.sections(run)}
     styles = {"css": _asset("report.css"), "js": _asset("report.js")}
     styles |= {"audit_css": _asset("audit.css"), "audit_js": _asset("audit.js")} if run.audits else {}
     return environment.get_template("report.html.j2").render(run=run, **styles, **sections)
@@ -101,18 +99,6 @@ def _evidence(run: Run, cell: Cell, place: int) -> dict[str, Any]:
         "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
         "picture": Markup(drawn),
     }
-
-
-def _speed(run: Run) -> dict[str, Any]:
-    timings = run.table("timings")
-    limits = pictures.speedup_limits(timings)
-    groups = [(key, group) for key, group in timings.groupby(GROUP, sort=False)]
-    return {"workloads": [_workload(place, key, group, limits) for place, (key, group) in enumerate(groups)]}
-
-
-def _workload(place: int, key: Any, group: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any]:
-    chart = Markup(pictures.speedups(f"speed{place}", group, limits)) if place < MOST_CHARTS else ""
-    return {"key": key, "description": group["description"].iloc[0], "rows": group.to_dict("records"), "chart": chart}
 
 
 def _about(run: Run) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports import svg
-from reports.text import number, visible
+from reports.axes import label, logarithmic, quiet
+from reports.text import number
 
 Cells = list[list[float]]
 
@@ -32,27 +32,15 @@ def speedup_limits(timings: pd.DataFrame) -> tuple[float, float]:
 
 def _speedups(figure: Figure, rows: list[dict[Any, Any]], limits: tuple[float, float]) -> None:
     axes = figure.subplots()
-    axes.set_xscale("log")
-    axes.set_xlim(*limits)
+    logarithmic(axes, "x", limits, lambda value: f"{value:g}×")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.axvline(1, color=svg.MUTED, linewidth=0.8)
     for place, row in enumerate(rows):
         _speedup(axes, place, row, limits)
-    axes.set_yticks(range(len(rows)), [_label(row["implementation"]) for row in rows])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axes.xaxis.set_major_locator(FixedLocator(_ticks(*limits)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="x", color=svg.LINE, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.set_yticks(range(len(rows)), [label(row["implementation"]) for row in rows])
+    quiet(axes)
+    axes.grid(visible=False, axis="y")
     axes.spines[["left", "bottom"]].set_visible(False)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, with 2 and 5 between them where that leaves few."""
-    every = [step * 10.0**power for power in range(-6, 7) for step in (1, 2, 5)]
-    inside = [tick for tick in every if low <= tick <= high]
-    return inside if len(inside) <= 7 else [tick for tick in inside if math.log10(tick).is_integer()]
 
 
 def _speedup(axes: Axes, place: int, row: dict[Any, Any], limits: tuple[float, float]) -> None:
@@ -74,13 +62,13 @@ def _speedup(axes: Axes, place: int, row: dict[Any, Any], limits: tuple[float, f
 
 def agreement(name: str, matrix: pd.DataFrame) -> str:
     """The pairwise differences in units of the bound, as a heat map; one half, since they are symmetric."""
-    size = 0.34 * len(matrix) + 0.5 + 0.07 * max(len(_label(entry)) for entry in matrix.index)
+    size = 0.34 * len(matrix) + 0.5 + 0.07 * max(len(label(entry)) for entry in matrix.index)
     return svg.drawing(name, "Pairwise differences in units of the bound", size, size, lambda figure: _agreement(figure, matrix))
 
 
 def _agreement(figure: Figure, matrix: pd.DataFrame) -> None:
     axes = figure.subplots()
-    names, values = [_label(name) for name in matrix.index], matrix.to_numpy(dtype=float)
+    names, values = [label(name) for name in matrix.index], matrix.to_numpy(dtype=float)
     for i in range(1, len(names)):
         for j in range(i):
             _pair(axes, i, j, values[i][j], numbered=len(names) <= 20)
@@ -136,12 +124,6 @@ def _square(i: int, j: int, value: float, is_mask: bool) -> Rectangle:
     colour = svg.VIOLATES if wrong else svg.INK if is_mask else svg.ACCENT
     strength = 0.9 if wrong else 0.75 * bool(value) + 0.08 if is_mask else 0.08 + 0.5 * max(value, 0.0)
     return Rectangle((j - 0.45, i - 0.45), 0.9, 0.9, facecolor=colour, alpha=strength, linewidth=0, clip_on=False)
-
-
-def _label(name: object) -> str:
-    """A name short enough to leave room for the picture: the middle goes, since names differ at their ends."""
-    shown = visible(name)
-    return shown if len(shown) <= 30 else f"{shown[:15]}…{shown[-14:]}"
 
 
 def _cells(value: Any) -> Cells:

@@ -18,6 +18,9 @@ TIMINGS = {
     "median": "float64", "ratio": "float64", "ratio_low": "float64", "ratio_high": "float64", "verdict": "str", "reason": "str",
     "gflops": "float64", "peak_memory": "float64", "compile_seconds": "float64", "rounds": "int64", "samples": "int64",
     "minimum": "float64", "baseline": "str", "smallest_detectable": "float64", "q1": "float64", "q3": "float64", "description": "str",
+    "error": "float64", "bytes": "float64", "own_peak": "float64", "machine_peak": "float64", "bandwidth": "float64",
+    "machine_gflops": "float64", "first_call": "float64", "break_even": "float64", "p_value": "float64",
+    "sweep": "str", "varied": "str", "value": "float64",
 }  # fmt: skip
 FAULTS = {
     "fault": "str", "family": "str", "family_name": "str", "link": "str", "spec": "str", "killed_by": "str", "clause": "str",

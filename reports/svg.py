@@ -10,14 +10,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from markupsafe import escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 INK, MUTED, LINE, PAPER = "#010101", "#010102", "#010103", "#010104"
-AGREES, VIOLATES, ACCENT, WARNING = "#010105", "#010106", "#010107", "#010108"
+AGREES, VIOLATES, ACCENT, WARNING, PURPLE = "#010105", "#010106", "#010107", "#010108", "#010109"
 _VARIABLES = {
     INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--paper)", AGREES: "var(--agrees)",
     VIOLATES: "var(--violates)", ACCENT: "var(--accent)", WARNING: "var(--warning)",
+    PURPLE: "var(--crashed)",
 }  # fmt: skip
 _SETTINGS: Any = {  # rc_context declares every key of matplotlib as a literal
     "svg.fonttype": "none", "font.size": 9, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE,
@@ -27,10 +29,11 @@ _SETTINGS: Any = {  # rc_context declares every key of matplotlib as a literal
 }  # fmt: skip
 
 
-def drawing(name: str, title: str, width: float, height: float, draw: Callable[[Figure], None]) -> str:
+def drawing(name: str, title: str, width: float, height: float, draw: Callable[[Figure], None], told: str = "") -> str:
     """The SVG of what `draw` puts on a figure of that size in inches.
 
-    `name` must be unique on a page: element ids start with it. `title` is what a screen reader says. Same input, same text.
+    `name` must be unique on a page: element ids start with it. `title` is what a screen reader says, and `told`, where given, what
+    there is to be seen. Same input, same text.
     """
     with rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         # A name may be in a script that matplotlib's font lacks; the browser draws the text, not matplotlib.
@@ -41,7 +44,8 @@ def drawing(name: str, title: str, width: float, height: float, draw: Callable[[
         figure.savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title, "Format": None, "Type": None}
         )
-    return _inline(buffer.getvalue(), name)
+    described = f"</title><desc>{escape(told)}</desc>" if told else "</title>"
+    return _inline(buffer.getvalue(), name).replace("</title>", described, 1)
 
 
 def _inline(svg: str, name: str) -> str:

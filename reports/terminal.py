@@ -38,6 +38,7 @@ def print_timings(run: Run, console: Console) -> None:
     rows = run.table("timings").to_dict("records")
     head = ["workload", "dtype", "direction", "implementation", "verdict", "speed-up", "interval", "median"]
     _print_table(console, head, [_timing(row) for row in rows], numbers_from=5)
+    _print_table(console, headline.SCALING, headline.scaling(run), numbers_from=3)
     invalid = dict.fromkeys((row["implementation"], row["reason"]) for row in rows if row["verdict"] == "INVALID")
     for told in [
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),

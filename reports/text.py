@@ -41,6 +41,11 @@ def duration(seconds: float) -> str:
     return f"{number(seconds * 1e9)} ns" if seconds else "0 s"
 
 
+def plainly(seconds: float) -> str:
+    """A time on an axis, where "1.00 ms" is "1 ms"."""
+    return re.sub(r"\.0+ ", " ", duration(seconds))
+
+
 def memory(size: float) -> str:
     """Bytes with their binary unit."""
     if not math.isfinite(size):
@@ -61,6 +66,11 @@ def percent(fraction: float) -> str:
 def portion(fraction: float) -> str:
     """A fraction as a percentage, of which there are a hundred only where nothing is missing."""
     return "n/a" if not math.isfinite(fraction) else percent(fraction if fraction >= 1 else min(fraction, 0.994))
+
+
+def calls(amount: float) -> str:
+    """The calls after which something has paid for itself; "" where nothing had to, which is 0 or NaN."""
+    return "never" if math.isinf(amount) else count(math.ceil(amount), "call") if amount > 0 else ""
 
 
 def count(amount: int, noun: str, plural: str = "") -> str:

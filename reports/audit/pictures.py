@@ -1,7 +1,5 @@
 """The picture of an audit: how soon the faults are rejected."""
 
-import re
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reports import svg
 from reports.cells import Row
-from reports.text import duration
+from reports.text import duration, plainly
 
 
 def soon(name: str, faults: pd.DataFrame, marks: list[Row], unit: str) -> str:
@@ -48,7 +46,7 @@ def _mark(axes: Axes, value: float, share: float, unit: str) -> None:
 
 
 def _dress(axes: Axes, unit: str) -> None:
-    say = {"cases": lambda value, _: f"{value:g}", "seconds": lambda value, _: re.sub(r"\.0+ ", " ", duration(value))}
+    say = {"cases": lambda value, _: f"{value:g}", "seconds": lambda value, _: plainly(value)}
     axes.xaxis.set_major_formatter(FuncFormatter(say[unit]))
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))

@@ -117,8 +117,34 @@ def _timing_row(
         "verdict": "INVALID" if invalid else verdict, "reason": "it violates a_window_is_a_mask" if invalid else "", "gflops": 12.5 / ratio,
         "peak_memory": 3.2e6 * (1 + ratio), "compile_seconds": 0.8 if name.startswith("jax") else math.nan, "rounds": 15, "samples": 90,
         "minimum": median * 0.97, "baseline": "numpy-eager", "smallest_detectable": 0.07, "q1": median * 0.98, "q3": median * 1.03,
-        "description": description,
+        "description": description, **_further(name, dtype, median, 12.5 / ratio),
     }  # fmt: skip
+
+
+def _further(name: str, dtype: str, median: float, gflops: float) -> dict[str, Any]:
+    """The columns of a run that measured everything: a machine of 60 GFLOP/s and 12 GB/s."""
+    jax = name.startswith("jax")
+    return {
+        "error": 10.0 ** (-2.5 - 4 * (dtype == "float32")) * (1 + len(name) % 5), "bytes": gflops * 1e9 * median / (2 + 3 * (len(name) % 4)),
+        "machine_gflops": 60.0, "bandwidth": 12e9, "machine_peak": gflops / 60, "own_peak": gflops / 45, "p_value": 0.003,
+        "first_call": median + 0.8 * jax, "break_even": {"jax-nn": math.inf, "jax-einsum": 41.2}.get(name, math.nan),
+        "sweep": "", "varied": "", "value": math.nan,
+    }  # fmt: skip
+
+
+def sweep_rows(names: list[str], sweep: str = "length", direction: str = "forward") -> list[dict[str, Any]]:
+    """A sweep over the length: times grow with the power 2, 1.9, ... and a little noise, memory with 2 or 1."""
+    draw, rows = random.Random(3), []
+    for length in (128, 256, 512, 1024, 2048):
+        for place, name in enumerate(names):
+            ratio = 1.0 if place == 0 else (length / 128) ** (-place / 10) * math.exp(draw.gauss(0, 0.03))
+            verdict = "BASELINE" if place == 0 else "UNRESOLVED" if ratio > 0.9 else "FASTER"
+            told = f"A text that grows: {sweep}-{length}"
+            row = _timing_row(name, f"{sweep}-{length}", told, "float32", ratio, ratio / 1.1, ratio * 1.1, verdict)
+            time = row["median"] * (length / 128) ** 2
+            times = {"median": time, "q1": 0.9 * time, "q3": 1.2 * time, "peak_memory": 64.0 * length ** (1 + place % 2)}
+            rows.append({**row, **times, "sweep": sweep, "varied": "length", "value": float(length), "direction": direction})
+    return rows
 
 
 def agreement_rows(names: list[str]) -> list[dict[str, Any]]:
@@ -218,8 +244,7 @@ def save_case(folder: Path, name: str, **more: Any) -> None:
         "message": MESSAGE,
         "problem": problem,
         "picture": {"mask": mask, "error": error},
-        **more,
-    }
+    } | more
     (folder / "cases").mkdir(exist_ok=True)
     (folder / "cases" / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
 
@@ -234,7 +259,7 @@ def realistic(folder: Path) -> Path:
         agreement=agreement_rows(names),
         coverage=coverage_rows(),
         precision=precision_rows(names[:5]),
-        timings=timing_rows(names[:9]),
+        timings=[*timing_rows(names[:9]), *sweep_rows(names[:5]), *sweep_rows(names[:3], "backward", "forward+backward")],
     )
     for row in rows:
         if row["case"]:
@@ -261,3 +286,14 @@ def row() -> Callable[..., dict[str, Any]]:
         **check_row(name, "torch", prop, 1, "float32", outcome),
         **more,
     }
+
+
+@pytest.fixture
+def grown() -> Callable[..., list[dict[str, Any]]]:
+    """`grown("name", exponent, ...)`: three timings of a sweep that follow a power law, in memory with the power 1."""
+
+    def rows(name: str, exponent: float, **more: Any) -> list[dict[str, Any]]:
+        own = {"implementation": name, "sweep": "s", "varied": "length", "direction": "forward", **more}
+        return [{**own, "value": n, "workload": f"s-{n}", "median": n**exponent, "peak_memory": 8.0 * n} for n in (64, 128, 256)]
+
+    return rows

@@ -79,5 +79,5 @@ def test_a_fence_is_longer_than_the_backticks_in_it(make_run: Callable[..., Path
 
 def test_every_line_of_a_table_has_the_same_cells(whole_run: Path) -> None:
     blocks = re.findall(r"(?:^\|.*\n)+", render(Run.load(whole_run)), flags=re.MULTILINE)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert all(len({line.count("|") for line in block.splitlines()}) == 1 for block in blocks)

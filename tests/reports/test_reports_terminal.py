@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from reports import Run, print_checks, print_timings
+from reports import Run, markdown, print_checks, print_timings
 
 
 def printed(run: Run, *, terminal: bool) -> str:
@@ -42,3 +42,12 @@ def test_names_are_neither_markup_nor_escapes(make_run: Callable[..., Path], row
 
 def test_an_empty_run_prints_the_verdict(make_run: Callable[..., Path]) -> None:
     assert "Nothing could be judged: no check was recorded." in printed(Run.load(make_run({})), terminal=False)
+
+
+def test_exponents_are_told_with_their_intervals(
+    make_run: Callable[..., Path], grown: Callable[..., list[dict[str, Any]]]
+) -> None:
+    run = Run.load(make_run(timings=grown("a", 2) + grown("b", 1)[:2]))
+    lines = [line.split() for line in printed(run, terminal=False).splitlines() if line.startswith("s  ")]
+    assert lines == [["s", "forward", "a", "2.00", "[2.00,", "2.00]", "1.00", "3"]]
+    assert "| s | forward | a | 2.00 | [2.00, 2.00] | 1.00 | 3 |" in markdown.render(run)

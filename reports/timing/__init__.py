@@ -1,0 +1,1 @@
+"""How fast the implementations are: the section of the page, and its pictures."""
