@@ -81,7 +81,8 @@ def _unlike(row: Row) -> Row:
 
 def _like(row: Row, floor: float, comparable: bool) -> Row:
     """The change, and its verdict."""
-    change, half = _log(row["ratio_after"]) - _log(row["ratio_before"]), sqrt(_half(row, "before") + _half(row, "after"))
+    change = _log(row["ratio_after"]) - _log(row["ratio_before"])
+    half = sqrt(sum(_half(row, side) ** 2 for side in ("before", "after")))
     low, high = (_exp(change + sign * half) for sign in (-1, 1))
     shown = {"change": _exp(change), "change_low": low, "change_high": high}
     if not comparable:
@@ -98,9 +99,9 @@ def _why(change: float, half: float, detectable: float) -> str:
 
 
 def _half(row: Row, side: str) -> float:
-    """The square of half the interval's width on the logarithmic scale; inf for an interval that has no end."""
+    """Half the interval's width on the logarithmic scale; inf for an interval that has no end."""
     half = (_log(row[f"ratio_high_{side}"]) - _log(row[f"ratio_low_{side}"])) / 2
-    return half * half if isfinite(half) else inf
+    return half if isfinite(half) else inf
 
 
 def _log(value: float) -> float:
