@@ -33,6 +33,12 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
+BaselineRun = Annotated[
+    Path | None, typer.Option("--baseline-run", help="A stored run: fails where something is slower than in it, twice in a row.")
+]
+RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of the earlier run.")]
+RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of the later run.")]
+Beside = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
 Workloads = Annotated[list[str] | None, typer.Option("--workload", help="Time this workload only (repeatable).")]
 
 

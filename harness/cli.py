@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,8 @@ from harness import listing, probing, replaying
 from harness import run as running
 from harness.arguments import (
     Baseline,
+    BaselineRun,
+    Beside,
     Claims,
     Deep,
     Dtype,
@@ -34,6 +36,8 @@ from harness.arguments import (
     Property,
     Quick,
     Resume,
+    RunA,
+    RunB,
     Seed,
     Targets,
     Timeout,
@@ -48,6 +52,9 @@ from harness.records import BLAMELESS
 from harness.run import Run, Settings
 from harness.targets import Target, UsageError, resolve
 from harness.workloads import Workload
+
+if TYPE_CHECKING:
+    from harness import timing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
@@ -88,17 +95,24 @@ def check(
 @app.command()
 def bench(
     targets: Targets = None, baseline: Baseline = "numpy-eager", workload: Workloads = None, seed: Seed = 0, output: Output = None,
-    quick: Quick = False, as_json: Json = False,
+    quick: Quick = False, baseline_run: BaselineRun = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
+    from harness import comparing
+
+    stored = comparing.load(baseline_run) if baseline_run else None
     chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
     run = open_run(output, None, "bench", replace(Settings(), seed=seed))
-    rows = _bench(chosen, run, baseline, workloads, seed, quick, quiet=as_json)
+    pace = _pace(quick, seed, baseline)
+    rows = _bench(chosen, run, workloads, pace, quiet=as_json)
+    compared = comparing.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")
     if as_json:
-        print_json({"timings": rows, "folder": str(run.folder)})
-    return WRONG if _invalid(rows) else RIGHT if rows else NOTHING
+        print_json({"timings": rows, "folder": str(run.folder)} | ({"compared": compared} if compared else {}))
+    for line in compared.get("lines", []) if not as_json else []:
+        print(line)
+    return WRONG if _invalid(rows) or compared.get("regressions") else RIGHT if rows else NOTHING
 
 
 @app.command()
@@ -116,7 +130,7 @@ def run(
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = _bench(sound, run, baseline, workloads, seed, quick, quiet=as_json) if sound else []
+        rows = _bench(sound, run, workloads, _pace(quick, seed, baseline), quiet=as_json) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
         write_report(run.folder, show="" if as_json else "checks timings")
@@ -131,6 +145,17 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")])
     """Writes the report of a run again, from its tables alone."""
     write_report(folder, show="")
     return RIGHT
+
+
+@app.command()
+def compare(before: RunA, after: RunB, output: Beside = None, as_json: Json = False) -> int:
+    """What changed from run A to run B: outcomes, and times with intervals. Exit 1 if something broke or became slower."""
+    import reports
+    from harness import comparing
+
+    comparison = reports.Comparison(comparing.load(before), comparing.load(after))
+    comparing.present(comparison, output or after, as_json)
+    return WRONG if comparison.worse else RIGHT if comparison.compared else NOTHING
 
 
 @app.command()
@@ -224,9 +249,13 @@ def _invalid(rows: Sequence[dict[str, Any]]) -> bool:
     return any(row["verdict"] == "INVALID" for row in rows)
 
 
-def _bench(
-    targets: Sequence[Target], run: Run, baseline: str, workloads: Sequence[Workload], seed: int, quick: bool, quiet: bool
-) -> list[dict[str, Any]]:
+def _pace(quick: bool, seed: int, baseline: str) -> timing.Settings:
+    from harness import timing
+
+    return timing.Settings(quick=quick, seed=seed, baseline=baseline)
+
+
+def _bench(targets: Sequence[Target], run: Run, workloads: Sequence[Workload], pace: timing.Settings, quiet: bool) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
     import pandas as pd
 
@@ -234,7 +263,7 @@ def _bench(
     from harness import timing
 
     with told("timing", quiet) as progress:
-        timed = timing.bench(targets, workloads, timing.Settings(quick=quick, seed=seed, baseline=baseline), progress)
+        timed = timing.bench(targets, workloads, pace, progress)
     reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
     timing.record(timed, run.folder)
     run.save(noise=timed.noise)

@@ -33,6 +33,11 @@ def _checks(comparison: Comparison) -> str:
     return "no outcome changed" if comparison.checks.empty else "no property broke"
 
 
+def speed(comparison: Comparison) -> str:
+    """How the changes of times were judged, in a few words; "" where the runs have no time in common."""
+    return _timings(comparison) or _unjudged(comparison)
+
+
 def _timings(comparison: Comparison) -> str:
     tally = comparison.timings["verdict"].value_counts()
     broke, slower, faster, open_ = (int(tally.get(name, 0)) for name in ("BROKE", "SLOWER", "FASTER", "UNRESOLVED"))
