@@ -7,8 +7,8 @@ from reports.comparison.groups import cells, moves
 from reports.github import MARKS, escape, fenced, table
 from reports.text import claim, count, listed, number
 
-MOST_BROKEN = 20
-MOST_ROWS = 60
+MOST_BROKEN = 15
+MOST_ROWS = 30
 UNTOLD = ("SAME", "BASELINE")
 
 
@@ -16,7 +16,7 @@ def render(comparison: Comparison) -> str:
     """GitHub-flavoured Markdown, short enough for one comment."""
     verdict = headline.verdict(comparison)
     told = [*headline.right(comparison), *headline.fast(comparison), *headline.conditions(comparison)]
-    head = [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}", "\n".join(f"- {escape(line, 600)}" for line in told)]
+    head = [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 1000)}", "\n".join(f"- {escape(line, 500)}" for line in told)]
     blocks = [*head, *_broken(comparison), *_fixed(comparison), *_moves(comparison), *_timings(comparison)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -28,18 +28,23 @@ def _broken(comparison: Comparison) -> list[str]:
 
 
 def _evidence(cell: Row) -> str:
-    return fenced(cell["message"][:600], f"replay: {cell['replay'][:400]}" if cell["replay"] else "")
+    return fenced(cell["message"][:500], f"replay: {cell['replay'][:300]}" if cell["replay"] else "")
 
 
 def _fixed(comparison: Comparison) -> list[str]:
     found = cells(comparison.checks, "fixed")
-    lines = [[escape(c["implementation"]), escape(claim(c["property"])), escape(", ".join(c["dtypes"])), escape(c["before"])] for c in found]
+    lines = [[escape(text, 80) for text in mended(cell)] for cell in found]
     head = ["implementation", "property", "dtypes", "was"]
     return ["#### What was fixed" if found else "", table(head, lines[:MOST_ROWS]), _more(len(lines) - MOST_ROWS)]
 
 
+def mended(cell: Row) -> list[str]:
+    """A property that was fixed, as a line of a table."""
+    return [cell["implementation"], claim(cell["property"]), ", ".join(cell["dtypes"]), cell["before"]]
+
+
 def _moves(comparison: Comparison) -> list[str]:
-    lines = [[escape(text) for text in moved(row)] for row in moves(comparison.checks)]
+    lines = [[escape(text, 80) for text in moved(row)] for row in moves(comparison.checks)]
     shown = table(["implementation", "change", "from", "to", "properties", "why"], lines[:MOST_ROWS])
     return ["#### What else changed" if lines else "", shown, _more(len(lines) - MOST_ROWS)]
 
@@ -53,7 +58,7 @@ def moved(row: Row) -> list[str]:
 def _timings(comparison: Comparison) -> list[str]:
     rows = [row for row in comparison.timings.to_dict("records") if row["verdict"] not in UNTOLD]
     head = ["workload", "implementation", "verdict", "time, B / A", "95 % interval", ""]
-    lines = [[escape(text, 120) for text in timed(row)] for row in rows]
+    lines = [[escape(text, 80) for text in timed(row)] for row in rows]
     return ["#### Timings" if rows else "", table(head, lines[:MOST_ROWS]), _more(len(rows) - MOST_ROWS)]
 
 

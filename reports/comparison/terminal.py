@@ -5,9 +5,9 @@ from rich.console import Console
 from reports.comparison import headline
 from reports.comparison.comparison import Comparison
 from reports.comparison.groups import cells, moves
-from reports.comparison.markdown import moved, timed
+from reports.comparison.markdown import mended, moved, timed
 from reports.printing import STYLES, print_table, say
-from reports.text import claim, count
+from reports.text import count
 
 MOST_BROKEN = 20
 
@@ -17,8 +17,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     verdict = headline.verdict(comparison)
     say(console, verdict.sentence, STYLES[verdict.tone])
     _print_broken(comparison, console)
-    for cell in cells(comparison.checks, "fixed"):
-        say(console, f"fixed: {cell['implementation']}, {claim(cell['property'])} ({', '.join(cell['dtypes'])})", "green")
+    mended_rows = [mended(cell) for cell in cells(comparison.checks, "fixed")]
+    print_table(console, ["fixed", "property", "dtypes", "was"], mended_rows, numbers_from=99)
     head = ["implementation", "change", "from", "to", "properties", "why"]
     print_table(console, head, [moved(row) for row in moves(comparison.checks)], numbers_from=99)
     rows = comparison.timings[comparison.timings["verdict"] != "BASELINE"].to_dict("records")
