@@ -255,7 +255,9 @@ def _pace(quick: bool, seed: int, baseline: str) -> timing.Settings:
     return timing.Settings(quick=quick, seed=seed, baseline=baseline)
 
 
-def _bench(targets: Sequence[Target], run: Run, workloads: Sequence[Workload], pace: timing.Settings, quiet: bool) -> list[dict[str, Any]]:
+def _bench(
+    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], pace: timing.Settings, quiet: bool
+) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
     import pandas as pd
 

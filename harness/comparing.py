@@ -49,8 +49,8 @@ def _document(comparison: reports.Comparison) -> dict[str, Any]:
 
 
 def against(
-    stored: reports.Run, run: Run, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
-) -> dict[str, Any]:
+    stored: reports.Run, run: Run, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings, quiet: bool,
+) -> dict[str, Any]:  # fmt: skip
     """Holds the timings of a run against those of a stored one; returns what run.json says of it under `compared`."""
     comparison = reports.Comparison(stored, reports.Run.load(run.folder))
     with told("timing again", quiet) as progress:

@@ -50,8 +50,12 @@ def _timings(comparison: Comparison) -> str:
 
 def _unjudged(comparison: Comparison) -> str:
     """Why times that both runs took are not judged; "" where they are."""
-    both = (comparison.timings["verdict"] == "NOT JUDGED").any()
-    return f"timings are not judged, because the runs differ in {_differing(comparison)}" if both and comparison.differing else ""
+    rows = comparison.timings[comparison.timings["verdict"] == "NOT JUDGED"]
+    if rows.empty:
+        return ""
+    if comparison.differing:
+        return f"timings are not judged, because the runs differ in {_differing(comparison)}"
+    return f"{count(len(rows), 'timing is', 'timings are')} not judged ({listed(dict.fromkeys(rows['reason']), 2)})"
 
 
 def _differing(comparison: Comparison) -> str:
@@ -84,7 +88,8 @@ def fast(comparison: Comparison) -> list[str]:
     largest = comparison.regressions.sort_values("change", ascending=False).head(MOST_NAMES).to_dict("records")
     baselines = listed(dict.fromkeys(comparison.judged["baseline"]))
     own = f"Each is the ratio to {baselines} against the same ratio of the other run."
-    return [*(slowed(row) for row in largest), own, f"If {baselines} itself changed, all others seem to have changed the other way."]
+    itself = f"If {baselines} itself changed, all others seem to have changed the other way."
+    return [*(slowed(row) for row in largest), own, itself]
 
 
 def slowed(row: Row) -> str:

@@ -17,9 +17,9 @@ WIDEST = math.log(2)  # a bar ends at half and at twice the time
 
 def render(comparison: Comparison) -> str:
     """The page as text. Whatever a run holds is shown as text."""
-    styles = {"css": asset("report.css") + asset("compare.css"), "js": asset("report.js")}
-    filters = {"place": headline.place}
-    return templates(filters).get_template("compare.html.j2").render(**styles, **_first_screen(comparison), **_sections(comparison))
+    styles: dict[str, Any] = {"css": asset("report.css") + asset("compare.css"), "js": asset("report.js")}
+    shown = styles | _first_screen(comparison) | _sections(comparison)
+    return templates({}).get_template("compare.html.j2").render(**shown)
 
 
 def _first_screen(comparison: Comparison) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _sections(comparison: Comparison) -> dict[str, Any]:
 def _bar(row: Row) -> tuple[float, float, float] | None:
     """Left end, width and middle of the interval in percent, on a logarithmic axis with 1 in the middle; None without one."""
     ends = [row["change_low"], row["change"], row["change_high"]]
-    if not all(0 <= end for end in ends):  # neither does NaN
+    if not all(end >= 0 for end in ends):  # neither does NaN
         return None
     low, middle, high = (_position(end) for end in ends)
     return low, high - low, middle

@@ -37,7 +37,10 @@ def test_the_same_run_twice_has_changed_in_nothing(whole_run: Path) -> None:
 
 def test_dtypes_of_one_property_are_one_entry_and_the_replay_line_is_kept(stored: Make, checked: Make) -> None:
     old = [checked("mine", "p", "agrees", dtype=dtype) for dtype in ("float32", "float64")]
-    new = [checked("mine", "p", "violates", dtype="float32"), checked("mine", "p", "violates", dtype="float64", message="m", replay="r")]
+    new = [
+        checked("mine", "p", "violates", dtype="float32"),
+        checked("mine", "p", "violates", dtype="float64", message="m", replay="r"),
+    ]
     found = Comparison.load(stored("a", checks=old), stored("b", checks=new))
     (cell,) = cells(found.checks, "broke")
     assert (cell["dtypes"], cell["message"], cell["replay"]) == (["float32", "float64"], "m", "r")
@@ -54,7 +57,10 @@ def test_what_was_fixed_shows_what_the_first_run_said(stored: Make, checked: Mak
 
 
 def test_an_implementation_that_is_gone_is_one_line(stored: Make, checked: Make) -> None:
-    old = [checked("a", "p", "agrees"), *(checked("b", prop, "agrees", dtype=d) for prop in ("p", "q") for d in ("float32", "float64"))]
+    old = [
+        checked("a", "p", "agrees"),
+        *(checked("b", prop, "agrees", dtype=d) for prop in ("p", "q") for d in ("float32", "float64")),
+    ]
     new = [checked("a", "p", "agrees"), checked("b", "", "unavailable", dtype="", message="no such module")]
     found = Comparison.load(stored("a", checks=old), stored("b", checks=new))
     came, went = moves(found.checks)

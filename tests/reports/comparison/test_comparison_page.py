@@ -58,7 +58,11 @@ def written(found: Comparison, folder: Path) -> tuple[str, Page, str, str]:
 @pytest.fixture
 def changed(stored: Make, checked: Make, timed: Make) -> Comparison:
     old = [checked("x", "p_holds", "agrees"), checked("x", "q", "violates"), checked("x", "r", "agrees")]
-    new = [checked("x", "p_holds", "violates", message="out=1, but should be 2", replay="replay this"), checked("x", "q", "agrees"), checked("x", "r", "vacuous")]
+    new = [
+        checked("x", "p_holds", "violates", message="out=1, but should be 2", replay="replay this"),
+        checked("x", "q", "agrees"),
+        checked("x", "r", "vacuous"),
+    ]
     a = stored("a", checks=old, timings=[timed("x", 2.0), timed("y", 2.0)])
     return Comparison.load(a, stored("b", checks=new, timings=[timed("x", 2.6), timed("y", 2.0)]))
 
@@ -101,12 +105,25 @@ def test_names_are_text(stored: Make, checked: Make, timed: Make, tmp_path: Path
     more = dict.fromkeys(("message", "replay", "clause", "spec", "dtype"), HOSTILE)
     texts = dict.fromkeys(("workload", "dtype", "direction", "description", "baseline"), HOSTILE)
     environment = {"cpu": HOSTILE, "packages": {"numpy": HOSTILE}, HOSTILE: HOSTILE}
-    a = [checked(HOSTILE, HOSTILE, "agrees", **more), checked(HOSTILE, "q", "violates", **more), checked(HOSTILE, "r", "agrees", **more)]
-    b = [checked(HOSTILE, HOSTILE, "violates", **more), checked(HOSTILE, "q", "agrees", **more), checked(HOSTILE, "r", "vacuous", **more)]
-    times = [[timed(HOSTILE, ratio, **texts), timed("y", 1.0, **texts, verdict=verdict, reason=HOSTILE)] for ratio, verdict in ((1.0, "SAME"), (2.0, "INVALID"))]
+    a = [
+        checked(HOSTILE, HOSTILE, "agrees", **more),
+        checked(HOSTILE, "q", "violates", **more),
+        checked(HOSTILE, "r", "agrees", **more),
+    ]
+    b = [
+        checked(HOSTILE, HOSTILE, "violates", **more),
+        checked(HOSTILE, "q", "agrees", **more),
+        checked(HOSTILE, "r", "vacuous", **more),
+    ]
+    times = [
+        [timed(HOSTILE, ratio, **texts), timed("y", 1.0, **texts, verdict=verdict, reason=HOSTILE)]
+        for ratio, verdict in ((1.0, "SAME"), (2.0, "INVALID"))
+    ]
     for same in (True, False):
         first = stored(f"a{same}", checks=a, timings=times[0], environment=environment, started=HOSTILE)
-        second = stored(f"b{same}", checks=b, timings=times[1], environment=environment if same else {"cpu": HOSTILE * 2}, started=HOSTILE)
+        second = stored(
+            f"b{same}", checks=b, timings=times[1], environment=environment if same else {"cpu": HOSTILE * 2}, started=HOSTILE
+        )
         source, seen, comment, printed = written(Comparison.load(first, second), tmp_path / f"out{same}")
         assert seen.elements.count("script") == 1 and seen.open == []
         assert SHOWN in seen.text
@@ -115,13 +132,19 @@ def test_names_are_text(stored: Make, checked: Make, timed: Make, tmp_path: Path
 
 
 @pytest.mark.parametrize("names", [(), ("checks",), ("timings",)])
-def test_a_run_without_checks_or_timings_has_a_readable_page(stored: Make, checked: Make, timed: Make, tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_a_run_without_checks_or_timings_has_a_readable_page(
+    stored: Make, checked: Make, timed: Make, tmp_path: Path, names: tuple[str, ...]
+) -> None:
     tables = {"checks": [checked("x", "p", "agrees")], "timings": [timed("x", 1.0)]}
     a, b = stored("a", **{name: tables[name] for name in names}), stored("b", **tables)
     for found in (Comparison.load(a, b), Comparison.load(b, a)):
         _, seen, comment, printed = written(found, tmp_path / "out")
         assert found.compared == bool(names) and not found.worse
-        expected = {(): "Nothing could be compared", ("checks",): "No outcome changed", ("timings",): "None of 1 timing became slower"}[names]
+        expected = {
+            (): "Nothing could be compared",
+            ("checks",): "No outcome changed",
+            ("timings",): "None of 1 timing became slower",
+        }[names]
         assert all(expected in text for text in (seen.text, comment, printed))
         assert "nan" not in (comment + printed).lower()
 

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import Comparison
+from reports import Comparison, Run, schema
 from reports.comparison.headline import conditions, fast, verdict
 from reports.comparison.timings import decide, floor
 
@@ -41,7 +42,9 @@ def test_a_third_more_is_slower_and_exchanged_it_is_faster(stored: Make, timed: 
     ("ratio", "width", "verdict"),
     [(1.0, 1.01, "SAME"), (1.04, 1.001, "SAME"), (1.04, 1.1, "UNRESOLVED"), (1.3, 1.5, "UNRESOLVED"), (1.07, 1.01, "SLOWER"), (1.0, math.inf, "UNRESOLVED")],
 )  # fmt: skip
-def test_small_changes_and_wide_intervals_are_not_slower(stored: Make, timed: Make, ratio: float, width: float, verdict: str) -> None:
+def test_small_changes_and_wide_intervals_are_not_slower(
+    stored: Make, timed: Make, ratio: float, width: float, verdict: str
+) -> None:
     found = compared(stored, [timed("x", 1.0, width)], [timed("x", ratio, width)])
     assert list(found.timings["verdict"]) == [verdict]
 
@@ -54,12 +57,15 @@ def test_exchanging_the_runs_exchanges_slower_and_faster(change: float, half: fl
 
 @given(st.tuples(*[st.floats(0.01, 100)] * 2), st.tuples(*[st.floats(1, 3)] * 2), st.floats(0, 1))
 def test_so_does_exchanging_whole_runs(ratios: tuple[float, ...], widths: tuple[float, ...], noise: float) -> None:
-    import pandas as pd
-
-    from reports import Run, schema
-
     def run(ratio: float, width: float) -> Run:
-        row = {"workload": "w", "implementation": "x", "ratio": ratio, "ratio_low": ratio / width, "ratio_high": ratio * width, "verdict": "SAME"}
+        row = {
+            "workload": "w",
+            "implementation": "x",
+            "ratio": ratio,
+            "ratio_low": ratio / width,
+            "ratio_high": ratio * width,
+            "verdict": "SAME",
+        }
         frames = {name: schema.conform(pd.DataFrame(), columns) for name, columns in schema.FRAMES.items()}
         frames["timings"] = schema.conform(pd.DataFrame([row]), schema.TIMINGS)
         return Run(Path("r"), {"environment": {"cpu": "c"}, "noise": {"floor": noise}}, **frames)
@@ -79,7 +85,10 @@ def test_what_is_decided_is_beyond_floor_and_interval(change: float, half: float
 
 
 def test_the_noise_of_either_run_raises_the_floor(stored: Make, timed: Make) -> None:
-    noisy = {"floor": 0.5, "workloads": {"gpt2-small": {"floor": 0.4, "aa_ratio": 1.0}, "other": {"floor": 0.06, "aa_ratio": 1.2}}}
+    noisy = {
+        "floor": 0.5,
+        "workloads": {"gpt2-small": {"floor": 0.4, "aa_ratio": 1.0}, "other": {"floor": 0.06, "aa_ratio": 1.2}},
+    }
     found = compared(stored, [timed("x", 1.0)], [timed("x", 1.3)], noise=noisy)
     assert [floor(found.after, name) for name in ("gpt2-small", "unknown")] == [0.4, 0.5]
     assert floor(found.after, "other") == pytest.approx(0.2)  # the same code looked 20 % slower
@@ -107,7 +116,9 @@ ELSEWHERE = [
 @pytest.mark.parametrize(("changed", "said"), ELSEWHERE, ids=[said for _, said in ELSEWHERE])
 def test_another_environment_is_shown_and_not_judged(stored: Make, timed: Make, changed: dict[str, Any], said: str) -> None:
     a = stored("a", timings=[timed("x", 1.0)])
-    found = Comparison.load(a, stored("b", timings=[timed("x", 1.5)], environment=Comparison.load(a, a).before.section("environment") | changed))
+    found = Comparison.load(
+        a, stored("b", timings=[timed("x", 1.5)], environment=Comparison.load(a, a).before.section("environment") | changed)
+    )
     (row,) = found.timings.to_dict("records")
     assert row["verdict"] == "NOT JUDGED" and round(row["change"], 9) == 1.5
     assert said in verdict(found).sentence and said in conditions(found)[0]
@@ -118,7 +129,11 @@ def test_load_and_versions_without_effect_may_differ(stored: Make, timed: Make) 
     a = stored("a", timings=[timed("x", 1.0)])
     machine = Comparison.load(a, a).before.section("environment")
     other = {"load": [9, 9, 9], "packages": {**machine["packages"], "attention-harness": "7", "pandas": "4"}}
-    b = stored("b", timings=[timed("x", 1.0)], environment=machine | other | {"variables": {**machine["variables"], "PYTHONHASHSEED": "3"}})
+    b = stored(
+        "b",
+        timings=[timed("x", 1.0)],
+        environment=machine | other | {"variables": {**machine["variables"], "PYTHONHASHSEED": "3"}},
+    )
     assert Comparison.load(a, b).differing == []
 
 
@@ -130,8 +145,20 @@ def test_runs_that_recorded_no_environment_are_not_judged(stored: Make, timed: M
 def test_what_has_no_time_in_one_run_is_named(stored: Make, timed: Make) -> None:
     none = {"ratio": math.nan, "ratio_low": math.nan, "ratio_high": math.nan, "median": math.nan}
     invalid, unsupported = ({**none, "verdict": verdict, "reason": "why"} for verdict in ("INVALID", "UNSUPPORTED"))
-    a = [timed("broke", 1.0), timed("fixed", 1.0, **invalid), timed("went", 1.0), timed("refused", 1.0), timed("both", 1.0, **invalid)]
-    b = [timed("broke", 1.0, **invalid), timed("fixed", 1.0), timed("came", 1.0), timed("refused", 1.0, **unsupported), timed("both", 1.0, **invalid)]
+    a = [
+        timed("broke", 1.0),
+        timed("fixed", 1.0, **invalid),
+        timed("went", 1.0),
+        timed("refused", 1.0),
+        timed("both", 1.0, **invalid),
+    ]
+    b = [
+        timed("broke", 1.0, **invalid),
+        timed("fixed", 1.0),
+        timed("came", 1.0),
+        timed("refused", 1.0, **unsupported),
+        timed("both", 1.0, **invalid),
+    ]
     found = compared(stored, a, b)
     verdicts = dict(zip(found.timings["implementation"], found.timings["verdict"], strict=True))
     assert verdicts == {"broke": "BROKE", "fixed": "FIXED", "went": "DISAPPEARED", "came": "APPEARED", "refused": "DISAPPEARED"}
