@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -51,10 +51,6 @@ from harness.progress import shown, told
 from harness.records import BLAMELESS
 from harness.run import Run, Settings
 from harness.targets import Target, UsageError, resolve
-from harness.workloads import Workload
-
-if TYPE_CHECKING:
-    from harness import timing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
@@ -98,13 +94,13 @@ def bench(
     quick: Quick = False, baseline_run: BaselineRun = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
-    from harness import comparing
+    from harness import benching, comparing
 
     stored = comparing.load(baseline_run) if baseline_run else None
-    chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
+    chosen, workloads = _loadable(resolve(targets or []), Settings()), benching.workloads(workload or [], quick, baseline)
     run = open_run(output, None, "bench", replace(Settings(), seed=seed))
-    pace = _pace(quick, seed, baseline)
-    rows = _bench(chosen, run, workloads, pace, quiet=as_json)
+    pace = benching.pace(quick, seed, baseline)
+    rows = benching.bench(chosen, run, workloads, pace, quiet=as_json)
     compared = comparing.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")
@@ -112,7 +108,7 @@ def bench(
         print_json({"timings": rows, "folder": str(run.folder)} | ({"compared": compared} if compared else {}))
     for line in compared.get("lines", []) if not as_json else []:
         print(line)
-    return WRONG if _invalid(rows) or compared.get("regressions") else RIGHT if rows else NOTHING
+    return WRONG if benching.invalid(rows) or compared.get("regressions") else RIGHT if rows else NOTHING
 
 
 @app.command()
@@ -123,21 +119,23 @@ def run(
     baseline: Baseline = "numpy-eager", workload: Workloads = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
+    from harness import benching
+
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
-    chosen, workloads = _loadable(resolve(targets or []), settings), _workloads(workload or [], quick, baseline)
+    chosen, workloads = _loadable(resolve(targets or []), settings), benching.workloads(workload or [], quick, baseline)
     run = open_run(output, resume, "run", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = _bench(sound, run, workloads, _pace(quick, seed, baseline), quiet=as_json) if sound else []
+        rows = benching.bench(sound, run, workloads, benching.pace(quick, seed, baseline), quiet=as_json) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
         write_report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
         print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
-    return WRONG if _invalid(rows) else _status(results)
+    return WRONG if benching.invalid(rows) else _status(results)
 
 
 @app.command()
@@ -235,41 +233,6 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
     run.save(**running.facts(results, settings))
     running.tidy(run.folder)
     return results
-
-
-def _workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
-    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
-    from harness import timing
-
-    resolve([baseline])
-    return timing.named(names, quick=quick)
-
-
-def _invalid(rows: Sequence[dict[str, Any]]) -> bool:
-    return any(row["verdict"] == "INVALID" for row in rows)
-
-
-def _pace(quick: bool, seed: int, baseline: str) -> timing.Settings:
-    from harness import timing
-
-    return timing.Settings(quick=quick, seed=seed, baseline=baseline)
-
-
-def _bench(
-    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], pace: timing.Settings, quiet: bool
-) -> list[dict[str, Any]]:
-    """Times into the folder of the run; returns the rows of `timings`."""
-    import pandas as pd
-
-    import reports
-    from harness import timing
-
-    with told("timing", quiet) as progress:
-        timed = timing.bench(targets, workloads, pace, progress)
-    reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
-    timing.record(timed, run.folder)
-    run.save(noise=timed.noise)
-    return timed.rows
 
 
 def _wrong(result: Checked) -> bool:
