@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from reports import schema
-from reports.comparison import checks, conditions, timings
+from reports.cells import Row
+from reports.comparison import checks, conditions, groups, timings
 from reports.load import Run
 
 
@@ -40,6 +41,21 @@ class Comparison:
         return checks.changes(self.before.checks, self.after.checks)
 
     @cached_property
+    def broken(self) -> list[Row]:
+        """What broke, one entry for each implementation and property."""
+        return groups.cells(self.checks, "broke")
+
+    @cached_property
+    def fixed(self) -> list[Row]:
+        """What was fixed, likewise."""
+        return groups.cells(self.checks, "fixed")
+
+    @cached_property
+    def moves(self) -> list[Row]:
+        """What else changed, one entry for each implementation and pair of outcomes."""
+        return groups.moves(self.checks)
+
+    @cached_property
     def timings(self) -> pd.DataFrame:
         """Every timing, with the columns of `timings.COLUMNS`."""
         return timings.changes(self.before, self.after, comparable=not self.differing)
@@ -62,7 +78,7 @@ class Comparison:
     @property
     def worse(self) -> bool:
         """Whether anything broke or became slower."""
-        return "broke" in set(self.checks["change"]) or bool(self.timings["verdict"].isin(["BROKE", "SLOWER"]).any())
+        return bool(self.broken) or bool(self.timings["verdict"].isin(["BROKE", "SLOWER"]).any())
 
     @property
     def compared(self) -> bool:

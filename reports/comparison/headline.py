@@ -3,7 +3,6 @@
 from reports import outcomes
 from reports.cells import Row
 from reports.comparison.comparison import Comparison
-from reports.comparison.groups import cells
 from reports.headline import Verdict
 from reports.load import Run
 from reports.text import claim, count, listed, number, percent, sentence
@@ -22,7 +21,7 @@ def verdict(comparison: Comparison) -> Verdict:
 
 
 def _checks(comparison: Comparison) -> str:
-    broke, fixed = (len(cells(comparison.checks, kind)) for kind in ("broke", "fixed"))
+    broke, fixed = len(comparison.broken), len(comparison.fixed)
     if not (broke or comparison.common_checks):
         return ""
     mended = f"{fixed} {'was' if fixed == 1 else 'were'} fixed"

@@ -3,7 +3,6 @@
 from reports.cells import Row
 from reports.comparison import headline
 from reports.comparison.comparison import Comparison
-from reports.comparison.groups import cells, moves
 from reports.github import MARKS, escape, fenced, table
 from reports.text import claim, count, listed, number
 
@@ -22,7 +21,7 @@ def render(comparison: Comparison) -> str:
 
 
 def _broken(comparison: Comparison) -> list[str]:
-    found = cells(comparison.checks, "broke")
+    found = comparison.broken
     blocks = [f"**{escape(headline.broken(cell))}**\n\n{_evidence(cell)}" for cell in found[:MOST_BROKEN]]
     return ["#### What broke" if found else "", *blocks, _more(len(found) - MOST_BROKEN)]
 
@@ -32,7 +31,7 @@ def _evidence(cell: Row) -> str:
 
 
 def _fixed(comparison: Comparison) -> list[str]:
-    found = cells(comparison.checks, "fixed")
+    found = comparison.fixed
     lines = [[escape(text, 80) for text in mended(cell)] for cell in found]
     head = ["implementation", "property", "dtypes", "was"]
     return ["#### What was fixed" if found else "", table(head, lines[:MOST_ROWS]), _more(len(lines) - MOST_ROWS)]
@@ -44,7 +43,7 @@ def mended(cell: Row) -> list[str]:
 
 
 def _moves(comparison: Comparison) -> list[str]:
-    lines = [[escape(text, 80) for text in moved(row)] for row in moves(comparison.checks)]
+    lines = [[escape(text, 80) for text in moved(row)] for row in comparison.moves]
     shown = table(["implementation", "change", "from", "to", "properties", "why"], lines[:MOST_ROWS])
     return ["#### What else changed" if lines else "", shown, _more(len(lines) - MOST_ROWS)]
 

@@ -6,11 +6,10 @@ from typing import Any
 from reports.cells import Row
 from reports.comparison import headline
 from reports.comparison.comparison import Comparison
-from reports.comparison.groups import cells, moves
 from reports.comparison.pairing import paired
 from reports.templating import asset, templates
 
-MOST_BROKEN = 120
+MOST_BROKEN = 100
 MOST_ROWS = 400
 WIDEST = math.log(2)  # a bar ends at half and at twice the time
 
@@ -33,10 +32,10 @@ def _first_screen(comparison: Comparison) -> dict[str, Any]:
 
 
 def _sections(comparison: Comparison) -> dict[str, Any]:
-    broken, moved, timed = cells(comparison.checks, "broke"), moves(comparison.checks), comparison.timings.to_dict("records")
+    broken, moved, timed = comparison.broken, comparison.moves, comparison.timings.to_dict("records")
     return {
         "broken": broken[:MOST_BROKEN],
-        "fixed": cells(comparison.checks, "fixed")[:MOST_ROWS],
+        "fixed": comparison.fixed[:MOST_ROWS],
         "moves": moved[:MOST_ROWS],
         "timings": [{**row, "bar": _bar(row)} for row in timed[:MOST_ROWS]],
         "unshown": [max(0, len(rows) - most) for rows, most in ((broken, MOST_BROKEN), (moved, MOST_ROWS), (timed, MOST_ROWS))],

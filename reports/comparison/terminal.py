@@ -4,7 +4,6 @@ from rich.console import Console
 
 from reports.comparison import headline
 from reports.comparison.comparison import Comparison
-from reports.comparison.groups import cells, moves
 from reports.comparison.markdown import mended, moved, timed
 from reports.printing import STYLES, print_table, say
 from reports.text import count
@@ -17,10 +16,10 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     verdict = headline.verdict(comparison)
     say(console, verdict.sentence, STYLES[verdict.tone])
     _print_broken(comparison, console)
-    mended_rows = [mended(cell) for cell in cells(comparison.checks, "fixed")]
+    mended_rows = [mended(cell) for cell in comparison.fixed]
     print_table(console, ["fixed", "property", "dtypes", "was"], mended_rows, numbers_from=99)
     head = ["implementation", "change", "from", "to", "properties", "why"]
-    print_table(console, head, [moved(row) for row in moves(comparison.checks)], numbers_from=99)
+    print_table(console, head, [moved(row) for row in comparison.moves], numbers_from=99)
     rows = comparison.timings[comparison.timings["verdict"] != "BASELINE"].to_dict("records")
     head = ["workload", "implementation", "verdict", "time B / A", "interval", "why"]
     print_table(console, head, [timed(row) for row in rows], numbers_from=3, to=5)
@@ -29,7 +28,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _print_broken(comparison: Comparison, console: Console) -> None:
-    found = cells(comparison.checks, "broke")
+    found = comparison.broken
     for cell in found[:MOST_BROKEN]:
         say(console, headline.broken(cell), "bold red")
         say(console, f"  {cell['message']}" if cell["message"] else "")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from reports import Comparison
-from reports.comparison.groups import cells, moves
 from reports.comparison.headline import right, verdict
 
 Make = Callable[..., Any]
@@ -42,7 +41,7 @@ def test_dtypes_of_one_property_are_one_entry_and_the_replay_line_is_kept(stored
         checked("mine", "p", "violates", dtype="float64", message="m", replay="r"),
     ]
     found = Comparison.load(stored("a", checks=old), stored("b", checks=new))
-    (cell,) = cells(found.checks, "broke")
+    (cell,) = found.broken
     assert (cell["dtypes"], cell["message"], cell["replay"]) == (["float32", "float64"], "m", "r")
     assert verdict(found).sentence == "1 property broke."
     assert verdict(found).tone == "bad"
@@ -51,7 +50,7 @@ def test_dtypes_of_one_property_are_one_entry_and_the_replay_line_is_kept(stored
 def test_what_was_fixed_shows_what_the_first_run_said(stored: Make, checked: Make) -> None:
     before = stored("a", checks=[checked("mine", "p", "violates", message="old")])
     found = Comparison.load(before, stored("b", checks=[checked("mine", "p", "agrees")]))
-    assert cells(found.checks, "fixed")[0]["message"] == "old"
+    assert found.fixed[0]["message"] == "old"
     assert verdict(found).sentence == "No property broke, 1 was fixed."
     assert verdict(found).tone == "good"
 
@@ -63,7 +62,7 @@ def test_an_implementation_that_is_gone_is_one_line(stored: Make, checked: Make)
     ]
     new = [checked("a", "p", "agrees"), checked("b", "", "unavailable", dtype="", message="no such module")]
     found = Comparison.load(stored("a", checks=old), stored("b", checks=new))
-    came, went = moves(found.checks)
+    came, went = found.moves
     assert (went["change"], went["properties"], went["checks"]) == ("disappeared", ["p", "q"], 4)
     assert (came["after"], came["message"]) == ("unavailable", "no such module")
 

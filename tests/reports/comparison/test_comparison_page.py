@@ -165,6 +165,6 @@ def test_however_much_changed_it_fits_a_comment_and_a_page(stored: Make, checked
     source, seen, comment, _ = written(found, tmp_path / "out")
     assert len(comment) < COMMENT_LIMIT
     assert "further lines in compare.html and the CSV files" in comment
-    assert len(source) < 6_000_000
-    assert "330 further lines in the CSV files" in seen.text
+    assert len(source) < 3_000_000
+    assert "350 further lines in the CSV files" in seen.text
     assert "500 further lines in the CSV files" in seen.text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports import Comparison, Run, schema
@@ -55,6 +55,7 @@ def test_exchanging_the_runs_exchanges_slower_and_faster(change: float, half: fl
     assert decide(-change, half, floor) == OPPOSITE.get(found, found)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.tuples(*[st.floats(0.01, 100)] * 2), st.tuples(*[st.floats(1, 3)] * 2), st.floats(0, 1))
 def test_so_does_exchanging_whole_runs(ratios: tuple[float, ...], widths: tuple[float, ...], noise: float) -> None:
     def run(ratio: float, width: float) -> Run:
@@ -79,8 +80,7 @@ def test_so_does_exchanging_whole_runs(ratios: tuple[float, ...], widths: tuple[
 @given(*NUMBERS)
 def test_what_is_decided_is_beyond_floor_and_interval(change: float, half: float, floor: float) -> None:
     found = decide(change, half, floor)
-    beyond = abs(change) > half and math.exp(abs(change)) > 1 + floor * 0.999999
-    assert beyond or found not in OPPOSITE
+    assert found not in OPPOSITE or abs(change) > max(half, math.log1p(floor))
     assert found != "SAME" or math.exp(abs(change) + half) < 1.1001
 
 
@@ -143,21 +143,20 @@ def test_runs_that_recorded_no_environment_are_not_judged(stored: Make, timed: M
 
 
 def test_what_has_no_time_in_one_run_is_named(stored: Make, timed: Make) -> None:
-    none = {"ratio": math.nan, "ratio_low": math.nan, "ratio_high": math.nan, "median": math.nan}
-    invalid, unsupported = ({**none, "verdict": verdict, "reason": "why"} for verdict in ("INVALID", "UNSUPPORTED"))
+    invalid, unsupported = ({"verdict": verdict, "reason": "why"} for verdict in ("INVALID", "UNSUPPORTED"))
     a = [
         timed("broke", 1.0),
-        timed("fixed", 1.0, **invalid),
+        timed("fixed", math.nan, **invalid),
         timed("went", 1.0),
         timed("refused", 1.0),
-        timed("both", 1.0, **invalid),
+        timed("both", math.nan, **invalid),
     ]
     b = [
-        timed("broke", 1.0, **invalid),
+        timed("broke", math.nan, **invalid),
         timed("fixed", 1.0),
         timed("came", 1.0),
-        timed("refused", 1.0, **unsupported),
-        timed("both", 1.0, **invalid),
+        timed("refused", math.nan, **unsupported),
+        timed("both", math.nan, **invalid),
     ]
     found = compared(stored, a, b)
     verdicts = dict(zip(found.timings["implementation"], found.timings["verdict"], strict=True))
