@@ -97,5 +97,5 @@ def _lines(comparison: reports.Comparison, found: Sequence[dict[str, Any]]) -> l
     told = headline.speed(comparison) or "no time in common, nothing compared"
     lost = len(comparison.regressions) - len(found)
     passed = [f"{lost} that seemed slower did not when timed again"] if lost else []
-    sure = [f"{headline.slowed(row).rstrip('.')}; timed again: {row['again']:.3g} times" for row in found]
+    sure = [f"{headline.slowed(row)}; timed again: {row['again']:.3g} times" for row in found]
     return [*sure, "; ".join([f"beside {comparison.before.folder}: {told}", *passed])]

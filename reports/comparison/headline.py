@@ -1,5 +1,7 @@
 """The first screen of a comparison in words: is it still right, is it still as fast, can the two be compared."""
 
+from math import isfinite
+
 from reports import outcomes
 from reports.cells import Row
 from reports.comparison.comparison import Comparison
@@ -61,16 +63,21 @@ def _differing(comparison: Comparison) -> str:
     return listed(comparison.differing, MOST_NAMES)
 
 
+def summary(comparison: Comparison) -> list[str]:
+    """All that follows the verdict."""
+    return [*right(comparison), *fast(comparison), *conditions(comparison)]
+
+
 def right(comparison: Comparison) -> list[str]:
     """Outcomes, as sentences."""
     if not comparison.common_checks:
         return [f"The runs have no check in common: {_lacking(comparison, 'checks')}."]
-    kinds = comparison.checks["change"].value_counts()
-    told = [f"{amount:,} {kind}" for kind, amount in kinds.items()]
-    first = f"{count(comparison.common_checks, 'check')} of an implementation, a property and a dtype are in both runs"
+    kinds = comparison.checks["change"].value_counts(sort=False)  # in the order of the table: what broke first
+    told = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
+    both = f"{count(comparison.common_checks, 'check is', 'checks are')} in both runs, one for each implementation, property and dtype."
     new = comparison.checks[(comparison.checks["change"] == "appeared") & comparison.checks["after"].isin(list(outcomes.FAILING))]
     fail = [f"{count(len(new), 'check')} that only B made {'fails' if len(new) == 1 else 'fail'}."] if len(new) else []
-    return [f"{first}: {', '.join(told) or 'nothing changed'}.", *fail, *_drawn(comparison)]
+    return [both, sentence(", ".join(told) or "no outcome changed"), *fail, *_drawn(comparison)]
 
 
 def _drawn(comparison: Comparison) -> list[str]:
@@ -84,17 +91,24 @@ def fast(comparison: Comparison) -> list[str]:
     """Times, as sentences."""
     if not len(comparison.judged):
         return [sentence(_unjudged(comparison)) or f"The runs have no time in common: {_lacking(comparison, 'timings')}."]
-    largest = comparison.regressions.sort_values("change", ascending=False).head(MOST_NAMES).to_dict("records")
     baselines = listed(dict.fromkeys(comparison.judged["baseline"]))
     own = f"Each is the ratio to {baselines} against the same ratio of the other run."
     itself = f"If {baselines} itself changed, all others seem to have changed the other way."
-    return [*(slowed(row) for row in largest), own, itself]
+    return [*_slowest(comparison), own, itself]
+
+
+def _slowest(comparison: Comparison) -> list[str]:
+    """For each implementation that became slower where it did most, and on how many workloads more."""
+    rows = comparison.regressions.sort_values("change", ascending=False, kind="stable")
+    first, amounts = rows.drop_duplicates("implementation").head(MOST_NAMES), rows["implementation"].value_counts()
+    more = {name: f", and is slower on {count(amount - 1, 'more workload')}" for name, amount in amounts.items() if amount > 1}
+    return [f"{slowed(row)}{more.get(row['implementation'], '')}." for row in first.to_dict("records")]
 
 
 def slowed(row: Row) -> str:
-    """A change of a time as a sentence."""
+    """A change of a time in words."""
     interval = f"[{number(row['change_low'])}, {number(row['change_high'])}]"
-    return f"{row['implementation']} takes {number(row['change'])} times as long {interval} on {place(row)}."
+    return f"{row['implementation']} takes {number(row['change'])} times as long {interval} on {place(row)}"
 
 
 def place(row: Row) -> str:
@@ -104,10 +118,10 @@ def place(row: Row) -> str:
 
 def conditions(comparison: Comparison) -> list[str]:
     """Whether times can be compared, and how far; what is to be known of either run."""
-    alike = "Yes: processor, cores, Python, libraries and variables of threads and BLAS are the same."
-    told = f"Times cannot: the runs differ in {_differing(comparison)}." if comparison.differing else alike
-    floors = comparison.judged["smallest_detectable"]
-    least = [f"A change of {percent(float(floors.median()))} could be seen, in the median."] if len(floors) else []
+    alike = "Times can be compared: processor, cores, Python, libraries and variables of threads and BLAS are the same."
+    told = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
+    typical = float(comparison.judged["smallest_detectable"].median())
+    least = [f"A change of {percent(typical)} could be seen, in the median."] if isfinite(typical) else []
     stopped = [f"Run {name} was interrupted." for name, run in _named(comparison) if not run.complete]
     return [told, *least, *stopped]
 

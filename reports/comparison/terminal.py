@@ -23,7 +23,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     rows = comparison.timings[comparison.timings["verdict"] != "BASELINE"].to_dict("records")
     head = ["workload", "implementation", "verdict", "time B / A", "interval", "why"]
     print_table(console, head, [timed(row) for row in rows], numbers_from=3, to=5)
-    for told in [*headline.right(comparison), *headline.fast(comparison), *headline.conditions(comparison)]:
+    for told in headline.summary(comparison):
         say(console, told)
 
 
