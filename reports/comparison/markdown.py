@@ -14,10 +14,8 @@ UNTOLD = ("SAME", "BASELINE")
 def render(comparison: Comparison) -> str:
     """GitHub-flavoured Markdown, short enough for one comment."""
     verdict = headline.verdict(comparison)
-    head = [
-        f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 1000)}",
-        "\n".join(f"- {escape(line, 500)}" for line in headline.summary(comparison)),
-    ]
+    told = "\n".join(f"- {escape(line, 500)}" for line in headline.summary(comparison))
+    head = [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 1000)}", told]
     blocks = [*head, *_broken(comparison), *_fixed(comparison), *_moves(comparison), *_timings(comparison)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
