@@ -89,8 +89,10 @@ def _drawn(comparison: Comparison) -> list[str]:
 
 def fast(comparison: Comparison) -> list[str]:
     """Times, as sentences."""
+    if not len(comparison.judged) and _unjudged(comparison):
+        return ["Changes of times are shown, and not judged."]
     if not len(comparison.judged):
-        return [sentence(_unjudged(comparison)) or f"The runs have no time in common: {_lacking(comparison, 'timings')}."]
+        return [f"The runs have no time in common: {_lacking(comparison, 'timings')}."]
     baselines = listed(dict.fromkeys(comparison.judged["baseline"]))
     own = f"Each is the ratio to {baselines} against the same ratio of the other run."
     itself = f"If {baselines} itself changed, all others seem to have changed the other way."
