@@ -36,9 +36,14 @@ Baseline = Annotated[str, typer.Option(help="The implementation that the others 
 Workloads = Annotated[
     list[str] | None, typer.Option("--workload", help="Time this workload or sweep only; also a .toml file (repeatable).")
 ]
-
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
 Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]
+BaselineRun = Annotated[
+    Path | None, typer.Option("--baseline-run", help="A stored run: fails where something is slower than in it, twice in a row.")
+]
+RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of the earlier run.")]
+RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of the later run.")]
+Beside = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
 
 
 def settings_of(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,6 +20,8 @@ from harness import listing, probing, replaying
 from harness import run as running
 from harness.arguments import (
     Baseline,
+    BaselineRun,
+    Beside,
     Claims,
     Deep,
     Dtype,
@@ -35,6 +37,8 @@ from harness.arguments import (
     Property,
     Quick,
     Resume,
+    RunA,
+    RunB,
     Seconds,
     Seed,
     Targets,
@@ -49,7 +53,6 @@ from harness.progress import shown, told
 from harness.records import BLAMELESS
 from harness.run import Run, Settings
 from harness.targets import Target, UsageError, resolve
-from harness.workloads import Workload
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
@@ -90,30 +93,24 @@ def check(
 @app.command()
 def bench(
     targets: Targets = None, baseline: Baseline = "numpy-eager", workload: Workloads = None, seed: Seed = 0, output: Output = None,
-    quick: Quick = False, seconds: Seconds = None, processes: Processes = None, as_json: Json = False,
+    quick: Quick = False, seconds: Seconds = None, processes: Processes = None, baseline_run: BaselineRun = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; what gives wrong answers has no time."""
-    chosen, workloads = _loadable(resolve(targets or []), Settings()), _workloads(workload or [], quick, baseline)
-    for name, value in (("seconds", seconds), ("processes", processes)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name}={value}, but should be above 0")
+    from harness import benching, comparing
+
+    pace = benching.pace(quick, seed, baseline, seconds, processes)
+    stored = comparing.load(baseline_run) if baseline_run else None
+    chosen, workloads = _loadable(resolve(targets or []), Settings()), benching.workloads(workload or [], quick, baseline)
     run = open_run(output, None, "bench", replace(Settings(), seed=seed))
-    rows = _bench(
-        chosen,
-        run,
-        workloads,
-        as_json,
-        quick=quick,
-        seed=seed,
-        baseline=baseline,
-        seconds_per_workload=seconds,
-        replicas=processes,
-    )
+    rows = benching.bench(chosen, run, workloads, pace, quiet=as_json)
+    compared = comparing.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")
     if as_json:
-        print_json({"timings": rows, "folder": str(run.folder)})
-    return WRONG if _invalid(rows) else RIGHT if rows else NOTHING
+        print_json({"timings": rows, "folder": str(run.folder)} | ({"compared": compared} if compared else {}))
+    for line in compared.get("lines", []) if not as_json else []:
+        print(line)
+    return WRONG if benching.invalid(rows) or compared.get("regressions") else RIGHT if rows else NOTHING
 
 
 @app.command()
@@ -124,21 +121,23 @@ def run(
     baseline: Baseline = "numpy-eager", workload: Workloads = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
+    from harness import benching
+
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
-    chosen, workloads = _loadable(resolve(targets or []), settings), _workloads(workload or [], quick, baseline)
+    chosen, workloads = _loadable(resolve(targets or []), settings), benching.workloads(workload or [], quick, baseline)
     run = open_run(output, resume, "run", settings)
     results = _check(chosen, settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = _bench(sound, run, workloads, as_json, quick=quick, seed=seed, baseline=baseline) if sound else []
+        rows = benching.bench(sound, run, workloads, benching.pace(quick, seed, baseline), quiet=as_json) if sound else []
         run.save(complete=True)
     finally:  # what was checked is reported, whatever becomes of the timing
         write_report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
         print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
-    return WRONG if _invalid(rows) else _status(results)
+    return WRONG if benching.invalid(rows) else _status(results)
 
 
 @app.command()
@@ -146,6 +145,17 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")])
     """Writes the report of a run again, from its tables alone."""
     write_report(folder, show="")
     return RIGHT
+
+
+@app.command()
+def compare(before: RunA, after: RunB, output: Beside = None, as_json: Json = False) -> int:
+    """What changed from run A to run B: outcomes, and times with intervals. Exit 1 if something broke or became slower."""
+    import reports
+    from harness import comparing
+
+    comparison = reports.Comparison(comparing.load(before), comparing.load(after))
+    comparing.present(comparison, output or after, as_json)
+    return WRONG if comparison.worse else RIGHT if comparison.compared else NOTHING
 
 
 @app.command()
@@ -225,36 +235,6 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
     run.save(**running.facts(results, settings))
     running.tidy(run.folder)
     return results
-
-
-def _workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
-    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
-    from harness import timing
-
-    resolve([baseline])
-    return timing.named(names, quick=quick)
-
-
-def _invalid(rows: Sequence[dict[str, Any]]) -> bool:
-    return any(row["verdict"] == "INVALID" for row in rows)
-
-
-def _bench(
-    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], quiet: bool, **settings: Any
-) -> list[dict[str, Any]]:
-    """Times into the folder of the run; returns the rows of `timings`. `settings` are those of harness.timing.Settings."""
-    import pandas as pd
-
-    import reports
-    from harness import timing
-
-    with told("timing", quiet) as progress:
-        timed = timing.bench(targets, workloads, timing.Settings(**settings), progress)
-    reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
-    reports.write_table(run.folder, "rounds", pd.DataFrame(timed.rounds))
-    timing.record(timed, run.folder)
-    run.save(noise=timed.noise)
-    return timed.rows
 
 
 def _wrong(result: Checked) -> bool:

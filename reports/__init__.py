@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+from reports.comparison.comparison import Comparison
+from reports.comparison.terminal import print_comparison
 from reports.load import ReportError, Run
 from reports.schema import FRAMES
 from reports.store import write_csv, write_table, write_text
 from reports.terminal import print_audit, print_checks, print_timings
 
-__all__ = ["ReportError", "Run", "print_audit", "print_checks", "print_timings", "write_report", "write_table"]
+__all__ = [
+    "Comparison", "ReportError", "Run", "print_audit", "print_checks", "print_comparison", "print_timings", "write_comparison",
+    "write_report", "write_table",
+]  # fmt: skip
 
 
 def write_report(folder: str | Path) -> Path:
@@ -24,3 +29,15 @@ def write_report(folder: str | Path) -> Path:
             write_csv(run.folder, name, getattr(run, name))
     write_text(run.folder / "report.md", comment)
     return write_text(run.folder / "report.html", html)
+
+
+def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
+    """Write compare.html, compare.md and the tables `changed_checks` and `changed_timings`; returns the path of compare.html."""
+    from reports.comparison import markdown, page
+
+    folder = Path(folder)
+    html, comment = page.render(comparison), markdown.render(comparison)
+    write_table(folder, "changed_checks", comparison.checks)
+    write_table(folder, "changed_timings", comparison.timings)
+    write_text(folder / "compare.md", comment)
+    return write_text(folder / "compare.html", html)

@@ -1,47 +1,30 @@
 """report.html: one offline file that answers is it right, how do we know, is it fast, what should I use."""
 
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from reports import headline, outcomes, pictures, text
+from reports import headline, outcomes, pictures
 from reports.audit import page as audit
 from reports.cells import Cell, failures
 from reports.load import Run
 from reports.matrix import MOST_EVIDENCE, anchors, matrices
 from reports.tables import LISTED
 from reports.tables.about import plain
+from reports.templating import asset, templates
 from reports.timing import page as timing
 
 MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
 MOST_IN_HEAT_MAP = 48
-FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls")
-"""Words of `reports.text` that the templates use."""
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(run: Run) -> str:
     """The page as text. Whatever a run holds is shown as text: markup is escaped, control characters are spelled out."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update({name: getattr(text, name) for name in FILTERS})
-    environment.filters |= {"plain": plain, **audit.FILTERS}
     sections = {**_first_screen(run), **_conformance(run), **timing.sections(run), **_about(run), **audit.sections(run)}
-    styles = {"css": _asset("report.css"), "js": _asset("report.js")}
-    styles |= {"audit_css": _asset("audit.css"), "audit_js": _asset("audit.js")} if run.audits else {}
-    return environment.get_template("report.html.j2").render(run=run, **styles, **sections)
-
-
-def _shown(value: Any) -> Any:
-    """Every expression of the template passes here, so no name can be forgotten. Our own markup passes as it is."""
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _asset(name: str) -> Markup:
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+    styles = {"css": asset("report.css"), "js": asset("report.js")}
+    styles |= {"audit_css": asset("audit.css"), "audit_js": asset("audit.js")} if run.audits else {}
+    filters = {"plain": plain, **audit.FILTERS}
+    return templates(filters).get_template("report.html.j2").render(run=run, **styles, **sections)
 
 
 def _first_screen(run: Run) -> dict[str, Any]:

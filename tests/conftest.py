@@ -1,17 +1,21 @@
-"""What the tests share: an implementation called without a process, and the cases of a run."""
+"""What the tests share: an implementation called without a process, the cases of a run, and made-up runs to compare."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.agenda import agenda
 from harness.auditing.inside import Inside
 from harness.conformance import load_claims
 from harness.subject import Subject
+from reports import write_table
 from specs.dtypes import DTYPES
 from specs.problem import Case
 
@@ -54,3 +58,50 @@ def affordable(cases_of: Callable[[int], dict[str, list[Case]]]) -> Sequence[Cas
 
     drawn = {case.id: case for seed in (0, 1) for case in cases_of(seed)["attention"]}
     return [case for case in drawn.values() if products(case.problem) <= AFFORDABLE]
+
+
+MACHINE: dict[str, Any] = {
+    "cpu": "AMD EPYC", "cores": 2, "python": "3.11.7", "load": [0.1, 0.2, 0.3],
+    "packages": {"attention-harness": "0.1.0", "numpy": "2.4.6", "pandas": "3.1.1"}, "variables": {"OMP_NUM_THREADS": "1"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[..., Path]:
+    """`stored("a", facts..., checks=[...], timings=[...])`: a completed run on one machine, by name, and its folder."""
+
+    def save(name: str, checks: Any = (), timings: Any = (), **more: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        noise = {"floor": 0.05, "aa_half_width": 0.01, "load": 0.1}
+        facts = {"schema": 1, "complete": True, "arguments": {"seed": 0}, "environment": MACHINE, "noise": noise, **more}
+        (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+        for table, rows in (("checks", checks), ("timings", timings)):
+            if rows:
+                write_table(folder, table, pd.DataFrame(rows))
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def checked() -> Callable[..., dict[str, Any]]:
+    """`checked("numpy-eager", "a_property", "agrees")`: one row of checks."""
+
+    def row(implementation: str, prop: str, outcome: str, **more: Any) -> dict[str, Any]:
+        own = {"implementation": implementation, "property": prop, "outcome": outcome, "spec": "attention", "dtype": "float32"}
+        return own | {"clause": "P1", "cases": 9, "message": "", "replay": ""} | more
+
+    return row
+
+
+@pytest.fixture(scope="session")
+def timed() -> Callable[..., dict[str, Any]]:
+    """`timed("numpy-eager", 1.3)`: one row of timings, with an interval of 1 % around that ratio to the baseline."""
+
+    def row(implementation: str, ratio: float, width: float = 1.01, **more: Any) -> dict[str, Any]:
+        own = {"implementation": implementation, "workload": "gpt2-small", "dtype": "float32", "direction": "forward"}
+        ratios = {"ratio": ratio, "ratio_low": ratio / width, "ratio_high": ratio * width, "median": ratio / 1000}
+        return own | ratios | {"verdict": "SLOWER", "baseline": "numpy-eager", "description": "a small model"} | more
+
+    return row

@@ -1,0 +1,47 @@
+"""Timing into the folder of a run, for the commands `bench` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+import reports
+from harness import timing
+from harness.progress import told
+from harness.run import Run
+from harness.targets import Target, UsageError, resolve
+from harness.workloads import Workload
+
+
+def workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
+    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
+    resolve([baseline])
+    return timing.named(names, quick=quick)
+
+
+def pace(quick: bool, seed: int, baseline: str, seconds: float | None = None, processes: int | None = None) -> timing.Settings:
+    """How the commands time. Raises UsageError."""
+    for name, value in (("seconds", seconds), ("processes", processes)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name}={value}, but should be above 0")
+    return timing.Settings(quick=quick, seed=seed, baseline=baseline, seconds_per_workload=seconds, replicas=processes)
+
+
+def bench(
+    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
+) -> list[dict[str, Any]]:
+    """Times into the folder of the run; returns the rows of `timings`."""
+    with told("timing", quiet) as progress:
+        timed = timing.bench(targets, workloads, settings, progress)
+    reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
+    reports.write_table(run.folder, "rounds", pd.DataFrame(timed.rounds))
+    timing.record(timed, run.folder)
+    run.save(noise=timed.noise)
+    return timed.rows
+
+
+def invalid(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether something gave wrong answers, and so has no time."""
+    return any(row["verdict"] == "INVALID" for row in rows)
