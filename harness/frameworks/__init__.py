@@ -1,4 +1,4 @@
-"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, version, missing.
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, version, missing.
 
 Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
 """
@@ -37,6 +37,9 @@ class Framework(Protocol):
 
         `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError if nobody can.
         """
+
+    def compiled(self, step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+        """The function as one would call it in a loop with such options: compiled where the framework compiles."""
 
     def version(self) -> str:
         """Version of the framework."""

@@ -45,6 +45,11 @@ def gradient(
     return out, pull_back(dout)[0]
 
 
+def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    """By jax.jit; options that are no arrays are part of the program."""
+    return jax.jit(step, static_argnames=[name for name, value in options.items() if not isinstance(value, jax.Array)])
+
+
 def version() -> str:
     """JAX's version."""
     return str(jax.__version__)

@@ -40,7 +40,8 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def wait(array: Any) -> None:
     """CUDA computes behind the caller's back; the CPU does not."""
-    if isinstance(array, torch.Tensor) and array.is_cuda:
+    first = next(iter(array.values())) if isinstance(array, dict) else array
+    if isinstance(first, torch.Tensor) and first.is_cuda:
         torch.cuda.synchronize()
 
 
@@ -56,6 +57,11 @@ def gradient(
     found = torch.autograd.grad(out, list(leaves.values()), dout, allow_unused=True)
     pairs = zip(leaves.items(), found, strict=True)
     return out.detach(), {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in pairs}
+
+
+def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    """As it is: nothing is compiled."""
+    return step
 
 
 def version() -> str:

@@ -13,7 +13,8 @@ from harness.transport import aligned
 @dataclass(frozen=True, eq=False)
 class Signs:
     """Signs for the columns of q and k together, which leave q k^T as it is to the last bit, and for those of v, which come
-    out as signs of the output's columns: new values whose right answer is known without asking the oracle again.
+    out as signs of the output's columns: new values whose right answer is known without asking the oracle again. With those
+    of v for the output's gradient, dq and dk get the former and dv the latter.
     """
 
     head: np.ndarray | int = 1
@@ -30,12 +31,16 @@ class Signs:
 
     def given(self, name: str, array: np.ndarray) -> np.ndarray:
         """The array that the candidate gets."""
-        return signed(array, self.value if name in ("v", "past_v") else self.head)
+        return signed(array, self._of(name))
 
-    def taken(self, out: np.ndarray) -> np.ndarray:
-        """The output that belongs to the values without signs; one of a wrong shape as it is, for the gate to see."""
-        fits = isinstance(self.value, int) or out.shape[-1:] == self.value.shape
-        return signed(out, self.value) if fits else out
+    def taken(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The output or gradient for values without signs; one of a wrong shape as it is, for the gate to see."""
+        signs = self._of(name)
+        fits = isinstance(signs, int) or array.shape[-1:] == signs.shape
+        return signed(array, signs) if fits else array
+
+    def _of(self, name: str) -> np.ndarray | int:
+        return self.head if name in ("q", "k", "past_k", "dq", "dk") else self.value
 
 
 def signed(array: np.ndarray, signs: np.ndarray | int) -> np.ndarray:

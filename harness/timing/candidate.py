@@ -14,15 +14,17 @@ import numpy as np
 
 from harness import frameworks
 from harness.timing.buffers import Signs, own_copy, same_bits
-from harness.timing.messages import Tried, Warmed
+from harness.timing.messages import Outputs, Tried, Warmed
 from specs import attention as spec
 from specs.contract import Description
 from specs.inputs import Inputs
+from specs.properties.gradients import output_gradient
 
 Clock = Callable[[], int]
 """Nanoseconds, monotonic."""
 
 CACHE = ("past_k", "past_v")
+TRAINING = "forward+backward"
 
 WINDOW = 5
 STEADY = 0.05
@@ -34,13 +36,14 @@ class Candidate:
     """A loaded implementation, ready to be called on the copies of one workload's inputs."""
 
     def __init__(self, function: Callable[..., Any], description: Description, clock: Clock = perf_counter_ns) -> None:
-        self.function, self.description, self.clock = function, description, clock
+        self.attention, self.description, self.clock = function, description, clock
         self.framework = frameworks.load(description.framework)
         self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
         self.close()
 
     def close(self) -> None:
         """Lets go of all arrays."""
+        self.function = self.attention
         self.contents: list[dict[str, np.ndarray]] = []
         self.buffers: list[dict[str, np.ndarray]] = []
         self.options: list[dict[str, Any]] = []
@@ -48,23 +51,32 @@ class Candidate:
         self.series: list[float] = []
         self.number, self.signs = 0, Signs()
 
-    def open(self, copies: Sequence[Inputs]) -> None:
+    def open(self, copies: Sequence[Inputs], direction: str = "forward") -> None:
         """Makes the native inputs of all copies. Raises specs.attention.Unsupported or NotImplementedError."""
         dtypes = self.description.dtypes
         if dtypes is not None and copies[0].dtype not in dtypes:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
-        self.contents = [self._filled(call) for call in calls]
+        douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
+        self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
         self.options = [
             {name: self._native(value) for name, value in call.options.items() if name not in CACHE} for call in calls
         ]
+        if direction == TRAINING:
+            self.function = self.framework.compiled(self._train, self.options[0])
         self.fill(0)
 
-    def _filled(self, call: spec.Call) -> dict[str, np.ndarray]:
+    def _train(self, q: Any, k: Any, v: Any, dout: Any, **options: Any) -> dict[str, Any]:
+        """The output and its gradients, in one call."""
+        out, found = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
+        return {"out": out} | {f"d{name}": gradient for name, gradient in found.items()}
+
+    def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
         cache = {name: value for name, value in call.options.items() if name in CACHE}
-        return {name: self._turned(array) for name, array in call.arrays.items()} | cache
+        arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
+        return {name: self._turned(array) for name, array in arrays.items()} | cache
 
     def fill(self, number: int) -> bool:
         """Moves the contents on by `number` buffers, with signs of that number: neither an address nor values seen before
@@ -103,12 +115,15 @@ class Candidate:
     def _turned(self, array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
 
-    def output(self, native: Any) -> np.ndarray:
-        """The output as NumPy's, [B, Hq, Lq, Dv], on memory of its own, for the values without signs. Raises TypeError."""
+    def output(self, native: Any) -> Outputs:
+        """The output, or also its gradients, as NumPy's, on memory of its own, for the values without signs. Raises TypeError."""
         if isinstance(native, tuple):
             raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
-        out = self.framework.to_numpy(native)
-        return self.signs.taken(np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out))
+        named = native if isinstance(native, dict) else {"out": native}
+        return {name: self.signs.taken(name, self._back(self.framework.to_numpy(array))) for name, array in named.items()}
+
+    def _back(self, out: np.ndarray) -> np.ndarray:
+        return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
 
     def call(self, buffer: int) -> Any:
         """The output on this buffer, computed to the end."""

@@ -36,6 +36,7 @@ class Server:
         self.note, self.clock = note, clock
         self.candidates: dict[str, Candidate] = {}
         self.copies: list[Inputs] = []
+        self.direction = "forward"
 
     def answer(self, message: Any) -> Any:
         """The answer, or a Failure in place of an exception."""
@@ -56,13 +57,13 @@ class Server:
         """Makes the inputs; what the last workload left is let go."""
         for candidate in self.candidates.values():
             candidate.close()
-        self.copies = [realise(Case.from_json(data)) for data in message.cases]
+        self.copies, self.direction = [realise(Case.from_json(data)) for data in message.cases], message.direction
         return True
 
     def first(self, message: First) -> Any:
         """First calls of a candidate."""
         candidate = self.candidates[message.name]
-        candidate.open(self.copies)
+        candidate.open(self.copies, self.direction)
         return candidate.tried()
 
     def warm(self, message: Warm) -> Any:
@@ -72,7 +73,7 @@ class Server:
     def memory(self, message: Memory) -> float:
         """Peak memory of one call."""
         candidate = self.candidates[message.name]
-        facts, least = candidate.description, candidate.output(candidate.call(0)).nbytes
+        facts, least = candidate.description, sum(array.nbytes for array in candidate.output(candidate.call(0)).values())
         return peak(lambda: candidate.call(0), facts.framework, facts.device, least)
 
     def ceiling(self, message: Ceiling) -> Ceilings:

@@ -9,6 +9,9 @@ import numpy as np
 
 from harness.timing.schedule import Slot
 
+Outputs = dict[str, np.ndarray]
+"""`out`, and in training also `dq`, `dk` and `dv`."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -24,6 +27,7 @@ class Open:
     """Begin a workload: forget the last one's arrays, make these cases' (as JSON). Answer: True."""
 
     cases: tuple[dict[str, Any], ...]
+    direction: str = "forward"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Tried:
     """Seconds of each call, the first with its compilation, and the outputs, one per copy."""
 
     seconds: tuple[float, ...]
-    outputs: tuple[np.ndarray, ...]
+    outputs: tuple[Outputs, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Ran:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     cold: dict[str, list[float]] = field(default_factory=dict)
     """Of the first call of each slot."""
-    outputs: list[tuple[str, int, np.ndarray]] = field(default_factory=list)
+    outputs: list[tuple[str, int, Outputs]] = field(default_factory=list)
     """What was kept, as (candidate, copy, output)."""
     wrote: tuple[str, ...] = ()
     """Who wrote to its inputs."""

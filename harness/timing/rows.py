@@ -18,7 +18,7 @@ COLUMNS = (
     "implementation", "framework", "device", "workload", "dtype", "direction", "median", "ratio", "ratio_low", "ratio_high",
     "verdict", "reason", "gflops", "peak_memory", "compile_seconds", "rounds", "samples", "minimum", "q1", "q3", "baseline",
     "smallest_detectable", "p_value", "cold", "first_call", "break_even", "error", "bytes", "own_peak", "machine_peak",
-    "machine_gflops", "bandwidth", "description",
+    "machine_gflops", "bandwidth", "sweep", "varied", "value", "description",
 )  # fmt: skip
 NAN = float("nan")
 MORE_THAN_ONE = 1.2
@@ -51,9 +51,10 @@ class Measured:
         found, timed = self.found, d.name in self.ratios
         verdict = self._verdict(d.name, significant) if timed else _absence(found, d.name)
         facts = {"implementation": d.name, "framework": d.framework, "device": d.device, "baseline": self.baseline}
-        own = {"workload": found.workload.name, "dtype": found.workload.problem.dtype, "direction": "forward"}
+        own = {name: getattr(found.workload, name) for name in ("direction", "sweep", "varied", "value", "description")}
+        own |= {"workload": found.workload.name, "dtype": found.workload.problem.dtype}
         times = _times(found, d.name, timed) | figures(found, d.name, self.baseline, timed)
-        row = facts | own | times | verdict | {"description": found.workload.description}
+        row = facts | own | times | verdict
         return {column: row[column] for column in COLUMNS}
 
     def _verdict(self, name: str, significant: float) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from harness.timing.candidate import TRAINING
+from harness.timing.messages import Outputs
 from harness.workloads import Workload
 from specs import attention as spec
 from specs.contract import Conventions, Description
 from specs.inputs import Inputs
 from specs.judge import within
 from specs.problem import Case
+from specs.properties.gradients import output_gradient
 
 SHARE = 4
 """One key head in four, at least one, and its query heads, of every copy but the first."""
@@ -28,6 +31,14 @@ class Part:
 
     inputs: Inputs
     heads: np.ndarray
+    key_heads: np.ndarray
+    whole: dict[str, tuple[int, ...]]
+    """Shapes of the output and the gradients of all heads."""
+    dout: np.ndarray
+
+    def of(self, name: str) -> np.ndarray:
+        """Which heads of the output or gradient of that name they are."""
+        return self.key_heads if name in ("dk", "dv") else self.heads
 
 
 class Truths:
@@ -38,34 +49,41 @@ class Truths:
         self.cases = [Case(workload.problem, seed=int(one)) for one in seeds[:copies]]
         self.rng = np.random.default_rng(seeds[copies])
         self.parts: dict[int, Part] = {}
-        self.expected: dict[object, tuple[np.ndarray, np.ndarray]] = {}
+        self.training = workload.direction == TRAINING
+        self.expected: dict[object, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     def prepare(self) -> None:
         """Computes now what most implementations are judged by."""
         for copy in range(len(self.cases)):
             self._expect(Description(""), copy)
 
-    def fault(self, description: Description, copy: int, out: np.ndarray) -> str:
+    def fault(self, description: Description, copy: int, outputs: Outputs) -> str:
         """What is wrong with the output on that copy, as far as it is looked at; nothing if it is within the bound."""
-        problem, part = self.cases[copy].problem, self._part(copy)
-        shape = (problem.batch, problem.query_heads, problem.query_length, problem.value_dim)
-        if out.shape != shape:
-            return f"shape of out={out.shape}, but should be {shape}"
-        if out.dtype.name != problem.dtype:
-            return f"dtype of out={out.dtype.name}, but should be {problem.dtype}"
-        return within(out[:, part.heads], *self._expect(description, copy)).message
+        expected = self._expect(description, copy)
+        found = (self._wrong(name, copy, outputs[name], *expected[name]) for name in outputs)
+        return next(filter(None, found), "")
 
-    def error(self, description: Description, out: np.ndarray) -> float:
+    def _wrong(self, name: str, copy: int, array: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> str:
+        part, dtype = self._part(copy), self.cases[copy].problem.dtype
+        shape = tuple(part.whole[name])
+        if array.shape != shape:
+            return f"shape of {name}={array.shape}, but should be {shape}"
+        if array.dtype.name != dtype:
+            return f"dtype of {name}={array.dtype.name}, but should be {dtype}"
+        return within(array[:, part.of(name)], wanted, bound, name).message
+
+    def error(self, description: Description, outputs: Outputs) -> float:
         """The largest |out - truth| on the first copy, which is looked at as a whole."""
-        wanted, _ = self._expect(description, 0)
-        return float(np.abs(out[:, self._part(0).heads].astype(wanted.dtype) - wanted).max(initial=0.0))
+        wanted, _ = self._expect(description, 0)["out"]
+        return float(np.abs(outputs["out"][:, self._part(0).heads].astype(wanted.dtype) - wanted).max(initial=0.0))
 
     @property
     def bytes(self) -> int:
-        """Of all inputs and of the output, each once: what the fastest attention has to move."""
+        """Of all inputs and results, each once: what the fastest attention has to move."""
         x = self._part(0).inputs
-        arrays = [value for value in vars(x).values() if isinstance(value, np.ndarray)]
-        return sum(array.nbytes for array in arrays) + int(np.prod(x.output_shape)) * x.q.itemsize
+        results = [x.output_shape, x.output_shape, x.q.shape, x.k.shape, x.v.shape] if self.training else [x.output_shape]
+        given = sum(value.nbytes for value in vars(x).values() if isinstance(value, np.ndarray))
+        return given + sum(int(np.prod(shape)) for shape in results) * x.q.itemsize
 
     @property
     def pairs(self) -> int:
@@ -79,8 +97,8 @@ class Truths:
             self.parts[copy] = of_heads(spec.realise(self.cases[copy]), some)
         return self.parts[copy]
 
-    def _expect(self, description: Description, copy: int) -> tuple[np.ndarray, np.ndarray]:
-        """Output and bound under the conventions and the precision that are declared, as far as they matter here."""
+    def _expect(self, description: Description, copy: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Output, gradients and their bounds under the conventions and the precision that are declared, as far as they matter here."""
         x = self._part(copy).inputs
         model = description.precision.get(x.dtype)
         plain = not self._conventions_matter(x)
@@ -88,9 +106,18 @@ class Truths:
         if key not in self.expected:
             asked = x if plain else spec.lower(x, description.options)
             with threadpool_limits(1):  # threads that wait for each other on a busy machine are slower than one
-                found = spec.expect(asked, Conventions() if plain else description.conventions, model)
-            self.expected[key] = found.out, found.bounds.out
+                self.expected[key] = self._answers(asked, copy, Conventions() if plain else description.conventions, model)
         return self.expected[key]
+
+    def _answers(
+        self, asked: Inputs, copy: int, conventions: Conventions, model: str | None
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        found = spec.expect(asked, conventions, model)
+        answers = {"out": (found.out, found.bounds.out)}
+        if self.training:
+            back = spec.expect_gradient(asked, self._part(copy).dout, conventions, model)
+            answers |= {f"d{name}": (back.gradients[name], back.bounds[name]) for name in "qkv"}
+        return answers
 
     def _conventions_matter(self, x: Inputs) -> bool:
         """Empty rows and causality between unequal lengths are the conventions that change an output."""
@@ -102,7 +129,9 @@ def of_heads(x: Inputs, key_heads: np.ndarray) -> Part:
     heads = (key_heads[:, None] * x.group + np.arange(x.group)).ravel()
     arrays = {"q": x.q[:, heads], "k": x.k[:, key_heads], "v": x.v[:, key_heads]}
     masking = {name: _of(array, heads) for name, array in (("mask", x.mask), ("bias", x.bias))}
-    return Part(x.replace(**arrays, **masking, sinks=None if x.sinks is None else x.sinks[heads]), heads)
+    whole = {"out": x.output_shape, "dq": x.q.shape, "dk": x.k.shape, "dv": x.v.shape}
+    some = x.replace(**arrays, **masking, sinks=None if x.sinks is None else x.sinks[heads])
+    return Part(some, heads, key_heads, whole, output_gradient(x)[:, heads])
 
 
 def _of(array: np.ndarray | None, heads: np.ndarray) -> np.ndarray | None:

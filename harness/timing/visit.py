@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.timing.found import TWIN, Found, Lap
 from harness.timing.honesty import Watched, dishonesty
-from harness.timing.messages import Ceiling, First, Memory, Open, Ran, Round, Tried, Warm, Warmed, Watch
+from harness.timing.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed, Watch
 from harness.timing.process import Lost
 from harness.timing.schedule import FEWEST_ROUNDS, LOOKS, order, size
 from harness.timing.session import Session
@@ -62,7 +62,7 @@ class Visit:
         return self.settings.baseline if self.settings.baseline in names else next(iter(names), "")
 
     def _attempt(self) -> None:
-        self.session.ask(Open(tuple(case.to_json() for case in self.truths.cases)))
+        self.session.ask(Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction))
         self.truths.prepare()
         self.found.pairs, self.found.bytes = self.truths.pairs, self.truths.bytes
         tried = {name: result for name in self._names() if (result := self._gate(name))}
@@ -130,7 +130,7 @@ class Visit:
         for name, copy, out in ran.outputs:
             self._judge(name, [(copy, out)], "in a timed call")
 
-    def _judge(self, name: str, outputs: list[tuple[int, np.ndarray]], where: str) -> None:
+    def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str) -> None:
         description = self.session.descriptions[self._baseline() if name == TWIN else name]
         for copy, out in outputs:
             if fault := self.truths.fault(description, copy, out):

@@ -1,11 +1,13 @@
 """The whole timing in this process, with a clock that only moves when a candidate says so: nothing depends on the machine."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.auditing.sound import SOUND
 from harness.messages import Failure
 from harness.targets import Target, UsageError
 from harness.timing import Bench, Settings, bench
@@ -159,6 +161,34 @@ def test_rows_have_the_columns_of_the_table() -> None:
     assert {row["implementation"] for row in found.rounds} == {"baseline", "level", TWIN}
     assert sum(row["samples"] for row in found.rounds if row["implementation"] == "level") == rows(found)["level"]["samples"]
     assert {name: len(s) for name, s in found.samples["small"].items()} == {n: r["samples"] for n, r in rows(found).items()}
+
+
+def trained(name: str, factor: float) -> Callable[..., Any]:
+    sound = SOUND["eager, with gradients"]
+
+    def attention(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+        return sound(q, k, v, is_causal=is_causal)
+
+    def backward(*given: Any) -> Any:
+        CLOCK.spend(3e-4)
+        found = sound.backward(*given)  # type: ignore[attr-defined]
+        return found | {"q": (factor * found["q"]).astype(found["q"].dtype)}
+
+    attention.__name__, attention.backward = name, backward  # type: ignore[attr-defined]
+    globals()[name] = attention
+    return attention
+
+
+def test_training_is_judged_by_its_gradients_and_counts_three_and_a_half_times_the_operations() -> None:
+    workload = replace(SMALL, direction="forward+backward", sweep="lengths", varied="length", value=8.0)
+    chosen = Settings(baseline="right", seconds_per_workload=0.05, replicas=1)
+    targets = [target(f) for f in (trained("right", 1), trained("wrong", 1.01), level)]
+    found = rows(bench(targets, [workload], chosen, start=Here))
+    assert found["right"]["direction"] == "forward+backward" and found["right"]["value"] == 8.0
+    assert found["wrong"]["verdict"] == "INVALID" and found["wrong"]["reason"].startswith("dq[")
+    assert found["level"]["verdict"] == "UNSUPPORTED" and "differentiates" in found["level"]["reason"]
+    pairs = 4 * (8 * 9 / 2)
+    assert found["right"]["gflops"] == pytest.approx(3.5 * 4 * 4 * pairs / found["right"]["median"] / 1e9)
 
 
 def test_flops_count_visible_pairs() -> None:
