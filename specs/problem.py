@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from specs.biases import Bias
@@ -122,7 +123,7 @@ class Case:
         problem = PROBLEMS[data["spec"]].from_json(data["problem"])
         return cls(problem, data["recipe"], data["seed"], data["layouts"], data.get("arrays", {}))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits that name this case."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]

@@ -72,9 +72,9 @@ def restates(module):
 
 
 def judges(module):
-    """Faults are wrong by small numbers on purpose, and words for numbers are chosen by their sizes."""
+    """Faults are wrong by small numbers on purpose, pauses are short, and words for numbers are chosen by their sizes."""
     apart = {"test_architecture.py"}
-    return not (measures_time(module) or {"faults", "timing", "reports"} & set(module.parts) or module.name in apart)
+    return not (measures_time(module) or {"faults", "timing", "proving", "reports"} & set(module.parts) or module.name in apart)
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if not (measures_time(m) or restates(m))], ids=str)

@@ -27,8 +27,8 @@ class Remembered:
         return getattr(self._spec, name)
 
     def realise(self, case: Case) -> Any:
-        """The inputs of the case: for all functions the same object. The case outlives what is remembered of it."""
-        return self._once(("inputs", id(case)), lambda: self._spec.realise(case))
+        """The inputs of the case: for all functions the same object."""
+        return self._once(case.id, lambda: self._spec.realise(case))
 
     def expect(self, x: Any, conventions: Conventions, precision: str | None) -> Any:
         """As the spec's, once for each question, whoever asks it."""
