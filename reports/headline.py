@@ -137,6 +137,10 @@ def scaling(run: Run) -> list[list[str]]:
     ]  # fmt: skip
 
 
+NOISY = 0.05
+"""The smallest difference that is called one, above which a session is noisy."""
+
+
 def trust(run: Run) -> tuple[str, str]:
     """How far the timings can be trusted: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
     noise = run.section("noise")
@@ -147,9 +151,13 @@ def trust(run: Run) -> tuple[str, str]:
     floor, half_width = float(noise["floor"]), float(noise.get("aa_half_width", float("nan")))
     own = f"the same code timed against itself differs by ±{percent(half_width)}, and " if math.isfinite(half_width) else ""
     load = f" The load was {number(float(noise['load']))}." if isinstance(noise.get("load"), int | float) else ""
-    # The floor is raised above its default only where twice the A/A interval exceeds it: then noise set it.
-    word = "noisy" if 2 * half_width >= floor else "steady"
-    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} is not called one") + load
+    word = "noisy" if floor > NOISY else "steady"
+    among = (
+        f" Of the {count(noise['comparisons'], 'comparison')}, 5 % of those decided may be false."
+        if noise.get("comparisons")
+        else ""
+    )
+    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} is not called one") + among + load
 
 
 def method(run: Run) -> list[str]:
@@ -158,7 +166,8 @@ def method(run: Run) -> list[str]:
     lines = [
         "Judged against an oracle in float64 or better: exact claims bit for bit,",
         "all others within a bound derived from the data and the declared precision.",
-        "Timed: what passed its checks, in randomly ordered rounds in one process; the ratio's interval is 95 % over rounds.",
+        "Timed: what passed its checks, in randomly ordered rounds of one process, each with new values; outputs of timed calls",
+        "judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",
         "FLOPs = 4 * D * (visible pairs) * B * Hq; speed-up = baseline's time / its time.",
     ]
     return [*lines, f"The run took {duration(float(took))}."] if isinstance(took, int | float) else lines

@@ -7,7 +7,7 @@ the right values are there by the time that they are looked at. Times do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter, process_time, sleep
@@ -24,11 +24,17 @@ LEADS, SHORT = 8, 2e-3
 """So many calls on one buffer come first: whoever works less when calls follow each other closely does so by then. One call
 does, where calls take long."""
 
+AGAIN = 3
+"""So many times values were seen when they count as seen before."""
+
 IDLE = 5e-3
 """Seconds for which a finished candidate is listened to."""
 
 MUCH = 1.5
 """How many times longer calls on new values may take than on values seen before, both the fastest and the middle one."""
+
+VERY_MUCH = 3.0
+"""How many times longer the fastest call on new values may take than the middle one of the timed rounds, some time before."""
 
 LEAST_READING = 2e-4
 """Seconds; conversions that are set up once take less."""
@@ -55,22 +61,25 @@ def watch(candidate: Candidate, seconds: float, rest: Callable[[float], None] = 
     """Calls on values that are new, then on the same values once more, after the same preparation; for about `seconds`."""
     found, call = Watched(), median(candidate.series)
     leads = LEADS if call < SHORT else 1
-    blocks = int(seconds / (2 * (leads + len(candidate.calls)) * call + 1e-9))
+    blocks = int(seconds / ((2 * leads + (1 + AGAIN) * len(candidate.calls)) * call + 1e-9))
     for number in range(FIRST_NUMBER, FIRST_NUMBER + min(max(blocks, FEWEST), MOST)):
-        outs = _block(candidate, number, leads, found.novel, found.cores)
+        outs = _block(candidate, number, [0] * leads, found.novel, found.cores)
         first, second = _reading(candidate, outs[-1][1]), _reading(candidate, outs[-1][1])
         found.reading.append(first - second)
         found.after.append(_working(rest))
         found.outputs += [(copy, candidate.output(out)) for copy, out in outs]
-        _block(candidate, number, leads, found.repeated, found.cores)
+        seen = [buffer for _ in range(AGAIN) for buffer in range(len(candidate.calls))]
+        _block(candidate, number, [*seen, *[0] * leads], found.repeated, found.cores)
     return found
 
 
-def _block(candidate: Candidate, number: int, leads: int, seconds: list[float], cores: list[float]) -> list[tuple[int, Any]]:
-    """Fresh contents, the leading calls on the first buffer, and a timed call on each of the others; their outputs."""
+def _block(
+    candidate: Candidate, number: int, leads: Sequence[int], seconds: list[float], cores: list[float]
+) -> list[tuple[int, Any]]:
+    """Fresh contents, the leading calls on these buffers, and a timed call on each but the first; their outputs."""
     candidate.fill(number)
-    for _ in range(leads):
-        candidate.call(0)
+    for buffer in leads:
+        candidate.call(buffer)
     own, wall = process_time(), perf_counter()
     timed = [(candidate.copy(buffer), *candidate.timed(buffer)) for buffer in range(1, len(candidate.calls))]
     cores.append((process_time() - own) / (perf_counter() - wall))
@@ -90,9 +99,12 @@ def _working(rest: Callable[[float], None]) -> float:
     return process_time() - start
 
 
-def dishonesty(found: Watched) -> str:
-    """What a candidate does that makes its time no time of the work; nothing if it is honest."""
+def dishonesty(found: Watched, timed: float) -> str:
+    """What a candidate does that makes its time no time of the work; nothing if it is honest. `timed` are its seconds per
+    call, the median of its rounds."""
     call = median(found.novel)
+    if min(found.novel) > VERY_MUCH * timed:
+        return f"a timed call takes {timed:.2g} s, one on new values {call:.2g} s: it knows when it is timed"
     if min(found.novel) > MUCH * min(found.repeated) and call > MUCH * median(found.repeated):
         return f"a call on values seen before takes {median(found.repeated):.2g} s, on new ones {call:.2g} s: outputs are kept"
     if min(found.reading) > max(call, LEAST_READING):

@@ -24,10 +24,10 @@ class Settings:
     @property
     def processes(self) -> int:
         """Fresh processes per workload."""
-        return self.replicas or (1 if self.quick else 2)
+        return self.replicas or (1 if self.quick else 3)
 
     @property
     def seconds(self) -> float:
         """Timed seconds per workload and process."""
-        total = self.seconds_per_workload or (2.5 if self.quick else 3.0)
+        total = self.seconds_per_workload or (2.5 if self.quick else 4.5)
         return total / self.processes

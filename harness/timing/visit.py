@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import log1p
+from statistics import median
 from time import monotonic
 
 import numpy as np
@@ -73,19 +74,19 @@ class Visit:
         steady: dict[str, Warmed] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
         laps = self._laps({name: warmed.seconds for name, warmed in steady.items()})
         if not self.replica:
-            self._apart()
+            self._apart(laps)
         for name in self._names():
             self.found.ceilings[name].append(self.session.ask(Ceiling(name, self.found.workload.problem.dtype)))
         self.found.laps += laps
         for name, warmed in steady.items():
             self.found.cold(name, tried[name], warmed)
 
-    def _apart(self) -> None:
+    def _apart(self, laps: list[Lap]) -> None:
         """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
         for name in self._names():
             watched: Watched = self.session.ask(Watch(name, WATCH_SHARE * self.settings.seconds))
             self._judge(name, watched.outputs, "on values that it had not seen before")
-            if fault := dishonesty(watched):
+            if fault := dishonesty(watched, median(seconds for lap in laps for seconds in lap.ran.seconds[name])):
                 raise Lost(name, fault, died=False, outcome="dishonest")
         self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
 

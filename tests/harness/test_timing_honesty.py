@@ -1,5 +1,6 @@
 """What gives a candidate away that does not work while the clock runs, and what an honest one may do. No clock is read."""
 
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ def watched(**seen: Any) -> Watched:
     ],
 )  # fmt: skip
 def test_what_noise_and_tidying_up_look_like_is_no_offence(seen: dict[str, Any]) -> None:
-    assert not dishonesty(watched(**seen))
+    found = watched(**seen)
+    assert not dishonesty(found, median(found.novel))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,12 @@ def test_what_noise_and_tidying_up_look_like_is_no_offence(seen: dict[str, Any])
     ],
 )  # fmt: skip
 def test_what_does_not_work_while_the_clock_runs_is_named(seen: dict[str, Any], reason: str) -> None:
-    assert reason in dishonesty(watched(**seen))
+    assert reason in dishonesty(watched(**seen), 1e-3)
+
+
+def test_a_call_that_takes_much_longer_when_nobody_times_it_is_named() -> None:
+    assert "knows when it is timed" in dishonesty(watched(), 3e-4)
+    assert not dishonesty(watched(), 4e-4)
 
 
 class Late:
@@ -69,7 +76,7 @@ def test_work_at_the_first_reading_shows() -> None:
     made, clock = candidate(), [0]
     made.framework, made.clock, made.series = Late(clock), lambda: clock[0], [1e-6]
     found = watch(made, 0.01, rest=lambda seconds: None)
-    assert min(found.reading) == pytest.approx(1e-2) and "put off" in dishonesty(found)
+    assert min(found.reading) == pytest.approx(1e-2) and "put off" in dishonesty(found, 1e-3)
 
 
 def test_values_are_new_and_their_outputs_known() -> None:
