@@ -88,8 +88,8 @@ class Candidate:
         )
         self.number, self.signs = number, Signs.of(number, self.contents[0])
         for i, buffer in enumerate(self.buffers):
-            for name, array in self._content(i).items():
-                np.copyto(buffer[name], array)
+            for name, array in self.contents[self.copy(i)].items():
+                self.signs.give(name, array, buffer[name])
         self.calls = [self._arguments(*pair) for pair in zip(self.buffers, self.options, strict=True)]
         return wrote
 
