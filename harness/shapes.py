@@ -101,7 +101,7 @@ def pool(seed: int, size: int) -> list[Shape]:
 def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
     dims = DIMS if max(lengths) < LONGEST[0] else NARROW
     (key_heads, group), head_dim = deal.choice(HEADS), deal.choice(dims)
-    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(dims)
+    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(dims[::-1])  # dealt apart
     return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
 
 
