@@ -58,4 +58,5 @@ def tell(rows: list[dict[str, Any]], into: Path | None, by: tuple[str, ...] = ("
         into.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
 
 
-app(prog_name="python -m harness.proving")
+if __name__ == "__main__":
+    app(prog_name="python -m harness.proving")
