@@ -35,6 +35,8 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 1, 1, 40, 8, 8, key_lengths=(8, 20))),
         Case(Problem(2, 2, 1, 1, 40, 8, 8, key_lengths=(30, 40))),
         Case(Problem(2, 2, 1, 5, 9, 8, 8), "normal", 0, dict.fromkeys("qkv", "heads_last")),
+        Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"q": "repeated_batch"}),
+        Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"k": "repeated_batch", "v": "repeated_batch"}),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),

@@ -46,13 +46,13 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
         out, lse = np.empty((*q.shape[:3], v.shape[3]), q.dtype), np.empty(q.shape[:3], dtype)
         for i in tiles(q.shape[2], query_block):
             state = start(sinks, (*q.shape[:2], i.size), v.shape[3], dtype)
+            queries = q[:, :, i[0] : i[-1] + 1].astype(dtype, copy=False)
+            allowed = visible(0, i, np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)
             for j in tiles(k.shape[2], key_block):
                 part = np.s_[:, :, i[0] : i[-1] + 1, j[0] : j[-1] + 1]
-                seen = visible(0, i, j, is_causal, window, query_lengths, key_lengths)
-                seen = seen if mask is None else seen & mask[part]
+                seen = allowed[..., part[3]] if mask is None else allowed[..., part[3]] & mask[part]
                 if seen.any():
                     keys, values = (per_query_head(a[:, :, part[3]], heads, dtype) for a in (k, v))
-                    queries = q[:, :, part[2]].astype(dtype, copy=False)
                     scores = masked_scores(queries, keys, seen, None if bias is None else bias[part], scale, softcap)
                     state = seen_further(state, scores, seen_values(values, scores))
             out[:, :, i], lse[:, :, i] = finish(state)
