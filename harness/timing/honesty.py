@@ -25,7 +25,7 @@ LEADS, SHORT = 8, 2e-3
 does, where calls take long."""
 
 AGAIN = 3
-"""So many times values were seen when they count as seen before."""
+"""So many times values were seen when they count as seen before; once, where calls take long."""
 
 IDLE = 5e-3
 """Seconds for which a finished candidate is listened to."""
@@ -60,15 +60,15 @@ class Watched:
 def watch(candidate: Candidate, seconds: float, rest: Callable[[float], None] = sleep) -> Watched:
     """Calls on values that are new, then on the same values once more, after the same preparation; for about `seconds`."""
     found, call = Watched(), median(candidate.series)
-    leads = LEADS if call < SHORT else 1
-    blocks = int(seconds / ((2 * leads + (1 + AGAIN) * len(candidate.calls)) * call + 1e-9))
+    leads, again = (LEADS, AGAIN) if call < SHORT else (1, 1)
+    blocks = int(seconds / ((2 * leads + (1 + again) * len(candidate.calls)) * call + 1e-9))
     for number in range(FIRST_NUMBER, FIRST_NUMBER + min(max(blocks, FEWEST), MOST)):
         outs = _block(candidate, number, [0] * leads, found.novel, found.cores)
         first, second = _reading(candidate, outs[-1][1]), _reading(candidate, outs[-1][1])
         found.reading.append(first - second)
         found.after.append(_working(rest))
         found.outputs += [(copy, candidate.output(out)) for copy, out in outs]
-        seen = [buffer for _ in range(AGAIN) for buffer in range(len(candidate.calls))]
+        seen = [buffer for _ in range(again) for buffer in range(len(candidate.calls))]
         _block(candidate, number, [*seen, *[0] * leads], found.repeated, found.cores)
     return found
 
