@@ -53,11 +53,11 @@ class Late:
     """NumPy's verbs, for outputs that are computed when they are read for the first time."""
 
     def __init__(self, clock: list[int]) -> None:
-        self.clock, self.read = clock, set[int]()
+        self.clock, self.read = clock, list[Any]()
 
     def to_numpy(self, array: Any) -> np.ndarray:
-        self.clock[0] += 0 if id(array) in self.read else 10**7
-        self.read.add(id(array))
+        self.clock[0] += 0 if any(array is one for one in self.read) else 10**7
+        self.read.append(array)
         return np.asarray(array)
 
     def wait(self, array: Any) -> None: ...
