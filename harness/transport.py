@@ -31,16 +31,16 @@ def pack(array: np.ndarray) -> Packed:
     if not array.size:
         return Packed(b"", array.dtype.name, array.shape, array.strides, 0, array.flags.writeable)
     low, high = byte_bounds(array)
-    into = (low - _address(_allocation(array))) % ALIGNMENT
-    offset = into + _address(array) - low
+    into = (low - address(_allocation(array))) % ALIGNMENT
+    offset = into + address(array) - low
     data = bytes(into) + string_at(low, high - low)
     return Packed(data, array.dtype.name, array.shape, array.strides, offset, array.flags.writeable)
 
 
-def _address(array: np.ndarray) -> int:
+def address(array: np.ndarray) -> int:
     """Of the first element."""
-    address: int = array.__array_interface__["data"][0]
-    return address
+    found: int = array.__array_interface__["data"][0]
+    return found
 
 
 def _allocation(array: np.ndarray) -> np.ndarray:
@@ -68,5 +68,5 @@ def unpacked(packed: Packed) -> tuple[np.ndarray, np.ndarray]:
 def aligned(size: int) -> np.ndarray:
     """Bytes that start on a cache line."""
     buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -_address(buffer) % ALIGNMENT
+    start = -address(buffer) % ALIGNMENT
     return buffer[start : start + size]

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.transport import ALIGNMENT, address
+
 KEPT = 400
 """Answers: more than one function asks of a case."""
-
-ALIGNMENT = 64
-"""Bytes. What starts elsewhere on its cache line may be computed in another order."""
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,5 +37,5 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
 def _said(argument: Any) -> Any:
     if not isinstance(argument, np.ndarray):
         return repr(argument)
-    place = argument.__array_interface__["data"][0] % ALIGNMENT
+    place = address(argument) % ALIGNMENT  # what starts elsewhere on its cache line may be computed in another order
     return argument.dtype.num, argument.shape, argument.strides, place, argument.tobytes()

@@ -15,6 +15,7 @@ import numpy as np
 from harness import frameworks
 from harness.timing.buffers import Signs, own_copy, same_bits
 from harness.timing.messages import Outputs, Tried, Warmed
+from harness.workloads import TRAINING
 from specs import attention as spec
 from specs.contract import Description
 from specs.inputs import Inputs
@@ -24,7 +25,6 @@ Clock = Callable[[], int]
 """Nanoseconds, monotonic."""
 
 CACHE = ("past_k", "past_v")
-TRAINING = "forward+backward"
 
 WINDOW = 5
 STEADY = 0.05

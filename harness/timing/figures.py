@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 from statistics import median
 
-from harness.timing.candidate import TRAINING
 from harness.timing.found import Found
 from harness.timing.statistics import summary
-
-NAN = float("nan")
+from harness.workloads import TRAINING
 
 
 def figures(found: Found, name: str, baseline: str, timed: bool) -> dict[str, float]:
     """NaN for one without times. Fractions of peaks compare the fastest with the fastest, as the least disturbed on both sides."""
     if not timed:
-        return dict.fromkeys(FIGURES, NAN)
-    shown = summary(found.samples(name))
-    own = max((one.flops for one in found.ceilings[name]), default=NAN)
+        return dict.fromkeys(FIGURES, nan)
+    work, shown = flops(found), summary(found.samples(name))
+    own = max((one.flops for one in found.ceilings[name]), default=nan)
     every = [one for measured in found.ceilings.values() for one in measured]
-    machine = max((one.flops for one in every), default=NAN)
-    best = flops(found) / shown.minimum
+    machine = max((one.flops for one in every), default=nan)
+    best = work / shown.minimum
     figures = (
-        flops(found) / shown.median / 1e9, break_even(found, name, baseline), found.errors.get(name, NAN), float(found.bytes),
-        best / own, best / machine, machine / 1e9, max((one.bandwidth for one in every), default=NAN),
+        work / shown.median / 1e9, break_even(found, name, baseline), found.errors.get(name, nan), float(found.bytes),
+        best / own, best / machine, machine / 1e9, max((one.bandwidth for one in every), default=nan),
     )  # fmt: skip
     return dict(zip(FIGURES, figures, strict=True))
 

@@ -62,12 +62,11 @@ class Found:
         """Seconds per call of all slots, in the order in which they were taken."""
         return [seconds for lap in self.laps for seconds in lap.ran.seconds.get(name, [])]
 
-    def against(self, name: str, baseline: str) -> Interval:
-        """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
-        laps = [
-            lap for lap in self.laps if {name, baseline} <= set(lap.ran.seconds) and (name != TWIN or lap.baseline == baseline)
-        ]
-        return interval([paired(lap.ran.seconds[name], lap.ran.seconds[baseline]) for lap in quiet(laps)])
+
+def against(laps: Sequence[Lap], name: str, baseline: str) -> Interval:
+    """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
+    both = [lap for lap in laps if {name, baseline} <= set(lap.ran.seconds) and (name != TWIN or lap.baseline == baseline)]
+    return interval([paired(lap.ran.seconds[name], lap.ran.seconds[baseline]) for lap in quiet(both)])
 
 
 def quiet(laps: Sequence[Lap]) -> Sequence[Lap]:

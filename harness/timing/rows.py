@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from harness.timing.figures import figures
-from harness.timing.found import TWIN, Found
+from harness.timing.found import TWIN, Found, against
 from harness.timing.statistics import Interval, discoveries, paired, summary
 from harness.timing.verdicts import LEAST_FLOOR, decide, noise_floor
 from specs.contract import Description
@@ -40,8 +40,8 @@ class Measured:
         """The baseline is the one that is wanted, else the first that has times."""
         timed = [name for name in descriptions if name not in found.lost and found.samples(name)]
         baseline = wanted if wanted in timed else next(iter(timed), "")
-        ratios = {name: found.against(name, baseline) for name in timed}
-        return cls(found, descriptions, baseline, found.against(TWIN, baseline), ratios)
+        ratios = {name: against(found.laps, name, baseline) for name in timed}
+        return cls(found, descriptions, baseline, against(found.laps, TWIN, baseline), ratios)
 
     def rows(self, significant: float) -> list[dict[str, Any]]:
         """One row per implementation; INVALID and UNSUPPORTED ones have a reason and no times."""
@@ -75,7 +75,12 @@ def judge(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 
 def significant(measured: Sequence[Measured]) -> float:
     """The p-value up to which a comparison of this session counts, so that 5 % of those that count are false on average."""
-    return discoveries([ratio.p_value for one in measured for name, ratio in one.ratios.items() if name != one.baseline])
+    return discoveries(p_values(measured))
+
+
+def p_values(measured: Sequence[Measured]) -> list[float]:
+    """One for each comparison with a baseline."""
+    return [ratio.p_value for one in measured for name, ratio in one.ratios.items() if name != one.baseline]
 
 
 def _absence(found: Found, name: str) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def noise(judged: Sequence[Measured], load: float) -> dict[str, Any]:
     inside, whole = (sum(getattr(ran, name) for ran in laps) for name in ("inside", "whole"))
     facts = {"load": load, "others": others, "cores": cores, "floor": max(floors.values(), default=LEAST_FLOOR)}
     facts |= {"overhead": whole / inside - 1 if inside else NAN, "significant": significant(judged)}
-    facts |= {"comparisons": sum(max(len(one.ratios) - 1, 0) for one in judged)}
+    facts |= {"comparisons": len(p_values(judged))}
     trust = _trust(widths, others, cores, sum(len(found.unsteady) for found in founds))
     own = {name: {"floor": floors[name], "aa_half_width": widths[name], "aa_ratio": measured[name].ratio} for name in measured}
     return facts | {"aa_half_width": max(widths.values(), default=NAN), "trust": trust, "workloads": own}

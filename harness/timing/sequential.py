@@ -34,7 +34,7 @@ def test_speed(benchmark: Any, target: Target, workload: Workload) -> None:
 
 
 def opened(target: Target, workload: Workload) -> Candidate:
-    """The implementation on the inputs of the workload, once its output is right; skips what cannot be asked."""
+    """The implementation on the inputs of the workload, once its output is right; skips what is not there or not claimed."""
     truths = Truths(workload, seed=0, copies=1)
     try:
         function, description = load(target.name, target.location)
@@ -44,7 +44,8 @@ def opened(target: Target, workload: Workload) -> Candidate:
         candidate.open([realise(case) for case in truths.cases], workload.direction)
         outputs = candidate.output(candidate.call(0))
     except (LoadError, Unsupported, NotImplementedError) as reason:
-        pytest.skip(str(reason))
+        broken = isinstance(reason, LoadError) and not reason.unavailable
+        pytest.fail(str(reason)) if broken else pytest.skip(str(reason))
     if fault := truths.fault(description, 0, outputs):
         pytest.fail(fault)
     return candidate

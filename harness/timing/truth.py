@@ -11,9 +11,8 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from harness.timing.candidate import TRAINING
 from harness.timing.messages import Outputs
-from harness.workloads import Workload
+from harness.workloads import TRAINING, Workload
 from specs import attention as spec
 from specs.contract import Conventions, Description
 from specs.inputs import Inputs

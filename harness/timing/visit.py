@@ -9,7 +9,7 @@ from time import monotonic
 
 import numpy as np
 
-from harness.timing.found import TWIN, Found, Lap
+from harness.timing.found import TWIN, Found, Lap, against
 from harness.timing.honesty import Watched, dishonesty
 from harness.timing.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed, Watch
 from harness.timing.process import Lost
@@ -85,7 +85,7 @@ class Visit:
         """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
         for name in self._names():
             watched: Watched = self.session.ask(Watch(name, WATCH_SHARE * self.settings.seconds))
-            self._judge(name, watched.outputs, "on values that it had not seen before")
+            self._judge(name, watched.outputs, "on values that it had not seen before: ")
             if fault := dishonesty(watched, median(seconds for lap in laps for seconds in lap.ran.seconds[name])):
                 raise Lost(name, fault, died=False, outcome="dishonest")
         self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
@@ -94,15 +94,12 @@ class Visit:
         """The first calls, if their outputs are right; a process that dies of them raises Lost."""
         try:
             tried: Tried = self.session.ask(First(name))
+            self._judge(name, list(enumerate(tried.outputs)))
         except Lost as lost:
             if lost.died:
                 raise
             self.found.lose(name, lost.outcome, lost.reason)
             return None
-        for copy, out in enumerate(tried.outputs):
-            if fault := self.truths.fault(self.session.descriptions[name], copy, out):
-                self.found.lose(name, "wrong", fault)
-                return None
         self.found.errors[name] = self.truths.error(self.session.descriptions[name], tried.outputs[0])
         return tried
 
@@ -120,8 +117,8 @@ class Visit:
 
     def _narrow(self, laps: list[Lap]) -> bool:
         """Whether all intervals are so narrow, at a level that allows for all looks, that more rounds would change no verdict."""
-        so_far = Found(self.found.workload, laps=laps)
-        halves = [so_far.against(name, self._baseline()).half_at(1 - (1 - LEVEL) / len(LOOKS)) for name in laps[0].ran.seconds]
+        level = 1 - (1 - LEVEL) / len(LOOKS)
+        halves = (against(laps, name, self._baseline()).half_at(level) for name in laps[0].ran.seconds)
         return max(halves) < log1p(LEAST_FLOOR) / 2
 
     def _examine(self, ran: Ran) -> None:
@@ -129,10 +126,11 @@ class Visit:
         for name in ran.wrote:
             raise Lost(name, "wrote to its inputs", died=False, outcome="wrong")
         for name, copy, out in ran.outputs:
-            self._judge(name, [(copy, out)], "in a timed call")
+            self._judge(name, [(copy, out)], "in a timed call: ")
 
-    def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str) -> None:
+    def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str = "") -> None:
+        """Raises Lost for the first output that is wrong."""
         description = self.session.descriptions[self._baseline() if name == TWIN else name]
         for copy, out in outputs:
             if fault := self.truths.fault(description, copy, out):
-                raise Lost(name, f"{where}: {fault}", died=False, outcome="wrong")
+                raise Lost(name, f"{where}{fault}", died=False, outcome="wrong")

@@ -20,7 +20,8 @@ from harness.workloads.expanding import members
 from specs.problem import Problem
 
 FIELDS = ("description", "source", "quick", "direction", "tokens", "variants", "sweep", "problem")
-DIRECTIONS = ("forward", "forward+backward")
+TRAINING = "forward+backward"
+DIRECTIONS = ("forward", TRAINING)
 
 
 @dataclass(frozen=True)

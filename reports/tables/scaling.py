@@ -6,6 +6,7 @@ import pandas as pd
 
 from reports.fits import fit
 from reports.registry import table
+from reports.tables.speed import valid
 
 SWEEP = ["sweep", "direction"]
 COLUMNS = [
@@ -17,8 +18,8 @@ COLUMNS = [
 @table("swept", listed=False)
 def swept(timings: pd.DataFrame) -> pd.DataFrame:
     """The timings that lie on a sweep over a number, and are valid; in the order of that number."""
-    valid = (timings["verdict"] != "INVALID") & (timings["median"] > 0)
-    return timings[valid & (timings["sweep"] != "") & (timings["value"] > 0)].sort_values("value", kind="stable")
+    rows = valid(timings)
+    return rows[(rows["sweep"] != "") & (rows["value"] > 0)].sort_values("value", kind="stable")
 
 
 @table("scaling", listed=False)

@@ -8,6 +8,11 @@ from reports.registry import table
 GROUP = ["workload", "dtype", "direction"]
 
 
+def valid(timings: pd.DataFrame) -> pd.DataFrame:
+    """The timings that have a time."""
+    return timings[(timings["verdict"] != "INVALID") & (timings["median"] > 0)]
+
+
 @table("timings", listed=False)
 def timings(timings: pd.DataFrame) -> pd.DataFrame:
     """The timings with speed-up = the baseline's time / its time and its interval; fastest first within a workload."""

@@ -5,15 +5,10 @@ import pandas as pd
 
 from reports.cells import Row
 from reports.registry import table
-from reports.tables.speed import GROUP
+from reports.tables.speed import GROUP, valid
 
 PANEL = ["dtype", "direction"]
 CEILING = ["machine_gflops", "bandwidth"]
-
-
-def valid(timings: pd.DataFrame) -> pd.DataFrame:
-    """The timings that have a time."""
-    return timings[(timings["verdict"] != "INVALID") & (timings["median"] > 0)]
 
 
 @table("roofline", listed=False)
