@@ -47,11 +47,12 @@ class Examined:
 
 
 def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> Iterator[Examined]:
-    """Tries the named faults and all sound functions, in so many processes; with `quick` each fault until its first kill."""
+    """Tries the named faults and all sound functions, in so many processes and one that mostly waits; with `quick` each fault until its first kill."""
     alone = [name for name in names if load_all()[name].alone]
     together = [name for name in (*SOUND, *names) if name not in alone and name not in BASES]
     shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
-    for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], jobs, step):
+    processes = jobs + bool(alone)  # one more for those that hang: it mostly waits
+    for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
         yield from found
 
 
