@@ -79,10 +79,11 @@ MASK_KINDS: dict[str, Any] = {
 
 
 def _window(draw: st.DrawFn, s: Shape) -> tuple[int | None, int | None]:
-    """Each side open, narrow, at the edge of a block that is within the lengths, or beyond all keys."""
+    """Each side narrow, at the edge of a block that is within the lengths, or beyond all keys; one is open in half of the draws."""
     edges = [w for w in (15, 16, 17, 31, 32, 64, 65) if w < max(s.query_length, s.key_length)]
-    sides = st.sampled_from([None, None, 0, 0, 1, 2, *edges, s.key_length])
-    return draw(sides), draw(sides)
+    sides = st.sampled_from([0, 0, 1, 2, *edges, s.key_length])
+    left, right = draw(sides), draw(sides)
+    return draw(st.sampled_from([(left, right)] * 4 + [(left, None), (None, right)] * 2 + [(None, None)]))
 
 
 @st.composite

@@ -29,8 +29,8 @@ from specs.precision import held_to
 from specs.problem import Case
 from specs.worked_example import CASES as NAMED
 
-CASES_PER_COLD = 2
-"""Claims that ask with other shapes or options are judged on every so many cases: each needs an expectation of its own."""
+CASES_PER_TURN = 2
+"""Claims that are cold or alternate are judged on every so many cases, in turn: the former need an expectation of their own."""
 
 VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 5, 4
 """Where shapes are compiled: so many cases share a problem, and on every so many problems the cold claims are judged."""
@@ -147,7 +147,7 @@ class Checking:
         return ((self._within_its_options(case), claims) for case, claims in self._asked())
 
     def _asked(self) -> Iterator[tuple[Case, list[Claim]]]:
-        """Cases with the claims to judge on them: all on every second, and on fewer shapes and options where each is compiled.
+        """Cases with the claims to judge on them: some take turns, and where each shape is compiled there are fewer.
 
         Vectors come first, each with the claims that it is for.
         """
@@ -162,7 +162,12 @@ class Checking:
         if self.subject.description.compiles:
             yield from self._few_problems(drawn)
         else:
-            yield from ((case, self.warm if number % CASES_PER_COLD else self.claims) for number, case in enumerate(drawn))
+            yield from ((case, self._due(number)) for number, case in enumerate(drawn))
+
+    def _due(self, number: int) -> list[Claim]:
+        """The claims to judge on the drawn case of that number."""
+        turns = ((claim, (number + place) % CASES_PER_TURN) for place, claim in enumerate(self.claims))
+        return [claim for claim, turn in turns if turn == 0 or not (claim.cold or claim.alternate)]
 
     def _claims_on(self, vector: Vector) -> list[Claim]:
         """Where the implementation has no words for it, that is counted under the published answers only."""

@@ -25,7 +25,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
         Case(Problem(2, 2, 1, 0, 5, 8, 8)),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
-        Case(Problem(2, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4))),
+        Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),

@@ -40,8 +40,13 @@ def pack(array: np.ndarray) -> Packed:
 
 def address(array: np.ndarray) -> int:
     """Of the first element."""
-    found: int = array.__array_interface__["data"][0]
-    return found
+    try:
+        return addressof(
+            c_char.from_buffer(array.data)
+        )  # where it may be written and is dense: four times as fast as NumPy's own
+    except (TypeError, ValueError, BufferError):
+        found: int = array.__array_interface__["data"][0]
+        return found
 
 
 def _allocation(array: np.ndarray) -> np.ndarray:
@@ -78,5 +83,5 @@ def _dtype(name: str) -> np.dtype:
 def aligned(size: int) -> np.ndarray:
     """Bytes that start on a cache line."""
     buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -addressof(c_char.from_buffer(buffer)) % ALIGNMENT  # four times as fast as what NumPy says of it
+    start = -address(buffer) % ALIGNMENT
     return buffer[start : start + size]

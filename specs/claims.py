@@ -66,6 +66,7 @@ class Claim:
     needs: Callable[[Any], bool]
     options: tuple[str, ...]
     cold: bool
+    alternate: bool = False
     gradient: bool = False
     compiles: bool = False
     over_run: Callable[[Sequence[Any]], Verdict] | None = None
@@ -80,6 +81,7 @@ def claim(
     needs: Callable[[Any], bool] = lambda x: True,
     options: tuple[str, ...] = (),
     cold: bool = False,
+    alternate: bool = False,
     spec: str = "attention",
     gradient: bool = False,
     compiles: bool = False,
@@ -89,6 +91,7 @@ def claim(
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
     claims ask with other inputs than the case has, which costs another oracle, and a compilation where shapes are compiled;
+    an `alternate` one has never been the first to reject a fault, and is judged on every second case, as cold ones are;
     one that `compiles` asks for further results of the same inputs, which costs only the latter; a claim about the
     `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the verdict is what
     that makes of the samples of all cases of a dtype.
@@ -98,7 +101,7 @@ def claim(
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
         if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
             raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
-        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, gradient, compiles, over_run)
+        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, alternate, gradient, compiles, over_run)
         return check
 
     return register

@@ -47,7 +47,10 @@ class Examined:
 
 
 def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> Iterator[Examined]:
-    """Tries the named faults and all sound functions, in so many processes and one that mostly waits; with `quick` each fault until its first kill."""
+    """Tries the named faults and all sound functions, in so many processes and one that mostly waits.
+
+    With `quick` each fault until its first kill.
+    """
     alone = [name for name in names if load_all()[name].alone]
     together = [name for name in (*SOUND, *names) if name not in alone and name not in BASES]
     shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.auditing.scripts import Script, Scripted, Suspect
 from harness.conformance import Checking, Plan
@@ -14,8 +14,12 @@ from harness.judging import GATES, Finding, find, judge_applying
 from harness.subject import Subject
 from harness.targets import Target
 from specs.claims import CLAIMS, Claim
-from specs.contract import Description
+from specs.contract import Conventions, Description
+from specs.dtypes import DTYPES
 from specs.problem import Case
+
+VALUED = ("empty_rows", "causal_alignment", "lse_base")
+"""The conventions that say which answer is right; the others are claims that properties ask about one by one."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,25 @@ class Kill:
     message: str
 
 
+class Listening(Subject):
+    """A subject that notes which declarations a claim asks it about."""
+
+    noted: dict[str, Any]
+
+    def declared(self, name: str) -> Any:
+        """A declared convention."""
+        self.noted[name] = super().declared(name)
+        return self.noted[name]
+
+
 class Trial:
     """A function and its verdicts so far."""
 
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
         description: Description = worker.description
-        subject = Subject(worker, description, specs[description.spec])
-        self.checking = Checking(subject, Target(name, name), plan, lambda: None)
+        self.subject = Listening(worker, description, specs[description.spec])
+        self.checking = Checking(self.subject, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
         self.cases, self.seconds = 0, 0.0
 
@@ -48,10 +63,12 @@ class Trial:
         """Dtypes in which it is not judged."""
         return self.checking.refused_dtypes()
 
-    @property
-    def kind(self) -> Description:
-        """What it declares, without its name: functions of one kind are asked the same questions."""
-        return replace(self.worker.description, name="", summary="", version="")
+    def kind(self, dtype: str) -> tuple[Description, str | None]:
+        """Functions of one kind are asked the same in this dtype, and held to the same, but for what a claim asks to be declared."""
+        told: Description = self.worker.description
+        values = {name: getattr(told.conventions, name) for name in VALUED}
+        told = replace(told, name="", summary="", version="", conventions=Conventions(**values), precision={})
+        return told, self.worker.description.precision.get(dtype)
 
     def wanted(self, claims: Sequence[Claim]) -> list[Claim]:
         """The claims that have not rejected it yet, and those that must come first."""
@@ -63,7 +80,7 @@ class Trial:
             return []
         started = perf_counter()
         findings = self.judged(case, self.wanted(claims))
-        self.checking.subject.forget()  # hundreds of functions would each keep the arrays of a case
+        self.subject.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
         for finding in findings:
@@ -77,6 +94,7 @@ class Trial:
 
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
         """What one claim says of these inputs."""
+        self.subject.noted = {}
         return find(subject, claim, x)
 
     def close(self) -> None:
@@ -91,6 +109,14 @@ class Trial:
         self.kills.setdefault(claim.name, kill)
 
 
+class Said(NamedTuple):
+    """What a claim asked a sound function and was answered, which declarations it asked about, and what it found."""
+
+    script: Script
+    declared: Mapping[str, Any]
+    finding: Finding
+
+
 class Base(Trial):
     """A sound function whose answers to each claim on the current case are written down for others to be compared with."""
 
@@ -98,7 +124,7 @@ class Base(Trial):
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
         super().__init__(name, Scripted(function, name), plan, specs)
-        self.said: dict[str, tuple[Script, Finding]] = {}
+        self.said: dict[str, Said] = {}
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """One case by these claims; the scripts of it are kept until the next."""
@@ -111,7 +137,7 @@ class Base(Trial):
         subject.forget_answers()
         self.worker.claim()
         finding = super().find(subject, claim, x)
-        self.said[claim.name] = self.worker.script, finding
+        self.said[claim.name] = Said(self.worker.script, self.subject.noted, finding)
         return finding
 
 
@@ -124,7 +150,7 @@ class Suspected(Trial):
         self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
     ) -> None:
         super().__init__(name, Suspect(function, name), plan, specs)
-        self.bases = [base for base in bases if base.kind == self.kind]
+        self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """One case by these claims."""
@@ -134,19 +160,24 @@ class Suspected(Trial):
 
     def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """What the claims say; which of them apply is known from the sound functions of its kind."""
-        if not self.bases:
+        bases = self.bases[case.problem.dtype]
+        if not bases:
             return super().judged(case, claims)
-        applying = {name for base in self.bases for name in base.said}
-        known, subject = [claim for claim in claims if claim.name in applying], self.checking.subject
+        applying = {name for base in bases for name in base.said}
+        known, subject = [claim for claim in claims if claim.name in applying], self.subject
         subject.forget()
         return self.checking.count(case, judge_applying(subject, subject.spec.realise(case), known, self.find))
 
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""
         self.worker.claim()
-        for script, finding in (base.said[claim.name] for base in self.bases if claim.name in base.said):
-            if self.worker.follows(script):
-                return finding
+        for said in (base.said[claim.name] for base in self.bases[x.dtype] if claim.name in base.said):
+            if self._declares(said.declared) and self.worker.follows(said.script):
+                return said.finding
         subject.forget_answers()
         self.worker.restart()
         return super().find(subject, claim, x)
+
+    def _declares(self, asked: Mapping[str, Any]) -> bool:
+        declared = self.worker.description.conventions
+        return all(getattr(declared, name) == value for name, value in asked.items())

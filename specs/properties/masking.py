@@ -50,7 +50,7 @@ def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
     return right(_unhidden(x, options)).out
 
 
-@claim("M1", needs=_hides)
+@claim("M1", alternate=True, needs=_hides)
 def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """What stands at a key that a query may not see changes nothing in its row, bit for bit (C01, C03, C05 to C09, C12, C14)."""
     verdict, x = VACUOUS, contiguous(x)
@@ -62,7 +62,7 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return verdict
 
 
-@claim("M2", needs=lambda x: x.is_causal and x.k.shape[2] > 1 + (x.past or 0) and 0 not in x.output_shape)
+@claim("M2", alternate=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + (x.past or 0) and 0 not in x.output_shape)
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
     shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else x.past or 0

@@ -75,7 +75,7 @@ def a_batch_entry_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out, last batch entry alone", attend.declared("batch_invariant"))
 
 
-@claim("R3", needs=lambda x: x.k.shape[1] > 1)
+@claim("R3", alternate=True, needs=lambda x: x.k.shape[1] > 1)
 def permuting_the_heads_permutes_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Key heads with their groups do not know their place (C10: onnx-gqa-tile, ort-gqa-cpu; C11; C26: fa4-lse-dpsum-index)."""
     order = mixed(x.k.shape[1])
@@ -90,7 +90,7 @@ def grouped_heads_are_repeated_heads(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(repeated), "out, key heads repeated")
 
 
-@claim("R5", needs=lambda x: x.q.shape[2] > 1)
+@claim("R5", alternate=True, needs=lambda x: x.q.shape[2] > 1)
 def query_rows_are_independent(attend: Attend, x: Inputs) -> Verdict:
     """A row does not depend on the other queries: those are replaced (C13, C18: mlx-sinks-s1, C26)."""
     row = x.q.shape[2] // 2
@@ -123,20 +123,20 @@ def permuting_the_channels_changes_nothing(attend: Attend, x: Inputs) -> Verdict
     return unchanged(attend, x, attend(x.replace(q=x.q[..., order], k=x.k[..., order])), "out, channels of q and k permuted")
 
 
-@claim("R9", needs=lambda x: x.v.shape[3] > 1)
+@claim("R9", alternate=True, needs=lambda x: x.v.shape[3] > 1)
 def permuting_the_value_columns_permutes_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Output columns do not know each other (C21: jax-splash-vdim, torch-mps-vdim)."""
     order = mixed(x.v.shape[3])
     return unchanged(attend, x, attend(x.replace(v=x.v[..., order]))[..., np.argsort(order)], "out, value columns permuted")
 
 
-@claim("R10", needs=is_strided)
+@claim("R10", alternate=True, needs=is_strided)
 def memory_layout_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """Strided, broadcast, reversed, offset and read-only inputs give what their contiguous copies give (C19, C20)."""
     return unchanged(attend, x, attend(contiguous(x)), "out, inputs contiguous")
 
 
-@claim("R11", needs=lambda x: x.dtype != "float16")
+@claim("R11", alternate=True, needs=lambda x: x.dtype != "float16")
 def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Linearity in V, exact for a power of two but for products that underflow (C24: values clipped or rounded on the way)."""
     x = contiguous(x)

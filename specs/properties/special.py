@@ -37,7 +37,7 @@ def nan_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(x.replace(k=k, v=v)), "out, NaN at hidden keys", exact=True)
 
 
-@claim("S2", needs=_answers)
+@claim("S2", alternate=True, needs=_answers)
 def nan_values_show(attend: Attend, x: Inputs) -> Verdict:
     """Values of NaN give NaN in each row that sees a key, not a plausible number (C15: torch-cpu-nan-swallowed)."""
     exact = attend.expected(x).exact
@@ -111,7 +111,7 @@ def _is_nan(out: np.ndarray, rows: np.ndarray, what: str) -> Verdict:
     return holds(lost == 0, f"numbers in {what},={lost}, but should be 0")
 
 
-@claim("S7", needs=lambda x: _answers(x) and x.q.shape[3] > 0 and bool(x.visible().any()))
+@claim("S7", alternate=True, needs=lambda x: _answers(x) and x.q.shape[3] > 0 and bool(x.visible().any()))
 def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
     """A key of NaN gives NaN in every row that sees it, not zeros (C15: torch-cpu-nan-swallowed)."""
     seen = np.isfinite(attend.expected(x).exact.scores)

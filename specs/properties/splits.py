@@ -96,7 +96,7 @@ def value_columns_can_be_split(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out of value columns in two parts")
 
 
-@claim("D5", needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
+@claim("D5", alternate=True, needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
 def values_add_up(attend: Attend, x: Inputs) -> Verdict:
     """Values rounded to few digits, and what that leaves, give outputs that add up (C24: values clipped or quantised)."""
     x = contiguous(x)

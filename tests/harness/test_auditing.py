@@ -31,6 +31,9 @@ SUBTLE = (
     "small_weights_are_flushed",
     "masks_of_three_axes_are_taken_per_batch_entry",
     "a_hidden_first_block_gives_nan",
+    "nan_outside_the_window_spreads",
+    "large_batches_are_summed_in_another_order",
+    "sixteen_bit_weights_are_stored_undeclared",
 )
 
 

@@ -1,0 +1,94 @@
+"""A real Chromium, and report pages opened in it. Without one, the tests here are skipped, and say what is missing."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports import write_report
+
+PROGRAMS = {"chromium": "CHROMIUM", "chromedriver": "CHROMEDRIVER"}
+"""Program -> the variable that says where it is, if it is not on the path."""
+
+QUIET = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+"""So that what goes over the network is what the page asks for."""
+
+
+def program(name: str) -> str:
+    """Where it is. Skips the test if it is nowhere."""
+    found = os.environ.get(PROGRAMS[name]) or shutil.which(name)
+    if not found:
+        pytest.skip(
+            f"{name}=not found, but should be on the path or in {PROGRAMS[name]}; Debian has it as chromium, chromium-driver"
+        )
+    return found
+
+
+class Browser:
+    """One window, and what was said and asked for in it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, width: int, scheme: str) -> None:
+        """The page as a screen of that many pixels shows it, "light" or "dark"."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        self.driver.get("about:blank")
+        for kind in ("browser", "performance"):
+            self.driver.get_log(kind)  # what other pages left
+        self.driver.get(page.as_uri())
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a piece of JavaScript returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def messages(self) -> list[str]:
+        """What the console was told."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """What was asked for beside files and what the page itself holds."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [url for url in asked if not url.startswith(("data:", "about:"))]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A window for all tests."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium")
+    for flag in QUIET:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(program("chromedriver")))
+    yield Browser(driver)
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which looks for what keeps people from reading a page."""
+    folder = os.environ.get("AXE_CORE", "")
+    source = Path(folder) / "axe.min.js"
+    if not source.is_file():
+        pytest.skip(f"AXE_CORE={folder}, but should be the folder of the npm package axe-core")
+    return source.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def pages(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The page of that name: "run" has everything, "example" is the one in this repository."""
+    example = Path(__file__).parents[3] / "reports" / "example" / "report.html"
+    return {"run": write_report(whole_run), "example": example}.__getitem__

@@ -1,0 +1,99 @@
+"""The report as people meet it: opened in Chromium, on a desk and on a telephone, by day and by night."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DESK, TELEPHONE = 1400, 400
+SCREENS = list(product((DESK, TELEPHONE), ("light", "dark")))
+Pages = Callable[[str], Path]
+
+on_every_screen = pytest.mark.parametrize(("width", "scheme"), SCREENS)
+of_every_kind = pytest.mark.parametrize("page", ["run", "example"])
+
+SHOWN = "return [...document.querySelectorAll('.matrix tbody tr')].filter(row => !row.hidden).map(row => row.dataset)"
+TELL = "const [element, value] = arguments; element.value = value; element.dispatchEvent(new Event('input', {bubbles: true}))"
+
+
+@of_every_kind
+@on_every_screen
+def test_a_page_says_nothing_to_the_console_and_asks_for_nothing(
+    browser: Any, pages: Pages, page: str, width: int, scheme: str
+) -> None:
+    browser.open(pages(page), width, scheme)
+    assert browser.run("return document.readyState") == "complete"
+    assert browser.messages() == []
+    assert browser.requests() == [pages(page).as_uri()]
+
+
+@of_every_kind
+@on_every_screen
+def test_nothing_is_wider_than_the_screen(browser: Any, pages: Pages, page: str, width: int, scheme: str) -> None:
+    browser.open(pages(page), width, scheme)
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [DESK, TELEPHONE])
+def test_the_matrix_is_filtered(browser: Any, pages: Pages, width: int) -> None:
+    browser.open(pages("run"), width, "light")
+    everything = browser.run(SHOWN)
+    search = browser.driver.find_element("css selector", ".tools input")
+    search.send_keys("window")
+    found = browser.run(SHOWN)
+    assert 0 < len(found) < len(everything)
+    assert all("window" in row["text"] for row in found)
+    search.clear()
+    show = browser.driver.find_element("css selector", ".tools select[aria-label=Show]")
+    browser.run(TELL, show, "failing")
+    assert {int(row["failing"]) > 0 for row in browser.run(SHOWN)} == {True}
+    browser.run(TELL, show, "")
+    assert browser.run(SHOWN) == everything
+
+
+@pytest.mark.parametrize("column", ["failing", "worst", "seconds"])
+def test_the_matrix_is_sorted(browser: Any, pages: Pages, column: str) -> None:
+    browser.open(pages("run"), DESK, "light")
+    browser.run(TELL, browser.driver.find_element("css selector", ".tools select[aria-label=Sort]"), column)
+    first = browser.run(SHOWN.replace(".matrix tbody tr", ".matrix:first-of-type tbody tr"))
+    values = [float(row[column]) for row in first if row["text"]][: len(first) // 2]
+    assert values == sorted(values, reverse=True)
+    assert len(set(values)) > 1
+
+
+@pytest.mark.parametrize("width", [DESK, TELEPHONE])
+def test_a_failing_cell_opens_its_evidence_and_its_replay_line_is_copied(browser: Any, pages: Pages, width: int) -> None:
+    browser.open(pages("run"), width, "light")
+    cell = browser.driver.find_elements("css selector", ".matrix td a")[-1]
+    place = cell.get_attribute("href").partition("#")[2]
+    cell.click()
+    evidence = browser.driver.find_element("id", place)
+    assert evidence.is_displayed()
+    line = evidence.find_element("css selector", "[data-copy]")
+    evidence.find_element("tag name", "button").click()
+    assert pasted(browser) == line.text
+    assert line.text.startswith("attention-harness replay cases/")
+
+
+def pasted(browser: Any) -> str:
+    """What the clipboard holds, by way of the search field."""
+    from selenium.webdriver.common.keys import Keys
+
+    search = browser.driver.find_element("css selector", ".tools input")
+    search.send_keys(Keys.CONTROL, "v")
+    found: str = search.get_attribute("value")
+    return found
+
+
+@of_every_kind
+@on_every_screen
+def test_axe_finds_no_violation(browser: Any, pages: Pages, axe: str, page: str, width: int, scheme: str) -> None:
+    browser.open(pages(page), width, scheme)
+    browser.run(axe)
+    found = browser.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done)"
+    )
+    told = [f"{v['id']}: {v['help']} ({len(v['nodes'])}, first {v['nodes'][0]['html'][:120]})" for v in found["violations"]]
+    assert told == []
