@@ -39,7 +39,9 @@ class Kill:
 class Listening(Subject):
     """A subject that notes which declarations a claim asks it about."""
 
-    noted: dict[str, Any]
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.noted: dict[str, Any] = {}
 
     def declared(self, name: str) -> Any:
         """A declared convention."""
@@ -109,7 +111,7 @@ class Trial:
         self.kills.setdefault(claim.name, kill)
 
 
-class Said(NamedTuple):
+class Judged(NamedTuple):
     """What a claim asked a sound function and was answered, which declarations it asked about, and what it found."""
 
     script: Script
@@ -124,7 +126,7 @@ class Base(Trial):
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
         super().__init__(name, Scripted(function, name), plan, specs)
-        self.said: dict[str, Said] = {}
+        self.said: dict[str, Judged] = {}
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """One case by these claims; the scripts of it are kept until the next."""
@@ -137,7 +139,7 @@ class Base(Trial):
         subject.forget_answers()
         self.worker.claim()
         finding = super().find(subject, claim, x)
-        self.said[claim.name] = Said(self.worker.script, self.subject.noted, finding)
+        self.said[claim.name] = Judged(self.worker.script, self.subject.noted, finding)
         return finding
 
 
