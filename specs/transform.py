@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from specs.inputs import Inputs
+from specs.layouts import LAYOUTS
 
 Index = Sequence[int] | np.ndarray
 
@@ -83,6 +84,16 @@ def spare_rows(x: Inputs) -> list[int]:
     """First, middle and last query: where a change is looked for."""
     n = x.q.shape[2]
     return sorted({0, n // 2, n - 1}) if n else []
+
+
+PLACES = ("one_off", "inside", "heads_last", "dims_first", "every_second", "backwards", "read_only")
+"""Layouts that hold any values."""
+
+
+def elsewhere(x: Inputs) -> Inputs:
+    """The same values, q, k and v each in another layout: which, follows from the sizes, so that cases differ."""
+    first = x.q.size + x.k.size + x.v.size
+    return x.replace(**{name: LAYOUTS[PLACES[(first + n) % len(PLACES)]](getattr(x, name)) for n, name in enumerate("qkv")})
 
 
 def with_garbage(x: Inputs, keys: np.ndarray) -> Inputs:
