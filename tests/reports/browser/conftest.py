@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli import main
 from reports import write_report
 
 PROGRAMS = {"chromium": "CHROMIUM", "chromedriver": "CHROMEDRIVER"}
@@ -89,6 +90,30 @@ def axe() -> str:
 
 @pytest.fixture(scope="session")
 def pages(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The page of that name: "run" has everything, "example" is the one in this repository."""
-    example = Path(__file__).parents[3] / "reports" / "example" / "report.html"
-    return {"run": write_report(whole_run), "example": example}.__getitem__
+    """The page of that name: a run that has everything, the example of this repository, a comparison, an audit."""
+    written: dict[str, Path] = {}
+
+    def page(name: str) -> Path:
+        if name not in written:
+            written[name] = PAGES[name](whole_run, tmp_path_factory.mktemp(name))
+        return written[name]
+
+    return page
+
+
+def _compared(run: Path, folder: Path) -> Path:
+    assert main(["compare", str(run), str(run), "--output", str(folder)]) == 0
+    return folder / "compare.html"
+
+
+def _audited(_: Path, folder: Path) -> Path:
+    assert main(["audit", "softcap_comes_after_the_mask", "--examples", "1", "--output", str(folder)]) == 0
+    return folder / "report.html"
+
+
+PAGES: dict[str, Callable[[Path, Path], Path]] = {
+    "run": lambda run, folder: write_report(run),
+    "example": lambda run, folder: Path(__file__).parents[3] / "reports" / "example" / "report.html",
+    "comparison": _compared,
+    "audit": _audited,
+}

@@ -12,7 +12,7 @@ SCREENS = list(product((DESK, TELEPHONE), ("light", "dark")))
 Pages = Callable[[str], Path]
 
 on_every_screen = pytest.mark.parametrize(("width", "scheme"), SCREENS)
-of_every_kind = pytest.mark.parametrize("page", ["run", "example"])
+of_every_kind = pytest.mark.parametrize("page", ["run", "example", "comparison", "audit"])
 
 SHOWN = "return [...document.querySelectorAll('.matrix tbody tr')].filter(row => !row.hidden).map(row => row.dataset)"
 TELL = "const [element, value] = arguments; element.value = value; element.dispatchEvent(new Event('input', {bubbles: true}))"
