@@ -109,7 +109,7 @@ def test_every_fault_opens_and_the_survivor_is_the_first(audit: Path) -> None:
     assert "the sink has a value" in rows[0]
     assert [row.count("only this property rejects it") for row in rows] == [0, 1, 0, 1, 0, 0]
     assert "attention-harness audit the_tail_reads_garbage" in rows[3]
-    assert '<a href="https://github.com/pytorch/xla/issues/8671" rel="noreferrer">xla#8671</a>' in rows[2]
+    assert '<a href="https://github.com/pytorch/xla/issues/8671" rel="noreferrer">pytorch/xla#8671</a>' in rows[2]
     assert "in a forum" in rows[4]
 
 
