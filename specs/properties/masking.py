@@ -119,8 +119,16 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
 def _broadcast(x: Inputs) -> bool:
     """Whether a mask or bias stands for a larger one, and the mask hides something, or the bias can tell two keys apart."""
     larger = any(a.shape != x.score_shape for a in given(x).values())
-    differs = x.bias is not None and x.bias.shape[-1] > 1 and bool((x.visible().sum(-1) > 1).any())
-    return larger and (_hidden_by("mask")(x) or (differs and 0 not in x.output_shape))
+    return larger and 0 not in x.output_shape and (_hidden_by("mask", "bias")(x) or _biased(x))
+
+
+def _biased(x: Inputs) -> bool:
+    """Whether the bias tells two visible keys of a row apart."""
+    if x.bias is None:
+        return False
+    seen, bias = x.visible(), x.bias.astype(np.float64)
+    lowest, highest = np.where(seen, bias, np.inf).min(-1, initial=np.inf), np.where(seen, bias, -np.inf).max(-1, initial=-np.inf)
+    return bool((lowest < highest).any())
 
 
 @claim("M6", cold=True, needs=_broadcast)
