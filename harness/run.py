@@ -18,6 +18,7 @@ from harness.coverage import coverage
 from harness.environment import environment
 from harness.executors import EXECUTORS
 from harness.isolation import Limits
+from harness.power import caught
 from harness.records import CheckRow, PrecisionRow
 from harness.targets import Target, UsageError
 from harness.vectors import onnx_cases
@@ -154,6 +155,7 @@ def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
         "seed": settings.seed,
         "implementations": [_implementation(result) for result in results],
         "properties": property_facts(),
+        "power": caught({row.clause for result in results for row in result.rows if row.cases}),
         "worked_example": {
             "source": "a published introduction to attention",
             "words": list(WORDS),

@@ -92,7 +92,17 @@ def tried(run: Run) -> list[str]:
     ]
     if vacuous:
         told.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
-    return told + _closest(run)
+    return told + _power(run) + _closest(run)
+
+
+def _power(run: Run) -> list[str]:
+    """Which planted faults the properties of this run reject, by an audit that was run before."""
+    power = run.section("power")
+    faults, rejected, examples = (power.get(name) for name in ("faults", "rejected", "examples"))
+    if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
+        return []
+    told = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
+    return [f"{told} (audit of {power.get('audited')})."]
 
 
 def _closest(run: Run) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reports import Run
-from reports.headline import interruption, trust, verdict
+from reports.headline import interruption, tried, trust, verdict
 
 DONE = {"complete": True}
 
@@ -56,3 +56,22 @@ def test_an_interrupted_run_is_never_good(make_run: Callable[..., Path], row: Ca
 def test_noise_decides_how_far_timings_are_trusted(make_run: Callable[..., Path], noise: object, word: str) -> None:
     run = Run.load(make_run({"noise": noise}, timings=[{"implementation": "a", "workload": "w"}]))
     assert trust(run)[0] == word
+
+
+@pytest.mark.parametrize(
+    ("power", "sentence"),
+    [
+        (
+            {"faults": 1542, "rejected": 1541, "examples": 150, "audited": "2026-11-26"},
+            "With 150 examples these properties reject 1,541 of 1,542 planted faults (audit of 2026-11-26).",
+        ),
+        ({"faults": 0, "rejected": 0}, ""),
+        ({"faults": "many", "rejected": None}, ""),
+        (None, ""),
+    ],
+)
+def test_the_run_says_which_faults_it_would_have_caught(
+    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], power: object, sentence: str
+) -> None:
+    told = tried(Run.load(make_run({**DONE, "power": power}, checks=[row("a", "p", "agrees")])))
+    assert [one for one in told if "planted" in one] == [sentence] * bool(sentence)

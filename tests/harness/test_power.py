@@ -1,0 +1,34 @@
+"""What a run would have caught is what the last audit says, about the faults and the properties that there are."""
+
+import json
+
+import pytest
+
+from harness.conformance import load_claims
+from harness.faults import load_all
+from harness.power import TABLE, caught, take_over
+from harness.targets import UsageError
+from specs.claims import CLAIMS
+
+load_claims()
+CLAUSES = {claim.clause for claim in CLAIMS.values()}
+
+
+def test_the_table_has_the_faults_and_the_clauses_that_there_are():
+    killers = json.loads(TABLE.read_text(encoding="utf-8"))["killers"]
+    assert {name: spec for spec, named in killers.items() for name in named} == {f.name: f.spec for f in load_all().values()}
+    assert {clause for named in killers.values() for told in named.values() for clause in told.split()} <= CLAUSES
+
+
+def test_fewer_properties_catch_fewer_faults():
+    everything, oracle, shape = caught(CLAUSES), caught({"P4"}), caught({"P2"})
+    assert everything["faults"] == len(load_all())
+    assert everything["rejected"] > oracle["rejected"] > shape["rejected"] > 0
+    assert oracle["faults"] == shape["faults"] < everything["faults"], "those of the layer are not in question"
+    assert caught(set())["faults"] == 0
+
+
+def test_a_quick_audit_says_too_little(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"audit": {"quick": True}}), encoding="utf-8")
+    with pytest.raises(UsageError, match="without --quick"):
+        take_over(tmp_path)
