@@ -63,6 +63,22 @@ def test_the_matrix_is_sorted(browser: Any, pages: Pages, column: str) -> None:
     assert len(set(values)) > 1
 
 
+def test_a_click_on_an_implementation_brings_what_it_fails_to_the_top(browser: Any, pages: Pages) -> None:
+    browser.open(pages("run"), DESK, "light")
+    before = browser.run(SHOWN)
+    name = browser.driver.find_element("xpath", "//th/button[normalize-space()='torch-chunked']")
+    name.click()
+    column = name.find_element("xpath", "..")
+    outcomes = browser.run(
+        "const head = arguments[0]; return [...head.closest('table').tBodies[0].rows].map(row => row.cells[head.cellIndex].className)",
+        column,
+    )
+    assert [outcome.split()[0] in {"violates", "crashed"} for outcome in outcomes[:3]] == [True, True, False]
+    assert column.get_attribute("aria-sort") == "descending"
+    name.click()
+    assert browser.run(SHOWN) == before
+
+
 @pytest.mark.parametrize("width", [DESK, TELEPHONE])
 def test_a_failing_cell_opens_its_evidence_and_its_replay_line_is_copied(browser: Any, pages: Pages, width: int) -> None:
     browser.open(pages("run"), width, "light")
