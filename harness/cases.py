@@ -78,12 +78,14 @@ MASK_KINDS: dict[str, Any] = {
 """Kind of mask -> how it is drawn for a shape."""
 
 
-def _window(draw: st.DrawFn, s: Shape) -> tuple[int | None, int | None]:
-    """Each side narrow, at the edge of a block that is within the lengths, or beyond all keys; one is open in half of the draws."""
+def _window(draw: st.DrawFn, s: Shape, is_causal: bool = False) -> tuple[int | None, int | None]:
+    """Each side narrow, at the edge of a block that is within the lengths, or beyond all keys; one is open in half of the draws,
+    but beside causality, which leaves nothing to the right, never the left."""
     edges = [w for w in (15, 16, 17, 31, 32, 64, 65) if w < max(s.query_length, s.key_length)]
     sides = st.sampled_from([0, 0, 1, 2, *edges, s.key_length])
     left, right = draw(sides), draw(sides)
-    return draw(st.sampled_from([(left, right)] * 4 + [(left, None), (None, right)] * 2 + [(None, None)]))
+    one_open = [(left, None)] * 4 if is_causal else [(left, None), (None, right)] * 2 + [(None, None)]
+    return draw(st.sampled_from([(left, right)] * 4 + one_open))
 
 
 @st.composite
@@ -233,7 +235,7 @@ def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Collection[str])
         "mask": lambda: draw(mask_choices(shape)),
         "bias": lambda: draw(bias_choices(shape, dtype)),
         "is_causal": lambda: True,
-        "window": lambda: _window(draw, shape),
+        "window": lambda: _window(draw, shape, "is_causal" in wanted),
         "scale": lambda: draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))),
         "softcap": lambda: draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))),
         "sinks": lambda: draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))),

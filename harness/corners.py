@@ -37,12 +37,15 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 1, 5, 9, 8, 8), "normal", 0, dict.fromkeys("qkv", "heads_last")),
         Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"q": "repeated_batch"}),
         Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"k": "repeated_batch", "v": "repeated_batch"}),
+        Case(Problem(2, 2, 1, 5, 9, 8, 8, mask=masks.random(3, 0.5, "bhij"), is_causal=True)),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [
         Case(LayerProblem(3, 3, 5, 7, 12, mask=masks.random(5, 0.5, "bij"))),
+        Case(LayerProblem(2, 2, 5, 5, 16), "positions"),
+        Case(LayerProblem(2, 2, 5, 9, 16), "one_memory"),
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
     ],
 }
