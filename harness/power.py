@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from argparse import ArgumentParser
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -42,4 +42,9 @@ def take_over(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    take_over(Path(sys.argv[1]))
+    parser = ArgumentParser(description="Takes over what a full audit found.")
+    parser.add_argument("run", type=Path, help="its folder")
+    try:
+        take_over(parser.parse_args().run)
+    except (UsageError, OSError) as error:
+        parser.error(str(error))

@@ -40,10 +40,8 @@ def pack(array: np.ndarray) -> Packed:
 
 def address(array: np.ndarray) -> int:
     """Of the first element."""
-    try:
-        return addressof(
-            c_char.from_buffer(array.data)
-        )  # where it may be written and is dense: four times as fast as NumPy's own
+    try:  # four times as fast as what NumPy says, where it may be written and is dense
+        return addressof(c_char.from_buffer(array.data))
     except (TypeError, ValueError, BufferError):
         found: int = array.__array_interface__["data"][0]
         return found
