@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from random import Random
-
-from hypothesis import strategies as st
 
 from harness import cases, layer_cases, shapes
 from harness.corners import CORNERS
@@ -21,7 +19,10 @@ SHAPES = 24
 
 def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
     """Spec -> its cases: the worked example, the corners, then `count` that are drawn from the seed."""
-    drawn = {"attention": _attention(seed, dtypes), "multi-head": _layers(seed, dtypes)}
+    drawn = {
+        "attention": cases.spread(shapes.pool(seed, SHAPES), dtypes),
+        "multi-head": layer_cases.spread(layer_cases.layer_shape_pool(Random(seed), SHAPES), dtypes),
+    }
     corners = {spec: [case for case in found if case.problem.dtype in dtypes] for spec, found in CORNERS.items()}
     return {spec: [*CASES.get(spec, []), *corners[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
 
@@ -36,21 +37,3 @@ def vectors(properties: Collection[str]) -> list[Vector]:
 def absent() -> dict[str, str]:
     """Property -> why this run has no case for it."""
     return dict.fromkeys(onnx_cases.PROPERTIES, reason) if (reason := installed("onnx")) else {}
-
-
-Strategies = Callable[[Random], Iterator[st.SearchStrategy[Case]]]
-
-
-def _attention(seed: int, dtypes: Collection[str]) -> Strategies:
-    return cases.spread(shapes.pool(seed, SHAPES), dtypes)
-
-
-def _layers(seed: int, dtypes: Collection[str]) -> Strategies:
-    pool = layer_cases.layer_shape_pool(Random(seed), SHAPES)
-
-    def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
-        while True:
-            for shape in rng.sample(pool, len(pool)):
-                yield layer_cases.layer_cases([shape], dtypes, ("mask",))
-
-    return strategies

@@ -32,10 +32,9 @@ def sometimes(percent: int) -> st.SearchStrategy[bool]:
 
 
 @st.composite
-def mask_terms(draw: st.DrawFn, shape: Shape) -> Mask:
+def mask_terms(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
     """One mask: a rule or a random pattern, with edges at block edges and at the ends."""
-    kind = draw(st.sampled_from(["random", "random", *MASK_KINDS]))
-    mask: Mask = MASK_KINDS[kind](draw, shape)
+    mask: Mask = MASK_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     return mask
 
 
@@ -69,7 +68,7 @@ MASK_KINDS: dict[str, Any] = {
     "query_padding": lambda draw, s: masks.query_padding(_lengths(draw, s.batch, s.query_length)),
     "causal": lambda draw, s: masks.causal(),
     "bottom_right": lambda draw, s: masks.window(None, s.key_length - s.query_length),
-    "window": lambda draw, s: masks.window(*_window(draw, s)),
+    "window": lambda draw, s: masks.window(*_window(draw, s, draw(st.sampled_from(OPTIONS["window"])))),
     "prefix_lm": _prefix_lm,
     "documents": lambda draw, s: masks.documents(max(1, _length(draw, s.key_length))),
     "block": _block,
@@ -78,33 +77,32 @@ MASK_KINDS: dict[str, Any] = {
 """Kind of mask -> how it is drawn for a shape."""
 
 
-def _window(draw: st.DrawFn, s: Shape, is_causal: bool = False) -> tuple[int | None, int | None]:
-    """Each side narrow, at the edge of a block that is within the lengths, or beyond all keys; one is open in half of the draws,
-    but beside causality, which leaves nothing to the right, never the left."""
+def _window(draw: st.DrawFn, s: Shape, bounded: str, is_causal: bool = False) -> tuple[int | None, int | None]:
+    """Each bounded side narrow, at the edge of a block that is within the lengths, or beyond all keys. Beside causality, which
+    leaves nothing to the right, the left is never open."""
     edges = [w for w in (15, 16, 17, 31, 32, 64, 65) if w < max(s.query_length, s.key_length)]
     sides = st.sampled_from([0, 0, 1, 2, *edges, s.key_length])
-    left, right = draw(sides), draw(sides)
-    one_open = [(left, None)] * 4 if is_causal else [(left, None), (None, right)] * 2 + [(None, None)]
-    return draw(st.sampled_from([(left, right)] * 4 + one_open))
+    left = draw(sides) if bounded in ("left", "both") or is_causal else None
+    return left, draw(sides) if bounded in ("right", "both") else None
 
 
 @st.composite
-def mask_choices(draw: st.DrawFn, shape: Shape) -> Mask:
+def mask_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
     """A mask, or two that combine."""
-    first = draw(mask_terms(shape))
+    first = draw(mask_terms(shape, kinds))
     if not draw(sometimes(30)):
         return first
-    second = draw(mask_terms(shape))
+    second = draw(mask_terms(shape, OPTIONS["mask"]))
     return first & second if draw(sometimes(70)) else first | second
 
 
 @st.composite
-def bias_choices(draw: st.DrawFn, shape: Shape, dtype: str = "float32") -> Bias:
+def bias_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str], dtype: str = "float32") -> Bias:
     """A random bias at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
-    kinds = ["noise"] * 4 + [kind for kind in BIAS_KINDS if dtype != "float16" or not kind.startswith("lowest")]
+    kinds = [kind for kind in kinds if dtype != "float16" or not kind.startswith("lowest")] or ["filler"]
     bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     if draw(sometimes(25)):
-        return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
+        return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape, OPTIONS["mask"]))))
     return bias
 
 
@@ -115,12 +113,26 @@ BIAS_KINDS: dict[str, Any] = {
     "noise": lambda draw, s: biases.noise(draw(SEEDS), draw(st.sampled_from((1.0, 5.0, 0.1, 30.0))), draw(st.sampled_from(AXES))),
     "alibi": lambda draw, s: biases.alibi(),
     "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
-    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
-    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), draw(st.sampled_from((-1e4, -6e4)))),
-    "lowest": lambda draw, s: biases.filler(draw(mask_terms(s)), LOWEST),
+    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s, OPTIONS["mask"]))),
+    "filler": lambda draw, s: biases.filler(draw(mask_terms(s, OPTIONS["mask"])), draw(st.sampled_from((-1e4, -6e4)))),
+    "lowest": lambda draw, s: biases.filler(draw(mask_terms(s, OPTIONS["mask"])), LOWEST),
     "lowest_row": lambda draw, s: biases.filler(masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))), LOWEST),
 }
 """Kind of bias -> how it is drawn for a shape."""
+
+OPTIONS: dict[str, Sequence[Any]] = {
+    "mask": ("random", *MASK_KINDS),
+    "bias": ("noise", "noise", "noise", "noise", *BIAS_KINDS),
+    "is_causal": (True,),
+    "window": ("both", "both", "both", "both", "left", "left", "right", "right", "neither"),
+    "scale": (1.0, 0.5, 0.0, -1.0, 0.7, 2.0),
+    "softcap": (5.0, 30.0, 50.0, 1.0),
+    "sinks": (0.0, 4.0, -4.0, 20.0),
+    "query_lengths": ("any",),
+    "key_lengths": ("any",),
+    "past": ("any",),
+}
+"""Option -> its values, or what is chosen first about them: a kind, the sides that a window bounds."""
 
 
 HAND = 6
@@ -160,20 +172,23 @@ def meetings(rng: Random) -> Iterator[set[str]]:
 
 
 def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
-    """Strategies that visit shapes, recipes, dtypes, layouts and options evenly, for `drawing.draw`.
+    """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `drawing.draw`.
 
     Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.
     """
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
-        empty, met, laid_out = cycle(rng, EMPTY), meetings(rng), layouts_dealt(rng)
+        empty, met, laid_out = cycle(rng, EMPTY), meetings(rng), layouts_dealt(rng, LAID_OUT)
         hands = {shape: dealt(rng) for shape in shapes}
         decks = {recipe: cycle(rng, DTYPE_DECK) for recipe in DRAWN}
+        values = {name: cycle(rng, them) for name, them in OPTIONS.items()}
         for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
             possible = _affordable(shape, dtypes)
             dtype = next(name for name in decks[recipe] if name in possible)
             hand = met if shape.several_blocks or rng.random() < SHARE_OF_MEETINGS else hands[shape]
-            yield cases([next(empty) if shape in EMPTY else shape], [dtype], [recipe], next(hand), next(laid_out))
+            options = {name: (next(values[name]),) for name in sorted(next(hand))}
+            heads_last = dict.fromkeys("qkv", "heads_last") if rng.random() < SHARE_OF_HEADS_LAST else {}
+            yield cases([next(empty) if shape in EMPTY else shape], [dtype], [recipe], options, next(laid_out) | heads_last)
 
     return strategies
 
@@ -181,7 +196,7 @@ def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random
 @st.composite
 def cases(
     draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(DRAWN),
-    options: Collection[str] = tuple(TIMES), layouts: Mapping[str, str] = MappingProxyType({}),
+    options: Mapping[str, Sequence[Any]] = MappingProxyType(OPTIONS), layouts: Mapping[str, str] = MappingProxyType({}),
 ) -> Case:  # fmt: skip
     """A case over the pool: shape, dtype, values of these options, recipe, seed; arrays that are there lie as the layouts say."""
     shape = draw(st.sampled_from(shapes))
@@ -191,21 +206,17 @@ def cases(
     return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), there)
 
 
-LAID_OUT = ("q", "k", "v", "mask", "bias")
-
-
-def layouts_dealt(rng: Random) -> Iterator[dict[str, str]]:
-    """Layouts of one case after the other: each array lies otherwise in a quarter of them, masks in half, in every way in turn.
-
-    In a tenth q, k and v are all stored as [B, L, H, D], as most models have them.
-    """
-    decks = {name: cycle(rng, layouts_of(name)) for name in LAID_OUT}
-    while True:
-        dealt = {name: next(deck) for name, deck in decks.items() if rng.random() < (0.25 if name in "qkv" else 0.5)}
-        yield dealt | (dict.fromkeys("qkv", "heads_last") if rng.random() < SHARE_OF_HEADS_LAST else {})
-
-
+LAID_OUT = {"q": 0.25, "k": 0.25, "v": 0.25, "mask": 0.5, "bias": 0.5}
+"""Argument -> in which share of the cases it lies otherwise than contiguously."""
 SHARE_OF_HEADS_LAST = 0.1
+"""How often q, k and v are all stored as [B, L, H, D], as most models have them."""
+
+
+def layouts_dealt(rng: Random, shares: Mapping[str, float]) -> Iterator[dict[str, str]]:
+    """Layouts of one case after the other: each argument lies otherwise in its share of them, in every way in turn."""
+    decks = {name: cycle(rng, layouts_of(name)) for name in shares}
+    while True:
+        yield {name: next(deck) for name, deck in decks.items() if rng.random() < shares[name]}
 
 
 def layouts_of(name: str) -> list[str]:
@@ -225,25 +236,23 @@ def _affordable(shape: Shape, dtypes: Collection[str]) -> list[str]:
     return [name for name in dtypes if quick or name != "float64"] or list(dtypes)
 
 
-def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Collection[str]) -> dict[str, Any]:
+def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Values for the wanted options. Causality over many more keys than queries comes with a cache, or it would leave few to see;
     lengths of queries come with those of keys in half of the draws, as in padded batches."""
     if "query_lengths" in wanted and draw(sometimes(50)):
-        wanted = {*wanted, "key_lengths"}
-    decoding = "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(60))
-    values: dict[str, Callable[[], Any]] = {
-        "mask": lambda: draw(mask_choices(shape)),
-        "bias": lambda: draw(bias_choices(shape, dtype)),
-        "is_causal": lambda: True,
-        "window": lambda: _window(draw, shape, "is_causal" in wanted),
-        "scale": lambda: draw(st.sampled_from((1.0, 0.5, 0.0, -1.0, 0.7, 2.0))),
-        "softcap": lambda: draw(st.sampled_from((5.0, 30.0, 50.0, 1.0))),
-        "sinks": lambda: draw(st.sampled_from((0.0, 4.0, -4.0, 20.0))),
-        "query_lengths": lambda: _lengths(draw, shape.batch, shape.query_length),
-        "key_lengths": lambda: _lengths(draw, shape.batch, shape.key_length),
-        "past": lambda: _past(draw, shape),
+        wanted = {**wanted, "key_lengths": OPTIONS["key_lengths"]}
+    if "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(60)):
+        wanted = {**wanted, "past": OPTIONS["past"]}
+    values: dict[str, Callable[[Sequence[Any]], Any]] = {
+        "mask": lambda kinds: draw(mask_choices(shape, kinds)),
+        "bias": lambda kinds: draw(bias_choices(shape, kinds, dtype)),
+        "window": lambda sides: _window(draw, shape, draw(st.sampled_from(sides)), "is_causal" in wanted),
+        "query_lengths": lambda _: _lengths(draw, shape.batch, shape.query_length),
+        "key_lengths": lambda _: _lengths(draw, shape.batch, shape.key_length),
+        "past": lambda _: _past(draw, shape),
     }
-    return {name: value() for name, value in values.items() if name in wanted or (name == "past" and decoding)}
+    names = [name for name in OPTIONS if name in wanted]
+    return {name: values[name](wanted[name]) if name in values else draw(st.sampled_from(wanted[name])) for name in names}
 
 
 def _past(draw: st.DrawFn, s: Shape) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from random import Random
+from typing import NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
-from harness.cases import AXES, layouts_of
+from harness.cases import AXES, SEEDS, layouts_dealt
+from harness.drawing import cycle
 from specs import masks
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
@@ -16,8 +17,16 @@ from specs.multi_head_problem import LayerProblem
 from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
 
-Shape = tuple[int, int, int, int, int]
-"""(batch, heads, query length, key length, head dim); d_model = heads * head dim."""
+
+class Shape(NamedTuple):
+    """The sizes of a layer; d_model = heads * head_dim."""
+
+    batch: int
+    heads: int
+    query_length: int
+    key_length: int
+    head_dim: int
+
 
 BATCHES = (1, 2, 3)
 HEADS = (1, 2, 3, 4, 6)
@@ -29,7 +38,8 @@ WIDEST = 128
 EMPTY_SHARE = 0.03
 """How often a length is 0."""
 
-SEEDS = st.integers(0, 2**32 - 1)
+SHARE_LAID_OUT = 0.125
+"""How often an argument lies otherwise than contiguously."""
 
 
 def layer_shape_pool(rng: Random, size: int) -> list[Shape]:
@@ -40,54 +50,57 @@ def layer_shape_pool(rng: Random, size: int) -> list[Shape]:
     tells axes apart by their sizes cannot.
     """
     few, many = rng.choice((2, 3, 4)), rng.choice((8, 16))
-    return [(few, few, many, many, many), *(_shape(rng, square=index % 3 < 2, even=index % 3 == 0) for index in range(1, size))]
+    return [
+        Shape(few, few, many, many, many),
+        *(_shape(rng, square=index % 3 < 2, even=index % 3 == 0) for index in range(1, size)),
+    ]
 
 
 def _shape(rng: Random, square: bool, even: bool) -> Shape:
     query_length, key_length = (0 if rng.random() < EMPTY_SHARE else rng.choice(LENGTHS) for _ in range(2))
     heads = rng.choice([number for number in HEADS if not (even and number % 2)])
     head_dim = rng.choice([dim for dim in HEAD_DIMS if heads * dim <= WIDEST])
-    return rng.choice(BATCHES), heads, query_length, query_length if square else key_length, head_dim
+    return Shape(rng.choice(BATCHES), heads, query_length, query_length if square else key_length, head_dim)
 
 
-def layer_cases(shapes: Sequence[Shape], dtypes: Collection[str], options: Collection[str]) -> SearchStrategy[Case]:
-    """Cases over these shapes and dtypes; with masks where "mask" is among the options."""
-    problems = st.sampled_from(list(shapes)).flatmap(lambda shape: _problems(shape, dtypes, "mask" in options))
-    return st.builds(Case, problems, st.sampled_from(LAYER_DRAWN), SEEDS, _layouts())
+def _one_of(draw: st.DrawFn, length: int) -> int:
+    return int(draw(st.integers(0, max(length - 1, 0))))
 
 
-def _problems(shape: Shape, dtypes: Collection[str], masked: bool) -> SearchStrategy[LayerProblem]:
+MASK_KINDS: dict[str, Callable[[st.DrawFn, Shape], Mask | None]] = {
+    "none": lambda draw, s: None,
+    "everything": lambda draw, s: masks.everything(),
+    "random": lambda draw, s: masks.random(draw(SEEDS), draw(st.sampled_from((0.2, 0.5, 0.9))), draw(st.sampled_from(AXES))),
+    "causal": lambda draw, s: masks.causal(),
+    "key_padding": lambda draw, s: masks.key_padding(tuple(_one_of(draw, s.key_length + 1) for _ in range(s.batch))),
+    "hidden_key": lambda draw, s: masks.hidden_key(_one_of(draw, s.key_length)),
+    "hidden_query": lambda draw, s: masks.hidden_query(_one_of(draw, s.query_length)),
+    "block": lambda draw, s: masks.block(_one_of(draw, s.key_length), 1 + _one_of(draw, s.key_length)),
+}
+"""Kind of mask -> how it is drawn for a shape."""
+
+
+def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
+    """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `drawing.draw`."""
+
+    def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
+        decks = {recipe: cycle(rng, list(dtypes)) for recipe in LAYER_DRAWN}
+        to_itself = {shape: cycle(rng, (True, False)) for shape in shapes}
+        kinds, laid_out = cycle(rng, list(MASK_KINDS)), layouts_dealt(rng, dict.fromkeys((*ARRAYS, "mask"), SHARE_LAID_OUT))
+        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, LAYER_DRAWN), strict=False):
+            yield layer_case(shape, next(decks[recipe]), recipe, next(kinds), next(to_itself[shape]), next(laid_out))
+
+    return strategies
+
+
+@st.composite
+def layer_case(
+    draw: st.DrawFn, shape: Shape, dtype: str, recipe: str, mask_kind: str, to_itself: bool, layouts: Mapping[str, str]
+) -> Case:  # fmt: skip
+    """A case of this structure; it attends to itself if lengths are equal, and a mask that is there lies as the layouts say."""
+    mask = MASK_KINDS[mask_kind](draw, shape)
     batch, heads, query_length, key_length, head_dim = shape
-    return st.builds(
-        LayerProblem,
-        batch=st.just(batch),
-        heads=st.just(heads),
-        query_length=st.just(query_length),
-        key_length=st.just(key_length),
-        d_model=st.just(heads * head_dim),
-        dtype=st.sampled_from(list(dtypes)),
-        mask=_masks(shape) if masked else st.none(),
-        self_attention=st.booleans() if query_length == key_length else st.just(False),
-    )
-
-
-def _masks(shape: Shape) -> SearchStrategy[Mask | None]:
-    """None first: what fails without a mask is shown without one."""
-    batch, _, query_length, key_length, _ = shape
-    key = st.integers(0, max(key_length - 1, 0))
-    return st.one_of(
-        st.none(),
-        st.just(masks.everything()),
-        st.builds(masks.random, SEEDS, st.sampled_from((0.2, 0.5, 0.9)), st.sampled_from(AXES)),
-        st.just(masks.causal()),
-        st.builds(masks.key_padding, st.tuples(*[st.integers(0, key_length)] * batch)),
-        st.builds(masks.hidden_key, key),
-        st.builds(masks.hidden_query, st.integers(0, max(query_length - 1, 0))),
-        st.builds(masks.block, key, st.integers(1, max(key_length, 1))),
-    )
-
-
-def _layouts() -> SearchStrategy[dict[str, str]]:
-    """A few arguments lie otherwise; most are contiguous."""
-    choices = [(name, layout) for name in (*ARRAYS, "mask") for layout in layouts_of(name)]
-    return st.lists(st.sampled_from(choices), max_size=3).map(dict)
+    itself = to_itself and query_length == key_length
+    problem = LayerProblem(batch, heads, query_length, key_length, heads * head_dim, dtype, mask, itself)
+    there = {name: layout for name, layout in layouts.items() if name != "mask" or mask is not None}
+    return Case(problem, recipe, draw(SEEDS), there)

@@ -5,10 +5,10 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from harness import frameworks
-from harness.layer_cases import WIDEST, layer_cases, layer_shape_pool
+from harness.drawing import draw
+from harness.layer_cases import WIDEST, layer_shape_pool, spread
 from specs import masks
 from specs.contract import Conventions
 from specs.dtypes import DTYPES
@@ -44,16 +44,7 @@ def right(function, x):
 
 def drawn(count, shapes):
     """Cases as a run draws them."""
-    found = []
-
-    @seed(1)
-    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(layer_cases(layer_shape_pool(Random(1), shapes), DTYPES, ("mask",)))
-    def collect(case):
-        found.append(case)
-
-    collect()
-    return found
+    return draw(spread(layer_shape_pool(Random(1), shapes), DTYPES), count, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
