@@ -5,6 +5,7 @@ Each pair is one at which somebody's kernel was wrong; what else is drawn beside
 
 from __future__ import annotations
 
+from harness.shapes import EMPTY
 from specs import biases, masks
 from specs.dtypes import DTYPES
 from specs.multi_head_problem import LayerProblem
@@ -23,9 +24,11 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(1, 1, 1, 70, 70, 8, 8, window=(33, 1))),
         Case(Problem(1, 2, 1, 80, 100, 16, 16, is_causal=True, bias=NOISE)),
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
-        Case(Problem(2, 2, 1, 0, 5, 8, 8)),
+        *(Case(Problem(*shape)) for shape in EMPTY),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),
+        Case(Problem(3, 2, 2, 9, 9, 8, 8, mask=masks.key_padding((9, 4, 6)))),
+        Case(Problem(1, 2, 2, 5, 9, 129, 129)),
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
@@ -40,6 +43,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 1, 5, 9, 8, 8, mask=masks.random(3, 0.5, "bhij"), is_causal=True)),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
+        *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype), "huge_values") for dtype in DTYPES),
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [
