@@ -71,7 +71,7 @@ class Server:
         except Exception as error:
             return _failure(error)
         changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != sent[name].data)
-        return replace(answer, changed=changed)
+        return replace(answer, changed=changed) if changed else answer
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
         positional = [self._native(array) for array in given.values()]

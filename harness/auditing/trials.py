@@ -153,6 +153,7 @@ class Suspected(Trial):
     ) -> None:
         super().__init__(name, Suspect(function, name), plan, specs)
         self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
+        self.alike: list[Base] = []
 
     def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """One case by these claims."""
@@ -162,10 +163,10 @@ class Suspected(Trial):
 
     def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
         """What the claims say; which of them apply is known from the sound functions of its kind."""
-        bases = self.bases[case.problem.dtype]
-        if not bases:
+        self.alike = self.bases[case.problem.dtype]
+        if not self.alike:
             return super().judged(case, claims)
-        applying = {name for base in bases for name in base.said}
+        applying = {name for base in self.alike for name in base.said}
         known, subject = [claim for claim in claims if claim.name in applying], self.subject
         subject.forget()
         return self.checking.count(case, judge_applying(subject, subject.spec.realise(case), known, self.find))
@@ -173,7 +174,7 @@ class Suspected(Trial):
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""
         self.worker.claim()
-        for said in (base.said[claim.name] for base in self.bases[x.dtype] if claim.name in base.said):
+        for said in (base.said[claim.name] for base in self.alike if claim.name in base.said):
             if self._declares(said.declared) and self.worker.follows(said.script):
                 return said.finding
         subject.forget_answers()
