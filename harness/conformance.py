@@ -158,14 +158,14 @@ class Checking:
         corners = [case for case in cases if case in CORNERS[self.spec]]
         drawn = cases[len(named) + len(corners) :]
         yield from ((case, self.claims) for case in named)
-        yield from ((case, self.warm if self.subject.description.compiles else self.claims) for case in corners)
         if self.subject.description.compiles:
+            yield from ((case, self.warm) for case in corners)
             yield from self._few_problems(drawn)
         else:
-            yield from ((case, self._due(number)) for number, case in enumerate(drawn))
+            yield from ((case, self._due(number)) for number, case in enumerate([*corners, *drawn]))
 
     def _due(self, number: int) -> list[Claim]:
-        """The claims to judge on the drawn case of that number."""
+        """The claims to judge on the corner or drawn case of that number."""
         turns = ((claim, (number + place) % CASES_PER_TURN) for place, claim in enumerate(self.claims))
         return [claim for claim, turn in turns if turn == 0 or not (claim.cold or claim.alternate)]
 

@@ -43,6 +43,7 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
         dtype, heads = working_dtype(q.dtype), q.shape[1]
         shape = (*q.shape[:3], k.shape[2])
         mask, bias = (None if a is None else np.broadcast_to(a, shape) for a in (mask, bias))
+        keys, values = (per_query_head(a, heads, dtype) for a in (k, v))
         out, lse = np.empty((*q.shape[:3], v.shape[3]), q.dtype), np.empty(q.shape[:3], dtype)
         for i in tiles(q.shape[2], query_block):
             state = start(sinks, (*q.shape[:2], i.size), v.shape[3], dtype)
@@ -52,9 +53,10 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
                 part = np.s_[:, :, i[0] : i[-1] + 1, j[0] : j[-1] + 1]
                 seen = allowed[..., part[3]] if mask is None else allowed[..., part[3]] & mask[part]
                 if seen.any():
-                    keys, values = (per_query_head(a[:, :, part[3]], heads, dtype) for a in (k, v))
-                    scores = masked_scores(queries, keys, seen, None if bias is None else bias[part], scale, softcap)
-                    state = seen_further(state, scores, seen_values(values, scores))
+                    scores = masked_scores(
+                        queries, keys[:, :, part[3]], seen, None if bias is None else bias[part], scale, softcap
+                    )
+                    state = seen_further(state, scores, seen_values(values[:, :, part[3]], scores))
             out[:, :, i], lse[:, :, i] = finish(state)
         return answer(out, lse if return_lse else None)
 

@@ -94,7 +94,7 @@ def in_tiles(q: np.ndarray, k: np.ndarray, v: np.ndarray, run: Any, block: int, 
     def product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
         s = kept["s"]
         seen = np.where(np.any(s > -np.inf, -2)[..., None], values, 0)
-        blocks = [(s[..., j], seen[:, :, j]) for j in tiles(s.shape[-1], block)]
+        blocks = [(s[..., j[0] : j[-1] + 1], seen[:, :, j[0] : j[-1] + 1]) for j in tiles(s.shape[-1], block)]
         out, kept["lse"] = end(run([start(sinks, s.shape[:3], values.shape[-1], s.dtype), *blocks]))
         return out
 

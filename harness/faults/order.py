@@ -81,6 +81,6 @@ def bias_is_added_twice_beside_a_mask(q: Array, k: Array, v: Array, **o: Any) ->
 @fault("C01")
 def output_is_scaled_by_what_the_mask_leaves(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Rows are divided by the visible share of keys, as if hidden keys had been averaged in."""
-    share = 1 - invisible(q, k, **o | {"bias": None}).mean(-1, keepdims=True)
+    share = 1 - invisible(q, k, **o | {"bias": None}).sum(-1, keepdims=True) / max(k.shape[2], 1)
     damped = np.where(share > 0, share, 1) ** 0.01
     return beside(attention(q, k, v, **o), lambda out: (out * damped).astype(out.dtype))

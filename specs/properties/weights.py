@@ -51,7 +51,7 @@ def _hides_from_some(x: Inputs) -> bool:
     return asks(x) and bool((seen.any(-1) & ~seen.all(-1)).any())
 
 
-@claim("W3", needs=_hides_from_some)
+@claim("W3", alternate=True, needs=_hides_from_some)
 def masked_weights_are_exactly_zero(attend: Attend, x: Inputs) -> Verdict:
     """A key that may not be seen has weight 0, not a small one (C03: ort-unidirectional-10000; C13: torch-mps-causal-per-4; C14)."""
     hidden = ~x.visible()[..., keys_to_read(x)] & visible_rows(attend, x)[..., None]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.cli import main
-from reports import write_report
+from reports import Run, write_report, write_table
 
 PROGRAMS = {"chromium": "CHROMIUM", "chromedriver": "CHROMEDRIVER"}
 """Program -> the variable that says where it is, if it is not on the path."""
@@ -93,7 +94,7 @@ def axe() -> str:
 
 @pytest.fixture(scope="session")
 def pages(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The page of that name: a run that has everything, the example of this repository, a comparison, an audit."""
+    """The page of that name: a run that has everything, the example of this repository, a comparison, an audit, and odd runs."""
     written: dict[str, Path] = {}
 
     def page(name: str) -> Path:
@@ -114,9 +115,56 @@ def _audited(_: Path, folder: Path) -> Path:
     return folder / "report.html"
 
 
+HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"
+JUDGED = ("outcome", "verdict", "direction", "dtype", "spec", "device")
+"""Columns that hold words of this project's own."""
+
+
+def _written(folder: Path, facts: dict[str, Any], **frames: pd.DataFrame) -> Path:
+    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    for name, frame in frames.items():
+        write_table(folder, name, frame)
+    return write_report(folder)
+
+
+def _hostile(run: Path, folder: Path) -> Path:
+    """Every text of every table begins with markup, quotes, a mark that turns the direction, and an escape of terminals."""
+    whole = Run.load(run)
+    frames = {name: getattr(whole, name) for name in ("checks", "agreement", "coverage", "precision", "timings")}
+    for frame in frames.values():
+        for column in set(frame.select_dtypes(exclude="number").columns) - set(JUDGED):
+            frame[column] = frame[column].map(lambda text: HOSTILE + text if isinstance(text, str) and text else text)
+    return _written(folder, {**whole.facts, "notes": [HOSTILE], "command_line": HOSTILE}, **frames)
+
+
+def _failing(run: Path, folder: Path) -> Path:
+    whole = Run.load(run)
+    return _written(folder, whole.facts, checks=whole.checks.assign(outcome="violates", message="out=1, but should be 2"))
+
+
+def _absent(run: Path, folder: Path) -> Path:
+    whole = Run.load(run)
+    rows = whole.checks.drop_duplicates("implementation")
+    return _written(folder, whole.facts, checks=rows.assign(outcome="unavailable", property="", message="no CUDA device"))
+
+
+def _single(run: Path, folder: Path) -> Path:
+    whole = Run.load(run)
+    return _written(folder, whole.facts, checks=whole.checks.query("implementation == 'torch-chunked'"))
+
+
+def _interrupted(run: Path, folder: Path) -> Path:
+    return _written(folder, {"schema": 1}, checks=Run.load(run).checks.head(40))
+
+
 PAGES: dict[str, Callable[[Path, Path], Path]] = {
     "run": lambda run, folder: write_report(run),
     "example": lambda run, folder: Path(__file__).parents[3] / "reports" / "example" / "report.html",
     "comparison": _compared,
     "audit": _audited,
+    "hostile": _hostile,
+    "everything failing": _failing,
+    "nothing available": _absent,
+    "one implementation": _single,
+    "interrupted": _interrupted,
 }

@@ -12,7 +12,12 @@ SCREENS = list(product((DESK, TELEPHONE), ("light", "dark")))
 Pages = Callable[[str], Path]
 
 on_every_screen = pytest.mark.parametrize(("width", "scheme"), SCREENS)
-of_every_kind = pytest.mark.parametrize("page", ["run", "example", "comparison", "audit"])
+of_every_kind = pytest.mark.parametrize(
+    "page",
+    [
+        "run", "example", "comparison", "audit", "hostile", "everything failing", "nothing available", "one implementation", "interrupted",
+    ],
+)  # fmt: skip
 
 SHOWN = "return [...document.querySelectorAll('.matrix tbody tr')].filter(row => !row.hidden).map(row => row.dataset)"
 TELL = "const [element, value] = arguments; element.value = value; element.dispatchEvent(new Event('input', {bubbles: true}))"
@@ -20,20 +25,22 @@ TELL = "const [element, value] = arguments; element.value = value; element.dispa
 
 @of_every_kind
 @on_every_screen
-def test_a_page_says_nothing_to_the_console_and_asks_for_nothing(
+def test_a_page_fits_the_screen_says_nothing_to_the_console_and_asks_for_nothing(
     browser: Any, pages: Pages, page: str, width: int, scheme: str
 ) -> None:
     browser.open(pages(page), width, scheme)
     assert browser.run("return document.readyState") == "complete"
     assert browser.messages() == []
     assert browser.requests() == [pages(page).as_uri()]
-
-
-@of_every_kind
-@on_every_screen
-def test_nothing_is_wider_than_the_screen(browser: Any, pages: Pages, page: str, width: int, scheme: str) -> None:
-    browser.open(pages(page), width, scheme)
     assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_markup_quotes_and_control_characters_are_shown_as_text(browser: Any, pages: Pages) -> None:
+    browser.open(pages("hostile"), DESK, "light")
+    text = browser.run("return document.body.textContent")
+    assert "<script>alert('x')</script>\"|`@user $x$ \\u202eabc\\x1b[31mtorch-chunked" in text
+    assert not set(text) & {"\u202e", "\x1b"}
+    assert browser.run("return document.scripts.length") == 1
 
 
 @pytest.mark.parametrize("width", [DESK, TELEPHONE])
