@@ -162,12 +162,17 @@ class Checking:
             yield from ((case, self.warm) for case in corners)
             yield from self._few_problems(drawn)
         else:
-            yield from ((case, self._due(number)) for number, case in enumerate([*corners, *drawn]))
+            yield from ((case, self._due(number, corner=True)) for number, case in enumerate(corners))
+            yield from ((case, self._due(number)) for number, case in enumerate(drawn))
 
-    def _due(self, number: int) -> list[Claim]:
-        """The claims to judge on the corner or drawn case of that number."""
-        turns = ((claim, (number + place) % CASES_PER_TURN) for place, claim in enumerate(self.claims))
-        return [claim for claim, turn in turns if turn == 0 or not (claim.cold or claim.alternate)]
+    def _due(self, number: int, corner: bool = False) -> list[Claim]:
+        """The claims to judge on the case of that number; all that are about gradients are cold, and none is left out in a corner."""
+
+        def due(place: int, claim: Claim) -> bool:
+            takes_turns = claim.alternate or (claim.cold and not (corner and claim.gradient))
+            return not takes_turns or (number + place) % CASES_PER_TURN == 0
+
+        return [claim for place, claim in enumerate(self.claims) if due(place, claim)]
 
     def _claims_on(self, vector: Vector) -> list[Claim]:
         """Where the implementation has no words for it, that is counted under the published answers only."""

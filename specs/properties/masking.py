@@ -131,7 +131,7 @@ def _biased(x: Inputs) -> bool:
     return bool((lowest < highest).any())
 
 
-@claim("M6", cold=True, needs=_broadcast)
+@claim("M6", cold=True, alternate=True, needs=_broadcast)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}

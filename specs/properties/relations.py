@@ -167,7 +167,7 @@ def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(x.replace(q=(x.q / 2).astype(x.q.dtype), scale=scale)), "out, scale doubled and q halved")
 
 
-@claim("R13", cold=True, needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None)
+@claim("R13", cold=True, alternate=True, needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None)
 def shifting_all_scores_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A constant added to a row of scores cancels (C24: ft-softmax-nomax; C03: te-unfused-10000)."""
     rows = 100.0 * (1 + np.arange(x.q.shape[2]))[:, None] % 1000
@@ -189,7 +189,7 @@ def doubling_every_key_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     return both(attend, x, take_keys(x, np.repeat(np.arange(x.k.shape[2]), 2)), "out, every key doubled")
 
 
-@claim("R15", cold=True)
+@claim("R15", cold=True, alternate=True)
 def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """After other calls of the same shapes with other values and options, a call gives what it gave (C35: torch-mps-scale-cache; C30)."""
     first = attend(x)

@@ -88,7 +88,7 @@ def appended_keys_behind_minus_infinity_change_nothing(attend: Attend, x: Inputs
     return both(attend, x, with_garbage(longer, behind), "out, hidden keys appended")
 
 
-@claim("D4", cold=True, needs=lambda x: _has_keys(x) and x.v.shape[3] > 1)
+@claim("D4", cold=True, alternate=True, needs=lambda x: _has_keys(x) and x.v.shape[3] > 1)
 def value_columns_can_be_split(attend: Attend, x: Inputs) -> Verdict:
     """The first and the other value columns, asked for apart, are the whole (C21: jax-splash-vdim, fa3-hdimv-shape)."""
     parts = [np.ascontiguousarray(part) for part in np.array_split(x.v, 2, axis=-1)]
@@ -115,7 +115,7 @@ def _rounded(v: np.ndarray) -> np.ndarray:
     return np.ldexp(np.round(16 * fraction) / 16, exponent).astype(v.dtype)
 
 
-@claim("D6", cold=True, needs=lambda x: _has_keys(x) and x.q.shape[2] > 1)
+@claim("D6", cold=True, alternate=True, needs=lambda x: _has_keys(x) and x.q.shape[2] > 1)
 def chunks_of_queries_give_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """A prefill in up to three chunks gives what one gives (C04: onnx-causal-external-cache; C13: executorch-partial-block; C31)."""
     x = _in_positions(attend, x)
