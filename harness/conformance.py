@@ -166,13 +166,9 @@ class Checking:
             yield from ((case, self._due(number)) for number, case in enumerate(drawn))
 
     def _due(self, number: int, corner: bool = False) -> list[Claim]:
-        """The claims to judge on the case of that number; all that are about gradients are cold, and none is left out in a corner."""
-
-        def due(place: int, claim: Claim) -> bool:
-            takes_turns = claim.alternate or (claim.cold and not (corner and claim.gradient))
-            return not takes_turns or (number + place) % CASES_PER_TURN == 0
-
-        return [claim for place, claim in enumerate(self.claims) if due(place, claim)]
+        """The claims to judge on the case of that number."""
+        turns = ((claim, (number + place) % CASES_PER_TURN == 0) for place, claim in enumerate(self.claims))
+        return [claim for claim, turn in turns if turn or not claim.takes_turns(corner)]
 
     def _claims_on(self, vector: Vector) -> list[Claim]:
         """Where the implementation has no words for it, that is counted under the published answers only."""

@@ -43,6 +43,8 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"q": "repeated_batch"}),
         Case(Problem(3, 2, 1, 5, 9, 8, 8), "normal", 0, {"k": "repeated_batch", "v": "repeated_batch"}),
         Case(Problem(2, 2, 1, 5, 9, 8, 8, mask=masks.random(3, 0.5, "bhij"), is_causal=True)),
+        Case(Problem(2, 4, 2, 1, 300, 16, 16, mask=masks.random(7, 0.5, "bhij"), bias=NOISE, scale=0.7, sinks=4.0)),
+        Case(Problem(1, 2, 1, 1, 1100, 8, 8, is_causal=True, window=(700, None), softcap=5.0, sinks=4.0, past=1099)),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype), recipe) for recipe in ("huge_values", "tiny") for dtype in DTYPES),

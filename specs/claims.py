@@ -71,6 +71,10 @@ class Claim:
     compiles: bool = False
     over_run: Callable[[Sequence[Any]], Verdict] | None = None
 
+    def takes_turns(self, corner: bool) -> bool:
+        """Whether it is judged on a part of the cases. In corners no claim about gradients, all of which are cold, is left out."""
+        return self.alternate or (self.cold and not (corner and self.gradient))
+
 
 CLAIMS: dict[str, Claim] = {}
 
