@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from harness.agenda import agenda
+from harness.cases import OPTIONS
 from harness.corners import CORNERS
 from harness.coverage import coverage
+from harness.layer_cases import MASK_KINDS
 from harness.shapes import BUDGET, pool
 from specs.biases import BIASES
 from specs.dtypes import DTYPES
 from specs.inputs import realise
 from specs.layouts import LAYOUTS
 from specs.masks import MASKS, Mask
+from specs.multi_head_recipes import LAYER_DRAWN
 from specs.recipes import DRAWN
+from specs.worked_example import CASES
 
 SEEDS = (0, 1)
 NOT_DRAWN = {"opposite"}
@@ -67,6 +73,37 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
     assert {p.dtype for p in problems} == set(DTYPES)
     options = {text.partition("=")[0] for p in problems for text in p.options()}
     assert options == {"mask", "bias", "is_causal", "window", "scale", "softcap", "sinks", "query_lengths", "key_lengths", "past"}
+
+
+def drawn_by_chance(cases, spec):
+    """Without the named cases and the corners."""
+    return [case for case in cases[spec] if case not in (*CASES.get(spec, []), *CORNERS[spec])]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("option", ["scale", "softcap", "sinks"])
+def test_every_value_of_an_option_comes_as_often_as_the_others(option, seed, cases_of):
+    given = [getattr(case.problem, option) for case in drawn_by_chance(cases_of(seed), "attention")]
+    times = [given.count(value) for value in OPTIONS[option]]
+    assert max(times) - min(times) <= 1 < min(times)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_windows_are_bounded_on_either_side_or_on_both(seed, cases_of):
+    windows = [case.problem.window for case in drawn_by_chance(cases_of(seed), "attention") if case.problem.window]
+    bounded = [tuple(side is not None for side in window) for window in windows]
+    assert min(bounded.count(sides) for sides in ((True, True), (True, False), (False, True))) >= len(windows) / 9
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_layers_have_every_mask_as_often_as_the_others_and_every_recipe_in_every_dtype(seed, cases_of):
+    drawn = drawn_by_chance(cases_of(seed), "multi-head")
+    kinds = [case.problem.mask.kind if case.problem.mask else "none" for case in drawn]
+    times = [kinds.count(kind) for kind in MASK_KINDS]
+    assert max(times) - min(times) <= 1 < min(times)
+    assert {(case.recipe, case.problem.dtype) for case in drawn} == set(product(LAYER_DRAWN, DTYPES))
+    squares = [case.problem.self_attention for case in drawn if case.problem.query_length == case.problem.key_length]
+    assert 0.4 <= sum(squares) / len(squares) <= 0.6
 
 
 REGIONS = {
