@@ -14,6 +14,8 @@ from markupsafe import escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from reports.text import visible
+
 INK, MUTED, LINE, PAPER = "#010101", "#010102", "#010103", "#010104"
 AGREES, VIOLATES, ACCENT, WARNING, PURPLE = "#010105", "#010106", "#010107", "#010108", "#010109"
 _VARIABLES = {
@@ -45,7 +47,8 @@ def drawing(name: str, title: str, width: float, height: float, draw: Callable[[
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title, "Format": None, "Type": None}
         )
     described = f"</title><desc>{escape(told)}</desc>" if told else "</title>"
-    return _inline(buffer.getvalue(), name).replace("</title>", described, 1)
+    lines = _inline(buffer.getvalue(), name).replace("</title>", described, 1).split("\n")
+    return "\n".join(line if line.isprintable() else visible(line) for line in lines)
 
 
 def _inline(svg: str, name: str) -> str:
