@@ -7,6 +7,7 @@ import pytest
 
 from harness.cases import spread
 from harness.conformance import load_claims
+from harness.corners import CORNERS
 from harness.drawing import draw
 from harness.faults import load_all
 from harness.faults._backward import backward, differentiable
@@ -66,10 +67,11 @@ GRADIENT_CLAIMS = sorted(name for name, claim in CLAIMS.items() if claim.gradien
 
 @pytest.fixture(scope="module")
 def cases():
-    """A few dozen small calls, most of them in float32; some of size 0, some just beyond a threshold."""
+    """Corners of padded queries, and a few dozen small calls, most in float32; some of size 0, some just beyond a threshold."""
     drawn = [(SHAPES, ["float32"], 60), (NO_QUERIES, ["float32"], 2), (THRESHOLDS, ["float32"], 48)]
     drawn += [(SHAPES[:1], ["bfloat16", "float16", "float64"], 12)]
-    return [case for start, (shapes, dtypes, count) in enumerate(drawn) for case in draw(spread(shapes, dtypes), count, start)]
+    padded = [case for case in CORNERS["attention"] if case.problem.query_lengths]
+    return padded + [case for start, (shapes, dtypes, n) in enumerate(drawn) for case in draw(spread(shapes, dtypes), n, start)]
 
 
 @pytest.fixture

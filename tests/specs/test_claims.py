@@ -260,7 +260,7 @@ FROM_THE_CATALOGUE = {
     "merging_two_halves_by_lse_gives_the_whole": lse.lse_is_to_base_two,
     "duplicated_keys_add_their_logarithm_to_lse": lse.lse_is_the_maximum,
     "appended_keys_behind_minus_infinity_change_nothing": fillers.filler_is_added_not_set,
-    "value_columns_can_be_split": dims.the_last_value_column_of_an_odd_number_is_the_one_before,
+    "value_columns_can_be_split": dims.the_scale_is_that_of_the_value_dim,
     "values_add_up": precision.values_are_rounded_to_bfloat16,
     "chunks_of_queries_give_the_whole": dropped.the_mask_is_dropped_for_one_query,
     "packed_documents_do_not_see_each_other": wrong_masks.mask_rows_are_read_with_a_padded_stride,
