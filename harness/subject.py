@@ -13,7 +13,7 @@ from harness.isolation import REFUSALS, Trouble
 from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
-from specs.precision import named_precision, out_of_range
+from specs.precision import TRUNCATING, held_to, named_precision, out_of_range
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,10 @@ class Subject:
             self._expected[id(x)] = self.spec.expect(self.lowered(x), self.description.conventions, model)
             self._kept[id(x)] = x
         return self._expected[id(x)]
+
+    def accumulator(self, x: Any) -> str:
+        """The format in which sums are kept, as declared."""
+        return named_precision(held_to(self.description.precision, x.dtype), x.dtype).accumulation.removesuffix(TRUNCATING)
 
     def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
         """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises Trouble.

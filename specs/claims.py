@@ -35,6 +35,9 @@ class Attend(Protocol):
     def declared(self, name: str) -> Any:
         """A declared convention."""
 
+    def accumulator(self, x: Any) -> str:
+        """The format in which sums are kept, as declared."""
+
     def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
         """The gradients of sum(dout * output) to the named arguments, and the output as "out". Another `dout` object, another call."""
 

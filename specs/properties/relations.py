@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from specs.claims import Attend, claim
-from specs.dtypes import accumulator, smallest_normal
+from specs.dtypes import smallest_normal
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict, error_ratios, identical, within
 from specs.oracle import default_scale
@@ -148,7 +148,7 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
     if not _far_from_the_ends(x.v) or not _far_from_the_ends(doubled):
         return VACUOUS
     got, rows = attend(x.replace(v=doubled)), comparable_rows(attend, x)
-    lost = x.k.shape[2] * smallest_normal(accumulator(x.dtype)) * np.abs(x.v.astype(np.float64)).max(initial=0)
+    lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
     return within((got / 2).astype(got.dtype), attend(x), lost, "out of doubled values, halved", rows)
 
 
