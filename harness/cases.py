@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.drawing import cycle
+from harness.drawing import Strategies, cycle
 from harness.shapes import EMPTY, Shape
 from specs import biases, masks
 from specs.biases import Bias
@@ -32,9 +32,9 @@ def sometimes(percent: int) -> st.SearchStrategy[bool]:
 
 
 @st.composite
-def mask_terms(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
-    """One mask: a rule or a random pattern, with edges at block edges and at the ends."""
-    mask: Mask = MASK_KINDS[draw(st.sampled_from(kinds))](draw, shape)
+def mask_terms(draw: st.DrawFn, shape: Shape, kinds: Sequence[str] = ()) -> Mask:
+    """One mask, of any kind if none is named: a rule or a random pattern, with edges at block edges and at the ends."""
+    mask: Mask = MASK_KINDS[draw(st.sampled_from(kinds or OPTIONS["mask"]))](draw, shape)
     return mask
 
 
@@ -92,7 +92,7 @@ def mask_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
     first = draw(mask_terms(shape, kinds))
     if not draw(sometimes(30)):
         return first
-    second = draw(mask_terms(shape, OPTIONS["mask"]))
+    second = draw(mask_terms(shape))
     return first & second if draw(sometimes(70)) else first | second
 
 
@@ -102,7 +102,7 @@ def bias_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str], dtype: str
     kinds = [kind for kind in kinds if dtype != "float16" or not kind.startswith("lowest")] or ["filler"]
     bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
     if draw(sometimes(25)):
-        return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape, OPTIONS["mask"]))))
+        return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
     return bias
 
 
@@ -113,9 +113,9 @@ BIAS_KINDS: dict[str, Any] = {
     "noise": lambda draw, s: biases.noise(draw(SEEDS), draw(st.sampled_from((1.0, 5.0, 0.1, 30.0))), draw(st.sampled_from(AXES))),
     "alibi": lambda draw, s: biases.alibi(),
     "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
-    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s, OPTIONS["mask"]))),
-    "filler": lambda draw, s: biases.filler(draw(mask_terms(s, OPTIONS["mask"])), draw(st.sampled_from((-1e4, -6e4)))),
-    "lowest": lambda draw, s: biases.filler(draw(mask_terms(s, OPTIONS["mask"])), LOWEST),
+    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
+    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), draw(st.sampled_from((-1e4, -6e4)))),
+    "lowest": lambda draw, s: biases.filler(draw(mask_terms(s)), LOWEST),
     "lowest_row": lambda draw, s: biases.filler(masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))), LOWEST),
 }
 """Kind of bias -> how it is drawn for a shape."""
@@ -171,7 +171,7 @@ def meetings(rng: Random) -> Iterator[set[str]]:
             yield set(four)
 
 
-def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
+def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `drawing.draw`.
 
     Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.

@@ -13,8 +13,11 @@ from specs.problem import Case
 
 Thing = TypeVar("Thing")
 
+Strategies = Callable[[Random], Iterator[st.SearchStrategy[Case]]]
+"""One strategy after the other, each for one case."""
 
-def draw(strategies: Callable[[Random], Iterator[st.SearchStrategy[Case]]], count: int, start: int) -> list[Case]:
+
+def draw(strategies: Strategies, count: int, start: int) -> list[Case]:
     """`count` different cases, one from each strategy in turn, or fewer if they repeat. Same seed, same cases."""
     rng = Random(start)
     found: dict[str, Case] = {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from harness.cases import AXES, SEEDS, layouts_dealt
-from harness.drawing import cycle
+from harness.drawing import Strategies, cycle
 from specs import masks
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
@@ -80,7 +80,7 @@ MASK_KINDS: dict[str, Callable[[st.DrawFn, Shape], Mask | None]] = {
 """Kind of mask -> how it is drawn for a shape."""
 
 
-def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Callable[[Random], Iterator[st.SearchStrategy[Case]]]:
+def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `drawing.draw`."""
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:

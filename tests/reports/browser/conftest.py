@@ -168,3 +168,9 @@ PAGES: dict[str, Callable[[Path, Path], Path]] = {
     "one implementation": _single,
     "interrupted": _interrupted,
 }
+
+
+@pytest.fixture(params=list(PAGES))
+def every_page(request: pytest.FixtureRequest, pages: Callable[[str], Path]) -> Path:
+    """Each of them."""
+    return pages(request.param)

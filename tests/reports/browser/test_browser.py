@@ -12,26 +12,19 @@ SCREENS = list(product((DESK, TELEPHONE), ("light", "dark")))
 Pages = Callable[[str], Path]
 
 on_every_screen = pytest.mark.parametrize(("width", "scheme"), SCREENS)
-of_every_kind = pytest.mark.parametrize(
-    "page",
-    [
-        "run", "example", "comparison", "audit", "hostile", "everything failing", "nothing available", "one implementation", "interrupted",
-    ],
-)  # fmt: skip
 
 SHOWN = "return [...document.querySelectorAll('.matrix tbody tr')].filter(row => !row.hidden).map(row => row.dataset)"
 TELL = "const [element, value] = arguments; element.value = value; element.dispatchEvent(new Event('input', {bubbles: true}))"
 
 
-@of_every_kind
 @on_every_screen
 def test_a_page_fits_the_screen_says_nothing_to_the_console_and_asks_for_nothing(
-    browser: Any, pages: Pages, page: str, width: int, scheme: str
+    browser: Any, every_page: Path, width: int, scheme: str
 ) -> None:
-    browser.open(pages(page), width, scheme)
+    browser.open(every_page, width, scheme)
     assert browser.run("return document.readyState") == "complete"
     assert browser.messages() == []
-    assert browser.requests() == [pages(page).as_uri()]
+    assert browser.requests() == [every_page.as_uri()]
     assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
@@ -110,10 +103,9 @@ def pasted(browser: Any) -> str:
     return found
 
 
-@of_every_kind
 @on_every_screen
-def test_axe_finds_no_violation(browser: Any, pages: Pages, axe: str, page: str, width: int, scheme: str) -> None:
-    browser.open(pages(page), width, scheme)
+def test_axe_finds_no_violation(browser: Any, every_page: Path, axe: str, width: int, scheme: str) -> None:
+    browser.open(every_page, width, scheme)
     browser.run(axe)
     found = browser.driver.execute_async_script(
         "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done)"
