@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,7 @@ from specs.recipes import DRAWN
 from specs.worked_example import CASES
 
 SEEDS = (0, 1)
+FROM_HERE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 NOT_DRAWN = {"opposite"}
 
 
@@ -34,6 +39,21 @@ def kinds(thing):
 
 def test_the_same_seed_gives_the_same_cases():
     assert agenda(10, 5, DTYPES) == agenda(10, 5, DTYPES)
+
+
+IDS = "import sys; from harness.agenda import agenda; from specs.dtypes import DTYPES; {more}; print(*(c.id for c in agenda(60, 0, DTYPES)['attention']))"
+
+
+def test_source_beside_the_harness_changes_no_case(tmp_path):
+    """Hypothesis draws from the constants of local modules, too, and so would a checkout and an installed wheel differ."""
+    (tmp_path / "of_somebody.py").write_text(f"NUMBERS = {list(range(2, 400))}")
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", IDS.format(more=more)], cwd=tmp_path, env=FROM_HERE, capture_output=True, text=True, check=True
+        ).stdout
+        for more in ("pass", "import of_somebody")
+    ]
+    assert answers[0] == answers[1] != ""
 
 
 def test_another_seed_gives_other_cases(cases_of):
