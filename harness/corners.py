@@ -19,6 +19,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(10, 2, 2, 3, 5, 8, 8, bias=NOISE)),
         Case(Problem(1, 2, 2, 5, 33, 16, 16, scale=-1.0), "steep"),
         Case(Problem(2, 2, 1, 1, 1, 8, 8)),
+        Case(Problem(1, 10, 2, 20, 9, 8, 8, mask=masks.hidden_key(3))),
         Case(Problem(2, 2, 1, 9, 12, 256, 256, is_causal=True), "steep"),
         Case(Problem(1, 2, 2, 8, 300, 16, 16, is_causal=True)),
         Case(Problem(1, 1, 1, 70, 70, 8, 8, window=(33, 1))),

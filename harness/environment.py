@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "gpu": _gpu(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": [round(load, 2) for load in os.getloadavg()],
@@ -55,3 +58,12 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _gpu() -> str | None:
+    """Names, memory and driver of NVIDIA's devices, as their own tool tells; None without one."""
+    if not (tool := shutil.which("nvidia-smi")):
+        return None
+    query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    done = subprocess.run([tool, *query], capture_output=True, text=True, timeout=60)
+    return "; ".join(done.stdout.splitlines()) or None

@@ -110,6 +110,8 @@ class Worker:
             self.connection.send(request)
         answer = self._receive(self.limits.seconds)
         if isinstance(answer, Failure):
+            if answer.kind == "crashed":  # the process lives, but its device does not
+                self.stop()
             raise Trouble(answer.kind, answer.message, answer.trace)
         assert isinstance(answer, Answer)
         return answer

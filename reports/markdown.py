@@ -1,5 +1,7 @@
 """report.md: what fits a pull-request comment."""
 
+from math import isnan
+
 from reports import headline, outcomes
 from reports.audit import markdown as audit
 from reports.cells import Cell, Row, failures
@@ -125,8 +127,9 @@ def _timings(run: Run) -> list[str]:
 
 def _timing_row(row: Row) -> list[str]:
     where = escape(f"{row['workload']}, {row['dtype']} {row['direction']}", 80)
-    if row["verdict"] == "INVALID":
-        return [where, escape(row["implementation"], 80), f"INVALID: {escape(row['reason'], 120)}", "", "", ""]
+    if row["verdict"] == "INVALID" or isnan(row["median"]):
+        why = f": {escape(row['reason'], 120)}" if row["reason"] else ""
+        return [where, escape(row["implementation"], 80), f"{escape(row['verdict'], 20)}{why}", "", "", ""]
     low, high = number(float(row["speedup_low"])), number(float(row["speedup_high"]))
     interval = "" if row["verdict"] == "BASELINE" else f"{low} to {high}"
     facts = [where, escape(row["implementation"], 80), escape(row["verdict"], 20)]

@@ -1,5 +1,7 @@
 """The same answers in a terminal: tables with colour for people, lines without for pipes."""
 
+from math import isnan
+
 from rich.console import Console
 
 from reports import headline, outcomes
@@ -81,7 +83,7 @@ def _peer(row: Row) -> list[str]:
 
 def _timing(row: Row) -> list[str]:
     facts = [str(row[name]) for name in ("workload", "dtype", "direction", "implementation", "verdict")]
-    if row["verdict"] == "INVALID":
+    if row["verdict"] == "INVALID" or isnan(row["median"]):
         return [*facts, "", "", ""]
     speedup, low, high = (number(float(row[name])) for name in ("speedup", "speedup_low", "speedup_high"))
     interval = "" if row["verdict"] == "BASELINE" else f"[{low}, {high}]"

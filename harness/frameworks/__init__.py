@@ -1,10 +1,11 @@
-"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, version, missing.
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, device_peak, version, missing.
 
 Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,6 +42,9 @@ class Framework(Protocol):
     def compiled(self, step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
         """The function as one would call it in a loop with such options: compiled where the framework compiles."""
 
+    def device_peak(self, call: Callable[[], Any]) -> float:
+        """Bytes that the call takes on another device than the CPU, above what was there; NaN where the framework cannot say."""
+
     def version(self) -> str:
         """Version of the framework."""
 
@@ -61,3 +65,10 @@ def load(framework: str) -> Framework:
     if not find_spec(module):
         raise ValueError(f"framework={framework}, but should be one of numpy, torch, jax")
     return import_module(module)
+
+
+def lost_its_device(error: Exception) -> bool:
+    """Whether every later call of this process would fail, too: CUDA's errors of kernels stay (CUDA programming guide, "Error
+    Checking"). torch raises them as AcceleratorError, before 2.8 as RuntimeError; XLA spells the code.
+    """
+    return type(error).__name__ == "AcceleratorError" or re.search("CUDA error: |CUDA_ERROR_", str(error)) is not None

@@ -15,13 +15,16 @@ import numpy as np
 from harness import frameworks
 from specs.dtypes import numpy_dtype
 
-SIZES = (128, 256, 512, 1024, 2048)
+SIZES = (128, 256, 512, 1024, 2048, 4096, 8192)
 LONGEST = 0.03
 """Seconds. The next size would take eight times that."""
 
 LEAST = 0.05
 COPIED = 1 << 25
 """Bytes, beyond most caches."""
+
+COPIED_ON_A_DEVICE = 1 << 29
+"""Bytes, so that starting it does not count."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,13 @@ def ceilings(framework: str, device: str, dtype: str) -> Ceilings:
     """The best of several sizes and many repetitions; once per process."""
     verbs, best = frameworks.load(framework), 0.0
     for size in SIZES:
-        array = verbs.from_numpy(np.random.default_rng(0).standard_normal((size, size)).astype(numpy_dtype(dtype)), device)
+        values = np.random.default_rng(0).standard_normal((size, size), np.float32)
+        array = verbs.from_numpy(values.astype(numpy_dtype(dtype)), device)
         seconds = fastest(lambda array=array: verbs.wait(array @ array))  # type: ignore[misc]
         best = max(best, 2 * size**3 / seconds)
         if seconds > LONGEST:
             break
-    return Ceilings(best, bandwidth())
+    return Ceilings(best, bandwidth() if device == "cpu" else device_bandwidth(framework, device))
 
 
 @cache
@@ -50,6 +54,14 @@ def bandwidth() -> float:
     """Bytes per second that a copy reads and writes."""
     source, into = np.ones(COPIED, np.uint8), np.empty(COPIED, np.uint8)
     return 2 * COPIED / fastest(lambda: np.copyto(into, source))
+
+
+@cache
+def device_bandwidth(framework: str, device: str) -> float:
+    """Bytes per second that a negation reads and writes there: no framework has a copy that another would not leave out."""
+    verbs = frameworks.load(framework)
+    source = verbs.from_numpy(np.ones(COPIED_ON_A_DEVICE // 4, np.float32), device)
+    return 2 * COPIED_ON_A_DEVICE / fastest(lambda: verbs.wait(-source))
 
 
 def fastest(call: Callable[[], object]) -> float:

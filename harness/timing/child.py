@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from time import perf_counter_ns
 from typing import Any
 
+from harness.frameworks import lost_its_device
 from harness.loading import LoadError, load
 from harness.messages import Failure
 from harness.timing.blackbox import BlackBox
@@ -125,7 +126,7 @@ def failure(error: Exception) -> Failure:
     if isinstance(error, NotImplementedError | Unsupported):
         return Failure("unsupported", str(error) or "not implemented")
     text = (str(error).splitlines() or [""])[0]
-    return Failure("errored", f"{type(error).__name__}: {text}")
+    return Failure("crashed" if lost_its_device(error) else "errored", f"{type(error).__name__}: {text}")
 
 
 def serve(connection: Connection, server: Server) -> None:

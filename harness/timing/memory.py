@@ -3,7 +3,7 @@
 NumPy reports its allocations to tracemalloc, exactly. For other frameworks, Linux resets the high-water mark of the resident
 set on request (proc(5), clear_refs 5); it is counted in pages, of which the kernel may lag some hundred KiB behind, and
 buffers that a library keeps from call to call are not in it. Where that is plainly too little, less than the output, as for
-JAX when XLA serves a call from memory that it kept, and elsewhere, and on other devices, NaN: not measured.
+JAX when XLA serves a call from memory that it kept, and elsewhere, NaN: not measured. On other devices the framework is asked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness import frameworks
+
 Call = Callable[[], Any]
 
 
 def peak(call: Call, framework: str, device: str, least: int) -> float:
     """Bytes; NaN where it cannot be measured, or comes out below `least`, the size of the output."""
     if device != "cpu":
-        return float("nan")
+        return frameworks.load(framework).device_peak(call)
     found = traced(call) if framework == "numpy" else resident(call)
     return found if found >= least - PAGE else float("nan")
 

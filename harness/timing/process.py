@@ -85,6 +85,8 @@ class Child:
         except (EOFError, ConnectionResetError):
             raise self._dead() from None
         if isinstance(answer, Failure):
+            if answer.kind == "crashed":  # the process lives, but its device does not
+                raise self._ended(answer.message, "crashed")
             raise Lost(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
         return answer
 

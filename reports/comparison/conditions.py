@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.load import Run
 
-MACHINE = ("cpu", "cores", "python")
+MACHINE = ("cpu", "gpu", "cores", "python")
 PACKAGES = ("numpy", "ml_dtypes", "torch", "jax", "jaxlib")
 WITHOUT_EFFECT = {"PYTHONHASHSEED", "KMP_DUPLICATE_LIB_OK"}
 """Variables that a run records and that change no time. All others are about threads, BLAS or a framework."""

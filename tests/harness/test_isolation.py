@@ -72,6 +72,18 @@ hangs = misbehaves(_ignores_sigterm)
 leaves_a_child = misbehaves(_leaves_a_child)
 grows = misbehaves(_grows)
 errs = misbehaves(_raises(ValueError("no such shape")))
+lost = []
+
+
+def _loses_the_device(q):
+    lost.append(True)
+    raise RuntimeError("CUDA error: an illegal memory access was encountered" + chr(10) + "and what to do about it")
+
+
+def loses_the_device(q, k, v, *, scale=None):
+    return _loses_the_device(q) if lost or q.shape[2] > 1 else q + 1
+
+
 refuses = misbehaves(_raises(NotImplementedError("no queries beyond one")))
 lacks_memory = misbehaves(_raises(MemoryError("too much")))
 answers_with_a_list = misbehaves(lambda q: [1.0])
@@ -122,6 +134,7 @@ def worker_of(file):
         ("answers_with_a_list", "errored", "output=list, but should be numpy.ndarray", {}, 1),
         ("answers_with_nothing", "errored", "output=NoneType, but should be numpy.ndarray", {}, 1),
         ("answers_with_a_pair", "errored", "output=a tuple of 2, but should be one array", {}, 1),
+        ("loses_the_device", "crashed", "RuntimeError: CUDA error: an illegal memory access was encountered$", {}, 2),
         ("interrupts", "crashed", "exited with status|KeyboardInterrupt|SIGINT", {}, 2),
         ("exits", "crashed", "exited with status 5", {}, 2),
     ],
