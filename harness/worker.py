@@ -84,9 +84,16 @@ class Server:
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
         arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
+        changed = self._changed(arrays, dict(zip(given, positional, strict=True)) | keywords, given)
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
         named = dict(zip(wanted, extra, strict=True))
-        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, (), aliased, seconds)
+        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+
+    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any], given: dict[str, np.ndarray]) -> tuple[str, ...]:
+        """What was written to on another device, where it lies in other memory than the arrays."""
+        if self.description.device == "cpu":
+            return ()
+        return tuple(n for n, a in arrays.items() if self._of(n, self._numpy(native[n]), given).tobytes() != a.tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
@@ -101,9 +108,9 @@ class Server:
         seconds = perf_counter() - start
         return Answer(np.array(self._turned(self._numpy(out))), gradients, (), (), seconds)
 
-    def _of(self, name: str, gradient: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
-        """A gradient in the layout of the contract: those of positional arrays come in the function's own."""
-        return self._turned(gradient) if name in given else gradient
+    def _of(self, name: str, array: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
+        """An argument or its gradient in the layout of the contract: positional arrays come in the function's own."""
+        return self._turned(array) if name in given else array
 
     def _native(self, value: Any, name: str = "") -> Any:
         if not isinstance(value, np.ndarray):

@@ -17,6 +17,12 @@ Result: TypeAlias = Tensor | tuple[Tensor, ...]
 GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
 """Kernels that take fewer key heads than query heads; for the others the key heads are repeated first."""
 
+MASKED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
+"""Kernels for CUDA that take masks, and neither masks nor strides as they come: `whole` and `aligned`."""
+
+LOWEST = torch.finfo(torch.float32).min / 2
+"""No bias but -inf is let below: those kernels count in powers of two, where -3e38 becomes -inf (torch 2.11.0, H200)."""
+
 
 def eager(
     q: Tensor, k: Tensor, v: Tensor, *, past: int, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None,
@@ -85,12 +91,14 @@ def sdpa(
     Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
     flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).
     """
-    q, k, v = (with_dense_rows(a) for a in (q, k, v))
+    q, k, v = (aligned(a, 16 // a.element_size() if kernel in MASKED else 1) for a in (q, k, v))
     if kernel not in GROUPED:
         k, v = per_query_head(k, q), per_query_head(v, q)
     scale, grouped = default_scale(q, scale), k.shape[1] != q.shape[1]
     native = is_causal and mask is None and bias is None and scale > 0
-    joined = one_mask(q, k, mask, bias, is_causal and not native)
+    joined = one_mask(q, k, mask, bias, is_causal and not native, wide=kernel == SDPBackend.MATH)
+    if joined is not None and kernel in MASKED:
+        joined = whole(joined, q, k)
     try:
         with sdpa_kernel(kernel):
             return scaled_dot_product_attention(q, k, v, attn_mask=joined, is_causal=native, scale=scale, enable_gqa=grouped)
@@ -100,14 +108,40 @@ def sdpa(
         raise NotImplementedError(f"kernel={kernel.name}, but should be another: torch warns of the reason") from error
 
 
-def with_dense_rows(a: Tensor) -> Tensor:
-    """The tensor with stride 1 along its last axis, as fused kernels want it; `contiguous` would keep odd strides of size 1."""
-    return a if a.stride(-1) == 1 else a.clone(memory_format=torch.contiguous_format)
+def aligned(a: Tensor, step: int) -> Tensor:
+    """The tensor with stride 1 along its last axis, as fused kernels want it, and all rows on multiples of `step` elements.
+
+    On CUDA that counts along an axis of size 1 too: one query that was stored across, [1, 8, 1, 64] with strides (512, 64, 1, 1),
+    is "not correctly aligned (strideM)" (torch 2.11.0). `contiguous` would keep odd strides of size 1.
+    """
+    starts = [stride * a.element_size() for stride in a.stride()[:-1]] + [a.data_ptr()]
+    fits = a.stride(-1) == 1 and not any(start % (step * a.element_size()) for start in starts)
+    return a if fits else a.clone(memory_format=torch.contiguous_format)
 
 
-def one_mask(q: Tensor, k: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool) -> Tensor | None:
-    """Mask, bias and causality in the one argument that torch has for them, with four axes, bool or float; None without them."""
+def one_mask(
+    q: Tensor, k: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool, *, wide: bool = False
+) -> Tensor | None:
+    """Mask, bias and causality in the one argument that torch has for them, with four axes, bool or float; None without them.
+
+    A `wide` one is in float32 at least, so that the gradient of a bias with fewer axes is summed before it is rounded.
+    """
     joined = both(mask, torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril() if is_causal else None)
     if bias is not None:
-        joined = bias.to(q.dtype) if joined is None else torch.where(joined, bias.to(q.dtype), -torch.inf)
+        bias = bias.to(torch.promote_types(q.dtype, torch.float32) if wide else q.dtype)
+        joined = bias if joined is None else torch.where(joined, bias, -torch.inf)
     return None if joined is None else joined[(None,) * (4 - joined.ndim)]
+
+
+def whole(mask: Tensor, q: Tensor, k: Tensor) -> Tensor:
+    """A mask [.., .., .., Lk or 1] as the CUDA kernels need it: float, with a number for each key, -inf or at least LOWEST.
+
+    torch 2.11.0 on an H200 hands a bool mask to cuDNN with the smallest number of the dtype for False, so that a row without
+    keys comes out as if it had no mask, and breaks off for a mask of one column, which broadcasts over the keys: "(*bias): last
+    dimension must be contiguous" from the efficient kernel, and from cuDNN "misaligned address", after which the process has
+    lost its device.
+    """
+    if not mask.is_floating_point():
+        mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+    mask = torch.where(mask == -torch.inf, mask, mask.clamp(min=max(LOWEST, torch.finfo(mask.dtype).min)))
+    return mask.expand(*mask.shape[:3], k.shape[2]).clone(memory_format=torch.contiguous_format)

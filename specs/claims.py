@@ -98,7 +98,8 @@ def claim(
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
     claims ask with other inputs than the case has, which costs another oracle, and a compilation where shapes are compiled;
-    an `alternate` one has never been the first to reject a fault, and is judged on every second case, as cold ones are;
+    an `alternate` one has never been the first to reject a fault that fewer than fifteen others reject, and is judged on every
+    second case, as cold ones are;
     one that `compiles` asks for further results of the same inputs, which costs only the latter; a claim about the
     `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the verdict is what
     that makes of the samples of all cases of a dtype.

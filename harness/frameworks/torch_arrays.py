@@ -19,13 +19,28 @@ torch.backends.cudnn.allow_tf32 = False
 COMPILES = False
 
 
+ALIGNMENT = 16
+"""Bytes of the widest load on CUDA: how far a tensor starts from a multiple of them, kernels should mind."""
+
+
 def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
     """Shares the memory and the strides; negative strides, which torch lacks, become a copy. bfloat16 goes through int16."""
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
     if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
-    return torch.from_numpy(array).to(device)
+        return _placed(torch.from_numpy(array.view(np.int16)), device).view(torch.bfloat16)
+    return _placed(torch.from_numpy(array), device)
+
+
+def _placed(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """The tensor on the device, with its strides and its place within a load; `to` keeps neither stride 0, nor gaps, nor the place."""
+    if device == "cpu" or not tensor.numel():
+        return tensor.to(device)
+    span = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    start = tensor.data_ptr() % ALIGNMENT // tensor.element_size()
+    memory = torch.empty(start + span, dtype=tensor.dtype, device=device)
+    memory[start:] = tensor.as_strided((span,), (1,)).to(device)
+    return memory.as_strided(tensor.shape, tensor.stride(), start)
 
 
 def to_numpy(array: Any) -> np.ndarray:

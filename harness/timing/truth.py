@@ -1,11 +1,14 @@
-"""What the outputs of timed calls are judged by. The first copy of the inputs is judged whole, the others in some heads.
+"""What the outputs of timed calls are judged by. The first copy of the inputs is judged in all heads, the others in some; and
+where that is more than MOST scores, in some rows of each.
 
-The oracle takes seconds for a large problem; which heads are looked at is drawn anew from the seed of each run.
+The oracle takes seconds for a large problem; which heads and rows are looked at is drawn anew from the seed of each run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
 from zlib import crc32
 
 import numpy as np
@@ -23,10 +26,13 @@ from specs.properties.gradients import output_gradient
 SHARE = 4
 """One key head in four, at least one, and its query heads, of every copy but the first."""
 
+MOST = 1 << 23
+"""Scores of one copy that are judged: two seconds of the oracle. Training is judged whole, since its dk and dv hang on all rows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Inputs of some query heads, and which these are."""
+    """Inputs of some query heads, or of some rows of them, and which these are."""
 
     inputs: Inputs
     heads: np.ndarray
@@ -34,10 +40,13 @@ class Part:
     whole: dict[str, tuple[int, ...]]
     """Shapes of the output and the gradients of all heads."""
     dout: np.ndarray
+    rows: np.ndarray | None = None
+    """Of the queries; None for all."""
 
-    def of(self, name: str) -> np.ndarray:
-        """Which heads of the output or gradient of that name they are."""
-        return self.key_heads if name in ("dk", "dv") else self.heads
+    def of(self, name: str, array: np.ndarray) -> np.ndarray:
+        """What they have of the output or gradient of that name."""
+        found = array[:, self.key_heads if name in ("dk", "dv") else self.heads]
+        return found if self.rows is None else found[:, :, self.rows]
 
 
 class Truths:
@@ -69,32 +78,49 @@ class Truths:
             return f"shape of {name}={array.shape}, but should be {shape}"
         if array.dtype.name != dtype:
             return f"dtype of {name}={array.dtype.name}, but should be {dtype}"
-        return within(array[:, part.of(name)], wanted, bound, name).message
+        return within(part.of(name, array), wanted, bound, name).message
 
     def error(self, description: Description, outputs: Outputs) -> float:
-        """The largest |out - truth| on the first copy, which is looked at as a whole."""
+        """The largest |out - truth| on the first copy, where it is looked at."""
         wanted, _ = self._expect(description, 0)["out"]
-        return float(np.abs(outputs["out"][:, self._part(0).heads].astype(wanted.dtype) - wanted).max(initial=0.0))
+        return float(np.abs(self._part(0).of("out", outputs["out"]).astype(wanted.dtype) - wanted).max(initial=0.0))
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Of all inputs and results, each once: what the fastest attention has to move."""
-        x = self._part(0).inputs
+        x = self.first
         results = [x.output_shape, x.output_shape, x.q.shape, x.k.shape, x.v.shape] if self.training else [x.output_shape]
         given = sum(value.nbytes for value in vars(x).values() if isinstance(value, np.ndarray))
-        return given + sum(int(np.prod(shape)) for shape in results) * x.q.itemsize
+        return given + sum(prod(shape) for shape in results) * x.q.itemsize
 
-    @property
+    @cached_property
     def pairs(self) -> int:
         """How many (query, key) pairs are visible, over batch and query heads."""
-        return int(self._part(0).inputs.visible().sum())
+        x = self.first.with_explicit_mask()
+        seen = np.ones((1, 1, 1, 1), bool) if x.mask is None else x.mask
+        seen = seen if x.bias is None else seen & (x.bias != -np.inf)
+        return int(seen.sum()) * (prod(x.score_shape) // seen.size)
+
+    @cached_property
+    def first(self) -> Inputs:
+        """The first copy, whole."""
+        return spec.realise(self.cases[0])
 
     def _part(self, copy: int) -> Part:
         if copy not in self.parts:
             heads = self.cases[copy].problem.key_heads
             some = np.arange(heads) if copy == 0 else self.rng.permutation(heads)[: max(1, heads // SHARE)]
-            self.parts[copy] = of_heads(spec.realise(self.cases[copy]), some)
+            part = of_heads(spec.realise(self.cases[copy]) if copy else self.first, some)
+            self.parts[copy] = part if self.training else self._within_most(part)
         return self.parts[copy]
+
+    def _within_most(self, part: Part) -> Part:
+        """Rows that are drawn, unless all are few enough; all where causality is aligned as declared, which rows cannot be."""
+        x, queries = part.inputs, part.inputs.q.shape[2]
+        few = max(1, MOST * queries // max(prod(x.score_shape), 1))
+        if few >= queries or (x.is_causal and queries != x.k.shape[2]):
+            return part
+        return of_rows(part, np.sort(self.rng.permutation(queries)[:few]))
 
     def _expect(self, description: Description, copy: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Output, gradients and their bounds under the conventions and the precision that are declared, as far as they matter here."""
@@ -131,6 +157,13 @@ def of_heads(x: Inputs, key_heads: np.ndarray) -> Part:
     whole = {"out": x.output_shape, "dq": x.q.shape, "dk": x.k.shape, "dv": x.v.shape}
     some = x.replace(**arrays, **masking, sinks=None if x.sinks is None else x.sinks[heads])
     return Part(some, heads, key_heads, whole, output_gradient(x)[:, heads])
+
+
+def of_rows(part: Part, rows: np.ndarray) -> Part:
+    """The same question about these queries alone, with causality, window and lengths written out as a mask."""
+    x = part.inputs.with_explicit_mask()
+    fewer = {name: a[:, :, rows] for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None and a.shape[2] > 1}
+    return replace(part, inputs=x.replace(q=x.q[:, :, rows], **fewer), dout=part.dout[:, :, rows], rows=rows)
 
 
 def _of(array: np.ndarray | None, heads: np.ndarray) -> np.ndarray | None:

@@ -117,7 +117,7 @@ def permuting_the_keys_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(take_keys(x, mixed(x.k.shape[2]))), "out, keys permuted")
 
 
-@claim("R8", needs=lambda x: x.q.shape[3] > 1)
+@claim("R8", alternate=True, needs=lambda x: x.q.shape[3] > 1)
 def permuting_the_channels_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A score is a sum over channels, in any order (C22: triton-hd64-hardcoded; C19: torch-cpu-flash-innermost)."""
     order = mixed(x.q.shape[3])

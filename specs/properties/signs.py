@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from specs.claims import Attend, claim
 from specs.inputs import Inputs
 from specs.judge import VACUOUS, Verdict
 from specs.multi_head_inputs import LayerInputs
+from specs.multi_head_oracle import LayerReference
 from specs.oracle import Reference
 
 SIGMAS = 5.0
@@ -54,23 +56,34 @@ def no_preferred_sign(samples: Sequence[Sample]) -> Verdict:
     return Verdict(ratio, "" if ratio <= 1 else sentence)
 
 
-def _samples(out: np.ndarray, expected: Any, rows: np.ndarray) -> set[Sample]:
+def _samples(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> set[Sample]:
     """One for each batch entry and head: their values are independent, while those of one share what was rounded on the way.
 
     Entries that are repeated in memory are one.
     """
     wanted, bound = expected.out, expected.bounds.out
+    telling, allowed = _telling(expected, rows)
     with np.errstate(all="ignore"):
         errors = np.clip((out.astype(wanted.dtype) - wanted).astype(np.float64) / bound, -1, 1)
-        allowed = expected.of(expected.bounds.u.systematic).out / bound
     outwards = errors * np.sign(wanted.astype(np.float64))
     found = set()
     for entry in np.ndindex(out.shape[:-2]):
-        used = rows[entry][..., None] & np.isfinite(errors[entry]) & (allowed[entry] <= MOST_ALLOWED)
+        used = telling[entry] & np.isfinite(errors[entry])
         if used.any():
             upwards, away, leaning = (float(a[entry][used].mean()) for a in (errors, outwards, allowed))
             found.add((upwards, away, leaning + SECOND_ORDER))
     return found
+
+
+@lru_cache(8)
+def _telling(expected: Any, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Elements whose errors tell something, and what of them may have a sign, in units of the bound.
+
+    Kept, because an audit asks hundreds of functions about one case.
+    """
+    with np.errstate(all="ignore"):
+        allowed = expected.of(expected.bounds.u.systematic).out / expected.bounds.out
+    return rows(expected.exact)[..., None] & (allowed <= MOST_ALLOWED), allowed
 
 
 def _mixed(exact: Reference) -> np.ndarray:
@@ -88,18 +101,22 @@ def _mixed(exact: Reference) -> np.ndarray:
 @claim("P15", over_run=no_preferred_sign)
 def errors_have_no_preferred_sign(attend: Attend, x: Inputs) -> Verdict:
     """Over a run the mean signed error is what functions may err, to within 5 standard errors (C24; Qiu and Yao 2025)."""
-    expected = attend.expected(x)
-    return _gathered(attend(x), expected, _mixed(expected.exact))
+    return _gathered(attend(x), attend.expected(x), _mixed)
 
 
 @claim("L19", spec="multi-head", over_run=no_preferred_sign)
 def layer_errors_have_no_preferred_sign(attend: Attend, x: LayerInputs) -> Verdict:
     """As P15 (C24)."""
-    expected = attend.expected(x)
-    return _gathered(attend(x), expected, np.logical_and.reduce(_mixed(expected.exact.attention), axis=1))
+    return _gathered(attend(x), attend.expected(x), _mixed_in_all_heads)
 
 
-def _gathered(out: np.ndarray, expected: Any, rows: np.ndarray) -> Verdict:
+def _mixed_in_all_heads(exact: LayerReference) -> np.ndarray:
+    """Bool [B, Lq]."""
+    mixed: np.ndarray = np.logical_and.reduce(_mixed(exact.attention), axis=1)
+    return mixed
+
+
+def _gathered(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> Verdict:
     """The samples of one case; none of sums that are declared to be cut off, which has a sign."""
     if expected.bounds.u.truncates:
         return VACUOUS

@@ -13,6 +13,8 @@ from harness.isolation import Limits, Trouble, Worker
 from harness.messages import Request
 from harness.targets import Target
 from harness.transport import pack
+from harness.worker import Server
+from specs.contract import Description
 
 FUNCTIONS = """
 import ctypes
@@ -220,3 +222,16 @@ def test_the_worker_sees_what_was_written_and_what_is_shared(tmp_path):
     assert (seen["writes"].changed, seen["writes"].aliased) == (("q",), ())
     assert (seen["returns_a_view"].changed, seen["returns_a_view"].aliased) == ((), ("v",))
     assert seen["slow_and_threads"].out.max() == 1
+
+
+def test_what_was_written_on_another_device_is_seen_too(monkeypatch):
+    def writes(q, k, v, *, mask=None):
+        k[...] = 7
+        mask[...] = False
+        return q + 0
+
+    server = Server(writes, Description("writes", device="elsewhere", options=("mask",)))
+    monkeypatch.setattr(server.framework, "from_numpy", lambda array, device: array.copy())
+    zeros = {name: pack(np.zeros((1, 1, 2, 1), np.float32)) for name in "qkv"}
+    answer = server.answer(Request(zeros, {"mask": pack(np.ones((1, 1, 2, 2), bool))}))
+    assert answer.changed == ("k", "mask")

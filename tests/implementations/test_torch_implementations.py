@@ -8,8 +8,10 @@ import pytest
 from specs import biases, masks
 from specs.attention import call, expect
 from specs.contract import Conventions
+from specs.dtypes import numpy_dtype
 from specs.inputs import realise
 from specs.judge import within
+from specs.layouts import LAYOUTS
 from specs.problem import Case, Problem
 
 torch = pytest.importorskip("torch")
@@ -17,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
 from harness.frameworks import torch_arrays  # noqa: E402
+from implementations import _torch  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 
@@ -111,3 +114,47 @@ def test_torch_still_makes_nan_of_causal_rows_when_the_scale_is_not_positive(sca
 def test_cuda_implementations_import_anywhere(name):
     attention = load(f"torch_cuda_{name}")
     assert (attention.framework, attention.device) == ("torch", "cuda")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "bool"])
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_on_a_device_an_array_keeps_its_strides_and_its_place_within_a_load(layout, dtype):
+    values = np.random.default_rng(0).standard_normal((2, 3, 5, 4))
+    array = LAYOUTS[layout](values > 0 if dtype == "bool" else values.astype(numpy_dtype(dtype)))
+    here, there = (torch_arrays.from_numpy(array, device) for device in ("cpu", "cpu:0"))  # "cpu:0" takes the way of a device
+    assert torch.equal(here, there)
+    assert there.stride() == here.stride()
+    assert there.storage_offset() * there.element_size() % 16 == here.data_ptr() % 16
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_cuda_kernels_get_a_number_for_each_key_and_minus_infinity_alone_hides(dtype):
+    q, k = torch.zeros(1, 2, 2, 8, dtype=dtype), torch.zeros(1, 2, 3, 8, dtype=dtype)
+    column = _torch.whole(torch.tensor([[[[True], [False]]]]), q, k)
+    assert column.tolist() == [[[[0.0] * 3, [-torch.inf] * 3]]]
+    assert (column.dtype, column.stride()) == (dtype, (6, 6, 3, 1))
+    low = _torch.whole(torch.tensor([[[[torch.finfo(dtype).min, -torch.inf, torch.nan]]]], dtype=dtype), q, k).double()
+    assert low[..., 0] * 1.4427 > torch.finfo(torch.float32).min
+    assert low[..., 1] == -torch.inf
+    assert low[..., 2].isnan()
+
+
+@pytest.mark.parametrize("strides", [(512, 64, 1, 1), (512, 64, 64, 1), (500, 50, 50, 1), (512, 64, 1, 8)])
+def test_cuda_kernels_get_rows_that_start_on_multiples_of_a_load(strides):
+    query = torch.empty(2000)[1:].as_strided((1, 8, 1, 64), strides)
+    found = _torch.aligned(query.normal_(), 4)
+    assert torch.equal(found, query)
+    assert found.data_ptr() % 16 == 0
+    assert found.stride() == (512, 64, 64, 1)
+
+
+def test_the_gradient_of_a_bias_with_fewer_axes_is_summed_before_it_is_rounded():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 1, n, 16, dtype=torch.float16) for n in (64, 31, 31))
+    bias = torch.zeros(1, 1, 1, 31, dtype=torch.float16, requires_grad=True)
+    mask = torch.ones(1, 1, 64, 1, dtype=torch.bool)
+    out = _torch.sdpa(SDPBackend.MATH, q, k, v, mask=mask, bias=bias, is_causal=False, scale=None)
+    (found,) = torch.autograd.grad(out.sum(), bias)
+    exact = bias.detach().double().requires_grad_()
+    (wanted,) = torch.autograd.grad(scaled_dot_product_attention(q.double(), k.double(), v.double(), exact).sum(), exact)
+    assert ((found - wanted).abs() <= wanted.abs() * 2.0**-11 + 64 * 2.0**-24).all()
