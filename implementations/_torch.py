@@ -17,8 +17,13 @@ Result: TypeAlias = Tensor | tuple[Tensor, ...]
 GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
 """Kernels that take fewer key heads than query heads; for the others the key heads are repeated first."""
 
+LOAD = 16
+"""Bytes that the kernels for CUDA load at once."""
+
 MASKED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
-"""Kernels for CUDA that take masks, and neither masks nor strides as they come: `whole` and `aligned`."""
+"""Kernels for CUDA that take masks, but not as they come: `whole`."""
+
+REFUSALS = ("No available kernel", "cuDNN Frontend error")
 
 LOWEST = torch.finfo(torch.float32).min / 2
 """No bias but -inf is let below: those kernels count in powers of two, where -3e38 becomes -inf (torch 2.11.0, H200)."""
@@ -91,7 +96,7 @@ def sdpa(
     Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
     flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).
     """
-    q, k, v = (aligned(a, 16 // a.element_size() if kernel in MASKED else 1) for a in (q, k, v))
+    q, k, v = (aligned(a, LOAD // a.element_size() if a.is_cuda and kernel != SDPBackend.MATH else 1) for a in (q, k, v))
     if kernel not in GROUPED:
         k, v = per_query_head(k, q), per_query_head(v, q)
     scale, grouped = default_scale(q, scale), k.shape[1] != q.shape[1]
@@ -101,18 +106,22 @@ def sdpa(
         joined = whole(joined, q, k)
     try:
         with sdpa_kernel(kernel):
-            return scaled_dot_product_attention(q, k, v, attn_mask=joined, is_causal=native, scale=scale, enable_gqa=grouped)
+            out = scaled_dot_product_attention(q, k, v, attn_mask=joined, is_causal=native, scale=scale, enable_gqa=grouped)
     except RuntimeError as error:
-        if "No available kernel" not in str(error):
+        if not any(refusal in str(error) for refusal in REFUSALS):
             raise
         raise NotImplementedError(f"kernel={kernel.name}, but should be another: torch warns of the reason") from error
+    if out is None:  # cuDNN, without columns (torch 2.11.0)
+        raise NotImplementedError(f"kernel={kernel.name}, but should be one that knows arrays without columns")
+    return out
 
 
 def aligned(a: Tensor, step: int) -> Tensor:
     """The tensor with stride 1 along its last axis, as fused kernels want it, and all rows on multiples of `step` elements.
 
     On CUDA that counts along an axis of size 1 too: one query that was stored across, [1, 8, 1, 64] with strides (512, 64, 1, 1),
-    is "not correctly aligned (strideM)" (torch 2.11.0). `contiguous` would keep odd strides of size 1.
+    is "not correctly aligned (strideM)" for the efficient kernel, and rows that start elsewhere end the flash kernel, and the
+    process, in "misaligned address" (torch 2.11.0). `contiguous` would keep odd strides of size 1.
     """
     starts = [stride * a.element_size() for stride in a.stride()[:-1]] + [a.data_ptr()]
     fits = a.stride(-1) == 1 and not any(start % (step * a.element_size()) for start in starts)

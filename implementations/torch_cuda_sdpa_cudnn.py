@@ -19,11 +19,8 @@ def attention(
 ) -> Tensor:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv].
 
-    Padded and masked keys get -inf before the scale, which is NaN for a scale of 0 and hides nothing for one below. Without
-    value columns torch 2.11.0 gives None.
+    Padded and masked keys get -inf before the scale, which is NaN for a scale of 0 and hides nothing for one below.
     """
     if scale is not None and scale <= 0:
         raise NotImplementedError(f"scale={scale}, but should be positive")
-    if not v.shape[3]:
-        raise NotImplementedError("value_dim=0, but should be at least 1")
     return sdpa(SDPBackend.CUDNN_ATTENTION, q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale)
