@@ -61,9 +61,12 @@ def _cpu() -> str:
 
 
 def _gpu() -> str | None:
-    """Names, memory and driver of NVIDIA's devices, as their own tool tells; None without one."""
+    """Names, memory and driver of NVIDIA's devices, as their own tool tells; None where it is absent or silent."""
     if not (tool := shutil.which("nvidia-smi")):
         return None
     query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    done = subprocess.run([tool, *query], capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run([tool, *query], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
     return "; ".join(done.stdout.splitlines()) or None

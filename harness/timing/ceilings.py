@@ -58,7 +58,7 @@ def bandwidth() -> float:
 
 @cache
 def device_bandwidth(framework: str, device: str) -> float:
-    """Bytes per second that a negation reads and writes there: no framework has a copy that another would not leave out."""
+    """Bytes per second that a negation reads and writes there; a copy is what compilers leave out."""
     verbs = frameworks.load(framework)
     source = verbs.from_numpy(np.ones(COPIED_ON_A_DEVICE // 4, np.float32), device)
     return 2 * COPIED_ON_A_DEVICE / fastest(lambda: verbs.wait(-source))

@@ -1,5 +1,6 @@
 """report.md fits one comment, and mentions and links nobody."""
 
+import math
 import re
 from collections.abc import Callable
 from html import unescape
@@ -41,6 +42,12 @@ def test_it_fits_a_comment_however_much_is_wrong(make_run: Callable[..., Path], 
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert len(text) < COMMENT_LIMIT
     assert "2380 further failures" in text
+
+
+def test_what_has_no_time_says_why_instead(make_run: Callable[..., Path]) -> None:
+    reason = "dtype=float32, but should be float16"
+    unsupported = {"implementation": "kernel", "workload": "w", "verdict": "UNSUPPORTED", "reason": reason, "median": math.nan}
+    assert f"| kernel | UNSUPPORTED: {reason} |  |  |  |" in render(Run.load(make_run(timings=[unsupported])))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The terminal shows text as text, with colour for people and whole lines for pipes."""
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ def test_a_pipe_gets_whole_lines_without_colour(whole_run: Path) -> None:
     assert "  replay: attention-harness replay cases/torch-flex-36.json torch-flex\n" in text
     assert max(map(len, text.splitlines())) > 100
     assert "torch-chunked has no valid time: it violates a_window_is_a_mask\n" in text
+
+
+def test_what_has_no_time_has_no_numbers(make_run: Callable[..., Path]) -> None:
+    unsupported = {"implementation": "kernel", "workload": "w", "verdict": "UNSUPPORTED", "median": math.nan}
+    text = printed(Run.load(make_run(timings=[unsupported])), terminal=False)
+    assert "UNSUPPORTED" in text
+    assert "n/a" not in text
 
 
 def test_a_terminal_gets_colour(whole_run: Path) -> None:
