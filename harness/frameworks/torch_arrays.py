@@ -55,7 +55,8 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def wait(array: Any) -> None:
     """CUDA computes behind the caller's back; the CPU does not."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    found = array.values() if isinstance(array, dict) else array if isinstance(array, tuple) else (array,)
+    if any(isinstance(one, torch.Tensor) and one.is_cuda for one in found):
         torch.cuda.synchronize()
 
 
