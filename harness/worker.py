@@ -148,8 +148,13 @@ def _failure(error: Exception) -> Failure:
         return Failure("unsupported", str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Failure("out-of-memory", f"{type(error).__name__}: {error}", lines)
-    kind, text = "crashed" if frameworks.lost_its_device(error) else "errored", (str(error).splitlines() or [""])[0]
-    return Failure(kind, f"{type(error).__name__}: {text}", lines)
+    return Failure(*unexpected(error), lines)
+
+
+def unexpected(error: Exception) -> tuple[str, str]:
+    """The outcome of an exception that nobody announced, and one line about it."""
+    text = (str(error).splitlines() or [""])[0]
+    return "crashed" if frameworks.lost_its_device(error) else "errored", f"{type(error).__name__}: {text}"
 
 
 def serve(connection: Connection, name: str, location: str) -> None:

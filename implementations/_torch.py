@@ -24,6 +24,7 @@ MASKED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
 """Kernels for CUDA that take masks, but not as they come: `whole`."""
 
 REFUSALS = ("No available kernel", "cuDNN Frontend error")
+"""What errors say where a kernel does not take the call."""
 
 LOWEST = torch.finfo(torch.float32).min / 2
 """No bias but -inf is let below: those kernels count in powers of two, where -3e38 becomes -inf (torch 2.11.0, H200)."""
@@ -114,6 +115,12 @@ def sdpa(
     if out is None:  # cuDNN, without columns (torch 2.11.0)
         raise NotImplementedError(f"kernel={kernel.name}, but should be one that knows arrays without columns")
     return out
+
+
+def require_positive(scale: float | None) -> None:
+    """NotImplementedError for a scale of zero or below: flash and cuDNN on CUDA hide keys, and take the maximum, before they scale."""
+    if scale is not None and scale <= 0:
+        raise NotImplementedError(f"scale={scale}, but should be positive")
 
 
 def aligned(a: Tensor, step: int) -> Tensor:

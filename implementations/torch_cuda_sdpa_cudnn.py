@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from implementations._torch import sdpa
+from implementations._torch import require_positive, sdpa
 from specs.contract import declares
 
 
@@ -21,6 +21,5 @@ def attention(
 
     Padded and masked keys get -inf before the scale, which is NaN for a scale of 0 and hides nothing for one below.
     """
-    if scale is not None and scale <= 0:
-        raise NotImplementedError(f"scale={scale}, but should be positive")
+    require_positive(scale)
     return sdpa(SDPBackend.CUDNN_ATTENTION, q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale)

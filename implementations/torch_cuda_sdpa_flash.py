@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from implementations._torch import sdpa
+from implementations._torch import require_positive, sdpa
 from specs.contract import declares
 
 
@@ -21,6 +21,5 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False, scale
 
     The kernel takes the maximum before it scales, which is safe for a positive scale only.
     """
-    if scale is not None and scale <= 0:
-        raise NotImplementedError(f"scale={scale}, but should be positive")
+    require_positive(scale)
     return sdpa(SDPBackend.FLASH_ATTENTION, q, k, v, is_causal=is_causal, scale=scale)

@@ -106,3 +106,8 @@ def _severity(row: Row) -> float:
 
 def _order(row: Row) -> tuple[bool, bool]:
     return row["outcome"] not in outcomes.FAILING, not row["case"]
+
+
+def untimed(row: Row) -> bool:
+    """Whether a timing has no valid time, and so no numbers to show."""
+    return bool(row["verdict"] == "INVALID" or math.isnan(row["median"]))

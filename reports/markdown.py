@@ -1,10 +1,8 @@
 """report.md: what fits a pull-request comment."""
 
-from math import isnan
-
 from reports import headline, outcomes
 from reports.audit import markdown as audit
-from reports.cells import Cell, Row, failures
+from reports.cells import Cell, Row, failures, untimed
 from reports.github import MARKS, escape, fenced, table
 from reports.load import Run
 from reports.text import claim, count, duration, number
@@ -127,7 +125,7 @@ def _timings(run: Run) -> list[str]:
 
 def _timing_row(row: Row) -> list[str]:
     where = escape(f"{row['workload']}, {row['dtype']} {row['direction']}", 80)
-    if row["verdict"] == "INVALID" or isnan(row["median"]):
+    if untimed(row):
         why = f": {escape(row['reason'], 120)}" if row["reason"] else ""
         return [where, escape(row["implementation"], 80), f"{escape(row['verdict'], 20)}{why}", "", "", ""]
     low, high = number(float(row["speedup_low"])), number(float(row["speedup_high"]))

@@ -1,12 +1,10 @@
 """The same answers in a terminal: tables with colour for people, lines without for pipes."""
 
-from math import isnan
-
 from rich.console import Console
 
 from reports import headline, outcomes
 from reports.audit import headline as audit
-from reports.cells import Row, failures
+from reports.cells import Row, failures, untimed
 from reports.load import Run
 from reports.printing import STYLES, print_table, say
 from reports.text import claim, count, duration, number
@@ -83,7 +81,7 @@ def _peer(row: Row) -> list[str]:
 
 def _timing(row: Row) -> list[str]:
     facts = [str(row[name]) for name in ("workload", "dtype", "direction", "implementation", "verdict")]
-    if row["verdict"] == "INVALID" or isnan(row["median"]):
+    if untimed(row):
         return [*facts, "", "", ""]
     speedup, low, high = (number(float(row[name])) for name in ("speedup", "speedup_low", "speedup_high"))
     interval = "" if row["verdict"] == "BASELINE" else f"[{low}, {high}]"

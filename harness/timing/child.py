@@ -12,7 +12,6 @@ from multiprocessing.connection import Connection
 from time import perf_counter_ns
 from typing import Any
 
-from harness.frameworks import lost_its_device
 from harness.loading import LoadError, load
 from harness.messages import Failure
 from harness.timing.blackbox import BlackBox
@@ -23,7 +22,7 @@ from harness.timing.load import Usage
 from harness.timing.memory import peak
 from harness.timing.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Warm, Watch
 from harness.timing.schedule import Slot
-from harness.worker import die_with_parent
+from harness.worker import die_with_parent, unexpected
 from specs.attention import Unsupported
 from specs.contract import Description
 from specs.inputs import Inputs, realise
@@ -125,8 +124,7 @@ def failure(error: Exception) -> Failure:
         return Failure("unavailable" if error.unavailable else "unloadable", str(error))
     if isinstance(error, NotImplementedError | Unsupported):
         return Failure("unsupported", str(error) or "not implemented")
-    text = (str(error).splitlines() or [""])[0]
-    return Failure("crashed" if lost_its_device(error) else "errored", f"{type(error).__name__}: {text}")
+    return Failure(*unexpected(error))
 
 
 def serve(connection: Connection, server: Server) -> None:

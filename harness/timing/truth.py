@@ -39,7 +39,8 @@ class Part:
     key_heads: np.ndarray
     whole: dict[str, tuple[int, ...]]
     """Shapes of the output and the gradients of all heads."""
-    dout: np.ndarray
+    dout: np.ndarray | None = None
+    """Gradient of the output; None where gradients are not timed."""
     rows: np.ndarray | None = None
     """Of the queries; None for all."""
 
@@ -110,15 +111,16 @@ class Truths:
         if copy not in self.parts:
             heads = self.cases[copy].problem.key_heads
             some = np.arange(heads) if copy == 0 else self.rng.permutation(heads)[: max(1, heads // SHARE)]
-            part = of_heads(spec.realise(self.cases[copy]) if copy else self.first, some)
-            self.parts[copy] = part if self.training else self._within_most(part)
+            x = spec.realise(self.cases[copy]) if copy else self.first
+            part = of_heads(x, some)
+            self.parts[copy] = replace(part, dout=output_gradient(x)[:, part.heads]) if self.training else self._within_most(part)
         return self.parts[copy]
 
     def _within_most(self, part: Part) -> Part:
         """Rows that are drawn, unless all are few enough; all where causality is aligned as declared, which rows cannot be."""
         x, queries = part.inputs, part.inputs.q.shape[2]
         few = max(1, MOST * queries // max(prod(x.score_shape), 1))
-        if few >= queries or (x.is_causal and queries != x.k.shape[2]):
+        if few >= queries or _unevenly_causal(x):
             return part
         return of_rows(part, np.sort(self.rng.permutation(queries)[:few]))
 
@@ -139,14 +141,14 @@ class Truths:
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         found = spec.expect(asked, conventions, model)
         answers = {"out": (found.out, found.bounds.out)}
-        if self.training:
-            back = spec.expect_gradient(asked, self._part(copy).dout, conventions, model)
+        if (dout := self._part(copy).dout) is not None:
+            back = spec.expect_gradient(asked, dout, conventions, model)
             answers |= {f"d{name}": (back.gradients[name], back.bounds[name]) for name in "qkv"}
         return answers
 
     def _conventions_matter(self, x: Inputs) -> bool:
         """Empty rows and causality between unequal lengths are the conventions that change an output."""
-        return (x.is_causal and x.q.shape[2] != x.k.shape[2]) or not bool(x.visible().any(-1).all())
+        return _unevenly_causal(x) or not bool(x.visible().any(-1).all())
 
 
 def of_heads(x: Inputs, key_heads: np.ndarray) -> Part:
@@ -156,14 +158,18 @@ def of_heads(x: Inputs, key_heads: np.ndarray) -> Part:
     masking = {name: _of(array, heads) for name, array in (("mask", x.mask), ("bias", x.bias))}
     whole = {"out": x.output_shape, "dq": x.q.shape, "dk": x.k.shape, "dv": x.v.shape}
     some = x.replace(**arrays, **masking, sinks=None if x.sinks is None else x.sinks[heads])
-    return Part(some, heads, key_heads, whole, output_gradient(x)[:, heads])
+    return Part(some, heads, key_heads, whole)
 
 
 def of_rows(part: Part, rows: np.ndarray) -> Part:
     """The same question about these queries alone, with causality, window and lengths written out as a mask."""
     x = part.inputs.with_explicit_mask()
     fewer = {name: a[:, :, rows] for name, a in (("mask", x.mask), ("bias", x.bias)) if a is not None and a.shape[2] > 1}
-    return replace(part, inputs=x.replace(q=x.q[:, :, rows], **fewer), dout=part.dout[:, :, rows], rows=rows)
+    return replace(part, inputs=x.replace(q=x.q[:, :, rows], **fewer), rows=rows)
+
+
+def _unevenly_causal(x: Inputs) -> bool:
+    return x.is_causal and x.q.shape[2] != x.k.shape[2]
 
 
 def _of(array: np.ndarray | None, heads: np.ndarray) -> np.ndarray | None:
