@@ -32,7 +32,7 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
     subject.forget()
-    x = subject.spec.realise(case)
+    x = subject.realise(case)
     data = {
         "schema": 1,
         "target": target.name,

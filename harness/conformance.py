@@ -174,7 +174,7 @@ class Checking:
         """Where the implementation has no words for it, that is counted under the published answers only."""
         claims = [claim for claim in self.claims if claim.clause in GATES or claim.name in vector.properties]
         try:
-            self.subject.lowered(self.subject.spec.realise(vector.case))
+            self.subject.lowered(self.subject.realise(vector.case))
         except Trouble:
             return [claim for claim in claims if claim.clause.startswith("V")]
         return claims
@@ -197,7 +197,7 @@ class Checking:
         spec = self.subject.spec
         self.subject.forget()
         try:
-            self.subject(spec.realise(Case(spec.Problem(dtype=dtype))))
+            self.subject(self.subject.realise(Case(spec.Problem(dtype=dtype))))
         except Trouble as trouble:
             return str(trouble) if trouble.outcome in REFUSALS else ""
         return ""
@@ -205,7 +205,7 @@ class Checking:
     def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
-        x = self.subject.spec.realise(case)
+        x = self.subject.realise(case)
         return x, self.count(case, judge(self.subject, x, claims, find))
 
     def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:

@@ -125,7 +125,7 @@ def applies(subject: Subject, claim: Claim, x: Any) -> bool:
 def fails(subject: Subject, claim: Claim, case: Case) -> Finding | None:
     """The finding if the claim alone fails on the case, else None."""
     subject.forget()
-    x = subject.spec.realise(case)
+    x = subject.realise(case)
     if not applies(subject, claim, x):
         return None
     finding = find(subject, claim, x)

@@ -14,6 +14,7 @@ from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
 from specs.precision import TRUNCATING, held_to, named_precision, out_of_range
+from specs.problem import Case
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Subject:
         self.worker, self.description = worker, description
         self.spec = spec or spec_of(description.spec)
         self.forget()
+
+    def realise(self, case: Case) -> Any:
+        """The arrays and options of a case, meant as declared."""
+        return self.spec.realise(case).under(self.description.conventions)
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,9 @@ class Expected:
     bounds: Bounds
     exact: Reference
     asked: Inputs
-    """The call in the terms of the spec."""
+    """The call, meant as declared."""
+    empty_rows: np.ndarray
+    """Str [B, Hq, Lq]: what is declared for a row that sees no key, out of CHOICES["empty_rows"]; "" where a key is seen."""
     model: str
     """The precision model of these bounds."""
     lse_unit: float = 1.0
@@ -78,6 +81,22 @@ class Expected:
         """The bound of the lse in its declared base."""
         bound: np.ndarray = self.bounds.lse / self.lse_unit
         return bound
+
+    @cached_property
+    def out_bound(self) -> np.ndarray:
+        """The bound of the output, [B, Hq, Lq, Dv], also in rows that see no key: zeros and NaN are exact, a mean is a sum."""
+        if not (self.empty_rows == "uniform").any():
+            return np.where(self.exact.empty[..., None], 0.0, self.bounds.out)
+        flat = Inputs(np.zeros_like(self.asked.q), self.asked.k, self.asked.v)
+        mean = AttentionBounds(flat, attention(flat), self.bounds.u).out
+        of_empty = np.where((self.empty_rows == "uniform")[..., None], mean, 0.0)
+        return np.where(self.exact.empty[..., None], of_empty, self.bounds.out)
+
+    @property
+    def specified(self) -> np.ndarray:
+        """Bool [B, Hq, Lq]: rows of which something is declared."""
+        specified: np.ndarray = self.empty_rows != "unspecified"
+        return specified
 
     def of(self, u: Units) -> Bounds:
         """The bounds for other costs of rounding."""
@@ -133,13 +152,14 @@ def _mask_as_bias(x: Inputs) -> Inputs:
 
 def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expected:
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
-    asked = _in_the_terms_of_the_spec(x, conventions)
+    asked = x.under(conventions)
     exact = attention(asked)
     model = precision or default_model(x.dtype)
     limits = AttentionBounds(asked, exact, Units.of(named_precision(model, x.dtype)))
-    out = np.where(exact.empty[..., None], _empty_rows(x, asked, exact, conventions), exact.out)
+    declared = empty_rows(asked, exact.empty, conventions)
+    out = np.where(exact.empty[..., None], _of_empty_rows(asked, exact, declared), exact.out)
     unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0
-    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, model, unit)
+    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, declared, model, unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,23 +177,49 @@ class ExpectedGradient:
 
 def expect_gradient(x: Inputs, dout: np.ndarray, conventions: Conventions, precision: str | None) -> ExpectedGradient:
     """The right gradients for the output gradient `dout` under these conventions, in rows that see a key."""
-    asked, model = _in_the_terms_of_the_spec(x, conventions), named_precision(precision or default_model(x.dtype), x.dtype)
+    asked, model = x.under(conventions), named_precision(precision or default_model(x.dtype), x.dtype)
     exact = gradients(asked, dout)
     return ExpectedGradient(exact.named(), gradient_bounds(asked, exact, model), in_range(asked, exact, model), exact)
 
 
-def _in_the_terms_of_the_spec(x: Inputs, conventions: Conventions) -> Inputs:
-    """Bottom-right causality, where declared, is the spec's window with an open left side."""
-    if not x.is_causal or conventions.causal_alignment == "top-left":
-        return x
-    shift = masks.window(None, x.k.shape[2] - x.q.shape[2]).dense(*x.score_shape)
-    return x.replace(is_causal=False, mask=shift if x.mask is None else shift & x.mask)
+def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.ndarray:
+    """Str [B, Hq, Lq]: what is declared for each row of `empty`, by the forms that hide its keys; "" elsewhere.
+
+    A row of several forms is what is declared of them together, else what they all give, else unspecified. A mean of no keys
+    is unspecified too.
+    """
+    declared = np.where(empty, _alone(conventions, "no_keys", x.dtype), "").astype("U11")
+    together = conventions.empty_rows_of("together", x.dtype, absent="")
+    met = np.zeros(x.score_shape[:3], bool)
+    for form, hides in _hiding(x).items() if empty.any() else ():
+        here, alone = empty & hides, conventions.empty_rows_of(form, x.dtype)
+        differs = np.where(declared == alone, declared, "unspecified")
+        declared = np.where(here, np.where(met, together or differs, alone), declared)
+        met |= here
+    return declared
 
 
-def _empty_rows(x: Inputs, asked: Inputs, exact: Reference, conventions: Conventions) -> np.ndarray:
-    """What rows without visible keys give: by the form that hides them."""
-    by_mask = np.logical_not(asked.allowed().any(-1, keepdims=True))
+def _alone(conventions: Conventions, form: str, dtype: str) -> str:
+    """What is declared of one form, where there is no key to take a mean of."""
+    value = conventions.empty_rows_of(form, dtype)
+    return "unspecified" if value == "uniform" else value
+
+
+def _hiding(x: Inputs) -> dict[str, np.ndarray]:
+    """Form that is given -> bool, broadcastable to [B, Hq, Lq]: rows in which it hides a key."""
+    shown = {"mask": x.mask, "bias": None if x.bias is None else x.bias != -np.inf}
+    shown |= {"causal": _dense(x, x.positional()), "lengths": _dense(x, x.lengths())}
+    return {form: np.asarray(np.broadcast_to(~seen, x.score_shape).any(-1)) for form, seen in shown.items() if seen is not None}
+
+
+def _dense(x: Inputs, rules: list[masks.Mask]) -> np.ndarray | None:
+    return (
+        np.logical_and.reduce([np.broadcast_to(rule.dense(*x.score_shape), x.score_shape) for rule in rules]) if rules else None
+    )
+
+
+def _of_empty_rows(x: Inputs, exact: Reference, declared: np.ndarray) -> np.ndarray:
+    """What rows without visible keys give, [B, Hq, Lq, Dv]; 0 where nothing is declared."""
     values = np.repeat(x.v, x.group, axis=1).astype(exact.out.dtype)
-    uniform = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
-    answers = {"zeros": 0.0, "nan": np.nan, "uniform": uniform}
-    return np.where(by_mask, answers[conventions.empty_rows_of("mask")], answers[conventions.empty_rows_of("bias")])
+    mean = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
+    return np.where(declared[..., None] == "uniform", mean, np.where(declared[..., None] == "nan", np.nan, 0.0))

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from specs.dtypes import DTYPES
+
 OPTIONS = (
     "mask", "bias", "is_causal", "scale", "window", "softcap", "sinks",
     "query_lengths", "key_lengths", "past_k", "past_v", "return_weights", "return_lse",
@@ -23,9 +25,10 @@ FACTS = (
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one."""
 
 CHOICES = {
-    "empty_rows": ("zeros", "nan", "uniform"),
+    "empty_rows": ("zeros", "nan", "uniform", "unspecified"),
     "causal_alignment": ("top-left", "bottom-right"),
-    "masked_nan_safe": (False, True),
+    "window_alignment": ("top-left", "bottom-right"),
+    "masked_nan_safe": (False, True, "keys", "values"),
     "deterministic": (True, False),
     "batch_invariant": (False, True),
     "lse_base": ("e", "2"),
@@ -34,13 +37,29 @@ CHOICES = {
 }
 
 
+EMPTY_ROWS = {
+    "mask": ("mask",),
+    "bias": ("bias",),
+    "causal": ("causal", "mask"),
+    "lengths": ("lengths", "mask"),
+    "no_keys": ("no_keys", "mask"),
+    "together": ("together",),
+}
+"""Form that leaves a row empty -> keys of an `empty_rows` mapping, the first that is there counts. `causal` is is_causal and
+window; `together` is two forms or more that each hide some keys of the row."""
+
+
 @dataclass(frozen=True)
 class Conventions:
-    """What frameworks legitimately do differently. `empty_rows` may be a mapping, mask form ("mask", "bias") -> value."""
+    """What frameworks legitimately do differently.
 
-    empty_rows: str | Mapping[str, str] = "zeros"
+    `empty_rows` may be a mapping with keys out of EMPTY_ROWS and the names of dtypes, nested in either order.
+    """
+
+    empty_rows: str | Mapping[str, Any] = "zeros"
     causal_alignment: str = "top-left"
-    masked_nan_safe: bool = False
+    window_alignment: str = "top-left"
+    masked_nan_safe: bool | str = False
     deterministic: bool = True
     batch_invariant: bool = False
     lse_base: str = "e"
@@ -49,8 +68,7 @@ class Conventions:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            for one in value.values() if isinstance(value, Mapping) else [value]:
+            for one in _leaves(name, getattr(self, name)):
                 if one not in choices:
                     raise ValueError(f"{name}={one}, but should be one of {', '.join(map(str, choices))}")
 
@@ -62,9 +80,27 @@ class Conventions:
             raise ValueError(f"convention={', '.join(sorted(unknown))}, but should be one of {', '.join(CHOICES)}")
         return cls(**facts)
 
-    def empty_rows_of(self, form: str) -> str:
-        """What a row without visible keys gives when hidden by this form, "mask" or "bias"."""
-        return self.empty_rows if isinstance(self.empty_rows, str) else self.empty_rows.get(form, "zeros")
+    def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
+        """What a row without visible keys gives in this dtype when a form out of EMPTY_ROWS hides them; `absent` if undeclared."""
+        value = self.empty_rows
+        while not isinstance(value, str):
+            value = next((value[key] for key in (dtype, *EMPTY_ROWS[form]) if key in value), absent)
+        return value
+
+    @property
+    def zeros_in_empty_rows(self) -> bool:
+        """Whether every row without visible keys gives zeros, whatever hides them."""
+        return set(_leaves("empty_rows", self.empty_rows)) <= {"zeros"}
+
+
+def _leaves(name: str, value: Any) -> list[Any]:
+    """The values in a declaration that may be a mapping of mappings. Raises ValueError for a key that nobody asks for."""
+    if not isinstance(value, Mapping):
+        return [value]
+    keys = (*EMPTY_ROWS, *DTYPES) if name == "empty_rows" else ()
+    if unknown := [key for key in value if key not in keys]:
+        raise ValueError(f"{name} of {unknown[0]}, but should be of {', '.join(keys) or 'no form: one value'}")
+    return [leaf for inner in value.values() for leaf in _leaves(name, inner)]
 
 
 @dataclass(frozen=True)

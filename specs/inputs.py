@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from specs import masks
+from specs.contract import Conventions
 from specs.dtypes import numpy_dtype
 from specs.layouts import LAYOUTS
 from specs.problem import Case, Problem, Window
@@ -35,6 +36,9 @@ class Inputs:
     query_lengths: np.ndarray | None = None
     key_lengths: np.ndarray | None = None
     past: int | None = None
+    causal_alignment: str = "top-left"
+    window_alignment: str = "top-left"
+    """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and the last key."""
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What another source says: "out", "weights"."""
 
@@ -62,18 +66,40 @@ class Inputs:
         """Query heads per key head: query head h reads key head h // group."""
         return self.q.shape[1] // max(self.k.shape[1], 1)
 
+    def under(self, conventions: Conventions) -> Inputs:
+        """The same call, meant as declared; x itself where it is already."""
+        declared = (conventions.causal_alignment, conventions.window_alignment)
+        if declared == (self.causal_alignment, self.window_alignment):
+            return self
+        return self.replace(causal_alignment=declared[0], window_alignment=declared[1])
+
+    @property
+    def causal_shift(self) -> int:
+        """Under is_causal, query i sees the keys up to i + causal_shift."""
+        return self._shift(self.causal_alignment)
+
+    def _shift(self, alignment: str) -> int:
+        return (self.past or 0) if alignment == "top-left" else self.k.shape[2] - self.q.shape[2]
+
+    def positional(self) -> list[masks.Mask]:
+        """The masks that is_causal and window describe, as declared."""
+        causal = [masks.window(None, self.causal_shift)] if self.is_causal else []
+        return causal + ([self._window_from(self._shift(self.window_alignment))] if self.window else [])
+
+    def lengths(self) -> list[masks.Mask]:
+        """The masks that lengths of keys and queries describe."""
+        keys = [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
+        return keys + ([masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else [])
+
     def rules(self) -> masks.Mask | None:
         """The mask that is_causal, window and lengths describe together; None if they hide nothing."""
-        parts = [masks.window(None, self.past or 0)] if self.is_causal else []
-        parts += [self._window_from(self.past or 0)] if self.window else []
-        parts += [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
-        parts += [masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else []
+        parts = [*self.positional(), *self.lengths()]
         return None if not parts else _joined(parts)
 
-    def _window_from(self, past: int) -> masks.Mask:
-        """The window as seen from the query's index, which its position is `past` ahead of."""
+    def _window_from(self, shift: int) -> masks.Mask:
+        """The window as seen from the query's index, which its position is `shift` ahead of."""
         left, right = self.window or (None, None)
-        return masks.window(None if left is None else left - past, None if right is None else right + past)
+        return masks.window(None if left is None else left - shift, None if right is None else right + shift)
 
     def allowed(self) -> np.ndarray:
         """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, the bias left out."""

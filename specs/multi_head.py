@@ -69,7 +69,7 @@ def call(x: LayerInputs) -> Call:
 
 def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> Expected:
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
-    exact, empty_rows = layer(x), conventions.empty_rows_of("mask")
+    exact, empty_rows = layer(x), conventions.empty_rows_of("mask" if x.key.shape[1] else "no_keys", x.dtype)
     model = precision or default_model(x.dtype)
     limits = bounds(x, exact, Units.of(named_precision(model, x.dtype)), empty_rows == "uniform")
     heads_out = np.where(exact.attention.empty[..., None], _empty_rows(x, exact, empty_rows), exact.attention.out)

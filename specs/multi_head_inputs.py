@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from specs.contract import Conventions
 from specs.dtypes import numpy_dtype
 from specs.layouts import LAYOUTS
 from specs.multi_head_recipes import LAYER_RECIPES
@@ -41,6 +42,10 @@ class LayerInputs:
     def replace(self, **changes: Any) -> LayerInputs:
         """The same call with other arrays or options."""
         return replace(self, **changes)
+
+    def under(self, conventions: Conventions) -> LayerInputs:
+        """The same call: nothing in a layer is counted from one end or the other."""
+        return self
 
     @property
     def score_shape(self) -> tuple[int, int, int, int]:

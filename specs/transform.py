@@ -46,11 +46,11 @@ def take_queries(x: Inputs, index: Index) -> Inputs:
     return x.replace(q=x.q[:, :, index], mask=mask, bias=bias)
 
 
-def first_query(x: Inputs) -> Inputs:
-    """The first query, whose position is that of the whole, so that all rules stay as they are given."""
-    lengths = None if x.query_lengths is None else np.minimum(x.query_lengths, 1)
-    mask, bias = (_taken(a, [0], -2) for a in (x.mask, x.bias))
-    return x.replace(q=x.q[:, :, :1], mask=mask, bias=bias, query_lengths=lengths)
+def only_query(x: Inputs, row: int) -> Inputs:
+    """One query under all rules as they are given: for the row whose position alone is that in the whole."""
+    lengths = None if x.query_lengths is None else np.clip(x.query_lengths - row, 0, 1)
+    mask, bias = (_taken(a, [row], -2) for a in (x.mask, x.bias))
+    return x.replace(q=x.q[:, :, [row]], mask=mask, bias=bias, query_lengths=lengths)
 
 
 def take_keys(x: Inputs, index: Index) -> Inputs:

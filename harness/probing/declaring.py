@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.probing.experiments import Found
 from harness.targets import Target
-from specs.contract import Conventions, Description
+from specs.contract import EMPTY_ROWS, Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import default_model, held_to
 
@@ -105,12 +105,16 @@ def _same(found: Found, declared: Any) -> bool:
     return bool(found.value == declared)
 
 
+ASKED = "float32"
+"""The dtype in which experiments hide rows."""
+
+
 def _same_rows(found: Any, declared: Any) -> bool:
     conventions = Conventions(empty_rows=declared)
     if isinstance(found, str):  # by all forms that can be asked: a declaration of the others says nothing
-        forms = declared if isinstance(declared, Mapping) else ("mask",)
-        return all(conventions.empty_rows_of(form) == found for form in forms)
-    return all(conventions.empty_rows_of(form) == value for form, value in found.items())
+        forms = [form for form in EMPTY_ROWS if form in declared] if isinstance(declared, Mapping) else []
+        return all(conventions.empty_rows_of(form, ASKED) == found for form in forms or ["mask"])
+    return all(conventions.empty_rows_of(form, ASKED) == value for form, value in found.items())
 
 
 def _stronger(found: Found, declared: Any) -> bool:

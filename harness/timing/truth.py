@@ -131,7 +131,7 @@ class Truths:
         plain = not self._conventions_matter(x)
         key = (copy, model, None if plain else (description.options, str(description.conventions)))
         if key not in self.expected:
-            asked = x if plain else spec.lower(x, description.options)
+            asked = x if plain else spec.lower(x.under(description.conventions), description.options)
             with threadpool_limits(1):  # threads that wait for each other on a busy machine are slower than one
                 self.expected[key] = self._answers(asked, copy, Conventions() if plain else description.conventions, model)
         return self.expected[key]
@@ -169,7 +169,7 @@ def of_rows(part: Part, rows: np.ndarray) -> Part:
 
 
 def _unevenly_causal(x: Inputs) -> bool:
-    return x.is_causal and x.q.shape[2] != x.k.shape[2]
+    return bool(x.is_causal or x.window) and x.q.shape[2] != x.k.shape[2]
 
 
 def _of(array: np.ndarray | None, heads: np.ndarray) -> np.ndarray | None:

@@ -25,7 +25,7 @@ def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Ve
     other = x.replace(q=-x.q, v=x.v[..., ::-1])
     got, alone = attend.beside(x, other), attend(x)
     return (
-        identical(got, alone, "out beside another thread")
+        identical(got, alone, "out beside another thread", attend.expected(x).specified)
         if attend.declared("deterministic")
         else unchanged(attend, x, got, "out")
     )
@@ -71,16 +71,15 @@ def _fits(x: Inputs) -> bool:
 def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """Queries in two parts, the first part's keys as the cache of the second, give what they give at once (C04, C31)."""
     n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1
-    spare = x.k.shape[2] - n - (x.past or 0)
-    if spare > 0 and attend.declared("causal_alignment") != "top-left":
-        return VACUOUS
+    if x.window and x.window_alignment != x.causal_alignment:
+        return VACUOUS  # a part that ends where its causality does would move its window
     parts = [attend(_chunk(x, first, last)) for first, last in ((0, stop), (stop, n)) if first < last]
     return unchanged(attend, x, np.concatenate(parts, axis=2), f"out in chunks of {stop} and {n - stop} queries")
 
 
 def _chunk(x: Inputs, first: int, last: int) -> Inputs:
     """Queries first to last, with the keys up to the last one's position; what came before the first is the cache."""
-    past, keys = (x.past or 0) + first, (x.past or 0) + last
+    past, keys = x.causal_shift + first, x.causal_shift + last
     mask, bias = (None if a is None else np.broadcast_to(a, x.score_shape)[:, :, first:last, :keys] for a in (x.mask, x.bias))
     queries = None if x.query_lengths is None else np.clip(x.query_lengths - first, 0, last - first)
     lengths = None if x.key_lengths is None else np.minimum(x.key_lengths, keys)

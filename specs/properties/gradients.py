@@ -30,7 +30,7 @@ def _normal(shape: tuple[int, ...], keys: int, dtype: np.dtype) -> np.ndarray:
 def _judged(attend: Attend, x: Inputs, dout: np.ndarray) -> Any:
     """What is right, or None where an empty row gives something else than zeros, or a step leaves the range of its format."""
     expected = attend.expected_gradient(x, dout)
-    fits = attend.declared("empty_rows") == "zeros" or not expected.exact.exact.empty.any()
+    fits = attend.declared("zeros_in_empty_rows") or not expected.exact.exact.empty.any()
     return expected if fits and expected.in_range else None
 
 

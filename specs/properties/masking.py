@@ -62,10 +62,10 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return verdict
 
 
-@claim("M2", alternate=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + (x.past or 0) and 0 not in x.output_shape)
+@claim("M2", alternate=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + x.causal_shift and 0 not in x.output_shape)
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
-    shift = x.k.shape[2] - x.q.shape[2] if attend.declared("causal_alignment") == "bottom-right" else x.past or 0
+    shift = x.causal_shift
     last = min(x.q.shape[2] // 2, max(x.k.shape[2] - 2 - shift, 0))
     x, future = contiguous(x), np.broadcast_to(np.arange(x.k.shape[2]) > last + shift, x.k.shape[:3])
     if not future.any():
@@ -109,8 +109,6 @@ def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
 @claim("M5", cold=True, needs=_hidden_by(*RULES))
 def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
-    if x.is_causal and attend.declared("causal_alignment") != "top-left":
-        return VACUOUS
     return credited(
         lambda y: on_visible_rows(attend, y, y.with_explicit_mask(), "out, rules written out as a mask"), attend, x, *RULES
     )

@@ -14,9 +14,9 @@ from specs.oracle import default_scale
 from specs.transform import (
     contiguous,
     elsewhere,
-    first_query,
     is_strided,
     mixed,
+    only_query,
     query_heads_of,
     take_batch,
     take_key_heads,
@@ -28,7 +28,7 @@ from specs.transform import (
 def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows on which two answers can be compared: all, or those that see a key if empty rows give something else."""
     empty: np.ndarray = attend.expected(x).exact.empty
-    return np.ones_like(empty) if attend.declared("empty_rows") == "zeros" else ~empty
+    return np.ones_like(empty) if attend.declared("zeros_in_empty_rows") else ~empty
 
 
 def either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
@@ -194,14 +194,21 @@ def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """After other calls of the same shapes with other values and options, a call gives what it gave (C35: torch-mps-scale-cache; C30)."""
     first = attend(x)
     attend(x.replace(q=-x.q, v=x.v[..., ::-1], scale=0.25 if x.scale is None else None))
-    return identical(attend.again(x), first, "out after other calls") if attend.declared("deterministic") else VACUOUS
+    rows = attend.expected(x).specified
+    return identical(attend.again(x), first, "out after other calls", rows) if attend.declared("deterministic") else VACUOUS
 
 
 @claim("R16", cold=True, needs=lambda x: x.q.shape[2] > 1)
 def the_first_query_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
-    """The first row by itself, under the same rules, is the first of the whole (C04: ort-causal-lq1-bottom-right; C31)."""
-    if x.is_causal and attend.declared("causal_alignment") != "top-left":
+    """The first row by itself, under the same rules, is the first of the whole (C04: ort-causal-lq1-bottom-right; C31).
+
+    Where rules count from the end it is the last row, which alone is the last still.
+    """
+    alignments = {x.causal_alignment} if x.is_causal else set()
+    alignments |= {x.window_alignment} if x.window else set()
+    if len(alignments) > 1:
         return VACUOUS
+    row = x.q.shape[2] - 1 if "bottom-right" in alignments else 0
     got = attend(x).copy()
-    got[:, :, 0] = attend(first_query(x))[:, :, 0]
-    return unchanged(attend, x, got, "out, first query alone")
+    got[:, :, row] = attend(only_query(x, row))[:, :, 0]
+    return unchanged(attend, x, got, f"out, query {row} alone")

@@ -29,12 +29,18 @@ def _hidden_from_all(x: Inputs) -> np.ndarray:
 @claim("S1", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
 def nan_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Where `masked_nan_safe` is declared, NaN in keys and values that nobody sees changes nothing (C15: vllm-swa-garbage-v)."""
-    if not attend.declared("masked_nan_safe"):
+    return _without_influence(attend, x, np.nan, "NaN")
+
+
+def _without_influence(attend: Attend, x: Inputs, garbage: np.ndarray | float, what: str) -> Verdict:
+    """Garbage, broadcastable to keys and values, at hidden keys changes nothing in what is declared safe: keys, values or both."""
+    declared = attend.declared("masked_nan_safe")
+    if not declared:
         return VACUOUS
     x = contiguous(x)
-    hidden = _hidden_from_all(x)[..., None]
-    k, v = (np.where(hidden, np.nan, a).astype(a.dtype) for a in (x.k, x.v))
-    return unchanged(attend, x, attend(x.replace(k=k, v=v)), "out, NaN at hidden keys", exact=True)
+    hidden, safe = _hidden_from_all(x)[..., None], {"keys": "k", "values": "v"}.get(declared, "kv")
+    spoiled = {name: np.where(hidden, garbage, getattr(x, name)).astype(x.q.dtype) for name in safe}
+    return unchanged(attend, x, attend(x.replace(**spoiled)), f"out, {what} at hidden keys", exact=True)
 
 
 @claim("S2", alternate=True, needs=_answers)
@@ -68,8 +74,8 @@ def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdi
 def empty_rows_are_the_same_beside_weights(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the weights changes nothing in rows that see no key either (C38: torch-mha-need-weights-nan)."""
     expected = attend.expected(x)
-    bound = 0.0 if attend.declared("empty_rows") != "uniform" else 2 * expected.bounds.out
-    return within(attend.out_beside(x, "weights"), attend(x), bound, "out beside weights, empty rows", expected.exact.empty)
+    rows = expected.exact.empty & expected.specified
+    return within(attend.out_beside(x, "weights"), attend(x), 2 * expected.out_bound, "out beside weights, empty rows", rows)
 
 
 def _with_other_options(x: Inputs) -> Inputs:
@@ -127,10 +133,5 @@ def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
 @claim("S8", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
 def infinity_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Where `masked_nan_safe` is declared, infinities at keys that nobody sees change nothing (C15: torch-nan-in-masked)."""
-    if not attend.declared("masked_nan_safe"):
-        return VACUOUS
-    x = contiguous(x)
     sign = np.where(np.arange(x.k.shape[2]) % 2 == 0, 1.0, -1.0)[:, None]
-    hidden = _hidden_from_all(x)[..., None]
-    k, v = (np.where(hidden, sign * np.inf, a).astype(a.dtype) for a in (x.k, x.v))
-    return unchanged(attend, x, attend(x.replace(k=k, v=v)), "out, infinities at hidden keys", exact=True)
+    return _without_influence(attend, x, sign * np.inf, "infinities")

@@ -9,18 +9,13 @@ import numpy as np
 from specs.claims import Attend, claim
 from specs.dtypes import oracle_dtype
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, within
+from specs.judge import Verdict, within
 from specs.properties.relations import both, comparable_rows, either_right, unchanged
 from specs.transform import append_hidden_keys, contiguous, spare_rows, take_keys, take_queries, with_garbage, without_sinks
 
 
 def _has_keys(x: Inputs, least: int = 1) -> bool:
     return 0 not in x.output_shape and x.k.shape[2] >= least
-
-
-def _in_positions(attend: Attend, x: Inputs) -> Inputs:
-    """x, with is_causal written out where it is declared to count from the end: a part of x would count otherwise."""
-    return x if attend.declared("causal_alignment") == "top-left" else x.with_explicit_mask()
 
 
 @claim("D1", cold=True, options=("return_lse",), needs=lambda x: _has_keys(x, 2))
@@ -118,7 +113,6 @@ def _rounded(v: np.ndarray) -> np.ndarray:
 @claim("D6", cold=True, alternate=True, needs=lambda x: _has_keys(x) and x.q.shape[2] > 1)
 def chunks_of_queries_give_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """A prefill in up to three chunks gives what one gives (C04: onnx-causal-external-cache; C13: executorch-partial-block; C31)."""
-    x = _in_positions(attend, x)
     n = x.q.shape[2]
     cut = max(n // 3, 1)
     chunks = [np.arange(cut), np.arange(cut, min(2 * cut + 1, n)), np.arange(min(2 * cut + 1, n), n)]
@@ -141,10 +135,8 @@ def packed_documents_do_not_see_each_other(attend: Attend, x: Inputs) -> Verdict
 @claim("D8", cold=True, needs=lambda x: x.is_causal and _has_keys(x) and x.q.shape[2] > 1)
 def decoding_token_by_token_is_causal_prefill(attend: Attend, x: Inputs) -> Verdict:
     """A row of a causal call is that of one query with the keys up to it (C04: ort-causal-lq1-bottom-right; C13: mlx-causal-vector)."""
-    if attend.declared("causal_alignment") != "top-left":
-        return VACUOUS
     got = attend(x).copy()
     for row in spare_rows(x):
-        known = np.arange(min(row + 1 + (x.past or 0), x.k.shape[2]))
+        known = np.arange(np.clip(row + 1 + x.causal_shift, 0, x.k.shape[2]))
         got[:, :, row] = attend(take_keys(take_queries(x, [row]), known))[:, :, 0]
     return unchanged(attend, x, got, "out of queries one by one")

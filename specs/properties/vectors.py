@@ -28,7 +28,7 @@ def onnx_weights(attend: Attend, x: Inputs) -> Verdict:
 
 def _as_published(attend: Attend, x: Inputs, name: str, answer: Callable[[Inputs], np.ndarray]) -> Verdict:
     """The answer by that name against the published one; vacuous where the oracle does not agree with that itself."""
-    asked = _in_words_of_one_meaning(attend, x)
+    asked = _in_words_of_one_meaning(x)
     expected = attend.expected(asked)
     generator = generated_within(asked, expected.exact)
     exact, own, theirs = (getattr(of, name) for of in (expected.exact, expected.bounds, generator))
@@ -37,14 +37,15 @@ def _as_published(attend: Attend, x: Inputs, name: str, answer: Callable[[Inputs
     return within(answer(asked), x.answers[name], own + theirs, name, _rows(attend, expected.exact))
 
 
-def _in_words_of_one_meaning(attend: Attend, x: Inputs) -> Inputs:
-    """The published question counts from the first key; where `is_causal` means something else, it is asked as a mask."""
-    return x if attend.declared("causal_alignment") == "top-left" else x.with_explicit_mask()
+def _in_words_of_one_meaning(x: Inputs) -> Inputs:
+    """The published question counts from the first key; where the rules mean something else, it is asked as a mask."""
+    meant = x.replace(causal_alignment="top-left", window_alignment="top-left")
+    return x if meant.rules() == x.rules() else meant.with_explicit_mask()
 
 
 def _rows(attend: Attend, exact: Reference) -> np.ndarray:
     """ONNX has zeros in rows that see no key; who declares something else is judged on the others."""
-    return np.logical_or(attend.declared("empty_rows") == "zeros", ~exact.empty)
+    return np.logical_or(attend.declared("zeros_in_empty_rows"), ~exact.empty)
 
 
 def generated_within(x: Inputs, exact: Reference) -> AttentionBounds:
