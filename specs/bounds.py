@@ -67,9 +67,10 @@ class AttentionBounds:
 
     @cached_property
     def denominator(self) -> np.ndarray:
-        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of the lse of merged parts."""
-        merged = self.parts * self.u.a * (2 * np.abs(finite(self.exact.lse)) + (LOG + 4) * np.log(self.keys + 1))
-        return self._summed + max(self.u.s, self.u.w) + merged
+        """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of weights exp(z - lse)."""
+        size, terms = np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
+        by_lse = self.u.a * (2 * size + (LOG + 4) * terms) + self.u.s * (size + terms)
+        return self._summed + max(self.u.s, self.u.w) + by_lse
 
     @cached_property
     def _summed(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import Any
 
 from harness import conformance
+from harness.auditing.declaring import declaring
 from harness.auditing.remembered import Remembered
 from harness.auditing.sound import BASES, SOUND
 from harness.auditing.trials import Base, Kill, Suspected, Trial
@@ -21,7 +22,8 @@ from harness.faults import load_all
 from harness.isolation import Limits, Worker
 from harness.subject import spec_of
 from harness.targets import Target
-from specs.claims import CLAIMS
+from specs.claims import CLAIMS, Claim
+from specs.problem import Case
 
 LIMITS = Limits(10.0, 3072)
 """Seconds of a call and MiB of a worker, for faults that hang or eat memory."""
@@ -52,7 +54,7 @@ def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callab
     With `quick` each fault until its first kill.
     """
     alone = [name for name in names if load_all()[name].alone]
-    together = [name for name in (*SOUND, *names) if name not in alone and name not in BASES]
+    together = [name for name in (*SOUND, *declaring(), *names) if name not in alone and name not in BASES]
     shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
     processes = jobs + bool(alone)  # one more for those that hang: it mostly waits
     for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
@@ -89,7 +91,7 @@ def _side_by_side(names: Sequence[str], plan: Plan, quick: bool, first: bool, ti
 
 def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Tick) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
-    agendas = [(trial, trial.checking.agenda()) for trial in trials]
+    agendas = [(trial, _in_turn(trial)) for trial in trials]
     while agendas:
         tick(agendas[-1][0].name)
         spec.forget()
@@ -97,10 +99,21 @@ def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Tic
             asked = next(steps, None)
             if asked is None or (quick and trial.kills and not isinstance(trial, Base)):
                 agendas.remove((trial, steps))
-            else:
+            elif asked[1]:
                 trial.step(*asked)
     for trial in trials:
         trial.close()
+
+
+TURNS = 4
+"""Functions that declare something are asked on every so many cases: their oracle is theirs alone."""
+
+
+def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Claim]]]:
+    """The cases and claims for a function; no claim where a function that declares something is not at its turn."""
+    place = list(declaring()).index(trial.name) if trial.name in declaring() else None
+    for number, (case, claims) in enumerate(trial.checking.agenda()):
+        yield case, claims if place is None or (number + place) % TURNS == 0 else []
 
 
 def _by_itself(name: str, plan: Plan, tick: Tick) -> list[Examined]:
@@ -126,7 +139,7 @@ class Described:
 @cache
 def functions() -> dict[str, Callable[..., Any]]:
     """Name -> what can be tried: sound functions and faults."""
-    return SOUND | {name: fault.function for name, fault in load_all().items()}
+    return SOUND | declaring() | {name: fault.function for name, fault in load_all().items()}
 
 
 def examined(trial: Trial) -> Examined:

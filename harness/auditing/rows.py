@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.auditing.audit import Examined
+from harness.auditing.declaring import declaring
 from harness.auditing.sound import SOUND
 from harness.auditing.trials import Kill
 from harness.faults import Fault, load_all
@@ -35,7 +36,7 @@ def fault_rows(examined: Iterable[Examined]) -> Rows:
 
 def kill_rows(examined: Iterable[Examined]) -> Rows:
     """The kill matrix: one row for each fault and property that rejected it."""
-    kills = [(e.name, asdict(kill)) for e in examined if e.name not in SOUND for kill in e.kills]
+    kills = [(e.name, asdict(kill)) for e in examined if not _sound(e) for kill in e.kills]
     return [{"fault": name, **{fact: kill[fact] for fact in MATRIX}} for name, kill in kills]
 
 
@@ -44,7 +45,7 @@ MATRIX = ("property", "clause", "outcome", "dtype", "cases", "seconds")
 
 def sound_rows(examined: Iterable[Examined]) -> Rows:
     """One row for each sound function, with the property that accuses it; more where several do."""
-    return [row for e in examined if e.name in SOUND for row in _accusations(e)]
+    return [row for e in examined if _sound(e) for row in _accusations(e)]
 
 
 def _accusations(e: Examined) -> Iterator[dict[str, Any]]:
@@ -71,6 +72,10 @@ def _vacuity_row(claim: Claim, cases: int, vacuous: int) -> dict[str, Any]:
 def share(seen: tuple[int, int]) -> float:
     """Vacuous cases among all that were seen."""
     return seen[1] / max(sum(seen), 1)
+
+
+def _sound(examined: Examined) -> bool:
+    return examined.name in SOUND or examined.name in declaring()
 
 
 def survivors(faults: Rows) -> list[str]:

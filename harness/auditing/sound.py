@@ -11,7 +11,7 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._parts import State, attention, finite, in_tiles, seen_further, staged, start, tiled, value_product
+from harness.faults._parts import State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
@@ -75,6 +75,22 @@ def in_splits(size: int) -> Function:
     return split
 
 
+def _weights_by_lse(scores: Array, sink: Any) -> tuple[Array, Array]:
+    """exp(score - lse), of which no row is divided by its sum: as backward passes have their weights again."""
+    _, lse = softmax(scores, sink)
+    return np.exp(scores - finite(lse)[..., None]), lse
+
+
+def weights_by_lse(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Weights from the log-sum-exp. It takes no bias: where that makes all scores -1e5, lse has no digits left (precision.md, 3)."""
+    return staged(q, k, v, normalise=_weights_by_lse, **o)
+
+
+def _without_bias(function: Function) -> Function:
+    function.options = tuple(name for name in function.options if name != "bias")  # type: ignore[attr-defined]
+    return function
+
+
 EAGER = "eager"
 WITH_CACHE = "eager, with a cache"
 GRADIENTS = "eager, with gradients"
@@ -91,6 +107,7 @@ UNDECLARED: dict[str, Function] = {
     "splits of 32, merged": quiet(in_splits(32)),
     "weights in 16 bits": quiet(weights_in_sixteen_bits),
     "scores in 16 bits": quiet(scores_in_sixteen_bits),
+    "weights by lse": _without_bias(quiet(weights_by_lse)),
 }
 """Held to what an undeclared function is held to, as the faults are."""
 

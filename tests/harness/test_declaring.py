@@ -1,0 +1,131 @@
+"""What is declared is what is judged: every value and pair of conventions agrees, and another value than the declared one does not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from harness.auditing.declaring import choices, conforming, declaring
+from harness.judging import fails, find, judge
+from specs import biases, masks
+from specs.claims import CLAIMS, claims_of
+from specs.contract import CHOICES, Conventions
+from specs.problem import Case, Problem
+
+HIDDEN = Case(Problem(1, 2, 1, 3, 20, 4, 4, mask=masks.hidden_query(1)))
+CASES = [
+    HIDDEN,
+    Case(Problem(1, 2, 1, 3, 20, 4, 4, bias=biases.minus_infinity(masks.hidden_query(1)))),
+    Case(Problem(1, 2, 1, 3, 0, 4, 4)),
+    Case(Problem(2, 2, 1, 9, 5, 4, 4, is_causal=True)),
+    Case(Problem(2, 2, 1, 5, 9, 4, 4, is_causal=True, mask=masks.random(3, 0.5, "bhij"))),
+    Case(Problem(2, 2, 1, 9, 12, 4, 4, window=(1, 1))),
+    Case(Problem(2, 2, 1, 9, 6, 4, 4, window=(1, 1), is_causal=True)),
+    Case(Problem(2, 2, 1, 5, 9, 4, 4, query_lengths=(3, 0), key_lengths=(9, 0))),
+    Case(Problem(1, 2, 1, 4, 9, 4, 4, mask=masks.hidden_key(8), bias=biases.noise(1, 5.0, "bhij"))),
+]
+
+
+def test_every_two_choices_meet_in_some_function():
+    rows = [{name: str(value) for name, value in chosen.items()} for chosen in choices()]
+    values = defaultdict(set)
+    for row in rows:
+        for name, value in row.items():
+            values[name].add(value)
+    assert set(values) == {*CHOICES, "layout"}
+    assert all({str(value) for value in CHOICES[name]} <= values[name] for name in CHOICES)
+    met = {pair for row in rows for pair in combinations(sorted(row.items()), 2)}
+    wanted = [
+        ((a, x), (b, y)) for a, b in combinations(sorted(values), 2) for x in values[a] for y in values[b]
+    ]  # fmt: skip
+    assert [pair for pair in wanted if pair not in met] == []
+
+
+@pytest.mark.parametrize("name", sorted(declaring()))
+def test_what_does_as_it_declares_agrees(name, subject_of):
+    subject = subject_of(declaring()[name])
+    for case in CASES:
+        subject.forget()
+        findings = judge(subject, subject.realise(case), claims_of("attention"))
+        assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
+
+
+def declared_otherwise(does, declares):
+    function = conforming(**does)
+    function.conventions = declares
+    return function
+
+
+@pytest.mark.parametrize(
+    ("does", "declares", "case", "clause"),
+    [
+        ({"causal_alignment": "bottom-right"}, {}, CASES[3], "P4"),
+        ({}, {"causal_alignment": "bottom-right"}, CASES[4], "P4"),
+        ({"window_alignment": "bottom-right"}, {}, CASES[5], "P4"),
+        ({}, {"window_alignment": "bottom-right"}, CASES[5], "P4"),
+        ({"empty_rows": "nan"}, {"empty_rows": {"mask": "zeros", "bias": "nan"}}, HIDDEN, "P5"),
+        ({"empty_rows": "unspecified"}, {"empty_rows": "uniform"}, HIDDEN, "P5"),
+        ({"empty_rows": "uniform"}, {"empty_rows": {"float32": "zeros", "mask": "uniform"}}, HIDDEN, "P5"),
+        ({"empty_rows": "nan"}, {"empty_rows": {"mask": "nan", "no_keys": "zeros"}}, CASES[2], "P5"),
+        ({"masked_nan_safe": "keys"}, {"masked_nan_safe": True}, CASES[8], "S1"),
+        ({"masked_nan_safe": "values"}, {"masked_nan_safe": "keys"}, CASES[8], "S1"),
+        ({"deterministic": False, "empty_rows": "uniform"}, {"empty_rows": "uniform", "lse_base": "2"}, HIDDEN, "P6"),
+    ],
+)
+def test_another_value_than_the_declared_one_is_rejected(does, declares, case, clause, subject_of):
+    claim = next(claim for claim in CLAIMS.values() if claim.clause == clause)
+    found = fails(subject_of(declared_otherwise(does, declares)), claim, case)
+    assert found is not None
+    assert found.outcome == "violates"
+
+
+def test_a_tiny_number_is_no_zero_in_a_mapping_either(subject_of):
+    """1e-8 passed as zeros: the declaration was compared with the word, and the bound of a mean was taken."""
+
+    def attention(q, k, v, *, mask=None):
+        out = conforming()(q, k, v, mask=mask)
+        return (
+            out
+            if mask is None
+            else np.where(np.broadcast_to(mask, (*q.shape[:3], k.shape[2])).any(-1)[..., None], out, 1e-8).astype(q.dtype)
+        )
+
+    attention.conventions = {"empty_rows": {"mask": "zeros", "bias": "zeros"}}
+    subject = subject_of(attention)
+    assert find(subject, CLAIMS["empty_rows_follow_the_declaration"], subject.realise(HIDDEN)).outcome == "violates"
+
+
+@pytest.mark.parametrize("rows", ["uniform", {"mask": "uniform"}])
+def test_two_sums_of_a_mean_are_both_right(rows, subject_of):
+    """S4, P9 and P10 judged the mean of a row that sees nothing by a bound near 0."""
+    calls = []
+
+    def attention(q, k, v, *, mask=None, return_weights=False, return_lse=False):
+        calls.append(1)
+        late = len(calls) % 2 == 1
+        k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1) for a in (k, v))
+        scores = q.shape[-1] ** -0.5 * (q @ k.swapaxes(-1, -2))
+        scores = np.where(True if mask is None else mask, scores, np.float32(-1e30))
+        top = scores.max(-1, keepdims=True)
+        powers = np.exp(scores - top)
+        total = powers.sum(-1, keepdims=True)
+        out = ((powers @ v) / total if late else (powers / total) @ v).astype(q.dtype)
+        lse = np.where(top <= -1e29, -np.inf, np.log(total) + top)[..., 0]
+        more = [a for a, wanted in ((powers / total, return_weights), (lse, return_lse)) if wanted]
+        return (out, *more) if more else out
+
+    attention.conventions = {"empty_rows": rows, "deterministic": False}
+    subject = subject_of(attention)
+    case = Case(Problem(1, 1, 1, 3, 40, 8, 8, mask=masks.hidden_query(1)))
+    names = ("S4", "P5", "P8", "P9", "P10")
+    claims = [claim for claim in CLAIMS.values() if claim.clause in names]
+    findings = [find(subject, claim, subject.realise(case)) for claim in claims for _ in range(3)]
+    assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(ValueError, match="empty_rows of masks, but should be of mask, bias, causal, lengths"):
+        Conventions.declared({"empty_rows": {"masks": "nan"}})
