@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -60,6 +61,7 @@ class Foreign:
             env={**environment, "PYTHONPATH": search_path(), MARK: self.mark},
             start_new_session=True,
         )
+        self.began = _began(psutil.Process(self.process.pid))
         theirs.close()
         self.channel = Channel(ours, look_seconds, self._look)
 
@@ -128,16 +130,17 @@ class Foreign:
         """Kills the process and everything that it started, once."""
         if self.errors.closed:
             return
-        for number in range(ROUNDS):
-            left = [*descendants(self.process.pid), *marked(self.mark)]
-            if number and not left:
+        left: set[psutil.Process] = set()
+        for _ in range(ROUNDS):
+            left = {one for one in {*left, *descendants(self.process.pid), *marked(self.mark, self.began)} if alive(one)}
+            if not left and self.process.poll() is not None:
                 break
             self.process.kill()
             for one in left:
                 with contextlib.suppress(psutil.Error):
                     one.kill()
             self.process.wait()
-            sleep(ROUND_SECONDS if left else 0)
+            sleep(ROUND_SECONDS)
         self.channel.close()
         self.errors.close()
 
@@ -150,10 +153,31 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Processes that have this mark in their environment."""
-    found = psutil.process_iter(["environ"])
-    return [one for one in found if (one.info["environ"] or {}).get(MARK) == mark]
+def marked(mark: str, since: float) -> list[psutil.Process]:
+    """Processes that have this mark in their environment, of those that began since then."""
+    return [one for one in psutil.process_iter() if _began(one) >= since and _mark(one) == mark]
+
+
+def _began(process: psutil.Process) -> float:
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return -inf
+
+
+def _mark(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(MARK, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it runs; what only waits for its parent to look does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _bytes(process: psutil.Process, own: bool = False) -> int:
