@@ -34,14 +34,19 @@ def bench(
 ) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
     with told("timing", quiet) as progress:
-        timed = timing.bench(targets, workloads, settings, progress)
-    reports.write_table(run.folder, "timings", pd.DataFrame(timed.rows))
-    reports.write_table(run.folder, "rounds", pd.DataFrame(timed.rounds))
-    timing.record(timed, run.folder)
-    run.save(noise=timed.noise)
-    return timed.rows
+        found = timing.bench(targets, workloads, settings, progress)
+    reports.write_table(run.folder, "timings", pd.DataFrame(found.rows))
+    reports.write_table(run.folder, "rounds", pd.DataFrame(found.rounds))
+    timing.record(found, run.folder)
+    run.save(noise=found.noise, absent=found.absent)
+    return found.rows
 
 
 def invalid(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether something gave wrong answers, and so has no time."""
     return any(row["verdict"] == "INVALID" for row in rows)
+
+
+def timed(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether anything has a time."""
+    return any(row["samples"] for row in rows)

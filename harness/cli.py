@@ -110,7 +110,7 @@ def bench(
         print_json({"timings": rows, "folder": str(run.folder)} | ({"compared": compared} if compared else {}))
     for line in compared.get("lines", []) if not as_json else []:
         print(line)
-    return WRONG if benching.invalid(rows) or compared.get("regressions") else RIGHT if rows else NOTHING
+    return WRONG if benching.invalid(rows) or compared.get("regressions") else RIGHT if benching.timed(rows) else NOTHING
 
 
 @app.command()

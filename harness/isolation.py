@@ -9,24 +9,16 @@ a time-out), and what is needed is one process, one pipe, one wait on both.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe, wait
-from time import monotonic
 from typing import Any
 
-import psutil
-
 from harness.messages import Answer, Failure, Request
+from harness.processes import Ended, Foreign
 from harness.targets import Target
 from specs.contract import Description
 
-MIB = 2**20
 POLL_SECONDS = 0.05
 START_SECONDS = 180.0
 """A first import of torch or JAX on a busy machine takes tens of seconds."""
@@ -67,9 +59,7 @@ class Worker:
     def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
         self.target, self.limits = target, limits
         self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
-        self.process: subprocess.Popen[bytes] | None = None
-        self.connection: Connection[Any, Any] | None = None
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
+        self.foreign: Foreign | None = None
         self.starts = 0
 
     def __enter__(self) -> Worker:
@@ -77,101 +67,61 @@ class Worker:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
-        self.errors.close()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process, while there is one."""
+        return self.foreign.process if self.foreign else None
 
     def description(self) -> Description:
         """Starts the process if need be and returns what the implementation declares. Raises Trouble."""
         self.stop()
-        self.connection, theirs = Pipe()
-        command = [sys.executable, "-m", "harness.worker", str(theirs.fileno()), self.target.name, self.target.location]
-        self.process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=self.errors,
-            stderr=self.errors,
-            env=os.environ | self.variables | {"PYTHONPATH": search_path()},
-            start_new_session=True,
-        )
-        theirs.close()
+        target, variables = self.target, os.environ | self.variables
+        self.foreign = Foreign("harness.worker", [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
         self.starts += 1
-        described = self._receive(START_SECONDS)
-        if not isinstance(described, Description):
+        described = self._ask(None, Description, START_SECONDS)
+        if isinstance(described, Failure):
             self.stop()
             raise Trouble(described.kind, described.message)
+        assert isinstance(described, Description)
         return described
 
     def call(self, request: Request) -> Answer:
         """The answer to one request. Raises Trouble; the process is started again when it died of the last one."""
-        if self.process is None:
-            self.description()
-        assert self.connection
-        with contextlib.suppress(BrokenPipeError):  # a death between two calls shows when the answer is awaited
-            self.connection.send(request)
-        answer = self._receive(self.limits.seconds)
+        if self.foreign is None:
+            self._start_again()
+        answer = self._ask(request, Answer, self.limits.seconds)
         if isinstance(answer, Failure):
             if answer.kind == "crashed":  # the process lives, but its device does not
                 self.stop()
             raise Trouble(answer.kind, answer.message, answer.trace)
         assert isinstance(answer, Answer)
+        if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
+            self.stop()
+            raise Trouble("crashed", f"results={', '.join(answer.extra)}, but should be those that were asked for")
         return answer
 
-    def _receive(self, seconds: float) -> Any:
-        """What the worker sends next, or Trouble: dead, too slow, or too large."""
-        assert self.connection and self.process
-        deadline = monotonic() + seconds
-        while not wait([self.connection], POLL_SECONDS):
-            if self.process.poll() is not None and not self.connection.poll():
-                raise self._died()
-            if monotonic() > deadline:
-                self.stop()
-                raise Trouble("timed-out", f"no answer after {seconds:g} s")
-            if (used := self._memory()) > self.limits.memory:
-                self.stop()
-                raise Trouble("out-of-memory", f"memory={used} MiB, but should stay below {self.limits.memory} MiB")
+    def _start_again(self) -> None:
+        """What could be loaded once and cannot now is no implementation that is missing: it is broken by its own calls."""
+        again = self.starts > 0
         try:
-            return self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            raise self._died() from None
+            self.description()
+        except Trouble as trouble:
+            if again and trouble.outcome in ("unloadable", "unavailable"):
+                raise Trouble("crashed", f"it cannot be loaded again: {trouble}") from trouble
+            raise
 
-    def _died(self) -> Trouble:
-        assert self.process
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(1)
-        status = self.process.poll()
-        self.stop()
-        return Trouble("crashed", f"the process {ending(status)}{self._last_words()}")
-
-    def _last_words(self) -> str:
-        size = os.fstat(self.errors.fileno()).st_size
-        text = os.pread(self.errors.fileno(), 400, max(0, size - 400)).decode(errors="replace").strip()
-        return f"; its last words: {text.splitlines()[-1]}" if text else ""
-
-    def _memory(self) -> int:
-        assert self.process
+    def _ask(self, message: Request | None, hint: type, seconds: float) -> Any:
+        """What the worker answers. Raises Trouble: it is dead, too slow, too large, or no answer came."""
+        assert self.foreign
         try:
-            return int(psutil.Process(self.process.pid).memory_info().rss // MIB)
-        except psutil.Error:
-            return 0
+            return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
+        except Ended as ended:
+            self.foreign = None
+            raise Trouble(ended.outcome, ended.reason) from None
 
     def stop(self) -> None:
         """Kills the process and everything that it started; nothing if there is none."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        if self.connection is not None:
-            self.connection.close()
-        self.process = self.connection = None
-
-
-def ending(status: int | None) -> str:
-    """How a process came to its end, in words."""
-    if status is None:
-        return "closed its pipe"
-    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-
-
-def search_path() -> str:
-    """The places where this process finds modules, so that the worker finds the same ones."""
-    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        if self.foreign is not None:
+            self.foreign.stop()
+        self.foreign = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,11 +37,14 @@ class Answer:
     seconds: float
 
 
+Kind = Literal["unsupported", "errored", "violates", "out-of-memory", "crashed", "unavailable", "unloadable"]
+
+
 @dataclass(frozen=True)
 class Failure:
     """An exception of the foreign code. `kind` is an outcome."""
 
-    kind: str
+    kind: Kind
     message: str
     trace: str = ""
 

@@ -6,14 +6,15 @@ Everything that can go wrong in foreign code goes wrong here. It learns nothing 
 from __future__ import annotations
 
 import ctypes
+import pickle
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cache
-from multiprocessing.connection import Connection
 from threading import Barrier
 from time import perf_counter
 from typing import Any
@@ -21,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from harness import frameworks
+from harness.framing import Channel
 from harness.loading import LoadError, load
-from harness.messages import Answer, Failure, Request
+from harness.messages import Answer, Failure, Kind, Request
 from harness.transport import Packed, unpacked
 from specs.contract import Description
 
@@ -151,34 +153,55 @@ def _failure(error: Exception) -> Failure:
     return Failure(*unexpected(error), lines)
 
 
-def unexpected(error: Exception) -> tuple[str, str]:
+def unexpected(error: Exception) -> tuple[Kind, str]:
     """The outcome of an exception that nobody announced, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
     return "crashed" if frameworks.lost_its_device(error) else "errored", f"{type(error).__name__}: {text}"
 
 
-def serve(connection: Connection, name: str, location: str) -> None:
-    """Sends the description, or why there is none; then answers each request until the other side closes."""
+def serve(channel: Channel, name: str, location: str) -> None:
+    """Answers the first request with the description, or with why there is none, and each further one with a call."""
+    first = channel.receive().request
     try:
         server = Server(*load(name, location))
     except LoadError as error:
-        connection.send(Failure("unavailable" if error.unavailable else "unloadable", str(error)))
+        channel.reply(first, Failure("unavailable" if error.unavailable else "unloadable", str(error)))
         return
-    connection.send(server.description)
+    channel.reply(first, server.description)
     while True:
         try:
-            request = connection.recv()
+            frame = channel.receive()
         except EOFError:
             return
-        connection.send(server.answer(request))
+        channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
 
 
 def die_with_parent() -> None:
     """On Linux, asks to be killed when the parent dies, so that a hanging call leaves no process behind (prctl(2))."""
+    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """On Linux, becomes the parent of descendants that lose theirs, so that they are found (prctl(2))."""
+    _control(PR_SET_CHILD_SUBREAPER, 1)
+
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def _control(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def channel_to_parent(descriptor: str) -> Channel:
+    """The channel on this socket, which what this process starts does not inherit; and the ties of a worker's family."""
+    die_with_parent()
+    adopt_orphans()
+    end = socket.socket(fileno=int(descriptor))
+    end.set_inheritable(False)
+    return Channel(end)
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    serve(Connection(int(sys.argv[1])), *sys.argv[2:4])
+    serve(channel_to_parent(sys.argv[1]), *sys.argv[2:4])

@@ -37,6 +37,7 @@ def print_timings(run: Run, console: Console) -> None:
     invalid = dict.fromkeys((row["implementation"], row["reason"]) for row in rows if row["verdict"] == "INVALID")
     for told in [
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),
+        *(f"{name} was not timed: {reason}" for name, reason in run.section("absent").items() if name not in dict(invalid)),
         *headline.speed(run),
         headline.trust(run)[1],
     ]:

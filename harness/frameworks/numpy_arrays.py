@@ -17,8 +17,9 @@ def from_numpy(array: np.ndarray, device: str) -> np.ndarray:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """The array itself; TypeError for anything but an ndarray or a NumPy scalar."""
-    if not isinstance(array, np.ndarray | np.generic):
+    """The array itself; TypeError for anything but an ndarray or a NumPy scalar. A subclass may mean something else by its
+    numbers (a mask, a unit)."""
+    if type(array) is not np.ndarray and not isinstance(array, np.generic):
         raise TypeError(f"output={type(array).__name__}, but should be numpy.ndarray")
     return np.asarray(array)
 

@@ -64,13 +64,18 @@ def bench(
                 progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
                 Visit(session, truth, found, settings, replica).run()
             descriptions |= session.descriptions
+    unloadable = tuple(name for name, lost in absent.items() if lost.outcome != "unavailable")
+    for name in set(unloadable) - set(descriptions):
+        descriptions[name] = Description(name, framework="", device="")
+        for found in founds:
+            found.lose(name, absent[name].outcome, f"cannot be loaded: {absent[name].reason}")
     measured = [rows.Measured.of(found, descriptions, settings.baseline) for found in founds]
     return Bench(
         rows=rows.judge(measured),
         rounds=rows.rounds(founds),
         noise=rows.noise(measured, max(load, system_load())),
         absent={name: lost.reason for name, lost in absent.items()},
-        unloadable=tuple(name for name, lost in absent.items() if lost.outcome != "unavailable"),
+        unloadable=unloadable,
         schedule=_schedule(settings, founds),
         samples={found.workload.name: _samples(found) for found in founds},
     )

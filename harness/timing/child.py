@@ -6,12 +6,13 @@ Started as `python -m harness.timing.child PIPE BLACKBOX` with the threads limit
 from __future__ import annotations
 
 import gc
+import pickle
 import sys
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from time import perf_counter_ns
 from typing import Any
 
+from harness.framing import Channel
 from harness.loading import LoadError, load
 from harness.messages import Failure
 from harness.timing.blackbox import BlackBox
@@ -20,9 +21,9 @@ from harness.timing.ceilings import Ceilings, ceilings
 from harness.timing.honesty import Watched, watch
 from harness.timing.load import Usage
 from harness.timing.memory import peak
-from harness.timing.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Warm, Watch
+from harness.timing.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Tried, Warm, Warmed, Watch
 from harness.timing.schedule import Slot
-from harness.worker import die_with_parent, unexpected
+from harness.worker import channel_to_parent, unexpected
 from specs.attention import Unsupported
 from specs.contract import Description
 from specs.inputs import Inputs, realise
@@ -60,13 +61,13 @@ class Server:
         self.copies, self.direction = [realise(Case.from_json(data)) for data in message.cases], message.direction
         return True
 
-    def first(self, message: First) -> Any:
+    def first(self, message: First) -> Tried:
         """First calls of a candidate."""
         candidate = self.candidates[message.name]
         candidate.open(self.copies, self.direction)
         return candidate.tried()
 
-    def warm(self, message: Warm) -> Any:
+    def warm(self, message: Warm) -> Warmed:
         """Further calls, until steady."""
         return self.candidates[message.name].warmed(message.cap)
 
@@ -127,18 +128,18 @@ def failure(error: Exception) -> Failure:
     return Failure(*unexpected(error))
 
 
-def serve(connection: Connection, server: Server) -> None:
+def serve(channel: Channel, server: Server) -> None:
     """Answers until the other side closes. What was imported is kept out of the collector's way first."""
     while True:
         try:
-            message = connection.recv()
+            frame = channel.receive()
         except EOFError:
             return
-        connection.send(server.answer(message))
+        message = pickle.loads(frame.document)
+        channel.reply(frame.request, server.answer(message))
         if isinstance(message, Load):
             gc.freeze()
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    serve(Connection(int(sys.argv[1])), Server(BlackBox(int(sys.argv[2])).write))
+    serve(channel_to_parent(sys.argv[1]), Server(BlackBox(int(sys.argv[2])).write))

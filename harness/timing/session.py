@@ -10,6 +10,9 @@ from harness.timing.messages import Load
 from harness.timing.process import Lost, Start
 from specs.contract import Description
 
+NAMELESS = 3
+"""Processes that may end before they said whose code they ran; a busy machine ends one, a broken one ends all."""
+
 
 class Session:
     """Asks the process. `absent` collects, over all replicas, who cannot be timed at all, and why."""
@@ -18,6 +21,7 @@ class Session:
         self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
         self.descriptions: dict[str, Description] = {}
         self.process: Any = None
+        self.nameless = 0
 
     def __enter__(self) -> Session:
         return self
@@ -33,17 +37,30 @@ class Session:
 
     def ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Loads all candidates in a process, unless there is one; importing takes seconds, in which `meanwhile` is called."""
-        while self.process is None:
-            names = [name for name in self.targets if name not in self.absent]
-            self.process, self.descriptions = self.start(), {}
-            for name in names:
-                self.process.send(self._load(name, name))
-            meanwhile()
+        while self.process is None and (names := [name for name in self.targets if name not in self.absent]):
             try:
-                self._described(names)
+                self._load_all(names, meanwhile)
             except Lost as lost:
-                self.absent[lost.name] = lost
+                self._lose(names, lost)
                 self.stop()
+
+    def _load_all(self, names: Sequence[str], meanwhile: Callable[[], None]) -> None:
+        self.process, self.descriptions = self.start(), {}
+        for name in names:
+            self.process.send(self._load(name, name))
+        meanwhile()
+        self._described(names)
+
+    def _lose(self, names: Sequence[str], lost: Lost) -> None:
+        """Without the one that ended the process; without all, and nobody to blame, where processes keep ending by themselves."""
+        self.descriptions = {}
+        if lost.name in names:
+            self.absent[lost.name] = lost
+            return
+        self.nameless += 1
+        if self.nameless >= NAMELESS:
+            reason = f"{self.nameless} processes ended before anything was loaded: {lost.reason}"
+            self.absent.update(dict.fromkeys(names, Lost("", reason, outcome="unavailable")))
 
     def _described(self, names: Sequence[str]) -> None:
         for name in names:

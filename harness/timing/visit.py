@@ -42,12 +42,15 @@ class Visit:
 
     def run(self) -> None:
         """Adds the laps of this process to what was found. Each repetition loses a candidate, so it ends."""
-        while True:
-            self.session.ready()
+        self.session.ready()
+        while self._names():
             try:
-                return self._attempt()
+                self._attempt()
             except Lost as lost:
                 self._lose(lost)
+                self.session.ready()
+            else:
+                return
 
     def _lose(self, lost: Lost) -> None:
         name = self._baseline() if lost.name == TWIN else lost.name

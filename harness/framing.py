@@ -1,0 +1,136 @@
+"""Messages on a socket: a header of fixed size with the number of the request, a document, and bytes.
+
+The number is drawn at random, so that what foreign code wrote ahead of time is not taken for the answer.
+"""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from select import select
+from struct import Struct
+from typing import Any
+
+import numpy as np
+
+from harness.messages import Failure
+from harness.schema import Refused, decoded, encoded
+from harness.transport import aligned
+
+HEADER = Struct("<8s16sBIQ")
+MAGIC = b"attn-1\r\n"
+REQUEST, ANSWER, FAILURE = range(3)
+"""Kinds. A request is a pickle, which the process that runs foreign code may read; an answer is data."""
+
+LONGEST_DOCUMENT = 2**25
+"""Bytes of JSON: a round of timings has some 100,000 numbers at most."""
+
+Look = Callable[[bool], None]
+"""Called while nothing comes (True), and between parts (False); raises to give up."""
+
+
+class Garbled(Exception):
+    """What came is no answer to the request."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message."""
+
+    request: bytes
+    kind: int
+    document: bytes
+    data: np.ndarray
+
+
+class Channel:
+    """One end of a pair of sockets. With `seconds`, `look` is called that often while it waits."""
+
+    def __init__(self, end: socket.socket, seconds: float | None = None, look: Look = lambda idle: None) -> None:
+        self.end, self.look = end, look
+        end.settimeout(seconds)
+
+    def close(self) -> None:
+        """Closes this end."""
+        self.end.close()
+
+    def waiting(self) -> bool:
+        """Whether there is something to read."""
+        return bool(select([self.end], [], [], 0)[0])
+
+    def ask(self, message: Any) -> bytes:
+        """Sends a request and returns its number."""
+        request = secrets.token_bytes(16)
+        self._send(request, REQUEST, pickle.dumps(message))
+        return request
+
+    def reply(self, request: bytes, answer: Any) -> None:
+        """Sends an answer, or a Failure where it is none that crosses."""
+        try:
+            document, parts = encoded(answer)
+        except Refused as error:
+            answer = Failure("violates", str(error))
+            document, parts = encoded(answer)
+        except (TypeError, ValueError) as error:
+            answer = Failure("errored", f"what it gives cannot be sent: {error}")
+            document, parts = encoded(answer)
+        self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
+
+    def answer(self, request: bytes, hint: Any, most: int) -> Any:
+        """The answer of this type with at most so many bytes, or a Failure. Raises Garbled, and EOFError at the end."""
+        frame = self.receive(most, request)
+        if frame.kind not in (ANSWER, FAILURE):
+            raise Garbled(f"kind of the answer={frame.kind}, but should be {ANSWER} or {FAILURE}")
+        try:
+            return decoded(hint if frame.kind == ANSWER else Failure, frame.document, frame.data)
+        except ValueError as error:
+            raise Garbled(f"the answer is not of its schema: {str(error).splitlines()[0][:300]}") from None
+
+    def receive(self, most: int = 2**62, request: bytes = b"") -> Frame:
+        """The next message, to this request if one is given. Raises Garbled, and EOFError at the end."""
+        magic, number, kind, length, size = HEADER.unpack(self._read(HEADER.size).data)
+        if magic != MAGIC:
+            raise Garbled(f"header={magic!r}, but should be {MAGIC!r}: something else was written to the pipe of the answers")
+        if request and number != request:
+            raise Garbled(f"request={number.hex()}, but should be {request.hex()}: an answer that nobody asked for")
+        if request and (length > LONGEST_DOCUMENT or size > most):
+            raise Garbled(f"size of the answer={length} and {size}, but should be {LONGEST_DOCUMENT} and {most} at most")
+        try:
+            return Frame(number, kind, self._read(length).tobytes(), self._read(size))
+        except MemoryError:
+            raise Garbled(f"size of the answer={size}, but should fit into memory") from None
+
+    def _send(self, request: bytes, kind: int, document: bytes, parts: list[memoryview] | None = None) -> None:
+        size = sum(part.nbytes for part in parts or [])
+        head = HEADER.pack(MAGIC, request, kind, len(document), size) + document
+        for part in [memoryview(head), *(parts or [])]:
+            self._write(part)
+
+    def _write(self, part: memoryview) -> None:
+        while part.nbytes:
+            try:
+                part = part[self.end.send(part) :]
+            except TimeoutError:
+                self.look(True)
+            else:
+                self.look(False)
+
+    def _read(self, size: int) -> np.ndarray:
+        memory = aligned(size)
+        rest = memory.data
+        while rest.nbytes:
+            try:
+                count = self.end.recv_into(rest)
+            except TimeoutError:
+                self.look(True)
+                continue
+            except ConnectionResetError:
+                count = 0
+            if not count:
+                raise EOFError
+            rest = rest[count:]
+            self.look(False)
+        return memory
