@@ -11,7 +11,8 @@ machine does meanwhile hits either with the same probability, so its noise favou
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter, process_time, sleep
@@ -104,25 +105,27 @@ def _show(candidate: Candidate, number: int, pace: Pace) -> None:
 
 
 def _arm(candidate: Candidate, number: int, pace: Pace, as_in_a_round: bool) -> Arm:
-    """Fresh contents, the leading calls on these buffers, and timed ones on others."""
+    """Fresh contents, the leading calls on these buffers, and timed ones on others. As in a round, many calls on all buffers
+    follow each other before, without the garbage collector; what is timed is the same."""
     candidate.fill(number)
     own, wall = process_time(), perf_counter()
     for buffer in [0] * pace.leads:
         candidate.call(buffer)
-    timed = [_slot(candidate, pace)] if as_in_a_round else [(buffer, *candidate.timed(buffer)) for buffer in pace.buffers]
+    with _without_collector() if as_in_a_round else nullcontext():
+        for buffer in [*range(len(candidate.calls))] * (pace.leads if as_in_a_round else 0):
+            candidate.call(buffer)
+        timed = [(candidate.copy(buffer), *candidate.timed(buffer)) for buffer in pace.buffers]
     own, wall = process_time() - own, perf_counter() - wall
-    return Arm(min(took for _, took, _ in timed), [(candidate.copy(buffer), out) for buffer, _, out in timed], own, wall)
+    return Arm(min(took for _, took, _ in timed), [(copy, out) for copy, _, out in timed], own, wall)
 
 
-def _slot(candidate: Candidate, pace: Pace) -> tuple[int, float, Any]:
-    """What a round does: calls that follow each other on a few buffers, without the garbage collector."""
+@contextmanager
+def _without_collector() -> Iterator[None]:
     gc.disable()
     try:
-        inner = pace.leads * max(len(candidate.calls), 2)
-        _, each, out = candidate.slot(inner, 0, inner - 1)
+        yield
     finally:
         gc.enable()
-    return inner, each, out
 
 
 def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> float:

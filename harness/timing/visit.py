@@ -97,26 +97,34 @@ class Visit:
     def _apart(self, laps: list[Lap]) -> None:
         """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
         for name in self._names():
-            here = self._watcher(self.session, name)
             timed = median(seconds for lap in laps for seconds in lap.ran.seconds[name])
-            for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
-                if (name, offence.name) not in self.cleared:
-                    self._accuse(here, offence)
+            self._examine_honesty(name, timed)
         self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
+
+    def _examine_honesty(self, name: str, timed: float) -> None:
+        """Raises Lost where a suspicion was confirmed, or else where one could not be decided."""
+        here, undecided = self._watcher(self.session, name), Finding()
+        for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
+            finding = Finding() if (name, offence.name) in self.cleared else self._finding(here, offence)
+            if finding.outcome == "dishonest":
+                raise Lost(name, finding.reason, died=False, outcome=finding.outcome)
+            undecided = undecided if undecided.outcome else finding
+        if undecided.outcome:
+            raise Lost(name, undecided.reason, died=False, outcome=undecided.outcome)
 
     def _watcher(self, session: Session, name: str) -> Watcher:
         where = "on values that it had not seen before: "
         return Watcher(session.ask, name, lambda watched: self._judge(name, watched.outputs, where), numbers=self.numbers)
 
-    def _accuse(self, here: Watcher, offence: Offence) -> None:
-        """Raises Lost unless the suspicion is refuted."""
+    def _finding(self, here: Watcher, offence: Offence) -> Finding:
+        """What a closer look says; what it clears is not suspected again."""
         try:
             finding = inquire(here, offence, partial(self._alone, here.name, offence))
         except NotTried as error:
-            finding = Finding("undecided", f"undecided whether {offence.name}: {error}")
-        if finding.outcome:
-            raise Lost(here.name, finding.reason, died=False, outcome=finding.outcome)
-        self.cleared.add((here.name, offence.name))
+            return Finding("undecided", f"undecided whether {offence.name}: {error}")
+        if not finding.outcome:
+            self.cleared.add((here.name, offence.name))
+        return finding
 
     def _alone(self, name: str, offence: Offence) -> Trial:
         """A trial in a fresh process that has no other candidate. Raises NotTried, and Lost for wrong outputs."""
