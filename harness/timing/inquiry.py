@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.timing.honesty import Watched
 from harness.timing.messages import Watch
-from harness.timing.offences import OFFENCES, PROCESSES, Offence, Trial, accusation, doubt
+from harness.timing.offences import OFFENCES, PROCESSES, Offence, Trial, accusation, acquits, doubt
 
 FIRST_NUMBER = 1_000_000
 """Numbers of contents (see Candidate.fill) that no round has had."""
@@ -79,23 +79,20 @@ class Finding:
 
 
 def inquire(here: Watcher, offence: Offence, fresh: Callable[[], Trial]) -> Finding:
-    """Dishonest is who shows the offence in every fresh process and is not cleared in the first; honest is who is cleared
-    here, or in every fresh process without having shown it here. Everything else is undecided. `fresh` tries in a process of
-    its own.
+    """Dishonest is who shows the offence in every fresh process and is not cleared in the first. Honest is who is cleared in
+    the first, or by the rounds of all processes together if none of them shows it. Everything else is undecided. `fresh`
+    tries in a process of its own.
     """
-    first = here.trial(offence)
-    if first.innocent:
-        return Finding()
-    trials: list[Trial] = []
-    while len(trials) < PROCESSES and _agree(trials):
+    first, trials = here.trial(offence), list[Trial]()
+    while not (cleared := acquits([first, *trials])) and len(trials) < PROCESSES and not _contradict(first, trials):
         trials.append(fresh())
-    if all(trial.guilty for trial in trials):
-        return Finding("dishonest", accusation(trials))
-    if all(trial.innocent for trial in trials) and not first.guilty:
+    if cleared:
         return Finding()
+    if len(trials) == PROCESSES and all(trial.guilty for trial in trials):
+        return Finding("dishonest", accusation(trials))
     return Finding("undecided", doubt(first, trials))
 
 
-def _agree(trials: list[Trial]) -> bool:
-    """Whether more processes can still decide something."""
-    return all(trial.guilty for trial in trials) or all(trial.innocent for trial in trials)
+def _contradict(first: Trial, trials: list[Trial]) -> bool:
+    """Whether one process shows the offence and a fresh one does not: more processes cannot decide anything."""
+    return any(trial.guilty for trial in (first, *trials)) and not all(trial.guilty for trial in trials)

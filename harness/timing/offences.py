@@ -115,6 +115,12 @@ class Trial:
         return self.guilty or self.innocent or len(self.seen) >= self.planned
 
 
+def acquits(trials: Sequence[Trial]) -> bool:
+    """Whether the rounds of all these processes together speak for the candidate, and none of them against it."""
+    rounds = sum(len(trial.seen) for trial in trials)
+    return not any(trial.guilty for trial in trials) and rounds - sum(trial.shown for trial in trials) >= needed(rounds)
+
+
 def accusation(trials: Sequence[Trial]) -> str:
     """The sentence about an offence that every one of these processes has shown."""
     rounds = [one for trial in trials for one in trial.seen]

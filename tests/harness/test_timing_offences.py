@@ -3,7 +3,7 @@ simulated by seeded draws."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -135,15 +135,18 @@ def test_a_suspicion_that_the_same_process_refutes_starts_no_other() -> None:
     assert found(0, CALL) == Finding()
 
 
-def test_what_stays_between_is_undecided() -> None:
-    """Half as long on values seen before in two rounds of three, by chance of the machine."""
-    rng = np.random.default_rng(1)
+@pytest.mark.parametrize(("pattern", "outcome"), [([1, 4], "undecided"), ([1, 1, 1, 4, 4], "")])
+def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(pattern: list[int], outcome: str) -> None:
+    """Four times as fast on values seen before in half of the rounds, and in two of five."""
+    speed, started = cycle(pattern), []
+    here = watcher(np.random.default_rng(1), lambda watch: Watched(CALL, CALL / next(speed)))
 
-    def unclear(watch: Watch) -> Watched:
-        return Watched(CALL, CALL / (4 if rng.random() < 0.55 else 1))
+    def fresh() -> Trial:
+        started.append(here.trial(KEPT))
+        return started[-1]
 
-    here = watcher(rng, unclear)
-    assert inquire(here, KEPT, lambda: here.trial(KEPT)).outcome == "undecided"
+    assert inquire(here, KEPT, fresh).outcome == outcome
+    assert started and not any(trial.guilty or trial.innocent for trial in started)
 
 
 @pytest.mark.parametrize(
