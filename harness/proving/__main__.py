@@ -42,6 +42,20 @@ def cheats(sessions: Sessions = 1, seconds: Seconds = 3.0, into: Into = None) ->
     tell(counted.cheats(sessions, seconds), into)
 
 
+@app.command()
+def honest(
+    rows: Annotated[int, typer.Option(help="How many rows, each an implementation on a workload.")] = 2000,
+    busy: Annotated[bool, typer.Option(help="Beside a process that keeps a core busy half of the time.")] = True,
+    into: Into = None,
+) -> None:
+    """Everything registered, at three durations: whatever is INVALID is accused wrongly."""
+    found = counted.honest(rows, busy)
+    tell(found, into, ("seconds",))
+    invalid = sum(row["verdict"] == "INVALID" for row in found)
+    undecided = sum(str(row["reason"]).startswith("undecided") for row in found)
+    typer.echo(f"INVALID: {invalid} of {len(found)}; honesty undecided: {undecided}")
+
+
 @app.command("tools")
 def tools_(comparisons: int = 20, share: float = 0.1, into: Into = None) -> None:
     """pytest-benchmark, torch.utils.benchmark, pyperf and this timing on the same comparisons, beside a busy neighbour."""

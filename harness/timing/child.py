@@ -84,7 +84,7 @@ class Server:
 
     def watch(self, message: Watch) -> Watched:
         """Whether a candidate works when it should."""
-        return watch(self.candidates[message.name], message.seconds)
+        return watch(self.candidates[message.name], message)
 
     def round(self, message: Round) -> Ran:
         """All rows, without the garbage collector."""

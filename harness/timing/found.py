@@ -14,6 +14,8 @@ from harness.workloads import Workload
 TWIN = "the baseline again"
 """The baseline as one more candidate: what it differs by from itself is noise."""
 
+ABSENCES = {"unsupported": "UNSUPPORTED", "undecided": "UNRESOLVED"}
+"""Outcome -> verdict of what has no time without being at fault; undecided is whether its time is one of the work."""
 
 QUIET, ENOUGH = 0.08, 4
 """Rounds in which others used at most 8 % of the machine are quiet; where there are four, the others are not judged."""
@@ -34,7 +36,7 @@ class Found:
 
     workload: Workload
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Candidate -> INVALID or UNSUPPORTED, and the reason."""
+    """Candidate -> INVALID, UNSUPPORTED or UNRESOLVED, and the reason."""
     laps: list[Lap] = field(default_factory=list)
     compiling: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     first_calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -49,7 +51,7 @@ class Found:
 
     def lose(self, name: str, outcome: str, reason: str) -> None:
         """The candidate has no timing on this workload."""
-        self.lost.setdefault(name, ("UNSUPPORTED" if outcome == "unsupported" else "INVALID", reason))
+        self.lost.setdefault(name, (ABSENCES.get(outcome, "INVALID"), reason))
 
     def cold(self, name: str, tried: Tried, warmed: Warmed) -> None:
         """What the first call took, and what of it beyond a steady one."""

@@ -1,25 +1,26 @@
-"""Does a candidate work while the clock runs, on every call, whatever it has seen before? Looked at in a pass of its own.
+"""Does a candidate work while the clock runs, on every call, whatever it has seen before? One round of the experiment.
 
 Outputs kept from earlier calls, outputs that are computed when somebody reads them, and work that goes on after the return
 have been found in submissions to kernel contests (flashinfer-bench-starter-kit issue 21). Correct outputs do not show them:
 the right values are there by the time that they are looked at. Times do.
+
+Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. What the
+machine does meanwhile hits either with the same probability, so its noise favours none: see harness.timing.offences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter, process_time, sleep
 from typing import Any
 
 from harness.timing.candidate import Candidate
-from harness.timing.messages import Outputs
+from harness.timing.messages import Outputs, Watch
 
-FIRST_NUMBER = 1_000_000
-"""Numbers of contents (see Candidate.fill) that no round has had."""
-
-FEWEST, MOST = 2, 6
 LEADS, SHORT = 8, 2e-3
 """So many calls on one buffer come first: whoever works less when calls follow each other closely does so by then. One call
 does, where calls take long."""
@@ -30,87 +31,133 @@ AGAIN = 3
 IDLE = 5e-3
 """Seconds for which a finished candidate is listened to."""
 
-MUCH = 1.5
-"""How many times longer calls on new values may take than on values seen before, both the fastest and the middle one."""
-
-VERY_MUCH = 3.0
-"""How many times longer the fastest call on new values may take than the middle one of the timed rounds, some time before."""
-
-LEAST_READING = 2e-4
-"""Seconds; conversions that are set up once take less."""
-
-PROCESSORS = 1.5
+MOST_IDLE = 20
+"""So many times that long a candidate may go on from an earlier call, before it is listened to."""
 
 
 @dataclass
 class Watched:
-    """Seconds, one entry per call or block; `outputs` are of values that are new, as (copy, output)."""
+    """Seconds of one round; `outputs` are of values that are new, as (copy, output)."""
 
-    novel: list[float] = field(default_factory=list)
-    repeated: list[float] = field(default_factory=list)
-    reading: list[float] = field(default_factory=list)
-    """Of an output's first conversion to NumPy, less the second's."""
-    after: list[float] = field(default_factory=list)
-    """Processor time in IDLE seconds after a call."""
-    cores: list[float] = field(default_factory=list)
+    novel: float
+    """Of a call on new values."""
+    other: float
+    """Of a call on values seen before, or of one as in a timed round."""
+    reading: float = 0.0
+    """Of an output's first conversion to NumPy, less that of an output which was read before."""
+    after: float = 0.0
+    """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
+    cores: float = 1.0
     """Processors used during calls."""
     outputs: list[tuple[int, Outputs]] = field(default_factory=list)
 
 
-def watch(candidate: Candidate, seconds: float, rest: Callable[[float], None] = sleep) -> Watched:
-    """Calls on values that are new, then on the same values once more, after the same preparation; for about `seconds`."""
-    found, call = Watched(), median(candidate.series)
-    leads, again = (LEADS, AGAIN) if call < SHORT else (1, 1)
-    blocks = int(seconds / ((2 * leads + (1 + again) * len(candidate.calls)) * call + 1e-9))
-    for number in range(FIRST_NUMBER, FIRST_NUMBER + min(max(blocks, FEWEST), MOST)):
-        outs = _block(candidate, number, [0] * leads, found.novel, found.cores)
-        first, second = _reading(candidate, outs[-1][1]), _reading(candidate, outs[-1][1])
-        found.reading.append(first - second)
-        found.after.append(_working(rest))
-        found.outputs += [(copy, candidate.output(out)) for copy, out in outs]
-        seen = [buffer for _ in range(again) for buffer in range(len(candidate.calls))]
-        _block(candidate, number, [*seen, *[0] * leads], found.repeated, found.cores)
-    return found
+@dataclass(frozen=True)
+class Pace:
+    """How many calls an arm of the experiment takes."""
+
+    leads: int
+    again: int
+    buffers: Sequence[int]
+    """On which calls are timed."""
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Pace:
+        """Fewer where one call takes long."""
+        short = median(candidate.series) < SHORT
+        return cls(LEADS, AGAIN, range(1, max(len(candidate.calls), 2))) if short else cls(1, 1, (1,))
 
 
-def _block(
-    candidate: Candidate, number: int, leads: Sequence[int], seconds: list[float], cores: list[float]
-) -> list[tuple[int, Any]]:
-    """Fresh contents, the leading calls on these buffers, and a timed call on each but the first; their outputs."""
+@dataclass
+class Arm:
+    """What calls on the contents of one number gave: seconds of the fastest, and native outputs by copy."""
+
+    seconds: float
+    outputs: list[tuple[int, Any]]
+    processor: float
+    wall: float
+
+
+def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = sleep) -> Watched:
+    """One round, in the order that the message says."""
+    pace, (seen, new) = Pace.of(candidate), message.numbers
+    if message.other == "seen":
+        _show(candidate, seen, pace)
+    first, second = (new, seen) if message.novel_first else (seen, new)
+    arms = {number: _arm(candidate, number, pace, number == seen and message.other == "timed") for number in (first, second)}
+    novel, other = arms[new], arms[seen]
+    candidate.fill(new)  # whose signs are taken back from the outputs on new values
+    reading = _reading(candidate, novel.outputs[-1][1], other.outputs[-1][1], message.read_novel)
+    return Watched(
+        novel=novel.seconds,
+        other=other.seconds,
+        reading=reading,
+        after=_after(candidate, message.rest_first, rest),
+        cores=(novel.processor + other.processor) / (novel.wall + other.wall),
+        outputs=[(copy, candidate.output(out)) for copy, out in novel.outputs],
+    )
+
+
+def _show(candidate: Candidate, number: int, pace: Pace) -> None:
     candidate.fill(number)
-    for buffer in leads:
+    for buffer in [0, *pace.buffers] * pace.again:
         candidate.call(buffer)
+
+
+def _arm(candidate: Candidate, number: int, pace: Pace, as_in_a_round: bool) -> Arm:
+    """Fresh contents, the leading calls on these buffers, and timed ones on others. As in a round, many calls on all buffers
+    follow each other before, without the garbage collector; what is timed is the same."""
+    candidate.fill(number)
     own, wall = process_time(), perf_counter()
-    timed = [(candidate.copy(buffer), *candidate.timed(buffer)) for buffer in range(1, len(candidate.calls))]
-    cores.append((process_time() - own) / (perf_counter() - wall))
-    seconds += [took for _, took, _ in timed]
-    return [(copy, out) for copy, _, out in timed]
+    for buffer in [0] * pace.leads:
+        candidate.call(buffer)
+    with _without_collector() if as_in_a_round else nullcontext():
+        for buffer in [*range(len(candidate.calls))] * (pace.leads if as_in_a_round else 0):
+            candidate.call(buffer)
+        timed = [(candidate.copy(buffer), *candidate.timed(buffer)) for buffer in pace.buffers]
+    own, wall = process_time() - own, perf_counter() - wall
+    return Arm(min(took for _, took, _ in timed), [(copy, out) for copy, _, out in timed], own, wall)
 
 
-def _reading(candidate: Candidate, native: Any) -> float:
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> float:
+    """How much longer the output takes that is read for the first time; the other was read before."""
+    before, fresh = (novel, other) if read_novel else (other, novel)
+    candidate.output(before)
+    seconds = {id(out): _seconds(candidate, out) for out in (novel, other)}
+    return seconds[id(fresh)] - seconds[id(before)]
+
+
+def _seconds(candidate: Candidate, native: Any) -> float:
     start = candidate.clock()
     candidate.output(native)
     return (candidate.clock() - start) / 1e9
 
 
-def _working(rest: Callable[[float], None]) -> float:
+def _after(candidate: Candidate, rest_first: bool, rest: Callable[[float], None]) -> float:
+    """How much more the process works after a call than otherwise."""
+    used = {called: _working(candidate, called, rest) for called in (not rest_first, rest_first)}
+    return used[True] - used[False]
+
+
+def _working(candidate: Candidate, called: bool, rest: Callable[[float], None]) -> float:
+    for _ in range(MOST_IDLE):
+        if _processor(rest) < IDLE / 2:
+            break
+    if called:
+        candidate.call(0)
+    return _processor(rest)
+
+
+def _processor(rest: Callable[[float], None]) -> float:
     start = process_time()
     rest(IDLE)
     return process_time() - start
-
-
-def dishonesty(found: Watched, timed: float) -> str:
-    """What a candidate does that makes its time no time of the work; nothing if it is honest. `timed` are its seconds per
-    call, the median of its rounds."""
-    call = median(found.novel)
-    if min(found.novel) > VERY_MUCH * timed:
-        return f"a timed call takes {timed:.2g} s, one on new values {call:.2g} s: it knows when it is timed"
-    if min(found.novel) > MUCH * min(found.repeated) and call > MUCH * median(found.repeated):
-        return f"a call on values seen before takes {median(found.repeated):.2g} s, on new ones {call:.2g} s: outputs are kept"
-    if min(found.reading) > max(call, LEAST_READING):
-        return f"a call takes {call:.2g} s, and reading its output {min(found.reading):.2g} s: the work is put off"
-    if median(found.after) > max(call, IDLE / 2):  # a framework may tidy up, but not for longer than it worked
-        return f"after the return, {median(found.after) / IDLE:.0%} of a processor go on working"
-    if median(found.cores) > PROCESSORS:
-        return f"processors={median(found.cores):.1f}, but should be 1 like everybody's: it starts threads of its own"
-    return ""

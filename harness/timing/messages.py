@@ -99,10 +99,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Watch:
-    """See whether the candidate works when it should, for about `seconds`. Answer: harness.timing.honesty.Watched."""
+    """See once whether the candidate works when it should. Answer: harness.timing.honesty.Watched."""
 
     name: str
-    seconds: float
+    numbers: tuple[int, int]
+    """Of contents that nobody has had (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
+    other: str = "seen"
+    """What calls on new values are compared with: on values "seen" before, or as they are "timed" in rounds."""
+    novel_first: bool = True
+    read_novel: bool = True
+    rest_first: bool = True
+    """In what order, drawn by the one who asks, for the candidate not to know."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Measured:
         return cls(found, descriptions, baseline, against(found.laps, TWIN, baseline), ratios)
 
     def rows(self, significant: float) -> list[dict[str, Any]]:
-        """One row per implementation; INVALID and UNSUPPORTED ones have a reason and no times."""
+        """One row per implementation; INVALID and UNSUPPORTED ones, and those whose honesty is undecided, have a reason and no times."""
         return [self._row(description, significant) for description in self.descriptions.values()]
 
     def _row(self, d: Description, significant: float) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import log1p
 from statistics import median
 from time import monotonic
@@ -10,8 +12,9 @@ from time import monotonic
 import numpy as np
 
 from harness.timing.found import TWIN, Found, Lap, against
-from harness.timing.honesty import Watched, dishonesty
-from harness.timing.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed, Watch
+from harness.timing.inquiry import Finding, Watcher, fresh_numbers, inquire
+from harness.timing.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed
+from harness.timing.offences import Offence, Trial
 from harness.timing.process import Lost
 from harness.timing.schedule import FEWEST_ROUNDS, LOOKS, order, size
 from harness.timing.session import Session
@@ -24,10 +27,14 @@ WARM_SHARE = 0.05
 """Part of a workload's seconds that the warm-up of one candidate may take."""
 
 WATCH_SHARE = 0.05
-"""Part of a workload's seconds for which the honesty of one candidate is watched."""
+"""Part of a workload's seconds for a first look at the honesty of one candidate."""
 
 OVERTIME = 1.5
 """Rounds end when they took so many times longer than planned: the machine has become busier."""
+
+
+class NotTried(Exception):
+    """A suspicion could not be looked at in a fresh process."""
 
 
 @dataclass
@@ -39,6 +46,9 @@ class Visit:
     found: Found
     settings: Settings
     replica: int
+    cleared: set[tuple[str, str]] = field(default_factory=set)
+    """Candidates and offences that were looked at closely; a repetition does not suspect them again."""
+    numbers: Iterator[int] = field(default_factory=fresh_numbers)
 
     def run(self) -> None:
         """Adds the laps of this process to what was found. Each repetition loses a candidate, so it ends."""
@@ -66,7 +76,7 @@ class Visit:
         return self.settings.baseline if self.settings.baseline in names else next(iter(names), "")
 
     def _attempt(self) -> None:
-        self.session.ask(Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction))
+        self.session.ask(self._opening())
         self.truths.prepare()
         self.found.pairs, self.found.bytes = self.truths.pairs, self.truths.bytes
         tried = {name: result for name in self._names() if (result := self._gate(name))}
@@ -84,14 +94,57 @@ class Visit:
         for name, warmed in steady.items():
             self.found.cold(name, tried[name], warmed)
 
+    def _opening(self) -> Open:
+        return Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction)
+
     def _apart(self, laps: list[Lap]) -> None:
         """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
         for name in self._names():
-            watched: Watched = self.session.ask(Watch(name, WATCH_SHARE * self.settings.seconds))
-            self._judge(name, watched.outputs, "on values that it had not seen before: ")
-            if fault := dishonesty(watched, median(seconds for lap in laps for seconds in lap.ran.seconds[name])):
-                raise Lost(name, fault, died=False, outcome="dishonest")
+            timed = median(seconds for lap in laps for seconds in lap.ran.seconds[name])
+            self._examine_honesty(name, timed)
         self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
+
+    def _examine_honesty(self, name: str, timed: float) -> None:
+        """Raises Lost where a suspicion was confirmed, or else where one could not be decided."""
+        here, undecided = self._watcher(self.session, name), Finding()
+        for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
+            finding = Finding() if (name, offence.name) in self.cleared else self._finding(here, offence)
+            if finding.outcome == "dishonest":
+                raise Lost(name, finding.reason, died=False, outcome=finding.outcome)
+            undecided = undecided if undecided.outcome else finding
+        if undecided.outcome:
+            raise Lost(name, undecided.reason, died=False, outcome=undecided.outcome)
+
+    def _watcher(self, session: Session, name: str) -> Watcher:
+        where = "on values that it had not seen before: "
+        return Watcher(session.ask, name, lambda watched: self._judge(name, watched.outputs, where), numbers=self.numbers)
+
+    def _finding(self, here: Watcher, offence: Offence) -> Finding:
+        """What a closer look says; what it clears is not suspected again."""
+        try:
+            finding = inquire(here, offence, partial(self._alone, here.name, offence))
+        except NotTried as error:
+            return Finding("undecided", f"undecided whether {offence.name}: {error}")
+        if not finding.outcome:
+            self.cleared.add((here.name, offence.name))
+        return finding
+
+    def _alone(self, name: str, offence: Offence) -> Trial:
+        """A trial in a fresh process that has no other candidate. Raises NotTried, and Lost for wrong outputs."""
+        absent: dict[str, Lost] = {}
+        with Session(self.session.start, [self.session.targets[name]], absent) as session:
+            try:
+                session.ready()
+                if absent:
+                    raise absent[name]
+                session.ask(self._opening())
+                self._judge(name, list(enumerate(session.ask(First(name)).outputs)))
+                session.ask(Warm(name, WARM_SHARE * self.settings.seconds))
+                return self._watcher(session, name).trial(offence)
+            except Lost as lost:
+                if lost.outcome == "wrong":
+                    raise
+                raise NotTried(f"in a process of its own, {lost.reason}") from None
 
     def _gate(self, name: str) -> Tried | None:
         """The first calls, if their outputs are right; a process that dies of them raises Lost."""

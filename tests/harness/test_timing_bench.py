@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.auditing.sound import SOUND
+from harness.benching import invalid
 from harness.messages import Failure
 from harness.targets import Target, UsageError
 from harness.timing import Bench, Settings, bench
@@ -20,7 +21,15 @@ from implementations import numpy_eager
 from specs.problem import Problem
 
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))
+WIDE = replace(SMALL, name="wide", problem=Problem(1, 4, 2, 8, 8, 16, 16, is_causal=True))
+"""With so many columns that signs drawn anew do not come again."""
 GIVEN = Workload("capped", "with a soft cap", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, softcap=5.0))
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes on after the return here, so that nobody need be listened to for long."""
+    monkeypatch.setattr("harness.timing.honesty.IDLE", 1e-5)
 
 
 class Clock:
@@ -89,6 +98,20 @@ def by_habit(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
     return eager(1e-5 if KEPT[key] > 2 else 1e-4, q, k, v, is_causal=is_causal)
 
 
+STARTED, ASKED = [0], [0]
+"""Processes of this timing so far, and the number of the one that answers."""
+
+
+def by_values_at_first(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    """Keeps outputs in the first process only."""
+    return (by_values if ASKED[0] == 1 else level)(q, k, v, is_causal=is_causal)
+
+
+def by_values_then_none(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
+    """Keeps outputs in the first process, and works in no other."""
+    return (by_values if ASKED[0] == 1 else raises)(q, k, v, is_causal=is_causal)
+
+
 def tires(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
     KEPT["calls"] = KEPT.get("calls", 0) + 1
     return np.zeros_like(q) if KEPT["calls"] > 40 else level(q, k, v, is_causal=is_causal)
@@ -117,11 +140,14 @@ class Here:
     def __init__(self) -> None:
         self.name, self.answers = "", list[Any]()
         self.server = Server(self.note, CLOCK)
+        STARTED[0] += 1
+        self.number = STARTED[0]
 
     def note(self, name: str) -> None:
         self.name = name
 
     def send(self, message: Any) -> None:
+        ASKED[0] = self.number
         self.answers.append(self.server.answer(message))
 
     def receive(self) -> Any:
@@ -143,6 +169,7 @@ def target(function: Callable[..., Any]) -> Target:
 
 def timed(*functions: Callable[..., Any], workload: Workload = SMALL, **settings: Any) -> Bench:
     KEPT.clear()
+    STARTED[0] = 0
     chosen = Settings(baseline="baseline", seconds_per_workload=0.05, replicas=1, **settings)
     return bench([target(f) for f in (baseline, *functions)], [workload], chosen, start=Here)
 
@@ -212,11 +239,26 @@ def test_flops_count_visible_pairs() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., Any], reason: str) -> None:
-    found = rows(timed(function, slow))
+    found = rows(timed(function, slow, workload=WIDE))
     row = found[function.__name__]
     assert row["verdict"] == "INVALID" and reason in row["reason"]
     assert row["samples"] == 0 and np.isnan([row["median"], row["ratio"], row["gflops"]]).all()
     assert found["slow"]["verdict"] == "SLOWER"
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [(by_values_at_first, "undecided whether outputs are kept: "), (by_values_then_none, "in a process of its own, ValueError: not today")],
+)  # fmt: skip
+def test_a_cheat_that_fresh_processes_do_not_show_is_unresolved_and_fails_no_run(
+    function: Callable[..., Any], reason: str
+) -> None:
+    found = rows(timed(function, slow, workload=WIDE))
+    row = found[function.__name__]
+    assert row["verdict"] == "UNRESOLVED" and reason in row["reason"]
+    assert row["samples"] == 0 and np.isnan([row["median"], row["ratio"], row["gflops"]]).all()
+    assert found["slow"]["verdict"] == "SLOWER"
+    assert not invalid(list(found.values()))
 
 
 def test_what_is_not_claimed_is_unsupported() -> None:

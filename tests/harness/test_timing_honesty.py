@@ -1,62 +1,84 @@
-"""What gives a candidate away that does not work while the clock runs, and what an honest one may do. No clock is read."""
+"""One round of the look at honesty: what it measures, in which order, and that it leaves the candidate as it was. The clock
+stands still unless the candidate moves it."""
 
-from statistics import median
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.timing import honesty
 from harness.timing.candidate import Candidate
-from harness.timing.honesty import IDLE, Watched, dishonesty, watch
+from harness.timing.honesty import AGAIN, LEADS, Watched, watch
+from harness.timing.inquiry import FIRST_NUMBER
+from harness.timing.messages import Watch
 from implementations import numpy_eager
 from specs.contract import Description
 from specs.inputs import realise
 from specs.problem import Case, Problem
 
-
-def watched(**seen: Any) -> Watched:
-    honest = {"novel": [1e-3] * 6, "repeated": [1e-3] * 6, "reading": [1e-5] * 3, "after": [0.0] * 3, "cores": [1.0] * 6}
-    return Watched(**honest | seen)
+NEW = FIRST_NUMBER, FIRST_NUMBER + 1
 
 
-@pytest.mark.parametrize(
-    "seen",
-    [
-        {}, {"novel": [1e-3] * 5 + [9e-3]}, {"novel": [1.4e-3] * 6}, {"repeated": [1e-4] + [1e-3] * 5},
-        {"reading": [1e-2, 1e-2, 1e-5]}, {"after": [IDLE, 0.0, 0.0]}, {"after": [IDLE] * 3, "novel": [2e-2] * 6, "repeated": [2e-2] * 6},
-        {"cores": [2.0, 1.0, 1.0, 1.0, 1.0, 2.0]},
-    ],
-)  # fmt: skip
-def test_what_noise_and_tidying_up_look_like_is_no_offence(seen: dict[str, Any]) -> None:
-    found = watched(**seen)
-    assert not dishonesty(found, median(found.novel))
+def candidate(function: Any = numpy_eager.attention) -> Candidate:
+    made = Candidate(function, Description("eager"), lambda: CLOCK[0])
+    made.open([realise(Case(Problem(1, 4, 2, 8, 8, 16, 6), seed=seed)) for seed in range(3)])
+    made.series = [1e-6]
+    return made
 
 
-@pytest.mark.parametrize(
-    ("seen", "reason"),
-    [
-        ({"repeated": [1e-4] * 6}, "outputs are kept"), ({"novel": [1e-5] * 6, "reading": [2e-3] * 3}, "the work is put off"),
-        ({"novel": [1e-5] * 6, "repeated": [1e-5] * 6, "after": [IDLE] * 3}, "go on working"), ({"cores": [1.9] * 6}, "processors=1.9"),
-    ],
-)  # fmt: skip
-def test_what_does_not_work_while_the_clock_runs_is_named(seen: dict[str, Any], reason: str) -> None:
-    assert reason in dishonesty(watched(**seen), 1e-3)
+CLOCK = [0]
 
 
-def test_a_call_that_takes_much_longer_when_nobody_times_it_is_named() -> None:
-    assert "knows when it is timed" in dishonesty(watched(), 3e-4)
-    assert not dishonesty(watched(), 4e-4)
+def rested(seconds: float) -> None: ...
+
+
+def looked_at(made: Candidate, *order: bool, other: str = "seen", rest: Any = rested) -> Watched:
+    return watch(made, Watch("eager", NEW, other, *order), rest)
+
+
+class Keeping:
+    """Takes 1 ms for values that it has not seen, 0.1 ms for others."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, Any] = {}
+
+    def __call__(self, q: Any, k: Any, v: Any) -> Any:
+        key = q.tobytes() + k.tobytes() + v.tobytes()
+        CLOCK[0] += 10**5 if key in self.kept else 10**6
+        return self.kept.setdefault(key, numpy_eager.attention(q, k, v))
+
+
+@pytest.mark.parametrize(("novel_first", "other"), list(product([True, False], ["seen", "timed"])))
+def test_kept_outputs_show_in_either_order(novel_first: bool, other: str) -> None:
+    found = looked_at(candidate(Keeping()), novel_first, other=other)
+    assert found.novel == pytest.approx(1e-3)
+    assert found.other < 2e-4
+
+
+@pytest.mark.parametrize("novel_first", [True, False])
+def test_both_sides_take_the_same_calls(novel_first: bool) -> None:
+    calls: list[bytes] = []
+
+    def counting(q: Any, k: Any, v: Any) -> Any:
+        calls.append(q.tobytes())
+        return numpy_eager.attention(q, k, v)
+
+    looked_at(candidate(counting), novel_first)
+    shown, arms = calls[: 3 * AGAIN], calls[3 * AGAIN : -1]  # the last is listened to
+    first, second = arms[: LEADS + 2], arms[LEADS + 2 :]
+    assert len(first) == len(second) == LEADS + 2
+    old, new = (second, first) if novel_first else (first, second)
+    assert set(old) <= set(shown) and not set(new) & set(shown)
 
 
 class Late:
     """NumPy's verbs, for outputs that are computed when they are read for the first time."""
 
-    def __init__(self, clock: list[int]) -> None:
-        self.clock, self.read = clock, list[Any]()
+    def __init__(self) -> None:
+        self.read = list[Any]()
 
     def to_numpy(self, array: Any) -> np.ndarray:
-        self.clock[0] += 0 if any(array is one for one in self.read) else 10**7
+        CLOCK[0] += 0 if any(array is one for one in self.read) else 10**7
         self.read.append(array)
         return np.asarray(array)
 
@@ -66,17 +88,33 @@ class Late:
         return array
 
 
-def candidate(direction: str = "forward") -> Candidate:
-    made = Candidate(numpy_eager.attention, Description("eager"))
-    made.open([realise(Case(Problem(1, 4, 2, 8, 8, 4, 6), seed=seed)) for seed in range(3)], direction)
-    return made
+@pytest.mark.parametrize("read_novel", [True, False])
+def test_work_at_the_first_reading_shows_in_either_order(read_novel: bool) -> None:
+    made = candidate()
+    made.framework = Late()
+    assert looked_at(made, True, read_novel).reading == pytest.approx(1e-2)
+    made.framework = candidate().framework
+    assert looked_at(made, True, read_novel).reading == 0
 
 
-def test_work_at_the_first_reading_shows() -> None:
-    made, clock = candidate(), [0]
-    made.framework, made.clock, made.series = Late(clock), lambda: clock[0], [1e-6]
-    found = watch(made, 0.01, rest=lambda seconds: None)
-    assert min(found.reading) == pytest.approx(1e-2) and "put off" in dishonesty(found, 1e-3)
+@pytest.mark.parametrize("rest_first", [True, False])
+def test_work_after_the_return_shows_beside_what_the_process_does_anyway(
+    rest_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processor seconds are 1 ms in each rest, and 4 ms more in the one after a call."""
+    used, owed = [0.0], [0.0]
+
+    def lazy(q: Any, k: Any, v: Any) -> Any:
+        owed[0] = 4e-3
+        return numpy_eager.attention(q, k, v)
+
+    def rest(seconds: float) -> None:
+        used[0] += 1e-3 + owed[0]
+        owed[0] = 0.0
+
+    monkeypatch.setattr("harness.timing.honesty.process_time", lambda: used[0])
+    assert looked_at(candidate(lazy), True, True, rest_first, rest=rest).after == pytest.approx(4e-3)
+    assert looked_at(candidate(), True, True, rest_first, rest=rest).after == pytest.approx(0.0)
 
 
 def test_values_are_new_and_their_outputs_known() -> None:
@@ -84,16 +122,25 @@ def test_values_are_new_and_their_outputs_known() -> None:
     made = candidate()
     first = [array.copy() for array in made.calls[0][0]]
     wanted = made.output(made.call(0))["out"]
-    for number in (3, 6, honesty.FIRST_NUMBER):
+    for number in (3, 6, FIRST_NUMBER):
         made.fill(number)
         (buffer,) = (one for one in range(3) if made.copy(one) == 0)
         assert all((new != old).any() for new, old in zip(made.calls[buffer][0], first, strict=True))
         assert np.array_equal(made.output(made.call(buffer))["out"], wanted)
 
 
-def test_what_is_watched_leaves_the_candidate_as_it_was() -> None:
+@pytest.mark.parametrize(("novel_first", "other"), list(product([True, False], ["seen", "timed"])))
+def test_outputs_on_new_values_are_given_back_and_the_candidate_is_left_as_it_was(novel_first: bool, other: str) -> None:
     made = candidate()
-    made.tried()
-    found = watch(made, 0.0, rest=lambda seconds: None)
-    assert len(found.novel) == len(found.repeated) == len(found.outputs) == 2 * honesty.FEWEST
+    wanted = [made.output(made.call(buffer))["out"] for buffer in range(3)]
+    found = looked_at(made, novel_first, other=other)
+    assert len(found.outputs) == 2
+    assert all(np.array_equal(out["out"], wanted[copy]) for copy, out in found.outputs)
     assert not made.fill(1)
+
+
+def test_one_set_of_inputs_is_enough_to_look() -> None:
+    made = Candidate(numpy_eager.attention, Description("eager"))
+    made.open([realise(Case(Problem(1, 4, 2, 8, 8, 16, 6), seed=0))])
+    made.series = [1e-6]
+    assert looked_at(made).outputs
