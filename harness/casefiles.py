@@ -62,18 +62,18 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _picture(subject: Subject, x: Any) -> dict[str, Any]:
-    """The mask that counts for the first batch entry and head, and error / bound of its output, where both are small."""
+    """The mask that counts and error / bound of the output, of the batch entry and head that are furthest off; nothing if large."""
     try:
         expected, out = subject.expected(x), subject(x)
-        error = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
-        mask = np.isfinite(expected.exact.scores[0, 0].astype(np.float64))
-        while error.ndim > 2:
-            error = error[0]
+        off = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
+        error = np.nan_to_num(off, nan=1e9, posinf=1e9)
+        worst = np.unravel_index(int(np.argmax(error)), error.shape)[:-2]
+        mask = np.isfinite(expected.exact.scores[(*worst, 0)[:2]].astype(np.float64))
     except (Trouble, ValueError, IndexError, AttributeError):
         return {}
-    if max(mask.size, error.size) > PICTURE_CELLS:
+    if max(mask.size, error[worst].size) > PICTURE_CELLS:
         return {}
-    return {"mask": mask.astype(int).tolist(), "error": np.nan_to_num(error, nan=1e9, posinf=1e9).tolist()}
+    return {"mask": mask.astype(int).tolist(), "error": error[worst].tolist()}
 
 
 def _script(subject: Subject, target: Target, x: Any, message: str) -> str:

@@ -46,6 +46,13 @@ class Cell:
         return next((row for row in self.failing if row["case"]), self.rows[0])
 
     @property
+    def said(self) -> dict[str, str]:
+        """The message taken apart: what it is about, what was got, and what was wanted; empty where it has another shape."""
+        before, found, after = str(self.witness["message"]).partition(", but should be ")
+        what, equals, got = before.rpartition("=")
+        return {"what": what, "got": got, "wanted": after.rpartition(" [")[0] or after} if found and equals else {}
+
+    @property
     def dtypes(self) -> list[str]:
         return [row["dtype"] for row in self.failing or self.rows if row["dtype"]]
 

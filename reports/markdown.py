@@ -3,11 +3,12 @@
 from reports import headline, outcomes
 from reports.audit import markdown as audit
 from reports.cells import Cell, Row, failures, untimed
+from reports.findings import Finding, findings
 from reports.github import MARKS, escape, fenced, table
 from reports.load import Run
 from reports.text import claim, count, duration, number
 
-MOST_FAILURES = 20
+MOST_FINDINGS = 20
 MOST_COLUMNS = 16
 MOST_TIMINGS = 60
 MOST_PRECISION = 30
@@ -24,8 +25,8 @@ def _blocks(run: Run) -> list[str]:
     return [
         *_verdict(run),
         *_standing(run),
+        *_findings(run),
         *_matrix(run),
-        *_failures(run),
         *_precision(run),
         *_timings(run),
         *_scaling(run),
@@ -79,17 +80,21 @@ def _sign(cell: Cell) -> str:
     return f"**{cell.outcome.sign}** only here" if cell.only_here else cell.outcome.sign
 
 
-def _failures(run: Run) -> list[str]:
-    failing = failures(run)
-    blocks = []
-    for cell in failing[:MOST_FAILURES]:
-        row = cell.witness
-        head = f"**{escape(cell.implementation)}** {cell.outcome.name}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
-        ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
-        replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
-        blocks.append(f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay)}")
-    more = f"{len(failing) - MOST_FAILURES} further failures are in report.html and checks.csv."
-    return ["#### What is wrong" if blocks else "", *blocks, more if len(failing) > MOST_FAILURES else ""]
+def _findings(run: Run) -> list[str]:
+    found = findings(run)
+    more = f"{count(len(found) - MOST_FINDINGS, 'further finding')} in report.html and checks.csv."
+    shown = [_finding(finding) for finding in found[:MOST_FINDINGS]]
+    return ["#### What is wrong" if shown else "", *shown, more if len(found) > MOST_FINDINGS else ""]
+
+
+def _finding(finding: Finding) -> str:
+    cell = finding.head
+    row = cell.witness
+    head = f"**{escape(cell.implementation)}** {cell.outcome.name}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
+    ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
+    replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
+    told = f"\n\n{escape(finding.told, 400)}." if finding.told else ""
+    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay)}{told}"
 
 
 def _precision(run: Run) -> list[str]:

@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The lines and columns of one spec."""
+    """The lines and columns of one spec, lines that something fails first."""
 
     spec: str
     columns: tuple[Column, ...]
@@ -82,7 +82,8 @@ def _matrix(run: Run, spec: str, found: list[Cell]) -> Matrix:
     lines: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in found:
         lines.setdefault((cell.clause, cell.name), {})[cell.implementation] = cell
-    return Matrix(spec, tuple(columns), tuple(_line(run, spec, *key, lines[key], columns) for key in lines))
+    drawn = [_line(run, spec, *key, lines[key], columns) for key in lines]
+    return Matrix(spec, tuple(columns), tuple(sorted(drawn, key=lambda line: not line.failing)))
 
 
 def _column(name: str, found: list[Cell]) -> Column:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from reports import headline, outcomes, pictures
 from reports.audit import page as audit
 from reports.cells import Cell, failures
+from reports.findings import findings
 from reports.load import Run
 from reports.matrix import MOST_EVIDENCE, anchors, matrices
 from reports.tables import LISTED
@@ -16,11 +17,19 @@ from reports.timing import page as timing
 
 MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
 MOST_IN_HEAT_MAP = 48
+MOST_ON_FIRST_SCREEN = 4
 
 
 def render(run: Run) -> str:
     """The page as text. Whatever a run holds is shown as text: markup is escaped, control characters are spelled out."""
-    sections = {**_first_screen(run), **_conformance(run), **timing.sections(run), **_about(run), **audit.sections(run)}
+    sections = {
+        **_first_screen(run),
+        **_findings(run),
+        **_conformance(run),
+        **timing.sections(run),
+        **_about(run),
+        **audit.sections(run),
+    }
     styles = {"css": asset("report.css"), "js": asset("report.js")}
     styles |= {"audit_css": asset("audit.css"), "audit_js": asset("audit.js")} if run.audits else {}
     filters = {"plain": plain, **audit.FILTERS}
@@ -44,6 +53,14 @@ def _first_screen(run: Run) -> dict[str, Any]:
     }
 
 
+def _findings(run: Run) -> dict[str, Any]:
+    """What is wrong, each cause once; the first with its smallest case and its picture."""
+    found = findings(run)
+    shown = found[:MOST_ON_FIRST_SCREEN]
+    items = [_evidence(run, finding.head, f"finding-{place}") | {"told": finding.told} for place, finding in enumerate(shown, 1)]
+    return {"findings": items, "more_findings": len(found) - len(shown)}
+
+
 def _conformance(run: Run) -> dict[str, Any]:
     failing = failures(run)
     matrix = run.table("agreement")
@@ -52,7 +69,10 @@ def _conformance(run: Run) -> dict[str, Any]:
         "roomy": 12,
         "matrices": matrices(run),
         "anchors": anchors(run),
-        "evidence": [_evidence(run, cell, place) for place, cell in enumerate(failing[:MOST_EVIDENCE], 1)],
+        "evidence": [
+            _evidence(run, cell, f"failure-{place}", place <= MOST_PICTURES)
+            for place, cell in enumerate(failing[:MOST_EVIDENCE], 1)
+        ],
         "unshown": max(0, len(failing) - MOST_EVIDENCE),
         "heat_map": Markup(pictures.agreement("agreement", matrix)) if drawable else "",
         "apart": run.table("standing apart").to_dict("records"),
@@ -70,15 +90,16 @@ def _precision(run: Run) -> dict[str, Any]:
     return {"precision": found, "dtypes": list(dict.fromkeys(rows["dtype"]))}
 
 
-def _evidence(run: Run, cell: Cell, place: int) -> dict[str, Any]:
+def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, Any]:
     """A failing cell with its minimal case; the problem in it is what a reader wants to see, the arrays are not there."""
     case = run.case(cell.witness["case"])
     picture, problem = case.get("picture"), case.get("problem")
-    drawn = pictures.counterexample(f"case{place}", picture) if isinstance(picture, dict) and place <= MOST_PICTURES else ""
+    drawn = pictures.counterexample(f"{name}-picture", picture) if isinstance(picture, dict) and draw else ""
     facts = problem.items() if isinstance(problem, dict) else ()
     return {
-        "id": f"failure-{place}",
+        "id": name,
         "cell": cell,
+        "said": cell.said,
         "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
         "picture": Markup(drawn),
     }

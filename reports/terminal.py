@@ -4,23 +4,24 @@ from rich.console import Console
 
 from reports import headline, outcomes
 from reports.audit import headline as audit
-from reports.cells import Row, failures, untimed
+from reports.cells import Row, untimed
+from reports.findings import findings
 from reports.load import Run
 from reports.printing import STYLES, print_table, say
 from reports.text import claim, count, duration, number
 
-MOST_FAILURES = 20
+MOST_FINDINGS = 20
 
 
 def print_checks(run: Run, console: Console) -> None:
-    """What each implementation did, each failure with its replay command, what did not run, and the verdict last."""
+    """What each implementation did, each finding with its replay command, what did not run, and the verdict last."""
     rows = [row for row in run.table("standing").to_dict("records") if row["standing"] != "unavailable"]
     shown = [name for name in outcomes.BY_NAME if any(row[name] for row in rows)]
     lines = [
         [row["implementation"], row["standing"], *(f"{row[name] or ''}" for name in shown), f"{row['cases']:,}"] for row in rows
     ]
     print_table(console, ["implementation", "outcome", *shown, "cases"], lines, numbers_from=2)
-    _print_failures(run, console)
+    _print_findings(run, console)
     for reason, names in headline.absent(run):
         say(console, f"did not run: {', '.join(names)} ({reason})", "dim")
     say(console, headline.interruption(run), "yellow")
@@ -89,14 +90,16 @@ def _timing(row: Row) -> list[str]:
     return [*facts, f"{speedup}x", interval, duration(float(row["median"]))]
 
 
-def _print_failures(run: Run, console: Console) -> None:
-    failing = failures(run)
-    for cell in failing[:MOST_FAILURES]:
+def _print_findings(run: Run, console: Console) -> None:
+    found = findings(run)
+    for finding in found[:MOST_FINDINGS]:
+        cell = finding.head
         row = cell.witness
         only = ", fails only here" if cell.only_here else ""
         where = f" ({', '.join(cell.dtypes)}{only})" if cell.dtypes or only else ""
         say(console, f"{cell.implementation} {cell.outcome.name}: {claim(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
-    if len(failing) > MOST_FAILURES:
-        say(console, f"{count(len(failing) - MOST_FAILURES, 'further failure')} in the report", "dim")
+        say(console, f"  {finding.told}" if finding.told else "", "dim")
+    if len(found) > MOST_FINDINGS:
+        say(console, f"{count(len(found) - MOST_FINDINGS, 'further finding')} in the report", "dim")

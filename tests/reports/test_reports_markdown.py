@@ -30,7 +30,7 @@ def test_it_tells_verdict_counts_failures_and_timings(whole_run: Path) -> None:
 def test_it_fits_a_comment_however_much_is_wrong(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
     name = "an_implementation_with_a_long_name_"
     rows = [
-        row(f"{name}{i}", f"{'long_' * 20}{p}", "violates", message="m" * 9999, replay="r" * 9999)
+        row(f"{name}{i}", f"{'long_' * 20}{p}", "violates", clause=f"R{p}", message="m" * 9999, replay="r" * 9999)
         for i in range(40)
         for p in range(60)
     ]
@@ -41,7 +41,20 @@ def test_it_fits_a_comment_however_much_is_wrong(make_run: Callable[..., Path], 
     write_report(folder)
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert len(text) < COMMENT_LIMIT
-    assert "2380 further failures" in text
+    assert "2,380 further findings" in text
+
+
+def test_what_is_wrong_stands_before_the_matrix_and_is_told_once(make_run: Callable[..., Path], row: Callable[..., Any]) -> None:
+    rows = [
+        row("a", f"claim_{clause}", "violates", clause=clause, message=f"{clause}=1, but should be 2") for clause in ("D5", "P4")
+    ]
+    text = render(Run.load(make_run(checks=rows)))
+    places = [
+        text.index(part)
+        for part in ("What is wrong", "P4=1, but", "1 more property fails, by the same cause most likely: claim D5.", "| fails |")
+    ]
+    assert places == sorted(places)
+    assert "D5=1" not in text
 
 
 def test_what_has_no_time_says_why_instead(make_run: Callable[..., Path]) -> None:

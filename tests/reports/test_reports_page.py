@@ -62,7 +62,14 @@ def test_the_first_screen_answers_the_four_questions(whole_page: tuple[str, Page
     first = seen.text[seen.text.index("attention-harness") : seen.text.index("Each line is a property")]
     places = [
         first.index(part)
-        for part in ("Is it right?", "9 of 12 implementations agree", "How do we know?", "Is it fast?", "What should I use?")
+        for part in (
+            "Is it right?",
+            "9 of 12 implementations agree",
+            "What is wrong",
+            "How do we know?",
+            "Is it fast?",
+            "What should I use?",
+        )
     ]
     assert places == sorted(places)
     assert "2 did not run: no CUDA device" in re.sub(r"\s+", " ", first)
@@ -72,7 +79,7 @@ def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: t
     source, seen = whole_page
     failing = failures(Run.load(whole_run))
     into = [link for link in seen.links if link.startswith("#failure-")]
-    assert len(into) == len(failing) > 0
+    assert len(set(into)) == len(failing) > 0
     assert {link[1:] for link in seen.links} <= set(seen.ids)
     assert all(cell.witness["replay"] in seen.text for cell in failing)
     assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
@@ -183,17 +190,62 @@ def test_an_interrupted_run_has_a_readable_page(make_run: Callable[..., Path], w
     assert {path.stem for path in folder.glob("*.csv")} == set(frames)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "said"),
-    [("violates", "None of 3 implementations agrees"), ("unavailable", "Nothing could be judged: 3 implementations did not run")],
-)
-def test_a_run_in_which_nothing_is_right_says_so(
-    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], outcome: str, said: str
-) -> None:
-    rows = [row(name, "" if outcome == "unavailable" else "p", outcome, message="why") for name in "abc"]
-    _, seen = page(make_run({"complete": True}, checks=rows))
-    assert said in seen.text
+def test_a_run_in_which_nothing_could_run_says_so(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    _, seen = page(make_run({"complete": True}, checks=[row(name, "", "unavailable", message="why") for name in "abc"]))
+    assert "Nothing could be judged: 3 implementations did not run" in seen.text
     assert "Nothing can be recommended from this run." in seen.text
+
+
+@pytest.fixture
+def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], keep_case: Callable[..., None]) -> Path:
+    """One implementation, wrong in P4 and in a relation that comes first in the document, and right in all else."""
+    wrong = {
+        "D5": "out of the sum=7, but should be 8 +- 0.1 [B=9]",
+        "P4": "out[0,2]=1.304, but should be 0.94 +- 4e-07 [B=1 Hq=4]",
+    }
+    more = {
+        clause: {"clause": clause, "message": told, "case": clause, "replay": f"replay {clause}"}
+        for clause, told in wrong.items()
+    }
+    rows = [row("mine", f"claim_{clause}", "violates", **facts) for clause, facts in more.items()]
+    folder = make_run(
+        {"complete": True}, checks=[*rows, *(row("mine", f"kept_{i}", "agrees", clause=f"A{i}") for i in range(80))]
+    )
+    keep_case(folder, "P4")
+    return folder
+
+
+def test_of_a_failing_run_the_first_screen_is_the_finding(failing_run: Path) -> None:
+    source, seen = page(failing_run)
+    first = source[source.index("<header") : source.index("</header>")]
+    told = ("claim P4", "out[0,2]=1.304, but should be 0.94 +- 4e-07", "got", ">1.304<", "wanted", ">0.94 +- 4e-07<",
+            "query_heads=4", "<svg", "replay P4", "1 more property fails, by the same cause most likely: claim D5")  # fmt: skip
+    places = [first.index(part) for part in told]
+    assert places == sorted(places)
+    assert not any(part in seen.text for part in ("Nothing was timed", "Nothing can be recommended"))
+
+
+def test_of_a_failing_run_the_failed_lines_come_before_the_ticks_and_before_what_was_tried(failing_run: Path) -> None:
+    source, seen = page(failing_run)
+    rows = re.findall(r'<tr data-order="(\d+)" data-failing="(\d)"', source)
+    assert [failing for _, failing in rows] == ["1", "1", *["0"] * 80]
+    assert [int(order) for order, _ in rows] == list(range(1, 83))
+    places = [seen.text.index(part) for part in ("The only", "What is wrong", "in words", "How do we know?", "Evidence\n")]
+    assert places == sorted(places)
+
+
+def test_further_findings_are_counted_and_none_of_them_is_lost(
+    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]
+) -> None:
+    _, seen = page(make_run(checks=[row("a", f"claim_{i}", "violates", clause=f"R{i}", message=f"m{i}") for i in range(1, 8)]))
+    assert "3 more findings" in seen.text
+    assert len([name for name in seen.ids if name.startswith("failure-")]) == 7
+
+
+def test_a_right_implementation_beside_a_wrong_one_is_still_recommended(whole_page: tuple[str, Page]) -> None:
+    source, _ = whole_page
+    first = source[source.index("<header") : source.index("</header>")]
+    assert first.index("What is wrong") < first.index("What should I use?")
 
 
 def test_null_and_oddly_typed_facts_do_no_harm(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:

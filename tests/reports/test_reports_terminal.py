@@ -27,6 +27,20 @@ def test_a_pipe_gets_whole_lines_without_colour(whole_run: Path) -> None:
     assert "torch-chunked has no valid time: it violates a_window_is_a_mask\n" in text
 
 
+def test_the_first_line_is_what_explains_the_most(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    rows = [
+        row("a", f"claim_{clause}", "violates", clause=clause, message=f"{clause}=1, but should be 2") for clause in ("D5", "P4")
+    ]
+    told = [
+        line for line in printed(Run.load(make_run(checks=rows)), terminal=False).splitlines() if "claim" in line or "=" in line
+    ]
+    assert told == [
+        "a violates: claim P4 (float32)",
+        "  P4=1, but should be 2",
+        "  1 more property fails, by the same cause most likely: claim D5",
+    ]
+
+
 def test_what_has_no_time_has_no_numbers(make_run: Callable[..., Path]) -> None:
     unsupported = {"implementation": "kernel", "workload": "w", "verdict": "UNSUPPORTED", "median": math.nan}
     text = printed(Run.load(make_run(timings=[unsupported])), terminal=False)

@@ -1,0 +1,90 @@
+"""Failures of one cause are one finding, and the first is the one that explains the most."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.conformance import load_claims
+from reports import Run
+from reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
+from specs.claims import CLAIMS
+
+Rows = Callable[..., dict[str, Any]]
+
+
+def found(make_run: Callable[..., Path], row: Rows, *failing: str, **more: Any) -> list[tuple[str, list[str]]]:
+    """What the clauses that fail in float32 are told as: the clause of each finding, with those that are folded into it."""
+    rows = [row("a", f"claim_{clause}", "violates", clause=clause, **more) for clause in failing]
+    told = findings(Run.load(make_run(checks=rows)))
+    return [(finding.head.clause, [cell.clause for cell in finding.same]) for finding in told]
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        (("D5", "M1", "P4", "R3", "W4"), [("P4", ["W4", "D5", "M1", "R3"])]),
+        (("L9", "L4", "L17"), [("L4", ["L17", "L9"])]),
+        (("R3", "W4"), [("W4", ["R3"])]),
+        (("R1", "P10", "D6"), [("P10", ["D6", "R1"])]),
+        (("G2", "G7", "P4"), [("P4", []), ("G2", ["G7"])]),
+        (("G7", "P4"), [("P4", ["G7"])]),
+        (("D2", "P6", "P9"), [("P6", ["D2", "P9"])]),
+        (("P8", "P7", "S4"), [("P7", ["P8", "S4"])]),
+    ],
+)
+def test_what_the_oracle_judged_comes_first_and_its_relations_are_folded(make_run, row, failing, told):
+    assert found(make_run, row, *failing) == told
+
+
+def test_relations_without_a_wrong_answer_are_findings_of_their_own(make_run, row):
+    assert found(make_run, row, "R7", "M4") == [("M4", []), ("R7", [])]
+
+
+def test_a_wrong_gradient_explains_no_relation_between_outputs(make_run, row):
+    assert found(make_run, row, "G2", "R7", "P6") == [("P6", []), ("G2", []), ("R7", [])]
+
+
+def test_what_fails_in_other_dtypes_has_another_cause(make_run, row):
+    rows = [
+        row("a", "claim_P4", "violates", clause="P4", dtype="float16"),
+        row("a", "claim_R7", "violates", clause="R7", dtype="float64"),
+        row("a", "claim_R1", "violates", clause="R1", dtype="float16"),
+    ]
+    told = findings(Run.load(make_run(checks=rows)))
+    assert [(f.head.clause, [c.clause for c in f.same]) for f in told] == [("P4", ["R1"]), ("R7", [])]
+
+
+def test_the_worst_outcome_comes_first(make_run, row):
+    ends = {"P4": "violates", "R1": "errored", "R2": "crashed", "R3": "timed-out", "R4": "out-of-memory"}
+    rows = [row("a", f"p_{clause}", outcome, clause=clause, message=outcome) for clause, outcome in ends.items()]
+    assert [finding.head.clause for finding in findings(Run.load(make_run(checks=rows)))] == ["R2", "R3", "R4", "R1", "P4"]
+
+
+def test_one_exception_is_one_finding_and_two_are_two(make_run, row):
+    rows = [
+        row("a", f"p{i}", "errored", clause=f"R{i}", message=f"ValueError: {'axis' if i < 12 else 'mask'} {i} [B={i} float32]")
+        for i in range(1, 14)
+    ]
+    run = Run.load(make_run(checks=rows))
+    assert [len(finding.same) for finding in findings(run)] == [10, 1]
+    assert findings(run)[0].told == "10 more properties fail, in the same words: p2, p3, p4, p5, p6 and 5 more"
+
+
+def test_a_crash_in_one_dtype_is_not_the_error_of_another(make_run, row):
+    rows = [row("a", "p", "violates", clause="P4", dtype="float64"), row("a", "p", "crashed", clause="P4", dtype="float16")]
+    told = [(finding.head.outcome.name, finding.head.dtypes) for finding in findings(Run.load(make_run(checks=rows)))]
+    assert told == [("crashed", ["float16"]), ("violates", ["float64"])]
+
+
+def test_no_implementation_hides_in_the_finding_of_another(make_run, row):
+    rows = [row(name, "p", "violates", clause="P4") for name in "ab"]
+    assert [finding.head.implementation for finding in findings(Run.load(make_run(checks=rows)))] == ["a", "b"]
+
+
+def test_every_clause_that_is_named_is_the_clause_of_a_property():
+    load_claims()
+    named = {clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses} | set(RELATIONS)
+    assert named <= {claim.clause for claim in CLAIMS.values()}
+    assert not named & {"R1", "M1", "D3"}
