@@ -80,7 +80,8 @@ def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
     """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
     lowered = subject.lowered(x)
     call = subject.spec.call(lowered)
-    options = {name: _literal(value) for name, value in call.options.items()}
+    names = subject.description.names
+    options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
     wanted = subject.expected(x).out.astype(np.float64)
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),
