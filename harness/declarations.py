@@ -14,7 +14,7 @@ from specs.contract import FACTS, OPTIONS
 POSITIONAL = {"attention": 3, "multi-head": 11}
 """Arrays that each spec passes by position."""
 
-ALIKE, PERHAPS = 0.8, 0.5
+ALIKE, PERHAPS = 0.8, 0.55
 """How similar two names are, by difflib, where one is a slip of the other, and where one may stand for the other."""
 
 OTHERS = ("name",)

@@ -107,19 +107,21 @@ def test_options_arrive_under_the_names_that_are_declared(tmp_path):
     assert loaded(0, 0, 0, mask=3) == 3
 
 
+def with_attribute(name, value):
+    function = declared(plain)
+    setattr(function, name, value)
+    return function
+
+
 @pytest.mark.parametrize("name", ["convention", "Layout", "dtype", "option", "ignore"])
 def test_an_attribute_that_nobody_reads_is_refused_with_the_nearest(name):
     with pytest.raises(LoadError, match=rf"attribute={name}, but should be {name.lower().removesuffix('s')}\w?: nobody reads"):
-        function = declared(plain)
-        setattr(function, name, "anything")
-        describe(function, "mine")
+        describe(with_attribute(name, "anything"), "mine")
 
 
 @pytest.mark.parametrize("name", ["name", "author", "_convention", "__wrapped__", "cache", "version", "requires_grad", "calls"])
 def test_attributes_of_the_authors_own_are_left_alone(name):
-    function = declared(plain)
-    setattr(function, name, plain)
-    assert describe(function, "mine").options == ("mask", "is_causal")
+    assert describe(with_attribute(name, plain), "mine").options == ("mask", "is_causal")
 
 
 def test_compiled_and_cached_functions_carry_what_they_like():
