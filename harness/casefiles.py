@@ -14,6 +14,7 @@ import numpy as np
 from harness.isolation import Trouble
 from harness.subject import Subject
 from harness.targets import Target, UsageError
+from harness.text import printable
 from harness.transport import pack
 from specs.claims import Claim
 from specs.problem import Case
@@ -31,8 +32,9 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     """Writes both files and returns the path of the JSON."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
+    message = printable(message)
     subject.forget()
-    x = subject.spec.realise(case)
+    x = subject.realise(case)
     data = {
         "schema": 1,
         "target": target.name,

@@ -169,7 +169,7 @@ class Suspected(Trial):
         applying = {name for base in self.alike for name in base.said}
         known, subject = [claim for claim in claims if claim.name in applying], self.subject
         subject.forget()
-        return self.checking.count(case, judge_applying(subject, subject.spec.realise(case), known, self.find))
+        return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
 
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""
