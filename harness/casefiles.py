@@ -14,6 +14,7 @@ import numpy as np
 from harness.isolation import Trouble
 from harness.subject import Subject
 from harness.targets import Target, UsageError
+from harness.text import printable
 from harness.transport import pack
 from specs.claims import Claim
 from specs.problem import Case
@@ -31,6 +32,7 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     """Writes both files and returns the path of the JSON."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
+    message = printable(message)
     subject.forget()
     x = subject.realise(case)
     data = {
@@ -80,7 +82,8 @@ def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
     """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
     lowered = subject.lowered(x)
     call = subject.spec.call(lowered)
-    options = {name: _literal(value) for name, value in call.options.items()}
+    names = subject.description.names
+    options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
     wanted = subject.expected(x).out.astype(np.float64)
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),

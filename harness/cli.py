@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines: parse, do, print, exit status.
 
 Exit status: 0 nothing wrong; 1 an implementation is wrong, crashed, hung or regressed; 2 the call is wrong (one line);
-3 nothing could be judged.
+3 nothing could be judged; 70 a fault of ours came between.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from harness.targets import Target, UsageError, resolve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
-RIGHT, WRONG, BAD_CALL, NOTHING = 0, 1, 2, 3
+RIGHT, WRONG, BAD_CALL, NOTHING, OURS = 0, 1, 2, 3, 70
 QUICK, DEEP = 15, 1500
 """Examples of `run --quick` and `run --deep`."""
 
@@ -242,6 +242,8 @@ def _wrong(result: Checked) -> bool:
 
 
 def _status(results: Sequence[Checked]) -> int:
+    if any(result.ours for result in results):
+        return OURS
     if any(_wrong(result) for result in results):
         return WRONG
     judged = any(row.outcome == "agrees" for result in results for row in result.rows)

@@ -2,89 +2,82 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
-from harness import casefiles, waivers
+from harness import waivers
 from harness.agreement import Kept
-from harness.corners import CORNERS
-from harness.isolation import REFUSALS, Limits, Trouble, Worker
-from harness.judging import GATES, Find, Finding, Tally, fails, find, judge
+from harness.evidence import Evidence
+from harness.isolation import REFUSALS, Trouble, Worker
+from harness.judging import GATES, Find, Finding, Tally, find, judge
 from harness.measuring import Measured
-from harness.minimise import minimise
+from harness.plan import Checked as Checked
+from harness.plan import Plan as Plan
 from harness.records import CheckRow, PrecisionRow, absent_row, check_row
+from harness.schedule import Schedule
 from harness.subject import Subject
 from harness.targets import Target
-from harness.vectors import Vector
+from harness.text import printable
 from specs import properties
-from specs.claims import CLAIMS, Claim, claims_of
+from specs.claims import CLAIMS, Claim
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import held_to
 from specs.problem import Case
-from specs.worked_example import CASES as NAMED
 
-CASES_PER_TURN = 2
-"""Claims that are cold or alternate are judged on every so many cases, in turn: the former need an expectation of their own."""
-
-VALUES_PER_PROBLEM, PROBLEMS_PER_COLD = 5, 4
-"""Where shapes are compiled: so many cases share a problem, and on every so many problems the cold claims are judged."""
+Result = TypeVar("Result")
 
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure first."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to check, and how hard. The same for every implementation, but for the cases, which are per spec."""
-
-    cases: Mapping[str, Sequence[Case]]
-    folder: Path
-    limits: Limits = Limits()
-    properties: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = DTYPES
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    vectors: Sequence[Vector] = ()
-    drawn: str = ""
-    """The options that draw these cases again."""
-    absent: Mapping[str, str] = field(default_factory=dict)
-    """Property -> why the run has no case for it."""
-
-    def asks_for(self, claim: Claim) -> bool:
-        """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
-        return not self.properties or not {claim.name, claim.name.removeprefix("layer_")}.isdisjoint(self.properties)
-
-
-@dataclass
-class Checked:
-    """The outcome for one implementation."""
-
-    name: str
-    rows: list[CheckRow]
-    description: Description | None = None
-    unloadable: str = ""
-    worked_example: list[list[float]] = field(default_factory=list)
-    precision: list[PrecisionRow] = field(default_factory=list)
-
-
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
-    """Judges one target by every property that its signature supports. Whatever it does, this returns."""
+    """Judges one target by every property that its signature supports. Whatever it does, this returns.
+
+    So it does with a fault of ours, which ends the check of this target alone and is named as ours.
+    """
     load_claims()
+    try:
+        return _check(target, plan, tick)
+    except Exception as error:
+        _require_space(error)
+        return Checked(target.name, [absent_row(target.name, "errored", our_fault(error))], ours=True)
+
+
+def _require_space(error: Exception) -> None:
+    """Raises what ends the whole run, and is nobody's fault: no space is left."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+
+
+def our_fault(error: Exception) -> str:
+    """The sentence about an exception that no implementation has raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    said = printable(f"{type(error).__name__}: {error}")
+    return f"fault of attention-harness: {said} ({where}); nothing is said of the implementation, please report this"
+
+
+def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
     with Worker(target, plan.limits) as worker:
         try:
             description = _with_claims(worker.description(), target, plan)
         except Trouble as trouble:
             outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
-            unloadable = str(trouble) if trouble.outcome == "unloadable" else ""
-            return Checked(target.name, [absent_row(target.name, outcome, str(trouble))], unloadable=unloadable)
+            message = printable(str(trouble))
+            unloadable = message if trouble.outcome == "unloadable" else ""
+            return Checked(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = Checking(Subject(worker, description), target, plan, tick)
         rows = checking.rows()
-        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision())
+        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), checking.ours)
 
 
 def load_claims() -> None:
@@ -106,28 +99,49 @@ class Checking:
 
     def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
         self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
-        self.spec = subject.description.spec
-        self.claims = [c for c in claims_of(self.spec) if c.clause in GATES or plan.asks_for(c)]
-        compiled = subject.description.compiles
-        self.warm = [claim for claim in self.claims if not (claim.cold or (claim.compiles and compiled))]
+        self.schedule = Schedule(subject, plan)
+        self.agenda, self.claims = self.schedule.agenda, self.schedule.claims
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.kept, self.measured = Kept(), dict[str, Measured]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
-        self.smallest: list[Case] = [waiver.case for waiver in self.waivers]
+        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in self.waivers])
         self.worked_example: list[list[float]] = []
+        self.faults: list[str] = []
+        """Ours, one sentence each."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether a fault of ours came between."""
+        return bool(self.faults)
 
     def rows(self) -> list[CheckRow]:
         """All cases, then the smallest counterexample to each claim that failed."""
         refused = self.refused_dtypes()
         for case, claims in self.agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
-                x, findings = self.visit(case, claims)
-                if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
-                    self._measure(case, x)
+                self._guarded(partial(self._ask, case, claims))
             self.tick()
         self.kept.save(self.plan.folder, self.target.name)
         judged = waivers.waived(self._judged(), self.waivers)
-        return [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+        rows = [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+        return [*rows, *map(self._fault_row, dict.fromkeys(self.faults))]
+
+    def _ask(self, case: Case, claims: Sequence[Claim]) -> None:
+        x, findings = self.visit(case, claims)
+        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
+            self._measure(case, x)
+
+    def _guarded(self, step: Callable[[], Result]) -> Result | None:
+        """What the step gives; nothing after a fault of ours, which is written down and ends this step alone."""
+        try:
+            return step()
+        except Exception as error:
+            _require_space(error)
+            self.faults.append(our_fault(error))
+            return None
+
+    def _fault_row(self, message: str) -> CheckRow:
+        return replace(check_row(self.subject.description, "", self.claims[0], Tally(), "", message, ""), outcome="errored")
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
@@ -136,54 +150,6 @@ class Checking:
             replace(check_row(description, "", CLAIMS[name], Tally(), "", message, ""), outcome="violates")
             for name, message in gone.items()
         ]
-
-    def _within_its_options(self, case: Case) -> Case:
-        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
-        problem = self.subject.spec.restrict(case.problem, self.subject.description.options)
-        return case if case.arrays else replace(case, problem=problem)
-
-    def agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
-        """What to visit: cases in the options of the implementation, with the claims to judge on them."""
-        return ((self._within_its_options(case), claims) for case, claims in self._asked())
-
-    def _asked(self) -> Iterator[tuple[Case, list[Claim]]]:
-        """Cases with the claims to judge on them: some take turns, and where each shape is compiled there are fewer.
-
-        Vectors come first, each with the claims that it is for.
-        """
-        vectors = [vector for vector in self.plan.vectors if vector.case.problem.spec == self.spec]
-        yield from ((vector.case, self._claims_on(vector)) for vector in vectors)
-        cases = self.plan.cases.get(self.spec, ())
-        named = [case for case in cases if case in NAMED[self.spec]]
-        corners = [case for case in cases if case in CORNERS[self.spec]]
-        drawn = cases[len(named) + len(corners) :]
-        yield from ((case, self.claims) for case in named)
-        if self.subject.description.compiles:
-            yield from ((case, self.warm) for case in corners)
-            yield from self._few_problems(drawn)
-        else:
-            yield from ((case, self._due(number, corner=True)) for number, case in enumerate(corners))
-            yield from ((case, self._due(number)) for number, case in enumerate(drawn))
-
-    def _due(self, number: int, corner: bool = False) -> list[Claim]:
-        """The claims to judge on the case of that number."""
-        turns = ((claim, (number + place) % CASES_PER_TURN == 0) for place, claim in enumerate(self.claims))
-        return [claim for claim, turn in turns if turn or not claim.takes_turns(corner)]
-
-    def _claims_on(self, vector: Vector) -> list[Claim]:
-        """Where the implementation has no words for it, that is counted under the published answers only."""
-        claims = [claim for claim in self.claims if claim.clause in GATES or claim.name in vector.properties]
-        try:
-            self.subject.lowered(self.subject.realise(vector.case))
-        except Trouble:
-            return [claim for claim in claims if claim.clause.startswith("V")]
-        return claims
-
-    def _few_problems(self, cases: Sequence[Case]) -> Iterator[tuple[Case, list[Claim]]]:
-        for number, case in enumerate(cases):
-            start = number - number % VALUES_PER_PROBLEM
-            cold = number % (VALUES_PER_PROBLEM * PROBLEMS_PER_COLD) == 0
-            yield replace(case, problem=cases[start].problem), self.claims if cold else self.warm
 
     def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
@@ -194,10 +160,9 @@ class Checking:
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
 
     def _refusal(self, dtype: str) -> str:
-        spec = self.subject.spec
         self.subject.forget()
         try:
-            self.subject(self.subject.realise(Case(spec.Problem(dtype=dtype))))
+            self.subject(self.subject.realise(Case(self.subject.spec.Problem(dtype=dtype))))
         except Trouble as trouble:
             return str(trouble) if trouble.outcome in REFUSALS else ""
         return ""
@@ -210,9 +175,10 @@ class Checking:
 
     def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
         """The findings on a case, which are tallied."""
-        found = list(findings)
-        for finding in found:
+        found = []
+        for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
+            found.append(finding)
         return found
 
     def _measure(self, case: Case, x: Any) -> None:
@@ -234,7 +200,8 @@ class Checking:
         for (dtype, name), tally in self.tallies.items():
             tally.close(CLAIMS[name])
             start = monotonic()
-            case, message, replay = self._evidence(CLAIMS[name], tally, left / 2)
+            shown = self._guarded(partial(self.evidence.of, CLAIMS[name], tally, left / 2))
+            case, message, replay = shown or ("", tally.message, "")
             left -= monotonic() - start
             if self.plan.asks_for(CLAIMS[name]) or tally.first:
                 rows.append(check_row(self.subject.description, dtype, CLAIMS[name], tally, case, message, replay))
@@ -253,42 +220,6 @@ class Checking:
                 reason = nothing.reason or self.plan.absent.get(claim.name, "no case of this run applies")
                 rows.append(check_row(description, "", claim, nothing, "", reason, ""))
         return rows
-
-    def _evidence(self, claim: Claim, tally: Tally, seconds: float) -> tuple[str, str, str]:
-        """Id of the minimal failing case, the sentence about it, and the command that replays it."""
-        if tally.first is None:
-            return "", tally.reason, self._again(claim) if tally.outcome == "violates" else ""
-        case, finding = self._smallest(claim, *self._known(claim, *tally.first), seconds)
-        self.smallest.append(case)
-        message = f"{finding.verdict.message} [{case}]"
-        path = casefiles.write(self.plan.folder, self.target, self.subject, claim, case, message)
-        return path.stem, message, f"attention-harness replay {path}"
-
-    def _again(self, claim: Claim) -> str:
-        """The command that asks for a claim about the whole run once more."""
-        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
-
-    def _known(self, claim: Claim, case: Case, finding: Finding) -> tuple[Case, Finding]:
-        """A minimal case of an earlier failure, if this claim fails on it too: most often it is one bug."""
-        for earlier in self.smallest:
-            known = earlier.with_problem(dtype=case.problem.dtype)
-            again = fails(self.subject, claim, known)
-            if again and again.outcome == finding.outcome:
-                return known, again
-        return case, finding
-
-    def _smallest(self, claim: Claim, case: Case, finding: Finding, seconds: float) -> tuple[Case, Finding]:
-        found = {case.id: finding}
-
-        def still(simpler: Case) -> bool:
-            again = fails(self.subject, claim, simpler)
-            if again and again.outcome == finding.outcome:
-                found[simpler.id] = again
-                return True
-            return False
-
-        smallest = minimise(case, still, seconds if finding.outcome != "timed-out" else 0)
-        return smallest, found[smallest.id]
 
     def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
         first = self.claims[0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.isolation import Trouble
 from harness.subject import Subject
+from harness.text import printable
 from specs.claims import Claim
 from specs.judge import Verdict
 from specs.problem import Case
@@ -56,9 +57,15 @@ class Tally:
             return
         self.cases += finding.outcome != "vacuous"
         self.vacuous += finding.outcome == "vacuous"
-        self.worst = finding.verdict.ratio if not finding.verdict.ratio <= self.worst else self.worst
+        if not (np.isnan(self.worst) or finding.verdict.ratio <= self.worst):  # once NaN, it stays NaN
+            self.worst = finding.verdict.ratio
         if finding.wrong and self.first is None:
             self.first = case, finding
+
+    @property
+    def message(self) -> str:
+        """Of the first failure, else why there is nothing to say."""
+        return self.first[1].verdict.message if self.first else self.reason
 
     def close(self, claim: Claim) -> None:
         """All cases were seen: a claim about the whole run is judged now."""
@@ -89,8 +96,13 @@ def find(subject: Subject, claim: Claim, x: Any) -> Finding:
             verdict = claim.check(subject, x)
         outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
     except Trouble as trouble:
-        outcome, verdict = trouble.outcome, Verdict(np.inf, str(trouble))
+        outcome, verdict = _after_a_restart(trouble), Verdict(np.inf, printable(str(trouble)))
     return Finding(claim, outcome, verdict, perf_counter() - start)
+
+
+def _after_a_restart(trouble: Trouble) -> str:
+    """The outcome of the call. What could be loaded once, and cannot be loaded again after its process died, is an error."""
+    return "errored" if trouble.outcome in ("unloadable", "unavailable") else trouble.outcome
 
 
 Find = Callable[[Subject, Claim, Any], Finding]

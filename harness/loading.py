@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from harness import frameworks
-from specs.contract import OPTIONS, Conventions, Description
+from harness.declarations import POSITIONAL, by_its_names, names_of, one_of, options_of, refuse_unread
+from specs.contract import FACTS, Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import named_precision
 
@@ -26,7 +27,7 @@ class LoadError(Exception):
 
 
 def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
-    """The function at `location`, and what it declares. Raises LoadError with one line."""
+    """The function at `location`, which takes options by their names in the contract, and what it declares. Raises LoadError."""
     container, _, attribute = location.rpartition(":")
     framework = name.partition("-")[0] if container.startswith("implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):
@@ -38,7 +39,7 @@ def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
         description.device
     ):
         raise LoadError(reason, unavailable=True)
-    return function, description
+    return by_its_names(function), description
 
 
 def _import(container: str) -> ModuleType:
@@ -68,7 +69,17 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
     if not callable(found[0]):
         raise LoadError(f"target={location}, but should be a function, not {type(found[0]).__name__}")
-    return from_protocol(module) if not attribute and names[2] in vars(module) else found[0]
+    return found[0] if attribute or found[0] is not getattr(module, "prepare", None) else _from_protocol(module, location)
+
+
+def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:
+    """As `from_protocol`. LoadError for plain data of the module that is nearly a declaration."""
+    data = {name: value for name, value in vars(module).items() if not callable(value) and not inspect.ismodule(value)}
+    try:
+        refuse_unread(data)
+    except ValueError as error:
+        raise LoadError(f"{location}: {error}") from error
+    return from_protocol(module)
 
 
 def from_protocol(module: Any) -> Callable[..., Any]:
@@ -83,7 +94,7 @@ def from_protocol(module: Any) -> Callable[..., Any]:
             prepared[str(problem)] = module.prepare(problem)
         return prepared[str(problem)](q, k, v, **options)
 
-    for name in ("framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options"):
+    for name in FACTS:
         if hasattr(module, name):
             setattr(attention, name, getattr(module, name))
     attention.__doc__ = module.__doc__
@@ -92,19 +103,26 @@ def from_protocol(module: Any) -> Callable[..., Any]:
     return attention
 
 
+LAYOUTS = ("bhld", "blhd")
+
+
 def describe(function: Callable[..., Any], name: str) -> Description:
     """What the function declares by signature and attributes. Raises LoadError."""
-    framework = str(getattr(function, "framework", "numpy"))
     try:
+        refuse_unread(getattr(function, "__dict__", {}))
+        framework = one_of("framework", getattr(function, "framework", "numpy"), frameworks.NAMES)
+        one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
         conventions = _conventions(getattr(function, "conventions", {}))
-        spec = getattr(function, "spec", "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention")
+        by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
+        spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
         return Description(
             name=name,
             spec=spec,
             framework=framework,
             version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
             device=str(getattr(function, "device", "cpu")),
-            options=tuple(getattr(function, "options", None) or accepted(function, spec, name)),
+            options=options_of(function, spec),
+            names=names_of(function),
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=conventions,
             precision=_precision(getattr(function, "precision", {})),
@@ -121,6 +139,8 @@ def _conventions(declared: Any) -> Conventions:
 
 
 def _dtypes(declared: Any) -> tuple[str, ...] | None:
+    if isinstance(declared, str):
+        raise ValueError(f'dtypes={declared}, but should be a tuple of names: ("{declared}",)')
     unknown = set(declared or ()) - set(DTYPES)
     if unknown:
         raise ValueError(f"dtypes={', '.join(sorted(unknown))}, but should be among {', '.join(DTYPES)}")
@@ -132,25 +152,3 @@ def _precision(declared: Any) -> Mapping[str, str]:
     for dtype, name in by_dtype.items():
         named_precision(name, dtype)
     return by_dtype
-
-
-POSITIONAL = {"attention": 3, "multi-head": 11}
-"""Arrays that each spec passes by position."""
-
-
-def accepted(function: Callable[..., Any], spec: str, name: str) -> tuple[str, ...]:
-    """Options of the contract that the signature names; all of them where it takes any keyword. Raises TypeError."""
-    parameters = inspect.signature(function).parameters
-    needed = POSITIONAL.get(spec, 3)
-    try:
-        inspect.signature(function).bind(*[None] * needed, **({"heads": 1} if spec == "multi-head" else {}))
-    except TypeError as error:
-        arrays = "three arrays, q, k and v" if needed == 3 else f"{needed} arrays and heads"
-        raise TypeError(f"signature={_shown(function)}, but should take {arrays}: {error}") from error
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return OPTIONS
-    return tuple(option for option in OPTIONS if option in parameters)
-
-
-def _shown(function: Callable[..., Any]) -> str:
-    return f"{getattr(function, '__name__', 'function')}{inspect.signature(function)}"

@@ -13,6 +13,7 @@ from harness.isolation import REFUSALS, Trouble
 from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
+from specs.dtypes import DTYPES
 from specs.precision import TRUNCATING, held_to, named_precision, out_of_range
 from specs.problem import Case
 
@@ -38,9 +39,11 @@ def spec_of(name: str) -> Any:
 
 
 def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array, which no claim could compare with another if it had another shape. Raises Trouble then."""
+    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises Trouble then."""
     if array.shape != shape:
         raise Trouble("violates", f"shape of {what}={array.shape}, but should be {shape}")
+    if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
+        raise Trouble("violates", f"dtype of {what}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
     return array
 
 

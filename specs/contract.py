@@ -20,9 +20,11 @@ OPTIONS = (
 """Keyword options of the contract; those that a signature names are passed natively."""
 
 FACTS = (
-    "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "requires",
+    "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
+    "ignored",
 )  # fmt: skip
-"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one."""
+"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
+`names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults."""
 
 CHOICES = {
     "empty_rows": ("zeros", "nan", "uniform", "unspecified"),
@@ -113,6 +115,8 @@ class Description:
     version: str = ""
     device: str = "cpu"
     options: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Option -> the parameter that stands for it, where that has another name."""
     dtypes: tuple[str, ...] | None = None
     conventions: Conventions = Conventions()
     precision: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from harness.declarations import by_its_names
 from harness.isolation import Trouble
 from harness.loading import describe
 from harness.messages import Answer, Failure, Request
@@ -16,7 +17,7 @@ class Inside:
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         self.description = describe(function, name or function.__name__)
-        self.server = Server(function, self.description)
+        self.server = Server(by_its_names(function), self.description)
 
     def call(self, request: Request) -> Answer:
         """The answer. Raises Trouble."""

@@ -59,6 +59,7 @@ def quiet(function: Attention, cache: bool = False, spec: str = "attention") -> 
             return function(*arrays, **given)
 
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
+    del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
     called.options = LAYER_OPTIONS if spec == "multi-head" else without_cache  # type: ignore[attr-defined]
     return called

@@ -15,6 +15,9 @@ import numpy as np
 
 INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
 
+NAMES = ("numpy", "torch", "jax")
+"""Those that have verbs."""
+
 
 class Framework(Protocol):
     """The verbs. Arrays cross bit for bit, bfloat16 included."""
@@ -63,7 +66,7 @@ def load(framework: str) -> Framework:
     """Imports the framework's verbs; ValueError for a framework that has none."""
     module = f"harness.frameworks.{framework}_arrays"
     if not find_spec(module):
-        raise ValueError(f"framework={framework}, but should be one of numpy, torch, jax")
+        raise ValueError(f"framework={framework}, but should be one of {', '.join(NAMES)}")
     return import_module(module)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, update_wrapper
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from harness.declarations import by_its_names
 from harness.loading import LoadError, describe, from_protocol, load
 from specs.contract import OPTIONS, Conventions, declares
 
@@ -37,12 +39,102 @@ def test_a_function_that_declares_nothing_is_held_to_the_defaults():
     assert (description.dtypes, description.precision, description.gradient) == (None, {}, False)
 
 
-def test_any_keyword_means_every_option():
-    assert describe(lambda q, k, v, **options: q, "mine").options == OPTIONS
+def test_any_keyword_means_no_option_but_those_that_are_declared():
+    def anything(q, k, v, **options):
+        return q
+
+    assert describe(anything, "mine").options == ()
+    anything.options = OPTIONS
+    assert describe(anything, "mine").options == OPTIONS
 
 
-def test_names_of_the_arrays_and_further_defaults_are_free():
-    assert describe(lambda a, b, c, block=64, bias=None: a, "mine").options == ("bias",)
+def test_names_of_the_arrays_are_free():
+    assert describe(lambda a, b, c, bias=None: a, "mine").options == ("bias",)
+
+
+def other_names(q, k, v, *, attn_mask=None, causal=False, sm_scale=None, block=64):
+    """Tells how it was called."""
+    return attn_mask, causal, sm_scale, block
+
+
+def declared(function, **facts):
+    def copy(*arrays, **options):
+        return function(*arrays, **options)
+
+    return declares(**facts)(update_wrapper(copy, function))
+
+
+NAMES = {"mask": "attn_mask", "is_causal": "causal", "scale": "sm_scale"}
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            other_names,
+            r'parameter=attn_mask, causal, sm_scale, block, but should be mask, is_causal, scale: .*"mask": "attn_mask"',
+        ),
+        (other_names, r'attention.ignored = \("block",\)$'),
+        (lambda q, k, v, *, attn_mask: q, r'parameter=attn_mask, but should be mask: .*names = {"mask": "attn_mask"}$'),
+        (lambda q, k, v, w: q, r'parameter=w, but should be an option of the contract: .*ignored = \("w",\)$'),
+        (declared(other_names, names=NAMES), "parameter=block, but should"),
+        (declared(other_names, ignored=tuple(NAMES.values())), "parameter=block, but should"),
+        (declared(other_names, names={"masks": "attn_mask"}), "names=masks, but should be mask$"),
+        (declared(other_names, names={"mask": "mask"}), "declared=mask, but should be among the parameters: q, k, v, attn_mask"),
+        (declared(other_names, ignored=("blocks",)), "declared=blocks, but should be among the parameters"),
+        (declared(plain, options=("mask", "scale")), "declared=scale, but should be among the parameters"),
+        (declared(plain, options=("masks",)), "declared=masks|options=masks, but should be mask$"),
+        (
+            declared(lambda q, k, v, block: q, ignored=("block",)),
+            "missing a required argument: 'block', but should have a default",
+        ),
+    ],
+)
+def test_a_parameter_that_stands_for_nothing_is_refused_with_the_nearest_option(function, message):
+    with pytest.raises(LoadError, match=message) as caught:
+        describe(function, "mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_options_arrive_under_the_names_that_are_declared(tmp_path):
+    function = declared(other_names, names=NAMES, ignored=("block",))
+    description = describe(function, "mine")
+    assert (description.options, description.names) == (("mask", "is_causal", "scale"), NAMES)
+    assert by_its_names(function)(0, 0, 0, mask=1, scale=2.0) == (1, False, 2.0, 64)
+    text = "def attention(q, k, v, *, attn_mask=None):\n    return attn_mask\n\n\nattention.names = {'mask': 'attn_mask'}\n"
+    (tmp_path / "named.py").write_text(text)
+    loaded, _ = load("mine", f"{tmp_path / 'named.py'}:attention")
+    assert loaded(0, 0, 0, mask=3) == 3
+
+
+def with_attribute(name, value):
+    function = declared(plain)
+    setattr(function, name, value)
+    return function
+
+
+@pytest.mark.parametrize("name", ["convention", "Layout", "dtype", "option", "ignore"])
+def test_an_attribute_that_nobody_reads_is_refused_with_the_nearest(name):
+    with pytest.raises(LoadError, match=rf"attribute={name}, but should be {name.lower().removesuffix('s')}\w?: nobody reads"):
+        describe(with_attribute(name, "anything"), "mine")
+
+
+@pytest.mark.parametrize("name", ["name", "author", "_convention", "__wrapped__", "cache", "version", "requires_grad", "calls"])
+def test_attributes_of_the_authors_own_are_left_alone(name):
+    assert describe(with_attribute(name, plain), "mine").options == ("mask", "is_causal")
+
+
+def test_compiled_and_cached_functions_carry_what_they_like():
+    assert describe(lru_cache(plain), "mine").options == ("mask", "is_causal")
+
+
+def test_a_module_with_attention_is_not_taken_for_the_protocol(tmp_path):
+    helper = "def attention(q, k, v):\n    return 1\n\n\ndef prepare(x):\n    return x\n"
+    (tmp_path / "helped.py").write_text(helper)
+    assert load("mine", f"{tmp_path / 'helped.py'}:")[0](0, 0, 0) == 1
+    (tmp_path / "slipped.py").write_text("convention = {}\n\n\ndef prepare(problem):\n    return min\n")
+    with pytest.raises(LoadError, match="attribute=convention, but should be conventions"):
+        load("mine", f"{tmp_path / 'slipped.py'}:")
 
 
 def test_a_function_called_multi_head_is_a_layer():
@@ -56,7 +148,7 @@ def test_a_function_called_multi_head_is_a_layer():
     ("function", "shown"),
     [
         (lambda q, k: q, "missing|too many"),
-        (lambda q, k, v, w: q, "missing a required argument: 'w'"),
+        (lambda q, k, v, mask: q, "missing a required argument: 'mask'"),
         (lambda q, *, k, v: q, "too many positional"),
         (lambda: None, "too many positional"),
     ],
@@ -105,7 +197,11 @@ def test_declarations_are_attributes_or_a_decorator():
         ("dtypes", ("int8",), "dtypes=int8, but should be among float32"),
         ("precision", "sloppy", "precision=sloppy, but should be one of exact"),
         ("precision", {"float32": "sloppy"}, "precision=sloppy, but should be one of exact"),
-        ("framework", "abacus", "framework=abacus, but should be one of numpy, torch, jax|abacus is not installed"),
+        ("dtypes", "float32", r'dtypes=float32, but should be a tuple of names: \("float32",\)'),
+        ("framework", "abacus", "framework=abacus, but should be one of numpy, torch, jax"),
+        ("framework", "pytorch", "framework=pytorch, but should be torch$"),
+        ("layout", "BLHD", "layout=BLHD, but should be blhd$"),
+        ("spec", "multihead", "spec=multihead, but should be multi-head$"),
     ],
 )
 def test_a_declaration_that_means_nothing_is_refused(name, value, message, tmp_path):

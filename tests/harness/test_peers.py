@@ -11,6 +11,7 @@ from harness.peers.flash_attention import within
 from implementations.numpy_eager import attention
 from implementations.numpy_online import online
 from specs.attention import Inputs
+from specs.contract import OPTIONS, declares
 
 load_all()
 QUICK = "Hypothesis and assert_close"
@@ -26,11 +27,13 @@ def normalised_over_queries(q, k, v, **options):
     return (powers / powers.sum(-2, keepdims=True) @ v).astype(q.dtype)
 
 
+@declares(options=OPTIONS)
 def failing(q, k, v, **options):
     """No answer."""
     raise ValueError("no kernel for this shape")
 
 
+@declares(options=OPTIONS)
 def overwriting(q, k, v, **options):
     """Right, but the inputs are used as scratch memory."""
     out = attention(q, k, v, **options)

@@ -12,6 +12,7 @@ from harness.conformance import load_claims
 from harness.records import BLAMELESS, CheckRow
 from harness.waivers import Waiver, load, outlived, waived
 from implementations import numpy_eager
+from specs.contract import OPTIONS, declares
 from specs.problem import Case, Problem
 
 NAME = "output_agrees_with_the_oracle"
@@ -22,10 +23,12 @@ ROW = CheckRow(
 load_claims()
 
 
+@declares(options=OPTIONS)
 def halves(q, k, v, **options):
     return numpy_eager.attention(q, k, v, **options) / q.dtype.type(2)
 
 
+@declares(options=OPTIONS)
 def raises(q, k, v, **options):
     raise RuntimeError("no")
 
