@@ -43,6 +43,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
+        Case(Problem(1, 2, 2, 5, 9, 8, 8, softcap=90.0), "steep"),
         Case(Problem(3, 1, 1, 4, 200, 8, 8, key_lengths=(190, 150, 200))),
         Case(Problem(1, 2, 1, 1, 2100, 8, 8), "rising"),
         Case(Problem(2, 2, 1, 3, 8, 256, 8, bias=biases.filler(masks.key_padding((0, 8)), -100.0))),
