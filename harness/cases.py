@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from random import Random
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from harness.drawing import Strategies, cycle
+from harness.numbers import ANY, any_of, number
 from harness.shapes import EMPTY, Shape
 from specs import biases, masks
 from specs.biases import Bias
@@ -61,7 +63,7 @@ def _block(draw: st.DrawFn, s: Shape) -> Mask:
 MASK_KINDS: dict[str, Any] = {
     "everything": lambda draw, s: masks.everything(),
     "random": lambda draw, s: masks.random(
-        draw(SEEDS), draw(st.sampled_from((0.5, 0.9, 0.1, 0.98))), draw(st.sampled_from(AXES))
+        draw(SEEDS), number(draw, "density", (0.5, 0.9, 0.1, 0.98)), draw(st.sampled_from(AXES))
     ),
     "hidden_key": lambda draw, s: masks.hidden_key(draw(st.integers(0, max(s.key_length - 1, 0)))),
     "key_padding": lambda draw, s: masks.key_padding(_lengths(draw, s.batch, s.key_length)),
@@ -78,10 +80,11 @@ MASK_KINDS: dict[str, Any] = {
 
 
 def _window(draw: st.DrawFn, s: Shape, bounded: str, is_causal: bool = False) -> tuple[int | None, int | None]:
-    """Each bounded side narrow, at the edge of a block that is within the lengths, or beyond all keys. Beside causality, which
-    leaves nothing to the right, the left is never open."""
+    """Each bounded side narrow, at the edge of a block that is within the lengths, beyond all keys, or anything between.
+    Beside causality, which leaves nothing to the right, the left is never open."""
     edges = [w for w in (15, 16, 17, 31, 32, 64, 65) if w < max(s.query_length, s.key_length)]
-    sides = st.sampled_from([0, 0, 1, 2, *edges, s.key_length])
+    special = st.sampled_from([0, 0, 1, 2, *edges, s.key_length])
+    sides = st.one_of(special, special, st.integers(0, s.key_length))
     left = draw(sides) if bounded in ("left", "both") or is_causal else None
     return left, draw(sides) if bounded in ("right", "both") else None
 
@@ -110,11 +113,11 @@ LOWEST = -3e38
 """Stands for the lowest number of float32 and bfloat16: any factor above 1.13 turns it to -inf. Not for float16."""
 
 BIAS_KINDS: dict[str, Any] = {
-    "noise": lambda draw, s: biases.noise(draw(SEEDS), draw(st.sampled_from((1.0, 5.0, 0.1, 30.0))), draw(st.sampled_from(AXES))),
+    "noise": lambda draw, s: biases.noise(draw(SEEDS), number(draw, "noise", (1.0, 5.0, 0.1, 30.0)), draw(st.sampled_from(AXES))),
     "alibi": lambda draw, s: biases.alibi(),
     "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
     "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
-    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), draw(st.sampled_from((-1e4, -6e4)))),
+    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), number(draw, "filler", (-1e4, -6e4))),
     "lowest": lambda draw, s: biases.filler(draw(mask_terms(s)), LOWEST),
     "lowest_row": lambda draw, s: biases.filler(masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))), LOWEST),
 }
@@ -125,9 +128,9 @@ OPTIONS: dict[str, Sequence[Any]] = {
     "bias": ("noise", "noise", "noise", "noise", *BIAS_KINDS),
     "is_causal": (True,),
     "window": ("both", "both", "both", "both", "left", "left", "right", "right", "neither"),
-    "scale": (1.0, 0.5, 0.0, -1.0, 0.7, 2.0),
-    "softcap": (5.0, 30.0, 50.0, 1.0),
-    "sinks": (0.0, 4.0, -4.0, 20.0),
+    "scale": (1.0, 0.5, 0.0, -1.0, *(ANY,) * 4),
+    "softcap": (30.0, 50.0, *(ANY,) * 4),
+    "sinks": (0.0, 4.0, -4.0, *(ANY,) * 3),
     "query_lengths": ("any",),
     "key_lengths": ("any",),
     "past": ("any",),
@@ -250,9 +253,14 @@ def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Mapping[str, Seq
         "query_lengths": lambda _: _lengths(draw, shape.batch, shape.query_length),
         "key_lengths": lambda _: _lengths(draw, shape.batch, shape.key_length),
         "past": lambda _: _past(draw, shape),
+        **{name: partial(_number, draw, name) for name in ("scale", "softcap", "sinks")},
     }
     names = [name for name in OPTIONS if name in wanted]
     return {name: values[name](wanted[name]) if name in values else draw(st.sampled_from(wanted[name])) for name in names}
+
+
+def _number(draw: st.DrawFn, name: str, chosen: Sequence[Any]) -> float:
+    return any_of(draw, name, draw(st.sampled_from(chosen)))
 
 
 def _past(draw: st.DrawFn, s: Shape) -> int:

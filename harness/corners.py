@@ -10,8 +10,16 @@ from specs import biases, masks
 from specs.dtypes import DTYPES
 from specs.multi_head_problem import LayerProblem
 from specs.problem import Case, Problem
+from specs.recipes import LEVELS, ROWS_AT
 
 NOISE = biases.noise(1, 5.0, "bhij")
+
+LEVELLED = [
+    *(Case(Problem(1, 2, 2, 9, 9, 8, 8, is_causal=True), ROWS_AT[-level]) for level in LEVELS),
+    *(Case(Problem(2, 1, 1, 3, 7, 1, 1, mask=masks.hidden_key(3)), ROWS_AT[-level]) for level in LEVELS),
+    *(Case(Problem(1, 2, 2, 3, 7, 8, 8), ROWS_AT[level]) for level in LEVELS[1::2]),
+]
+"""Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups."""
 
 CORNERS: dict[str, list[Case]] = {
     "attention": [
@@ -35,6 +43,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
+        Case(Problem(1, 2, 2, 5, 9, 8, 8, softcap=90.0), "steep"),
         Case(Problem(3, 1, 1, 4, 200, 8, 8, key_lengths=(190, 150, 200))),
         Case(Problem(1, 2, 1, 1, 2100, 8, 8), "rising"),
         Case(Problem(2, 2, 1, 3, 8, 256, 8, bias=biases.filler(masks.key_padding((0, 8)), -100.0))),
@@ -49,6 +58,7 @@ CORNERS: dict[str, list[Case]] = {
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, bias=NOISE, scale=0.7)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype), recipe) for recipe in ("huge_values", "tiny") for dtype in DTYPES),
+        *LEVELLED,
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [
@@ -56,6 +66,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(LayerProblem(2, 2, 5, 5, 16), "positions"),
         Case(LayerProblem(2, 2, 5, 9, 16), "one_memory"),
         Case(LayerProblem(2, 4, 5, 7, 16, mask=masks.random(5, 0.5, "bhij"))),
+        *(Case(LayerProblem(2, 2, 5, 7, 16, mask=masks.random(5, 0.5, "bij")), "low_scores", seed) for seed in range(3)),
         *(Case(LayerProblem(2, 2, 5, 9, 16, dtype), "shifted_keys") for dtype in DTYPES),
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
     ],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.cases import AXES, SEEDS, layouts_dealt
 from harness.drawing import Strategies, cycle
+from harness.numbers import number
 from specs import masks
 from specs.masks import Mask
 from specs.multi_head_inputs import ARRAYS
@@ -70,7 +71,7 @@ def _one_of(draw: st.DrawFn, length: int) -> int:
 MASK_KINDS: dict[str, Callable[[st.DrawFn, Shape], Mask | None]] = {
     "none": lambda draw, s: None,
     "everything": lambda draw, s: masks.everything(),
-    "random": lambda draw, s: masks.random(draw(SEEDS), draw(st.sampled_from((0.2, 0.5, 0.9))), draw(st.sampled_from(AXES))),
+    "random": lambda draw, s: masks.random(draw(SEEDS), number(draw, "density", (0.2, 0.5, 0.9)), draw(st.sampled_from(AXES))),
     "causal": lambda draw, s: masks.causal(),
     "key_padding": lambda draw, s: masks.key_padding(tuple(_one_of(draw, s.key_length + 1) for _ in range(s.batch))),
     "hidden_key": lambda draw, s: masks.hidden_key(_one_of(draw, s.key_length)),

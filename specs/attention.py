@@ -17,7 +17,7 @@ from specs.bounds import AttentionBounds, Bounds
 from specs.contract import Conventions
 from specs.gradient_bounds import gradient_bounds, in_range
 from specs.gradients import Gradients, gradients
-from specs.inputs import Inputs, realise
+from specs.inputs import POSITIONAL, RULES, Inputs, realise
 from specs.oracle import Reference, attention
 from specs.precision import Units, default_model, named_precision
 from specs.problem import Problem
@@ -115,14 +115,14 @@ def restrict(problem: Problem, options: Collection[str]) -> Problem:
 
 
 def lower(x: Inputs, options: Collection[str]) -> Inputs:
-    """The same question in the options that the implementation has. Raises Unsupported.
+    """The same question in the options that the implementation has; a mask says only the rules for which there is none.
 
-    Where there is no option for a cache, its keys are handed over with the others.
+    Where there is no option for a cache, its keys are handed over with the others, and what it moves is said by a mask.
+    Raises Unsupported.
     """
     if x.past is not None and "past_k" not in options:
-        x = x.with_explicit_mask()
-    if any(_given(x, rule) and rule not in options for rule in ("is_causal", "window", "query_lengths", "key_lengths")):
-        x = x.with_explicit_mask()
+        x = x.written_out(POSITIONAL).replace(past=None)
+    x = x.written_out([rule for rule in RULES if rule not in options])
     if x.mask is not None and "mask" not in options:
         x = _mask_as_bias(x)
     missing = [name for name in OPTIONAL if _given(x, name) and name not in (*options, "past")]

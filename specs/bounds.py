@@ -159,7 +159,9 @@ class AttentionBounds:
     def lse(self) -> np.ndarray:
         """[B, Hq, Lq], m + log(sum_j exp(z_j - m)), in natural logarithms."""
         u, size, terms = self.u, np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
-        change = np.maximum(np.log(self.high), -np.log(self.low)) + self.denominator
+        change = np.maximum(np.log(self.high), -np.log(self.low))
+        beyond = (self.low <= np.exp(-MOST)) | (self.high >= np.exp(MOST))  # no further than the worst score of the row
+        change = np.where(beyond, np.maximum(self.scores.max(-1, initial=0), self.sinks), change) + self.denominator
         return change + (LOG + 4) * u.a * terms + 4 * u.a * size + u.s * (size + 2 * terms) + u.o * size
 
 

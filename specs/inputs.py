@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,11 @@ from specs.dtypes import numpy_dtype
 from specs.layouts import LAYOUTS
 from specs.problem import Case, Problem, Window
 from specs.recipes import RECIPES
+
+RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
+"""Option that a mask can say -> its value where it hides nothing."""
+POSITIONAL = ("is_causal", "window")
+"""Those of them that a cache moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +120,16 @@ class Inputs:
 
     def with_explicit_mask(self) -> Inputs:
         """The same question with is_causal, window and lengths written out as `mask`, and a cache joined with the keys."""
-        rules = self.rules()
+        return self.written_out(RULES).replace(past=None)
+
+    def written_out(self, names: Collection[str]) -> Inputs:
+        """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options."""
+        rules = self.replace(**{name: value for name, value in RULES.items() if name not in names}).rules()
         if rules is None:
-            return self if self.past is None else self.replace(past=None)
+            return self
         dense = rules.dense(*self.score_shape)
         mask = dense if self.mask is None else dense & self.mask
-        return self.replace(mask=mask, is_causal=False, window=None, query_lengths=None, key_lengths=None, past=None)
+        return self.replace(mask=mask, **{name: RULES[name] for name in names})
 
 
 def _joined(parts: list[masks.Mask]) -> masks.Mask:

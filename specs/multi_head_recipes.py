@@ -105,6 +105,30 @@ def shifted_keys(rng: np.random.Generator, p: LayerProblem) -> Arrays:
     return arrays | {"b_k": 100 * arrays["b_k"]}
 
 
+LEVELS = (150.0, 1.1e4, 5.1e4)
+"""Sizes of scores that every dtype holds behind a projection, just beyond what layers put at hidden keys."""
+
+
+def _levelled(rng: np.random.Generator, p: LayerProblem, sign: float) -> Arrays:
+    """Products of projected queries and keys near a level, by one channel of each head in their biases; values of one sign."""
+    arrays, root = positive_values(rng, p), np.sqrt(rng.choice(LEVELS))
+    last = np.arange(p.d_model) % max(p.head_dim, 1) == p.head_dim - 1
+    weights = {name: np.where(last, 0, arrays[name]) for name in ("w_q", "w_k")}
+    return arrays | weights | {"b_q": np.where(last, root, arrays["b_q"]), "b_k": np.where(last, sign * root, arrays["b_k"])}
+
+
+@recipe
+def low_scores(rng: np.random.Generator, p: LayerProblem) -> Arrays:
+    """Rows far below 0: hidden keys must stay below them."""
+    return _levelled(rng, p, -1.0)
+
+
+@recipe
+def high_scores(rng: np.random.Generator, p: LayerProblem) -> Arrays:
+    """Rows far above 0."""
+    return _levelled(rng, p, 1.0)
+
+
 @recipe
 def one_memory(rng: np.random.Generator, p: LayerProblem) -> Arrays:
     """Values that are the keys and not the queries, as in cross-attention: projections of both may be packed."""

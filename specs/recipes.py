@@ -176,3 +176,54 @@ def signed_zeros(rng: np.random.Generator, p: Problem) -> Arrays:
     """Small integers with many zeros of both signs."""
     q, k, v = (np.copysign(rng.integers(0, 3, shape), rng.standard_normal(shape)) for shape in _shapes(p))
     return q, k, v
+
+
+LEVELS = (150.0, 1.1e4, 5.1e4, 1e5, 1e6, np.inf)
+"""Sizes of scores just beyond the numbers at which kernels start a running maximum or hide keys; the last is what the range allows."""
+MOST_SCORE = 5.1e4
+"""Largest product where scores may be stored in float16."""
+COMMON = 8.0
+"""What values of these recipes have in common, so that a row that is lost shows however little is known of its weights."""
+
+
+def _places(rng: np.random.Generator, keys: int) -> np.ndarray:
+    """Bool [keys]: the whole row, its first or last tile, one key, or all keys but one."""
+    index, tile, one = np.arange(keys), rng.choice([16, 32, 64, max(keys // 2, 1)]), rng.integers(max(keys, 1))
+    places = (index >= 0, index < tile, index >= keys - tile, index == one, index != one)
+    return places[rng.choice(len(places), p=(0.4, 0.15, 0.15, 0.15, 0.15))]
+
+
+def _levelled(rng: np.random.Generator, p: Problem, level: float, places: np.ndarray) -> Arrays:
+    """Products of queries and keys, or scaled scores, near this level at these places, by the last channel of both alone."""
+    q, k, v = normal(rng, p)
+    scale = (p.scale or 1.0) if p.scale is not None else max(p.head_dim, 1) ** -0.5
+    most = MOST_SCORE if p.dtype == "float16" else largest(accumulator(p.dtype)) / 8
+    product = min(abs(level) / rng.choice([1.0, abs(scale)]), most / max(1.0, abs(scale)))
+    if p.head_dim:
+        q[..., -1] = np.sqrt(product)
+        k[..., -1] = np.sign(level * scale) * np.sqrt(product) * places
+    return q, k, COMMON + v
+
+
+@recipe
+def low_scores(rng: np.random.Generator, p: Problem) -> Arrays:
+    """Rows, or parts of them, far below 0: below where a running maximum starts, or below what stands at hidden keys."""
+    return _levelled(rng, p, -rng.choice(LEVELS), _places(rng, p.key_length))
+
+
+@recipe
+def high_scores(rng: np.random.Generator, p: Problem) -> Arrays:
+    """Rows, or parts of them, far above 0: nothing may be cut off or overflow before the maximum is taken off."""
+    return _levelled(rng, p, rng.choice(LEVELS), _places(rng, p.key_length))
+
+
+def _rows_at(level: float) -> Recipe:
+    def rows(rng: np.random.Generator, p: Problem) -> Arrays:
+        return _levelled(rng, p, level, np.ones(p.key_length, bool))
+
+    rows.__name__, rows.__doc__ = f"rows_at_{level:g}", f"All scores near {level:g}, or near what the range allows."
+    return named_recipe(rows)
+
+
+ROWS_AT = {level: _rows_at(level).__name__ for size in LEVELS for level in (-size, size)}
+"""Level -> the named recipe of whole rows at it."""

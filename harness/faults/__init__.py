@@ -50,8 +50,11 @@ FAULTS: dict[str, Fault] = {}
 LAYER_OPTIONS = ("mask", "return_weights")
 
 
-def quiet(function: Attention, cache: bool = False, spec: str = "attention") -> Attention:
-    """As faults are called: without warnings, with every option of the contract, and with a cache only where that is asked for."""
+def quiet(function: Attention, cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()) -> Attention:
+    """As faults are called: without warnings, with every option of the contract, and with a cache only where that is asked for.
+
+    A function that needs others to be written as a mask names the options that it has, as `only`.
+    """
 
     @wraps(function)
     def called(*arrays: np.ndarray, **given: Any) -> Any:
@@ -61,21 +64,23 @@ def quiet(function: Attention, cache: bool = False, spec: str = "attention") -> 
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
     del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
-    called.options = LAYER_OPTIONS if spec == "multi-head" else without_cache  # type: ignore[attr-defined]
+    called.options = only or (LAYER_OPTIONS if spec == "multi-head" else without_cache)  # type: ignore[attr-defined]
     return called
 
 
-def fault(family: str, link: str = "", cache: bool = False, spec: str = "attention") -> Callable[[Attention], Attention]:
+def fault(
+    family: str, link: str = "", cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()
+) -> Callable[[Attention], Attention]:
     """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
 
-    Only faults about caches take one: to the others it is handed over with the keys.
+    Only faults about caches take one: to the others it is handed over with the keys. `only`: all the options that it has.
     """
 
     def register(function: Attention) -> Attention:
         name = function.__name__
         if name in FAULTS:
             raise ValueError(f"fault={name}, but should be a name that is not taken")
-        FAULTS[name] = Fault(name, family, link, quiet(function, cache, spec))
+        FAULTS[name] = Fault(name, family, link, quiet(function, cache, spec, only))
         return FAULTS[name].function
 
     return register

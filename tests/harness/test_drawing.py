@@ -15,6 +15,7 @@ from harness.cases import OPTIONS
 from harness.corners import CORNERS
 from harness.coverage import coverage
 from harness.layer_cases import MASK_KINDS
+from harness.numbers import ANY
 from harness.shapes import BUDGET, pool
 from specs.biases import BIASES
 from specs.dtypes import DTYPES
@@ -102,10 +103,15 @@ def drawn_by_chance(cases, spec):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("option", ["scale", "softcap", "sinks"])
-def test_every_value_of_an_option_comes_as_often_as_the_others(option, seed, cases_of):
-    given = [getattr(case.problem, option) for case in drawn_by_chance(cases_of(seed), "attention")]
-    times = [given.count(value) for value in OPTIONS[option]]
+def test_special_values_of_an_option_come_equally_often_and_others_from_a_range(option, seed, cases_of):
+    drawn = [getattr(case.problem, option) for case in drawn_by_chance(cases_of(seed), "attention")]
+    given = [value for value in drawn if value is not None]
+    special = [value for value in OPTIONS[option] if value != ANY]
+    times = [given.count(value) for value in special]
     assert max(times) - min(times) <= 1 < min(times)
+    others = set(given) - set(special)
+    assert len(others) >= len(given) / 3
+    assert max(map(abs, others)) > 10 * min(map(abs, others))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
