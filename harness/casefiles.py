@@ -6,14 +6,15 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.isolation import Trouble
+from harness.isolation import Limits, Trouble
 from harness.subject import Subject
-from harness.targets import Target, UsageError
+from harness.targets import Target
 from harness.transport import pack
 from specs.claims import Claim
 from specs.problem import Case
@@ -37,6 +38,9 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
         "schema": 1,
         "target": target.name,
         "location": target.location,
+        "registered": target.registered,
+        "conventions": asdict(subject.description.conventions),
+        "limits": asdict(getattr(subject.worker, "limits", Limits())),
         "property": claim.name,
         "clause": claim.clause,
         "message": message,
@@ -47,18 +51,6 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
     path.with_suffix(".py").write_text(_script(subject, target, x, message))
     return path
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The content of a case file. UsageError if it is none."""
-    try:
-        data: dict[str, Any] = json.loads(path.read_text())
-        Case.from_json(data["case"])
-    except OSError as error:
-        raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
-    return data
 
 
 def _picture(subject: Subject, x: Any) -> dict[str, Any]:

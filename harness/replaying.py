@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import casefiles
 from harness.conformance import load_claims
 from harness.isolation import Trouble, Worker
 from harness.judging import fails
+from harness.recorded import read
 from harness.subject import Subject
-from harness.targets import Target, UsageError, resolve
-from specs.claims import CLAIMS
-from specs.problem import Case
+from harness.targets import UsageError, resolve
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,9 @@ class Replayed:
 def replay(path: Path, other: str | None = None) -> Replayed:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used."""
     load_claims()
-    data = casefiles.read(path)
-    if data.get("property") not in CLAIMS:
-        raise UsageError(f"property={data.get('property')}, but should be one of {', '.join(CLAIMS)}")
-    target = resolve([other])[0] if other else Target(data["target"], data["location"])
-    case, claim = Case.from_json(data["case"]), CLAIMS[data["property"]]
-    with Worker(target) as worker:
+    recorded = read(path)
+    target, claim, case = resolve([other])[0] if other else recorded.target, recorded.claim, recorded.case
+    with Worker(target, recorded.limits) as worker:
         try:
             subject = Subject(worker, worker.description())
         except Trouble as trouble:
