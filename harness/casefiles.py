@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -24,8 +25,9 @@ PICTURE_CELLS = 4096
 
 
 def file_name(text: str) -> str:
-    """The text with everything but letters, digits, dots and dashes replaced."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits tell them apart."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+    return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import cache
 from reprlib import repr as short
 from types import NoneType, UnionType
@@ -47,6 +46,6 @@ def worded(hint: Any) -> str:
 
 
 @cache
-def hints(thing: Callable[..., Any]) -> dict[str, Any]:
+def hints(thing: Any) -> dict[str, Any]:
     """Parameter or field -> its type."""
     return {name: hint for name, hint in get_type_hints(thing).items() if name != "return"}

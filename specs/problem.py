@@ -38,8 +38,9 @@ class Question:
         if unknown:
             raise ValueError(f"problem has {', '.join(sorted(unknown))}, but should have only the fields of {cls.__name__}")
         found = {name: _field(name, value) for name, value in data.items()}
+        owner: Any = cls
         for name, value in found.items():
-            require(name, value, hints(cls)[name])
+            require(name, value, hints(owner)[name])
         return cls(**found)
 
     def options(self) -> list[str]:
