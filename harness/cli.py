@@ -44,6 +44,7 @@ from harness.arguments import (
     Targets,
     Timeout,
     Workloads,
+    claims_of,
     settings_of,
 )  # fmt: skip
 from harness.conformance import Checked
@@ -171,11 +172,12 @@ def compare(before: RunA, after: RunB, output: Beside = None, as_json: Json = Fa
 def replay(
     file: Annotated[Path, typer.Argument(help="A case, as a run writes it to cases/<id>.json.")],
     target: Annotated[str | None, typer.Argument(help="Another implementation to try it on.")] = None,
+    claim: Claims = None,
 ) -> int:
-    """One recorded case again."""
-    finding = replaying.replay(file, target)
+    """One recorded case again, under the conventions and limits of its run. Exit 3 if it could not be judged."""
+    finding = replaying.replay(file, target, claims_of(claim))
     print(finding.sentence)
-    return WRONG if finding.wrong else RIGHT
+    return WRONG if finding.wrong else RIGHT if finding.judged else NOTHING
 
 
 @app.command()
