@@ -59,13 +59,18 @@ def settings_of(
     given: dict[str, Any] = {} if examples is None else {"examples": examples}
     given |= {"seed": seed, "jobs": jobs, "seconds": timeout, "memory": memory, "executor": executor}
     chosen: dict[str, Any] = {"properties": tuple(properties or ()), "dtypes": tuple(dtypes or DTYPES)}
-    return Settings(**given, **chosen, claims=dict(_claim(text) for text in claims or ()))
+    return Settings(**given, **chosen, claims=claims_of(claims))
 
 
 def _among(option: str, given: Any, known: Any) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(f"{option}={', '.join(unknown)}, but should be one of {', '.join(known)}")
+
+
+def claims_of(texts: list[str] | None) -> dict[str, Any]:
+    """Convention -> value, of texts NAME=VALUE. Raises UsageError."""
+    return dict(_claim(text) for text in texts or ())
 
 
 def _claim(text: str) -> tuple[str, Any]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.isolation import Trouble
+from harness.isolation import Limits, Trouble
 from harness.subject import Subject
-from harness.targets import Target, UsageError
+from harness.targets import Target
 from harness.text import printable
 from harness.transport import pack
 from specs.claims import Claim
@@ -22,10 +24,15 @@ from specs.problem import Case
 PICTURE_CELLS = 4096
 """Largest mask or error that is kept with a case as a picture."""
 
+SHOWN = 4
+"""Arrays of so few numbers are written as numbers."""
+NUMBERS = ("float64", "float32", "float16", "int64", "bool")
+
 
 def file_name(text: str) -> str:
-    """The text with everything but letters, digits, dots and dashes replaced."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits tell them apart."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+    return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str) -> Path:
@@ -39,6 +46,9 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
         "schema": 1,
         "target": target.name,
         "location": target.location,
+        "registered": target.registered,
+        "conventions": asdict(subject.description.conventions),
+        "limits": asdict(getattr(subject.worker, "limits", Limits())),
         "property": claim.name,
         "clause": claim.clause,
         "message": message,
@@ -49,18 +59,6 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
     path.with_suffix(".py").write_text(_script(subject, target, x, message))
     return path
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The content of a case file. UsageError if it is none."""
-    try:
-        data: dict[str, Any] = json.loads(path.read_text())
-        Case.from_json(data["case"])
-    except OSError as error:
-        raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
-    return data
 
 
 def _picture(subject: Subject, x: Any) -> dict[str, Any]:
@@ -84,12 +82,16 @@ def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
     call = subject.spec.call(lowered)
     names = subject.description.names
     options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
-    wanted = subject.expected(x).out.astype(np.float64)
+    expected = subject.expected(x)
+    wanted, bound = (
+        array.astype(np.float64) for array in (expected.out, np.broadcast_to(expected.bounds.out, expected.out.shape))
+    )
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),
         arrays="".join(f"    {name!r}: {_literal(array)},\n" for name, array in call.arrays.items()),
         options="".join(f"    {name!r}: {text},\n" for name, text in options.items()),
         wanted=_literal(wanted),
+        bound=_literal(bound),
         framework=subject.description.framework,
         location=target.location,
     )
@@ -98,6 +100,8 @@ def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
 def _literal(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
+    if value.size <= SHOWN and value.dtype.name in NUMBERS and value.flags.c_contiguous:
+        return f"np.array({value.tolist()}, {value.dtype.name!r}).reshape{value.shape}"
     packed = pack(value)
     data = base64.b64encode(zlib.compress(packed.data)).decode()
     return f"array({data!r}, {packed.dtype!r}, {packed.shape}, {packed.strides}, {packed.offset})"
@@ -111,9 +115,13 @@ Stands alone: needs NumPy (ml_dtypes for bfloat16), the framework and the implem
 import base64
 import importlib
 import importlib.util
+import os
+import sys
 import zlib
 
 import numpy as np
+
+inf, nan = np.inf, np.nan
 
 
 def array(data, dtype, shape, strides, offset):
@@ -125,7 +133,7 @@ def array(data, dtype, shape, strides, offset):
     return np.ndarray(shape, dtype, bytearray(zlib.decompress(base64.b64decode(data))), offset, strides)
 
 
-def native(a, framework={framework!r}):
+def native(a, device="cpu", framework={framework!r}):
     """The array as the framework's own."""
     if not isinstance(a, np.ndarray) or framework == "numpy":
         return a
@@ -136,20 +144,44 @@ def native(a, framework={framework!r}):
         return jax.numpy.asarray(a)
     import torch
 
-    a = a.copy() if any(s < 0 for s in a.strides) else a
-    return torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) if a.dtype.name == "bfloat16" else torch.from_numpy(a)
+    a = a.copy() if any(s < 0 for s in a.strides) or not a.flags.writeable else a
+    t = torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) if a.dtype.name == "bfloat16" else torch.from_numpy(a)
+    return t.to(device)
 
 
 def load(location={location!r}):
     """The implementation."""
     container, _, name = location.rpartition(":")
     if container.endswith(".py"):
+        sys.path.insert(0, os.path.dirname(container))
         spec = importlib.util.spec_from_file_location("implementation", container)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     else:
         module = importlib.import_module(container)
-    return getattr(module, name) if name else getattr(module, "attention", None) or module.multi_head
+    names = [name] if name else ["attention", "multi_head"]
+    found = [getattr(module, name) for name in names if hasattr(module, name)]
+    return found[0] if found else prepared(module)
+
+
+def prepared(module):
+    """A module with `prepare` as a function."""
+
+    def attention(q, k, v, **options):
+        problem = {{"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}}
+        return module.prepare(problem)(q, k, v, **options)
+
+    attention.layout, attention.device = getattr(module, "layout", "bhld"), getattr(module, "device", "cpu")
+    return attention
+
+
+def called(function, arrays, options):
+    """The output as float64, in the layout [batch, heads, length, dim]."""
+    device, blhd = getattr(function, "device", "cpu"), getattr(function, "layout", "bhld") == "blhd"
+    turned = [a.transpose(0, 2, 1, 3) if blhd and a.ndim == 4 else a for a in arrays.values()]
+    out = function(*(native(a, device) for a in turned), **{{name: native(a, device) for name, a in options.items()}})
+    out = np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
+    return out.transpose(0, 2, 1, 3) if blhd and out.ndim == 4 else out
 
 
 ARRAYS = {{
@@ -157,9 +189,15 @@ ARRAYS = {{
 OPTIONS = {{
 {options}}}
 WANTED = {wanted}
+BOUND = {bound}
 
 if __name__ == "__main__":
-    got = load()(*map(native, ARRAYS.values()), **{{name: native(value) for name, value in OPTIONS.items()}})
-    got = np.asarray(got.float() if hasattr(got, "float") else got).astype(np.float64)
-    print("got:", got, "should be:", WANTED, "largest difference:", np.nanmax(np.abs(got - WANTED), initial=0), sep="\\n")
+    got = called(load(), ARRAYS, OPTIONS)
+    if got.shape != WANTED.shape:
+        sys.exit(f"shape={{got.shape}}, but should be {{WANTED.shape}}")
+    with np.errstate(all="ignore"):
+        right = (got == WANTED) | (np.isnan(got) & np.isnan(WANTED)) | (np.abs(got - WANTED) <= BOUND)
+        largest = np.nanmax(np.abs(got - WANTED), initial=0)
+    print("got:", got, "should be:", WANTED, "largest difference:", largest, sep="\\n")
+    sys.exit(f"{{np.sum(~right)}} of {{right.size}} numbers are beyond the bound" if not right.all() else 0)
 '''

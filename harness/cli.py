@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from harness import listing, probing, replaying
+from harness import folders, listing, probing, replaying
 from harness import run as running
 from harness.arguments import (
     Baseline,
@@ -44,9 +44,11 @@ from harness.arguments import (
     Targets,
     Timeout,
     Workloads,
+    claims_of,
     settings_of,
 )  # fmt: skip
 from harness.conformance import Checked
+from harness.folders import Asked
 from harness.isolation import Limits, Trouble
 from harness.presenting import open_run, print_json, write_report
 from harness.progress import shown, told
@@ -80,10 +82,11 @@ def check(
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
-    chosen = _loadable(resolve(targets or []), settings)
-    run = open_run(output, resume, "check", settings)
-    results = _check(chosen, settings, run, quiet=as_json)
-    run.save(complete=True)
+    asked = folders.asked("check", targets or [], settings, resume)
+    chosen = _loadable(asked.targets, asked.settings)
+    run = open_run(output, resume, asked)
+    results = _check(chosen, asked.settings, run, quiet=as_json)
+    running.complete(run)
     write_report(run.folder, show="" if as_json else "checks")
     if as_json:
         print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
@@ -101,7 +104,7 @@ def bench(
     pace = benching.pace(quick, seed, baseline, seconds, processes)
     stored = comparing.load(baseline_run) if baseline_run else None
     chosen, workloads = _loadable(resolve(targets or []), Settings()), benching.workloads(workload or [], quick, baseline)
-    run = open_run(output, None, "bench", replace(Settings(), seed=seed))
+    run = open_run(output, None, Asked("bench", chosen, replace(Settings(), seed=seed), {}))
     rows = benching.bench(chosen, run, workloads, pace, quiet=as_json)
     compared = comparing.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
@@ -125,13 +128,20 @@ def run(
 
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
-    chosen, workloads = _loadable(resolve(targets or []), settings), benching.workloads(workload or [], quick, baseline)
-    run = open_run(output, resume, "run", settings)
-    results = _check(chosen, settings, run, quiet=as_json)
+    more = {"quick": quick, "baseline": baseline, "workload": workload or []}
+    asked = folders.asked("run", targets or [], settings, resume, **more)
+    quick, baseline, workload = (asked.more[name] for name in more)
+    chosen, workloads = _loadable(asked.targets, asked.settings), benching.workloads(workload or [], quick, baseline)
+    run = open_run(output, resume, asked)
+    results = _check(chosen, asked.settings, run, quiet=as_json)
     sound = [target for target, result in zip(chosen, results, strict=True) if result.description and not _wrong(result)]
     try:
-        rows = benching.bench(sound, run, workloads, benching.pace(quick, seed, baseline), quiet=as_json) if sound else []
-        run.save(complete=True)
+        rows = (
+            benching.bench(sound, run, workloads, benching.pace(quick, asked.settings.seed, baseline), quiet=as_json)
+            if sound
+            else []
+        )
+        running.complete(run)
     finally:  # what was checked is reported, whatever becomes of the timing
         write_report(run.folder, show="" if as_json else "checks timings")
     if as_json:
@@ -162,11 +172,12 @@ def compare(before: RunA, after: RunB, output: Beside = None, as_json: Json = Fa
 def replay(
     file: Annotated[Path, typer.Argument(help="A case, as a run writes it to cases/<id>.json.")],
     target: Annotated[str | None, typer.Argument(help="Another implementation to try it on.")] = None,
+    claim: Claims = None,
 ) -> int:
-    """One recorded case again."""
-    finding = replaying.replay(file, target)
+    """One recorded case again, under the conventions and limits of its run. Exit 3 if it could not be judged."""
+    finding = replaying.replay(file, target, claims_of(claim))
     print(finding.sentence)
-    return WRONG if finding.wrong else RIGHT
+    return WRONG if finding.wrong else RIGHT if finding.judged else NOTHING
 
 
 @app.command()
@@ -198,7 +209,7 @@ def audit(
 
     settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
     names = auditing.named(faults or [])
-    run = open_run(output, None, "audit", settings, quick=quick)
+    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick}))
     audited = auditing.run(names, settings, run, quick, peers, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")
     if as_json:
@@ -233,7 +244,6 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
     for name, rows in running.tables(results, run).items():
         reports.write_table(run.folder, name, pd.DataFrame(rows))
     run.save(**running.facts(results, settings))
-    running.tidy(run.folder)
     return results
 
 

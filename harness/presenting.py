@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from harness.run import Run, Settings
+from harness import folders
+from harness.folders import Asked
+from harness.run import Run
 from harness.targets import UsageError
 
 
-def open_run(output: Path | None, resume: Path | None, command: str, settings: Settings, **facts: Any) -> Run:
-    """The folder of a run that begins or goes on. Raises UsageError."""
-    if resume is not None and not (resume / "run.json").exists():
-        raise UsageError(f"resume={resume}, but should be the folder of a run, with run.json in it")
-    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    folder = resume or output or Path("reports") / "generated" / f"{stamp}-{command}"
-    return Run(folder, {"command": command, "line": " ".join(["attention-harness", *sys.argv[1:]]), **asdict(settings), **facts})
+def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
+    """The folder of a run that begins or goes on, held for this process. Raises UsageError."""
+    if output is not None and resume is not None:
+        raise UsageError(f"output={output}, but should be left out: --resume {resume} names the folder")
+    folder = resume or output or folders.fresh(asked.command)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if resume is None:
+            folders.require_empty(folder)
+        lock = folders.locked(folder)
+        if resume is None:
+            folders.require_empty(folder)  # once more: another run may have come first
+    except OSError as error:
+        raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+    return Run(folder, asked.arguments(), " ".join(["attention-harness", *sys.argv[1:]]), lock)
 
 
 def write_report(folder: Path, show: str) -> None:

@@ -1,43 +1,99 @@
-"""One recorded case again, on the implementation that failed it or on another."""
+"""One recorded case again, on the implementation that failed it or on another, judged as the run judged it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from harness import casefiles
 from harness.conformance import load_claims
 from harness.isolation import Trouble, Worker
-from harness.judging import fails
+from harness.judging import Finding, applies, find
+from harness.recorded import Recorded, read
 from harness.subject import Subject
-from harness.targets import Target, UsageError, resolve
-from specs.claims import CLAIMS
+from harness.targets import UsageError, resolve
+from specs.claims import Claim
+from specs.contract import Conventions, Description
 from specs.problem import Case
+
+REPEATED = ("P10", "P11", "R15", "S5")
+"""Clauses about earlier calls and chance: one call that is right says little."""
+TIMES = 20
+NOT_JUDGED = ("unsupported", "vacuous")
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What the replay showed."""
+    """What the replay showed; `judged` is False where nothing could be said."""
 
     sentence: str
     wrong: bool
+    judged: bool = True
 
 
-def replay(path: Path, other: str | None = None) -> Replayed:
-    """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used."""
+def replay(path: Path, other: str | None = None, claims: Mapping[str, Any] | None = None) -> Replayed:
+    """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
+
+    The conventions are those of the run for the function that the run judged, where it cannot declare any; `claims` come on top.
+    """
     load_claims()
-    data = casefiles.read(path)
-    if data.get("property") not in CLAIMS:
-        raise UsageError(f"property={data.get('property')}, but should be one of {', '.join(CLAIMS)}")
-    target = resolve([other])[0] if other else Target(data["target"], data["location"])
-    case, claim = Case.from_json(data["case"]), CLAIMS[data["property"]]
-    with Worker(target) as worker:
+    recorded = read(path)
+    target = resolve([other])[0] if other else recorded.target
+    with Worker(target, recorded.limits) as worker:
         try:
-            subject = Subject(worker, worker.description())
+            description = worker.description()
         except Trouble as trouble:
             raise UsageError(f"target={target.name}, but should be available: {trouble}") from trouble
-        case = replace(case, problem=subject.spec.restrict(case.problem, subject.description.options))
-        finding = fails(subject, claim, case)
-    if finding is None:
-        return Replayed(f"agrees: {claim.name} holds for {target.name} [{case}]", False)
-    return Replayed(f"{finding.outcome}: {finding.verdict.message} [{case}]", True)
+        if description.spec != recorded.claim.spec:
+            raise UsageError(f"target={target.name}, but should be of the spec {recorded.claim.spec}: it is {description.spec}")
+        kept = {} if other or target.registered else recorded.conventions
+        return _judged(Subject(worker, _under(description, {**kept, **(claims or {})})), recorded)
+
+
+def _under(description: Description, claims: Mapping[str, Any]) -> Description:
+    """The description with these conventions in place of those declared."""
+    own = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
+    return replace(description, conventions=Conventions.declared(own | dict(claims)))
+
+
+def _judged(subject: Subject, recorded: Recorded) -> Replayed:
+    claim, case = recorded.claim, _within(subject, recorded.case)
+    name, where = subject.description.name, f"[{case}]"
+    if reason := _unasked(subject.description, claim, case):
+        return Replayed(f"not judged: {claim.name} for {name}: {reason} {where}", False, False)
+    times = TIMES if claim.clause in REPEATED else 1
+    for number in range(1, times + 1):
+        finding = _found(subject, claim, case)
+        if finding is None or finding.outcome in NOT_JUDGED:
+            why = finding.verdict.message if finding else ""
+            return Replayed(f"not judged: {claim.name} for {name}: {why or 'the case does not apply'} {where}", False, False)
+        if finding.wrong:
+            seen = f" (call {number} of at most {times})" if times > 1 else ""
+            return Replayed(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
+    often = f", {times} times in a row" if times > 1 else ""
+    return Replayed(f"agrees: {claim.name} holds for {name}{often} {where}", False)
+
+
+def _within(subject: Subject, case: Case) -> Case:
+    """The case without options that the signature lacks; one whose numbers are given stays what it is."""
+    return case if case.arrays else replace(case, problem=subject.spec.restrict(case.problem, subject.description.options))
+
+
+def _unasked(description: Description, claim: Claim, case: Case) -> str:
+    """Why the claim cannot be judged on this case whatever the implementation answers; nothing if it can."""
+    if missing := [option for option in claim.options if option not in description.options]:
+        return f"{', '.join(missing)} not in its signature"
+    if claim.gradient and not description.gradient:
+        return "gradient not declared"
+    if claim.over_run:
+        return "all cases of a run are judged together, not one alone"
+    declared = description.dtypes
+    return f"{case.problem.dtype} not declared" if declared is not None and case.problem.dtype not in declared else ""
+
+
+def _found(subject: Subject, claim: Claim, case: Case) -> Finding | None:
+    """What the claim says of the case, asked anew; None where it does not apply."""
+    subject.forget()
+    x = subject.spec.realise(case)
+    return find(subject, claim, x) if applies(subject, claim, x) else None

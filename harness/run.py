@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
-from typing import Any
+from typing import IO, Any
+from weakref import finalize
 
 from harness import agreement, conformance
 from harness.agenda import absent, agenda, vectors
@@ -57,13 +58,16 @@ class Progress:
 class Run:
     """The folder of a run. What is finished is written down at once, so that a killed run can be resumed."""
 
-    def __init__(self, folder: Path, arguments: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, arguments: dict[str, Any], line: str = "", lock: IO[str] | None = None) -> None:
         self.folder, self.began = folder, monotonic()
+        if lock is not None:
+            finalize(self, lock.close)
         self.cases: dict[str, list[Case]] = {}
         """Spec -> the cases of this run, once they have been drawn."""
         self.facts: dict[str, Any] = {
             "schema": 1,
             "arguments": arguments,
+            "command_line": line,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "environment": environment(),
             "complete": False,
@@ -203,6 +207,12 @@ def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any
         "agreement": agreement.agreement(samples),
         "coverage": coverage([case for spec in specs for case in run.cases[spec]]),
     }
+
+
+def complete(run: Run) -> None:
+    """The run is done: says so, and removes what only a running check needs."""
+    run.save(complete=True)
+    tidy(run.folder)
 
 
 def tidy(folder: Path) -> None:

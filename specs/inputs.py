@@ -120,7 +120,8 @@ class Inputs:
 
     def with_explicit_mask(self) -> Inputs:
         """The same question with is_causal, window and lengths written out as `mask`, and a cache joined with the keys."""
-        return self.written_out(RULES).replace(past=None)
+        written = self.written_out(RULES)
+        return written if written.past is None else written.replace(past=None)
 
     def written_out(self, names: Collection[str]) -> Inputs:
         """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from specs.masks import Mask
@@ -42,6 +43,17 @@ class LayerProblem(Question):
     def score_shape(self) -> tuple[int, int, int, int]:
         """[batch, heads, query length, key length]."""
         return self.batch, self.heads, self.query_length, self.key_length
+
+    @property
+    def numbers(self) -> int:
+        """Elements of the largest of the inputs and weights."""
+        return self.d_model * max(self.d_model, self.batch * max(self.query_length, self.key_length))
+
+    @property
+    def products(self) -> int:
+        """Multiplications of the projections and of attention."""
+        projected = 2 * self.batch * (self.query_length + self.key_length) * self.d_model**2
+        return projected + 2 * prod(self.score_shape) * self.head_dim
 
     def __str__(self) -> str:
         sizes = f"B={self.batch} H={self.heads} Lq={self.query_length} Lk={self.key_length} d={self.d_model}"

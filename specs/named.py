@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from reprlib import repr as short
 from typing import Any, ClassVar, Self, TypeVar
+
+from specs.plain import hints, require
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,18 @@ class Named:
 
     @classmethod
     def from_json(cls, data: list[Any]) -> Self:
-        """The inverse of `to_json`; ValueError for a kind that the class does not have."""
-        kind, *arguments = data
-        if kind not in cls.kinds:
-            raise ValueError(f"{cls.__name__.lower()}={kind!r}, but should be one of {', '.join(sorted(cls.kinds))}")
-        return cls(kind, tuple(_argument(a) for a in arguments))
+        """The inverse of `to_json`; ValueError for a kind that the class does not have, or other arguments than it takes."""
+        what = cls.__name__.lower()
+        require(what, data, list | tuple)
+        kind, *arguments = data or [None]
+        if not isinstance(kind, str) or kind not in cls.kinds:
+            raise ValueError(f"{what}={short(kind)}, but should be one of {', '.join(sorted(cls.kinds))}")
+        made, wanted = tuple(_argument(a) for a in arguments), hints(cls.kinds[kind])
+        if len(made) != len(wanted):
+            raise ValueError(f"{what}={kind} of {len(made)} arguments, but should have {len(wanted)}")
+        for argument, (name, hint) in zip(made, wanted.items(), strict=True):
+            require(f"{name} of {kind}", argument, hint)
+        return cls(kind, made)
 
 
 Thing = TypeVar("Thing", bound=Named)
@@ -59,5 +69,6 @@ def _argument(data: Any) -> Any:
     """An argument may be named itself: then its kind tells which class it is of."""
     if not isinstance(data, list):
         return data
-    owner = next((cls for cls in Named.__subclasses__() if data and data[0] in cls.kinds), None)
+    named = [cls for cls in Named.__subclasses__() if data and isinstance(data[0], str) and data[0] in cls.kinds]
+    owner = named[0] if named else None
     return owner.from_json(data) if owner else tuple(data)

@@ -6,10 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from math import prod
+from reprlib import repr as short
 from typing import Any, ClassVar, Self
 
 from specs.biases import Bias
 from specs.masks import Mask
+from specs.plain import hints, require
 
 Window = tuple[int | None, int | None]
 
@@ -29,11 +32,16 @@ class Question:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `to_json`; ValueError for unknown fields."""
+        """The inverse of `to_json`; ValueError for unknown fields and for values of another type."""
+        require("problem", data, dict)
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"problem has {', '.join(sorted(unknown))}, but should have only the fields of {cls.__name__}")
-        return cls(**{name: _field(name, value) for name, value in data.items()})
+        found = {name: _field(name, value) for name, value in data.items()}
+        owner: Any = cls
+        for name, value in found.items():
+            require(name, value, hints(owner)[name])
+        return cls(**found)
 
     def options(self) -> list[str]:
         """The options that are given, as `name=value`."""
@@ -79,17 +87,29 @@ class Problem(Question):
         """[batch, query heads, query length, key length]."""
         return self.batch, self.query_heads, self.query_length, self.key_length
 
+    @property
+    def numbers(self) -> int:
+        """Elements of the largest of q, k, v and the output."""
+        rows = max(self.query_heads * self.query_length, self.key_heads * self.key_length)
+        return self.batch * rows * max(self.head_dim, self.value_dim)
+
+    @property
+    def products(self) -> int:
+        """Multiplications of the two matrix products."""
+        return prod(self.score_shape) * (self.head_dim + self.value_dim)
+
     def __str__(self) -> str:
         heads = f"Hq={self.query_heads} Hkv={self.key_heads}"
         sizes = f"B={self.batch} {heads} Lq={self.query_length} Lk={self.key_length} D={self.head_dim} Dv={self.value_dim}"
         return " ".join([sizes, self.dtype, *self.options()])
 
 
+NAMED: dict[str, type[Mask | Bias]] = {"mask": Mask, "bias": Bias}
+
+
 def _field(name: str, value: Any) -> Any:
-    if name == "mask":
-        return Mask.from_json(value)
-    if name == "bias":
-        return Bias.from_json(value)
+    if name in NAMED and value is not None:
+        return NAMED[name].from_json(value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -119,9 +139,17 @@ class Case:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Case:
-        """The inverse of `to_json`."""
-        problem = PROBLEMS[data["spec"]].from_json(data["problem"])
-        return cls(problem, data["recipe"], data["seed"], data["layouts"], data.get("arrays", {}))
+        """The inverse of `to_json`; ValueError for what is missing or of another type."""
+        require("case", data, dict)
+        spec = data.get("spec")
+        if not isinstance(spec, str) or spec not in PROBLEMS:
+            raise ValueError(f"spec={short(spec)}, but should be one of {', '.join(PROBLEMS)}")
+        values: dict[str, Any] = {"arrays": {}} | {
+            name: data.get(name) for name in ("recipe", "seed", "layouts", "arrays") if name in data
+        }
+        for name, kind in (("recipe", str), ("seed", int), ("layouts", dict), ("arrays", dict)):
+            require(name, values.get(name), kind)
+        return cls(PROBLEMS[spec].from_json(data.get("problem")), **values)
 
     @cached_property
     def id(self) -> str:

@@ -16,5 +16,10 @@ def require_fitting(q: Any, k: Any, v: Any, *broadcast: Any) -> None:
         raise ValueError(f"query_heads={q.shape[1]}, but should be a multiple of key_heads={k.shape[1]}")
     scores = (*q.shape[:3], k.shape[2])
     for array in broadcast:
-        if array is not None and any(n not in (1, m) for n, m in zip(array.shape[::-1], scores[::-1], strict=False)):
+        if array is not None and not _broadcasts(array.shape, scores):
             raise ValueError(f"shape of mask or bias={tuple(array.shape)}, but should broadcast to {scores}")
+
+
+def _broadcasts(shape: Any, scores: tuple[int, ...]) -> bool:
+    pairs = zip(shape[::-1], scores[::-1], strict=False)
+    return len(shape) <= len(scores) and all(n in (1, m) for n, m in pairs)

@@ -153,7 +153,7 @@ def firsts(names: Sequence[str]) -> str:
 
 def method(run: Run) -> list[str]:
     """How the audit was done, for the block that is copied with the environment."""
-    line, took = run.section("arguments").get("line"), run.facts.get("seconds")
+    line, took = run.facts.get("command_line"), run.facts.get("seconds")
     return [
         *([f"command: {line}"] if line else []),
         "Each fault is a wrong attention; each is asked what an implementation is asked in a run, case by case, by every property.",

@@ -11,6 +11,7 @@ import pytest
 
 from harness.cli import main
 from harness.conformance import Checked
+from harness.folders import Asked
 from harness.loading import load
 from harness.records import CheckRow
 from harness.run import Run, Settings, check
@@ -30,7 +31,7 @@ def finished_checked():
 @pytest.fixture
 def killed(tmp_path):
     """The folder of a run that was killed while it wrote the second implementation down."""
-    run = Run(tmp_path / "run", {})
+    run = Run(tmp_path / "run", Asked("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
     run.append(finished_checked())
     whole = run.journal.read_text()
     with run.journal.open("a") as file:

@@ -38,7 +38,7 @@ def facts(quick: bool = False, failures: list[str] | None = None) -> dict[str, A
     """run.json of an audit that was completed."""
     line = f"attention-harness audit{' --quick' if quick else ''}"
     return {
-        "schema": 1, "arguments": {"command": "audit", "line": line, "quick": quick, "seed": 0, "examples": 150}, "complete": True,
+        "schema": 1, "command_line": line, "arguments": {"command": "audit", "quick": quick, "seed": 0, "examples": 150}, "complete": True,
         "started": "2026-11-22T21:30:00+00:00", "seconds": 600.0, "environment": {"python": "3.11.7"}, "notes": [],
         "audit": {"quick": quick, "failures": FAILURES if failures is None else failures},
         "properties": [
