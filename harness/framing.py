@@ -8,11 +8,11 @@ from __future__ import annotations
 import pickle
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from select import select
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,8 +28,17 @@ REQUEST, ANSWER, FAILURE = range(3)
 LONGEST_DOCUMENT = 2**25
 """Bytes of JSON: a round of timings has some 100,000 numbers at most."""
 
+SMALL = 2**16
+"""Bytes of a message that is sent in one piece: to copy it takes less than a call of the system."""
+
+BUFFER = 2**18
+"""Bytes that are read at once; a socket holds about as many."""
+
 Look = Callable[[bool], None]
 """Called while nothing comes (True), and between parts (False); raises to give up."""
+
+
+Memory = TypeVar("Memory", bytearray, memoryview)
 
 
 class Garbled(Exception):
@@ -42,7 +51,7 @@ class Frame:
 
     request: bytes
     kind: int
-    document: bytes
+    document: bytearray
     data: np.ndarray
 
 
@@ -51,6 +60,8 @@ class Channel:
 
     def __init__(self, end: socket.socket, seconds: float | None = None, look: Look = lambda idle: None) -> None:
         self.end, self.look = end, look
+        self.buffer = memoryview(bytearray(BUFFER))
+        self.held = self.buffer[:0]
         end.settimeout(seconds)
 
     def close(self) -> None:
@@ -59,7 +70,7 @@ class Channel:
 
     def waiting(self) -> bool:
         """Whether there is something to read."""
-        return bool(select([self.end], [], [], 0)[0])
+        return bool(self.held.nbytes or select([self.end], [], [], 0)[0])
 
     def ask(self, message: Any) -> bytes:
         """Sends a request and returns its number."""
@@ -91,7 +102,7 @@ class Channel:
 
     def receive(self, most: int = 2**62, request: bytes = b"") -> Frame:
         """The next message, to this request if one is given. Raises Garbled, and EOFError at the end."""
-        magic, number, kind, length, size = HEADER.unpack(self._read(HEADER.size).data)
+        magic, number, kind, length, size = HEADER.unpack(self._filled(bytearray(HEADER.size)))
         if magic != MAGIC:
             raise Garbled(f"header={magic!r}, but should be {MAGIC!r}: something else was written to the pipe of the answers")
         if request and number != request:
@@ -99,31 +110,48 @@ class Channel:
         if request and (length > LONGEST_DOCUMENT or size > most):
             raise Garbled(f"size of the answer={length} and {size}, but should be {LONGEST_DOCUMENT} and {most} at most")
         try:
-            return Frame(number, kind, self._read(length).tobytes(), self._read(size))
+            document, data = bytearray(length), aligned(size)
         except MemoryError:
             raise Garbled(f"size of the answer={size}, but should fit into memory") from None
+        self._filled(document)
+        self._filled(data.data)
+        return Frame(number, kind, document, data)
 
-    def _send(self, request: bytes, kind: int, document: bytes, parts: list[memoryview] | None = None) -> None:
-        size = sum(part.nbytes for part in parts or [])
-        head = HEADER.pack(MAGIC, request, kind, len(document), size) + document
-        for part in [memoryview(head), *(parts or [])]:
-            self._write(part)
+    def _send(self, request: bytes, kind: int, document: bytes, parts: Sequence[memoryview] = ()) -> None:
+        size = sum(part.nbytes for part in parts)
+        head = HEADER.pack(MAGIC, request, kind, len(document), size)
+        pieces: list[bytes | memoryview] = [head, document, *parts]
+        for piece in [b"".join(pieces)] if len(document) + size < SMALL else pieces:
+            self._write(memoryview(piece))
 
-    def _write(self, part: memoryview) -> None:
-        while part.nbytes:
+    def _write(self, piece: memoryview) -> None:
+        while piece.nbytes:
             try:
-                part = part[self.end.send(part) :]
+                piece = piece[self.end.send(piece) :]
             except TimeoutError:
                 self.look(True)
             else:
                 self.look(False)
 
-    def _read(self, size: int) -> np.ndarray:
-        memory = aligned(size)
-        rest = memory.data
+    def _filled(self, memory: Memory) -> Memory:
+        """The memory, with what comes next in it."""
+        rest = memoryview(memory)
         while rest.nbytes:
+            if not self.held.nbytes and rest.nbytes > SMALL:
+                rest = rest[self._come(rest) :]
+                continue
+            if not self.held.nbytes:
+                self.held = self.buffer[: self._come(self.buffer)]
+            count = min(rest.nbytes, self.held.nbytes)
+            rest[:count] = self.held[:count]
+            rest, self.held = rest[count:], self.held[count:]
+        return memory
+
+    def _come(self, memory: memoryview) -> int:
+        """How many bytes have come into the memory, once some have."""
+        while True:
             try:
-                count = self.end.recv_into(rest)
+                count = self.end.recv_into(memory)
             except TimeoutError:
                 self.look(True)
                 continue
@@ -131,6 +159,5 @@ class Channel:
                 count = 0
             if not count:
                 raise EOFError
-            rest = rest[count:]
             self.look(False)
-        return memory
+            return count

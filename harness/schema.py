@@ -23,6 +23,8 @@ CROSSING = {name: np.dtype(name) for name in ("bool", *INTEGERS, "complex64", "c
 CROSSING |= {name: numpy_dtype(name) for name in DTYPES}
 """The dtypes of arrays that cross; objects, strings, records and dates do not."""
 
+NAMES = {dtype: name for name, dtype in CROSSING.items()}
+
 Arrays = list[np.ndarray]
 Bytes = np.ndarray
 Read = Callable[[Any, "Data"], Any]
@@ -58,7 +60,7 @@ def encoded(message: Any) -> tuple[bytes, list[memoryview]]:
     return document, [part for array in arrays for part in _parts(array)]
 
 
-def decoded(hint: Any, document: bytes, memory: Bytes) -> Any:
+def decoded(hint: Any, document: bytes | bytearray, memory: Bytes) -> Any:
     """A value of this type. Raises ValueError for anything else, and for bytes that are left over."""
     data = Data(memory)
     try:
@@ -76,18 +78,25 @@ def padding(size: int) -> int:
 
 
 def _plain(value: Any, arrays: Arrays, what: str) -> Any:
-    if type(value) is np.ndarray:
-        if CROSSING.get(value.dtype.name) != value.dtype:
+    kind: Any = type(value)
+    if kind is np.ndarray:
+        if (name := NAMES.get(value.dtype)) is None:
             raise Refused(f"dtype of {what}={value.dtype}, but should be a known dtype of numbers in the machine's byte order")
         arrays.append(value)
-        return {"dtype": value.dtype.name, "shape": value.shape}
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name), arrays, field.name) for field in fields(value)}
+        return {"dtype": name, "shape": value.shape}
+    if kind in (list, tuple):
+        return [_plain(one, arrays, what) for one in value]
     if isinstance(value, Mapping):
         return {name: _plain(one, arrays, str(name)) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one, arrays, what) for one in value]
+    if names := field_names(kind):
+        return {name: _plain(getattr(value, name), arrays, name) for name in names}
     return value
+
+
+@cache
+def field_names(kind: Any) -> tuple[str, ...]:
+    """The names of the fields of a dataclass; none of anything else."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _parts(array: np.ndarray) -> list[memoryview]:
