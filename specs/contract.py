@@ -58,7 +58,7 @@ class Conventions:
     `empty_rows` may be a mapping with keys out of EMPTY_ROWS and the names of dtypes, nested in either order.
     """
 
-    empty_rows: str | Mapping[str, Any] = "zeros"
+    empty_rows: str | Mapping[str, str | Mapping[str, str]] = "zeros"
     causal_alignment: str = "top-left"
     window_alignment: str = "top-left"
     masked_nan_safe: bool | str = False
