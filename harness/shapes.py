@@ -38,7 +38,7 @@ class Shape(NamedTuple):
         return self.query_length > 8 and self.key_length > 32
 
 
-SMALL = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13)
+SMALL = tuple(range(1, 15))
 EDGES = (15, 16, 17, 23, 31, 32, 33, 50, 63, 64, 65, 100, 127, 128, 129)
 LONG = (255, 256, 257, 511, 513, 1023, 1024)
 LONGEST = (1025, 2047, 2049, 4095, 4096, 4097)
@@ -61,31 +61,47 @@ class Dealer:
         """One of the things."""
         return next(self.dealt.setdefault(things, cycle(self.rng, things)))
 
+    def size(self, edges: Sequence[int]) -> int:
+        """One of the edges, or in half of the draws any number between them, evenly by order of magnitude."""
+        edge = int(self.choice(edges))
+        low, high = min(edges), max(edges)
+        return edge if self.choice((True, False)) else round(low * (high / low) ** self.rng.random())
+
 
 Lengths = Callable[[Dealer], tuple[int, int]]
 
 REGIONS: dict[str, tuple[int, Lengths]] = {
     "small": (5, lambda r: (r.choice(SMALL), r.choice(SMALL))),
-    "edges": (6, lambda r: (r.choice(EDGES), r.choice(EDGES))),
-    "square": (3, lambda r: (r.choice(EDGES),) * 2),
-    "cross": (3, lambda r: (r.choice(SMALL), r.choice(EDGES))),
-    "more queries than keys": (3, lambda r: (r.choice(EDGES), r.choice(SMALL))),
+    "edges": (6, lambda r: (r.size(EDGES), r.size(EDGES))),
+    "square": (3, lambda r: (r.size(EDGES),) * 2),
+    "cross": (3, lambda r: (r.choice(SMALL), r.size(EDGES))),
+    "more queries than keys": (3, lambda r: (r.size(EDGES), r.choice(SMALL))),
     "one key": (1, lambda r: (r.choice(SMALL), 1)),
-    "decode": (1, lambda r: (1, r.choice(EDGES))),
-    "decode, long": (2, lambda r: (1, r.choice(LONGEST))),
-    "few queries, long": (1, lambda r: (r.choice(SMALL), r.choice(LONG))),
-    "few queries, longest": (1, lambda r: (r.choice(SMALL), r.choice(LONGEST))),
-    "many queries, long": (1, lambda r: (r.choice(LONG[:3]), r.choice(EDGES))),
+    "decode": (1, lambda r: (1, r.size(EDGES))),
+    "decode, long": (2, lambda r: (1, r.size(LONGEST))),
+    "few queries, long": (1, lambda r: (r.choice(SMALL), r.size(LONG))),
+    "few queries, longest": (1, lambda r: (r.choice(SMALL), r.size(LONGEST))),
+    "many queries, long": (1, lambda r: (r.size(LONG[:3]), r.size(EDGES))),
 }
 """Region -> weight and how its lengths are drawn."""
 
 
 HEADS = (*((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 3)), (1, 8), (2, 5), (2, 8))
 """Key heads, and query heads to each."""
-EMPTY = tuple(
-    Shape(2, 4, 2, 3, 5, 8, 8)._replace(**{name: 0}) for name in ("batch", "query_length", "key_length", "head_dim", "value_dim")
+EMPTY_AXES = (("batch",), ("query_heads", "key_heads"), ("query_length",), ("key_length",), ("head_dim",), ("value_dim",))
+EMPTY = tuple(Shape(2, 4, 2, 3, 5, 8, 8)._replace(**dict.fromkeys(axes, 0)) for axes in EMPTY_AXES)
+"""One size is 0; query heads without key heads would have nothing to read."""
+UNGROUPED_EMPTY = tuple(shape._replace(key_heads=shape.query_heads) for shape in EMPTY)
+FAR = (
+    Shape(64, 2, 2, 3, 5, 8, 8),
+    Shape(1, 128, 128, 1, 70, 8, 8),
+    Shape(1, 128, 2, 1, 70, 8, 8),
+    Shape(1, 1, 1, 8193, 3, 4, 4),
+    Shape(1, 1, 1, 3, 8193, 4, 4),
+    Shape(1, 2, 2, 3, 5, 576, 8),
+    Shape(1, 2, 2, 3, 5, 8, 576),
 )
-"""One size is 0."""
+"""Each size goes far by itself: batch, heads without and with groups of 64, queries, keys, dims of keys and of values."""
 
 
 def pool(seed: int, size: int) -> list[Shape]:
@@ -100,8 +116,8 @@ def pool(seed: int, size: int) -> list[Shape]:
 
 def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
     dims = DIMS if max(lengths) < LONGEST[0] else NARROW
-    (key_heads, group), head_dim = deal.choice(HEADS), deal.choice(dims)
-    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.choice(dims[::-1])  # dealt apart
+    (key_heads, group), head_dim = deal.choice(HEADS), deal.size(dims)
+    value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.size(dims[::-1])  # dealt apart
     return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
 
 

@@ -16,7 +16,7 @@ from harness.corners import CORNERS
 from harness.coverage import coverage
 from harness.layer_cases import MASK_KINDS
 from harness.numbers import ANY
-from harness.shapes import BUDGET, pool
+from harness.shapes import BUDGET, EDGES, LONG, SMALL, pool
 from specs.biases import BIASES
 from specs.dtypes import DTYPES
 from specs.inputs import realise
@@ -175,8 +175,40 @@ def test_pools_stay_within_the_budget_and_their_heads_divide(seed):
     shapes = pool(seed, 24)
     assert len(shapes) >= 20
     assert max(shape.cells for shape in shapes) <= BUDGET
-    assert all(shape.query_heads % shape.key_heads == 0 for shape in shapes)
+    assert all(shape.query_heads % max(shape.key_heads, 1) == 0 for shape in shapes)
     assert sum(0 in shape for shape in shapes) == 1
+
+
+def test_sizes_of_pools_are_all_numbers_and_edges_more_often():
+    shapes = [shape for seed in range(40) for shape in pool(seed, 24)]
+    for axis in ("query_length", "key_length", "head_dim", "value_dim"):
+        sizes = [getattr(shape, axis) for shape in shapes]
+        assert {size % 16 for size in sizes} == set(range(16))
+        edges = sum(size in (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129) for size in sizes)
+        assert edges > sum(size in (18, 19, 20, 34, 35, 36, 60, 61, 62, 121, 122, 123) for size in sizes)
+    assert {shape.query_length for shape in shapes} - {*SMALL, *EDGES, *LONG}
+
+
+@pytest.mark.parametrize(
+    ("axis", "size"),
+    [("batch", 64), ("query_heads", 128), ("query_length", 8193), ("key_length", 8193), ("head_dim", 576), ("value_dim", 576)],
+)
+def test_each_size_goes_far_by_itself_in_every_run_without_groups(axis, size):
+    far = [case.problem for case in CORNERS["attention"] if getattr(case.problem, axis) == size]
+    assert far
+    assert any(p.query_heads == p.key_heads for p in far)
+
+
+def test_every_size_is_0_somewhere_in_every_run_with_and_without_groups():
+    problems = [case.problem for case in CORNERS["attention"]]
+    for axis in ("batch", "query_heads", "query_length", "key_length", "head_dim", "value_dim"):
+        empty = [p for p in problems if getattr(p, axis) == 0]
+        assert any(p.query_heads == p.key_heads for p in empty)
+        assert axis == "query_heads" or any(p.query_heads > p.key_heads for p in empty)
+
+
+def test_a_group_of_64_heads_reads_one_key_head_in_every_run():
+    assert any(case.problem.query_heads == 64 * case.problem.key_heads > 0 for case in CORNERS["attention"])
 
 
 def test_coverage_counts_each_case_once_for_each_value(cases_of):

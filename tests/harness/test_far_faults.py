@@ -19,11 +19,22 @@ AT_A_LEVEL = {
     "attention": [case for case in CORNERS["attention"] if case.recipe in ROWS_AT.values()],
     "multi-head": [case for case in CORNERS["multi-head"] if case.recipe == "low_scores"],
 }
-FAULTS = [fault for fault in load_all().values() if fault.function.__module__ == "harness.faults.levels"]
+ELSEWHERE = {
+    "attention": [
+        case
+        for case in CORNERS["attention"]
+        if case.problem.softcap == 90 or case.problem.query_heads == 128 or case.problem.query_length in (17, 8193)
+    ]
+}
+
+
+def planted(module):
+    """The faults of that module of the catalogue."""
+    return [fault for fault in load_all().values() if fault.function.__module__ == f"harness.faults.{module}"]
 
 
 def rejected_by(name, function, cases):
-    """Clauses of P4 and L4's kind that reject the function on these cases of every run."""
+    """Which of the properties that are judged by the oracle reject the function on these cases of every run."""
     worker = Inside(function, name)
     spec = worker.description.spec
     trial = Trial(name, worker, Plan(cases, Path()), {spec: spec_of(spec)})
@@ -33,11 +44,16 @@ def rejected_by(name, function, cases):
     return {kill.clause for kill in trial.kills.values()}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", planted("levels"), ids=lambda fault: fault.name)
 def test_corners_at_a_level_reject_what_loses_such_rows(fault):
     assert rejected_by(fault.name, fault.function, AT_A_LEVEL)
 
 
+@pytest.mark.parametrize("fault", planted("far_sizes"), ids=lambda fault: fault.name)
+def test_corners_reject_what_is_wrong_at_a_far_size_or_between_the_usual_numbers(fault):
+    assert rejected_by(fault.name, fault.function, ELSEWHERE)
+
+
 @pytest.mark.parametrize("name", [EAGER, LAYER, "scores in 16 bits", "online, blocks of 16", "declared matrix unit"])
 def test_corners_at_a_level_accuse_nobody_who_is_right(name):
-    assert not rejected_by(name, SOUND[name], AT_A_LEVEL)
+    assert not rejected_by(name, SOUND[name], AT_A_LEVEL | {"attention": AT_A_LEVEL["attention"] + ELSEWHERE["attention"]})
