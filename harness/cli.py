@@ -271,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the one place that everything of ours comes to
         print(f"attention-harness: {ending.fault(error)}", file=sys.stderr)
         return ending.OURS
-    print(f"attention-harness: {' '.join(message.split())}", file=sys.stderr)
+    from reports.text import visible
+
+    print(f"attention-harness: {visible(' '.join(message.split()))}", file=sys.stderr)
     return BAD_CALL
 
 

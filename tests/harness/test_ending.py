@@ -112,3 +112,14 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, 
     monkeypatch.undo()
     full.with_traceback(None)  # it holds the run, and so its lock; the end of a process lets go of it
     assert main(["check", "--resume", str(tmp_path / "run"), "--json"]) == 0
+
+
+def test_an_import_error_sends_no_control_characters_to_the_terminal(tmp_path, capsys):
+    (tmp_path / "loud.py").write_text(
+        "raise ValueError('\\x1b[31mred\\x1b[0m\\nsecond line')\ndef attention(q, k, v): return q\n"
+    )
+    assert main(["check", f"{tmp_path / 'loud.py'}:attention", "--output", str(tmp_path / "run")]) == 2
+    told = capsys.readouterr().err
+    assert "\\x1b[31mred" in told
+    assert "\x1b" not in told
+    assert told.count("\n") == 1
