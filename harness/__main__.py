@@ -1,8 +1,6 @@
 """`python -m harness` is `attention-harness`."""
 
-import sys
-
-from harness.cli import main
+from harness.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

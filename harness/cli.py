@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines: parse, do, print, exit status.
 
 Exit status: 0 nothing wrong; 1 an implementation is wrong, crashed, hung or regressed; 2 the call is wrong (one line);
-3 nothing could be judged; 70 a fault of ours came between.
+3 nothing could be judged; 70 a fault of the harness, or a full disk; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from harness import folders, listing, probing, replaying
+from harness import ending, folders, listing, probing, replaying
 from harness import run as running
 from harness.arguments import (
     Baseline,
@@ -58,7 +58,7 @@ from harness.targets import Target, UsageError, resolve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
-RIGHT, WRONG, BAD_CALL, NOTHING, OURS = 0, 1, 2, 3, 70
+RIGHT, WRONG, BAD_CALL, NOTHING, OURS, INTERRUPTED = 0, 1, 2, 3, 70, 130
 QUICK, DEEP = 15, 1500
 """Examples of `run --quick` and `run --deep`."""
 
@@ -262,17 +262,24 @@ def _status(results: Sequence[Checked]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
+    ending.begun()
     try:
         return int(app(arguments, standalone_mode=False) or 0)
     except (UsageError, TyperException) as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
     except (Abort, KeyboardInterrupt):
-        print("interrupted; what was finished is kept, `--resume FOLDER` goes on", file=sys.stderr)
-        return 130
-    print(f"attention-harness: {' '.join(message.split())}", file=sys.stderr)
+        print(f"attention-harness: interrupted{ending.kept()}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # the one place that everything of ours comes to
+        print(f"attention-harness: {ending.fault(error)}", file=sys.stderr)
+        return ending.OURS
+    from reports.text import visible
+
+    print(f"attention-harness: {visible(' '.join(message.split()))}", file=sys.stderr)
     return BAD_CALL
 
 
 def command() -> None:
     """The installed command."""
+    ending.watch()
     sys.exit(main())

@@ -17,6 +17,7 @@ from specs.dtypes import has_extended_precision
 PACKAGES = (
     "attention-harness",
     "numpy",
+    "onnx",
     "ml_dtypes",
     "torch",
     "jax",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from harness import conformance
+from harness import conformance, ending
 from harness.conformance import Checked, Plan
 from harness.frameworks import installed
 from harness.targets import Target, UsageError
@@ -60,6 +60,7 @@ _queue: Any = None
 
 def _connect(queue: Any) -> None:
     die_with_parent()
+    ending.forward()
     global _queue
     _queue = queue
 

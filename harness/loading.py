@@ -22,7 +22,7 @@ class LoadError(Exception):
     """The implementation cannot be loaded; `unavailable` tells whether only something is missing here."""
 
     def __init__(self, message: str, unavailable: bool = False) -> None:
-        super().__init__(message)
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split())))
         self.unavailable = unavailable
 
 

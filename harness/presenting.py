@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness import folders
+from harness import ending, folders
 from harness.folders import Asked
 from harness.run import Run
 from harness.targets import UsageError
@@ -30,6 +30,7 @@ def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
             folders.require_empty(folder)  # once more: another run may have come first
     except OSError as error:
         raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+    ending.begun((asked.command, folder))
     return Run(folder, asked.arguments(), " ".join(["attention-harness", *sys.argv[1:]]), lock)
 
 

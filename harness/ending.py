@@ -1,0 +1,85 @@
+"""How a command ends that does not come to its end: by a signal, on a full disk, by a fault of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+
+OURS = 70
+"""Exit status for a fault of ours: EX_SOFTWARE of sysexits(3)."""
+
+TRACEBACK = "ATTENTION_HARNESS_TRACEBACK"
+"""Environment variable: print the traceback of a fault of ours."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+RESUMED = ("check", "run")
+
+_begun: list[tuple[str, Path]] = []
+
+
+def begun(*run: tuple[str, Path]) -> None:
+    """Notes the run that goes on from now, command and folder, so that its end can say where it lies; none if none is given."""
+    _begun[:] = run
+
+
+def kept() -> str:
+    """What became of the run that goes on, and how to go on with it; nothing if there is none."""
+    if not _begun:
+        return ""
+    command, folder = _begun[0]
+    again = f"`attention-harness {command} --resume {folder}` goes on"
+    return f"; what was finished is kept in {folder}" + (f", {again}" if command in RESUMED else "")
+
+
+def watch() -> None:
+    """From now on SIGINT and SIGTERM end the command at once, and everything that it started."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    """Does not unwind: whatever the main thread waits for may take minutes. Files are written so that a cut leaves them valid."""
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
+    os.write(2, f"{shown}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
+    os._exit(128 + number)
+
+
+def forward() -> None:
+    """In a process of a pool: what ends this one ends the command, which tells its user once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os.kill(os.getppid(), number))
+
+
+def fault(error: Exception) -> str:
+    """One line about an exception that nobody expected. Its traceback goes to a file of the run's folder, or is asked for."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"disk={error.strerror}, but should have room{kept()}"
+    text = " ".join(str(error).split()) or "no text"
+    return f"a fault of the harness, not of an implementation: {type(error).__name__}: {text[:300]}; {_trace(error)}{kept()}"
+
+
+def _trace(error: Exception) -> str:
+    """Leaves the traceback somewhere; returns where."""
+    lines = "".join(traceback.format_exception(error))
+    if os.environ.get(TRACEBACK):
+        sys.stderr.write(lines)
+        return "its traceback is above"
+    if _begun:
+        path = _begun[0][1] / "fault.txt"
+        with contextlib.suppress(OSError):
+            path.write_text(lines, errors="replace")
+            return f"its traceback is in {path}"
+    return f"{TRACEBACK}=1 shows its traceback"
