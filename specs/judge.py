@@ -11,7 +11,7 @@ The truth table for what is not finite, used by every comparison:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class Verdict:
     vacuous: bool = False
     samples: tuple[tuple[float, ...], ...] = ()
     """What a claim about a whole run counts of this case."""
+    where: tuple[int, ...] = ()
+    """The element that the sentence is about."""
 
     @property
     def holds(self) -> bool:
@@ -34,11 +36,14 @@ class Verdict:
 
     def __and__(self, other: Verdict) -> Verdict:
         worse = max(self, other, key=lambda verdict: np.inf if np.isnan(verdict.ratio) else verdict.ratio)
-        return Verdict(worse.ratio, worse.message, self.vacuous and other.vacuous)
+        return Verdict(worse.ratio, worse.message, self.vacuous and other.vacuous, where=worse.where)
 
 
 FEWEST, MOST = 1e-4, 1e6
 """Numbers between are written without an exponent."""
+
+FEWEST_DIGITS, MOST_DIGITS = 5, 21
+"""Significant digits of the numbers in a sentence: no two numbers of 64 significant bits need more."""
 
 VACUOUS = Verdict(0.0, vacuous=True)
 
@@ -49,11 +54,16 @@ def holds(condition: bool, message: str) -> Verdict:
 
 
 def within(
-    got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float, what: str = "out", rows: np.ndarray | None = None
+    got: np.ndarray,
+    wanted: np.ndarray,
+    bound: np.ndarray | float,
+    what: str = "out",
+    rows: np.ndarray | None = None,
+    why: str = "",
 ) -> Verdict:
     """Element by element |got - wanted| <= bound, by the truth table. Arrays of one shape; bound broadcasts.
 
-    `rows`, bool in the leading axes of the arrays, limits the comparison to some rows.
+    `rows`, bool in the leading axes of the arrays, limits the comparison to some rows. `why` is the reason, for the sentence.
     """
     if got.shape != wanted.shape:
         return holds(False, f"shape of {what}={_shape(got)}, but should be {_shape(wanted)}")
@@ -62,9 +72,36 @@ def within(
         ratios = np.where(rows.reshape(rows.shape + (1,) * (ratios.ndim - rows.ndim)), ratios, 0.0)
     if not ratios.size:
         return Verdict(0.0)
-    where = np.unravel_index(np.argmax(np.where(np.isnan(ratios), np.inf, ratios)), ratios.shape)
+    where = tuple(map(int, np.unravel_index(np.argmax(np.where(np.isnan(ratios), np.inf, ratios)), ratios.shape)))
     ratio = float(ratios[where])
-    return Verdict(ratio, "" if ratio <= 1 else _sentence(got, wanted, bound, where, what))
+    return Verdict(ratio) if ratio <= 1 else Verdict(ratio, _sentence(got, wanted, bound, where, what, why), where=where)
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of two answers that should be the same, with the right one and its bound."""
+
+    what: str
+    got: np.ndarray
+    wanted: np.ndarray
+    bound: np.ndarray | float
+
+    def off(self, where: tuple[int, ...]) -> bool:
+        """Whether this element is beyond the bound."""
+        bound = np.broadcast_to(self.bound, self.got.shape)[where]
+        return not error_ratios(np.asarray(self.got[where]), np.asarray(self.wanted[where]), bound) <= 1
+
+
+def which_is_off(verdict: Verdict, again: Side, first: Side, why: str = "") -> Verdict:
+    """A failed relation, told as what it is where one side alone is wrong: that side, beside the right answer."""
+    if verdict.holds or not verdict.where:
+        return verdict
+    where, reason = verdict.where, f"{why}; " if why else ""
+    if again.off(where) == first.off(where):
+        return verdict
+    side, other = (again, first) if again.off(where) else (first, again)
+    right = f"{reason}{other.what} is right"
+    return replace(verdict, message=_sentence(side.got, side.wanted, side.bound, where, side.what, right))
 
 
 def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
@@ -86,16 +123,43 @@ def identical(got: np.ndarray, wanted: np.ndarray, what: str = "out", rows: np.n
     return within(got, wanted, 0.0, what, rows)
 
 
-def _sentence(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float, where: tuple[Any, ...], what: str) -> str:
+def _sentence(
+    got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float, where: tuple[Any, ...], what: str, why: str = ""
+) -> str:
     allowed = float(np.broadcast_to(bound, got.shape)[where])
-    index = ",".join(str(int(i)) for i in where)
+    first, second = numbers(got[where], wanted[where])
     margin = f" +- {allowed:.3g}" if allowed else " exactly"
-    return f"{what}[{index}]={_number(got[where])}, but should be {_number(wanted[where])}{margin}"
+    reason = f" ({why})" if why else ""
+    return f"{what}{place(where)}={first}, but should be {second}{margin if np.isfinite(_wide(wanted[where])) else ''}{reason}"
 
 
-def _number(value: Any) -> str:
-    plain = FEWEST < abs(float(value)) < MOST
-    return str(np.format_float_positional(value, 17, trim="0")) if plain else f"{float(value):.9g}"
+def place(where: tuple[Any, ...]) -> str:
+    """An element's index, as it is written behind a name."""
+    return f"[{','.join(str(int(i)) for i in where)}]"
+
+
+def numbers(got: Any, wanted: Any) -> tuple[str, str]:
+    """Both numbers with as many digits as show how they differ, and never fewer than FEWEST_DIGITS."""
+    one, other = _wide(got), _wide(wanted)
+    with np.errstate(all="ignore"):
+        size, apart = max(abs(one), abs(other)), abs(one - other)
+        telling = np.ceil(np.log10(size / apart)) + 2 if 0 < apart < np.inf else 0
+    digits = int(min(max(telling, FEWEST_DIGITS), MOST_DIGITS))
+    return _number(one, digits), _number(other, digits)
+
+
+def _wide(value: Any) -> Any:
+    value = np.asarray(value)[()]
+    return np.longdouble(value if value.dtype == np.longdouble else float(value))
+
+
+def _number(value: Any, digits: int) -> str:
+    if not np.isfinite(value):
+        return str(float(value))
+    if value == 0 or FEWEST < abs(value) < MOST:
+        shown = np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
+        return "0" if value == 0 else str(shown)
+    return str(np.format_float_scientific(value, digits - 1, unique=False, trim="-")).replace(".e", "e")
 
 
 def _shape(array: np.ndarray) -> str:

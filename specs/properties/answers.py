@@ -6,7 +6,8 @@ import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, holds, identical, within
+from specs.judge import VACUOUS, Verdict, holds, within
+from specs.properties.relations import told_by_the_oracle
 
 
 @claim("P1")
@@ -48,7 +49,7 @@ def empty_rows_follow_the_declaration(attend: Attend, x: Inputs) -> Verdict:
     """A row that may attend to nothing gives what was declared, zeros by default (C02; C16: fa2-splitkv-empty)."""
     expected = attend.expected(x)
     rows = expected.exact.empty & expected.specified
-    return within(attend(x), expected.out, expected.out_bound, "out of an empty row", rows) if rows.any() else VACUOUS
+    return within(attend(x), expected.out, expected.out_bound, "out", rows, "row sees no key") if rows.any() else VACUOUS
 
 
 @claim("P6", compiles=True, options=("return_lse",))
@@ -64,7 +65,7 @@ def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     expected, weights = attend.expected(x), attend.extra(x, "weights")
     rows = ~expected.exact.empty
     verdict = within(weights, expected.weights, expected.bounds.weights, "weights", rows)
-    return verdict & identical(weights, np.zeros_like(weights), "weights of an empty row", expected.empty_rows == "zeros")
+    return verdict & within(weights, np.zeros_like(weights), 0.0, "weights", expected.empty_rows == "zeros", "row sees no key")
 
 
 @claim("P8", compiles=True, alternate=True, options=("return_weights",))
@@ -73,14 +74,17 @@ def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Ve
     expected = attend.expected(x)
     got, wanted = attend.out_beside(x, "weights"), attend(x)
     rows = ~expected.exact.empty
-    return within(got, wanted, 2 * expected.bounds.out, "out beside weights", rows)
+    what = "out beside weights"
+    return told_by_the_oracle(attend, x, within(got, wanted, 2 * expected.bounds.out, what, rows), got, wanted, what)
 
 
 @claim("P9", compiles=True, alternate=True, options=("return_lse",))
 def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the lse changes nothing in the output (C05, C17)."""
     expected = attend.expected(x)
-    return within(attend.out_beside(x, "lse"), attend(x), 2 * expected.out_bound, "out beside lse", expected.specified)
+    got, wanted, what = attend.out_beside(x, "lse"), attend(x), "out beside lse"
+    verdict = within(got, wanted, 2 * expected.out_bound, what, expected.specified)
+    return told_by_the_oracle(attend, x, verdict, got, wanted, what)
 
 
 @claim("P10", needs=_sees_something)
@@ -88,4 +92,5 @@ def same_call_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
     """Repeating a call repeats its output, bit for bit where `deterministic` is declared (C30, C34, C35)."""
     first, second, expected = attend(x), attend.again(x), attend.expected(x)
     bound = 0.0 if attend.declared("deterministic") else 2 * expected.out_bound
-    return within(second, first, bound, "out of the second call", expected.specified)
+    what = "out of the second call"
+    return told_by_the_oracle(attend, x, within(second, first, bound, what, expected.specified), second, first, what)

@@ -6,7 +6,7 @@ import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, holds, identical, within
+from specs.judge import VACUOUS, Side, Verdict, holds, identical, which_is_off, within
 from specs.multi_head_inputs import LayerInputs
 from specs.multi_head_oracle import join, leave, split
 from specs.multi_head_transform import (
@@ -44,10 +44,13 @@ def _full_rows(attend: Attend, x: LayerInputs) -> np.ndarray:
 def _unchanged(attend: Attend, x: LayerInputs, got: np.ndarray, what: str, exact: bool = False) -> Verdict:
     """`got` is the answer to x: bit for bit if exact, else to within the bounds of two sound answers."""
     rows = np.ones(x.output_shape[:2], bool) if attend.declared("zeros_in_empty_rows") else _full_rows(attend, x)
-    out = attend(x)
+    out, expected = attend(x), attend.expected(x)
     if exact and attend.declared("deterministic"):
-        return identical(got[rows], out[rows], what)
-    return within(got[rows], out[rows], 2 * attend.expected(x).bounds.out[rows], what)
+        verdict = identical(got, out, what, rows)
+    else:
+        verdict = within(got, out, 2 * expected.bounds.out, what, rows)
+    again, first = (Side(name, a, expected.out, expected.bounds.out) for name, a in ((what, got), ("out", out)))
+    return which_is_off(verdict, again, first)
 
 
 @claim("L1", spec=SPEC)
@@ -76,7 +79,7 @@ def layer_leaves_inputs_alone(attend: Attend, x: LayerInputs) -> Verdict:
 def layer_agrees_with_the_oracle(attend: Attend, x: LayerInputs) -> Verdict:
     """Each output element is within the derived bound: projections, order of heads, scale, mask polarity (C04 to C11, C23, C24)."""
     expected, rows = attend.expected(x), _full_rows(attend, x)
-    return within(attend(x)[rows], expected.out[rows], expected.bounds.out[rows], "full rows of out")
+    return within(attend(x), expected.out, expected.bounds.out, "out", rows)
 
 
 @claim("L5", spec=SPEC, needs=lambda x: _says_something(x) and not x.visible().any(-1).all())
@@ -85,7 +88,7 @@ def layer_empty_rows_follow_the_declaration(attend: Attend, x: LayerInputs) -> V
     expected, rows = attend.expected(x), ~_full_rows(attend, x)
     if expected.empty_rows == "unspecified":
         return VACUOUS
-    return within(attend(x)[rows], expected.out[rows], expected.bounds.out[rows], "rows of out with an empty head")
+    return within(attend(x), expected.out, expected.bounds.out, "out", rows, "a head of this row sees no key")
 
 
 @claim("L6", spec=SPEC, options=("return_weights",), needs=_says_something)
@@ -93,7 +96,7 @@ def layer_weights_agree_with_the_oracle(attend: Attend, x: LayerInputs) -> Verdi
     """Returned weights are each head's own, [B, heads, Lq, Lk], zeros where masked (C38: torch-mha-weights-dropout)."""
     expected, weights = attend.expected(x), attend.extra(x, "weights")
     rows = ~expected.exact.attention.empty
-    return within(weights[rows], expected.weights[rows], expected.bounds.weights[rows], "weights")
+    return within(weights, expected.weights, expected.bounds.weights, "weights", rows)
 
 
 @claim("L7", spec=SPEC, options=("return_weights",), needs=_says_something)

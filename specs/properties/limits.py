@@ -32,7 +32,14 @@ def every_key_can_be_picked(attend: Attend, x: Inputs) -> Verdict:
         return VACUOUS
     picked = np.take_along_axis(np.repeat(x.v, x.group, axis=1), target[..., None], 2)
     # Not bit for bit: an exponential to base 2 of a fused product need not be exactly 1 at the maximum.
-    return within(attend(y), picked, attend.expected(y).bounds.out, "value of the picked key", visible_rows(attend, x))
+    return within(
+        attend(y),
+        picked,
+        attend.expected(y).bounds.out,
+        "out",
+        visible_rows(attend, x),
+        "the value of the key pointed at",
+    )
 
 
 def _targets(seen: np.ndarray) -> np.ndarray:
@@ -64,7 +71,9 @@ def zero_scale_gives_the_mean(attend: Attend, x: Inputs) -> Verdict:
     """A scale of 0 makes all scores equal, and is not taken for an absent one (C23: inductor-scale-ignored; C35)."""
     y = x.replace(scale=0.0)
     expected = attend.expected(y)
-    return within(attend(y), expected.out, expected.bounds.out, "mean of the visible values, scale 0", visible_rows(attend, x))
+    return within(
+        attend(y), expected.out, expected.bounds.out, "out", visible_rows(attend, x), "scale 0: mean of the visible values"
+    )
 
 
 def _beyond_all_scores(attend: Attend, x: Inputs) -> float:
@@ -123,8 +132,8 @@ def raising_a_score_raises_its_weight(attend: Attend, x: Inputs) -> Verdict:
     change = attend(raised).astype(np.float64) - attend(y).astype(np.float64)
     astray = np.maximum(np.where(read == key, -change, change), 0)
     bound = attend.expected(y).bounds.out + attend.expected(raised).bounds.out
-    what = f"change of the weights in the wrong direction, score of key {key} raised by 1,"
-    return within(astray, np.zeros_like(astray), bound, what, visible_rows(attend, x))
+    what, why = "change of a weight in the wrong direction", f"the score of key {key} was raised by 1"
+    return within(astray, np.zeros_like(astray), bound, what, visible_rows(attend, x), why)
 
 
 @claim("T7", cold=True, options=("scale",), needs=asks)

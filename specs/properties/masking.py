@@ -9,7 +9,7 @@ import numpy as np
 
 from specs.claims import Attend, claim
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, error_ratios, holds
+from specs.judge import VACUOUS, Verdict, error_ratios, holds, place
 from specs.oracle import attention as right
 from specs.properties.relations import unchanged
 from specs.transform import contiguous, hidden_from, spare_rows, take_batch, take_keys, take_queries, with_garbage
@@ -150,8 +150,10 @@ def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
     rows = ~attend.expected(x).exact.empty
     if not rows.any():
         return VACUOUS
-    finite = np.isfinite(attend(x)[rows].astype(np.float64))
-    return holds(bool(finite.all()), f"non-finite elements in visible rows={int((~finite).sum())}, but should be 0")
+    out = attend(x).astype(np.float64)
+    lost = np.argwhere(rows[..., None] & ~np.isfinite(out))
+    told = f"out{place(lost[0])}={out[tuple(lost[0])]}, but should be finite (the row sees a key)" if lost.size else ""
+    return holds(not lost.size, told)
 
 
 @claim("M9", cold=True, options=("bias",), needs=lambda x: 0 not in x.output_shape and x.k.shape[2] > 1)

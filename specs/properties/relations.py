@@ -9,7 +9,7 @@ import numpy as np
 from specs.claims import Attend, claim
 from specs.dtypes import smallest_normal
 from specs.inputs import Inputs
-from specs.judge import VACUOUS, Verdict, error_ratios, identical, within
+from specs.judge import VACUOUS, Side, Verdict, error_ratios, identical, which_is_off, within
 from specs.oracle import default_scale
 from specs.transform import (
     contiguous,
@@ -47,8 +47,22 @@ def unchanged(attend: Attend, x: Inputs, got: np.ndarray, what: str, exact: bool
     if got.shape != out.shape:
         return within(got, out, 0.0, what)
     if exact and attend.declared("deterministic"):
-        return identical(got, out, what, rows)
-    return between(got, out, 2 * attend.expected(x).bounds.out, what, rows, lambda: either_right(attend, x, got, out))
+        return told_by_the_oracle(attend, x, identical(got, out, what, rows), got, out, what)
+    bound = 2 * attend.expected(x).bounds.out
+    verdict = between(got, out, bound, what, rows, lambda: either_right(attend, x, got, out))
+    return told_by_the_oracle(attend, x, verdict, got, out, what)
+
+
+def told_by_the_oracle(
+    attend: Attend, x: Inputs, verdict: Verdict, got: np.ndarray, out: np.ndarray, what: str, y: Inputs | None = None
+) -> Verdict:
+    """A relation that failed, as what is wrong in it: `got` as the answer to y, by default to x, or `out` as that to x."""
+    if verdict.holds:
+        return verdict
+    again, first = attend.expected(x if y is None else y), attend.expected(x)
+    why = "row sees no key" if verdict.where and first.exact.empty[verdict.where[:-1]] else ""
+    asked_again, asked_first = Side(what, got, again.out, again.out_bound), Side("out", out, first.out, first.out_bound)
+    return which_is_off(verdict, asked_again, asked_first, why)
 
 
 def between(
@@ -149,7 +163,8 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
         return VACUOUS
     got, rows = attend(x.replace(v=doubled)), comparable_rows(attend, x)
     lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
-    return within((got / 2).astype(got.dtype), attend(x), lost, "out of doubled values, halved", rows)
+    half, what = (got / 2).astype(got.dtype), "out of doubled values, halved"
+    return told_by_the_oracle(attend, x, within(half, attend(x), lost, what, rows), half, attend(x), what)
 
 
 def _far_from_the_ends(a: np.ndarray) -> bool:
@@ -180,7 +195,8 @@ def both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     """The answers to x and y agree to within the sum of their bounds."""
     rows = comparable_rows(attend, x)
     bound = attend.expected(x).bounds.out + attend.expected(y).bounds.out
-    return between(attend(y), attend(x), bound, what, rows, lambda: either_right(attend, x, attend(y), attend(x)))
+    verdict = between(attend(y), attend(x), bound, what, rows, lambda: either_right(attend, x, attend(y), attend(x)))
+    return told_by_the_oracle(attend, x, verdict, attend(y), attend(x), what, y)
 
 
 @claim("R14", cold=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
@@ -194,8 +210,10 @@ def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """After other calls of the same shapes with other values and options, a call gives what it gave (C35: torch-mps-scale-cache; C30)."""
     first = attend(x)
     attend(x.replace(q=-x.q, v=x.v[..., ::-1], scale=0.25 if x.scale is None else None))
-    rows = attend.expected(x).specified
-    return identical(attend.again(x), first, "out after other calls", rows) if attend.declared("deterministic") else VACUOUS
+    if not attend.declared("deterministic"):
+        return VACUOUS
+    later, what, rows = attend.again(x), "out after other calls", attend.expected(x).specified
+    return told_by_the_oracle(attend, x, identical(later, first, what, rows), later, first, what)
 
 
 @claim("R16", cold=True, needs=lambda x: x.q.shape[2] > 1)

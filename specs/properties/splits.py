@@ -10,7 +10,7 @@ from specs.claims import Attend, claim
 from specs.dtypes import oracle_dtype
 from specs.inputs import Inputs
 from specs.judge import Verdict, within
-from specs.properties.relations import both, comparable_rows, either_right, unchanged
+from specs.properties.relations import both, comparable_rows, either_right, told_by_the_oracle, unchanged
 from specs.transform import append_hidden_keys, contiguous, spare_rows, take_keys, take_queries, with_garbage, without_sinks
 
 
@@ -30,7 +30,9 @@ def merging_two_halves_by_lse_gives_the_whole(attend: Attend, x: Inputs) -> Verd
     merged = np.where(shares > 0, shares * outs, 0).sum(0)
     bound = _merging_error(*(attend.expected(half) for half in halves)) + attend.expected(whole).bounds.out
     rows = comparable_rows(attend, whole) & either_right(attend, whole, merged, attend(whole))
-    return within(merged, attend(whole), bound, "out merged from two sets of keys", rows)
+    what = "out merged from two sets of keys"
+    verdict = within(merged, attend(whole), bound, what, rows)
+    return told_by_the_oracle(attend, whole, verdict, merged, attend(whole), what)
 
 
 def _shares(lse: np.ndarray) -> np.ndarray:
@@ -101,7 +103,9 @@ def values_add_up(attend: Attend, x: Inputs) -> Verdict:
     work = oracle_dtype(x.dtype)
     got = np.sum([attend(part).astype(work) for part in parts], 0)
     bound = sum(attend.expected(y).bounds.out for y in (x, *parts))
-    return within(got, attend(x), bound, "sum of the outputs of two parts of V", comparable_rows(attend, x))
+    what = "sum of the outputs of two parts of V"
+    verdict = within(got, attend(x), bound, what, comparable_rows(attend, x))
+    return told_by_the_oracle(attend, x, verdict, got, attend(x), what)
 
 
 def _rounded(v: np.ndarray) -> np.ndarray:

@@ -66,7 +66,9 @@ def weights_read_off_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict
     """Single weights, the last and the first key's among them, are those of the definition (C12: ptxla-kv-pad; C22; C23)."""
     y = one_hot(x)
     expected, rows = attend.expected(y), visible_rows(attend, x)
-    return within(attend(y), expected.out, expected.bounds.out, "weights read off", rows)
+    return within(
+        attend(y), expected.out, expected.bounds.out, "weights read off", rows, "values are 1 at one key and 0 elsewhere"
+    )
 
 
 @claim("W5", alternate=True, needs=lambda x: asks(x) and x.sinks is None)
@@ -83,7 +85,7 @@ def output_stays_within_the_visible_values(attend: Attend, x: Inputs) -> Verdict
     least, greatest = _range(x)
     expected, rows, out = attend.expected(x), visible_rows(attend, x), attend(x).astype(np.float64)
     nearest = np.clip(out, least, greatest)
-    return within(out, nearest, expected.bounds.out, "out, clipped to the visible values,", rows)
+    return within(out, nearest, expected.bounds.out, "out", rows, "the nearest visible value of its column")
 
 
 def _range(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
@@ -102,4 +104,4 @@ def equal_scores_give_the_mean_of_the_visible_values(attend: Attend, x: Inputs) 
     """With q = 0 the output is the plain mean of what may be seen: the mask, read off the output (C04, C07, C09, C14, C33)."""
     flat = x.replace(q=np.zeros_like(x.q))
     expected, rows = attend.expected(flat), visible_rows(attend, x)
-    return within(attend(flat), expected.out, expected.bounds.out, "mean of the visible values", rows)
+    return within(attend(flat), expected.out, expected.bounds.out, "out", rows, "queries are 0: mean of the visible values")

@@ -289,12 +289,6 @@ def row() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def keep_case() -> Callable[..., None]:
-    """`keep_case(folder, name)`: the record of a minimal failing case with a picture of it."""
-    return save_case
-
-
-@pytest.fixture
 def grown() -> Callable[..., list[dict[str, Any]]]:
     """`grown("name", exponent, ...)`: three timings of a sweep that follow a power law, in memory with the power 1."""
 

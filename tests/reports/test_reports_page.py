@@ -1,5 +1,6 @@
 """report.html: complete, offline, small, and honest about names that try to be markup."""
 
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -197,7 +198,7 @@ def test_a_run_in_which_nothing_could_run_says_so(make_run: Callable[..., Path],
 
 
 @pytest.fixture
-def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], keep_case: Callable[..., None]) -> Path:
+def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> Path:
     """One implementation, wrong in P4 and in a relation that comes first in the document, and right in all else."""
     wrong = {
         "D5": "out of the sum=7, but should be 8 +- 0.1 [B=9]",
@@ -211,7 +212,9 @@ def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]
     folder = make_run(
         {"complete": True}, checks=[*rows, *(row("mine", f"kept_{i}", "agrees", clause=f"A{i}") for i in range(80))]
     )
-    keep_case(folder, "P4")
+    (folder / "cases").mkdir()
+    record = {"problem": {"query_heads": 4, "key_heads": 2}, "picture": {"mask": [[1, 0], [1, 1]], "error": [[0.2], [30.0]]}}
+    (folder / "cases" / "P4.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
 
 

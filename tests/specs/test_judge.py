@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from specs.dtypes import DTYPES, numpy_dtype
-from specs.judge import VACUOUS, Verdict, holds, identical, within
+from specs.judge import VACUOUS, Side, Verdict, holds, identical, numbers, which_is_off, within
 
 INF, NAN = np.inf, np.nan
 KINDS = {"finite": 1.0, "+inf": INF, "-inf": -INF, "NaN": NAN}
@@ -86,3 +86,56 @@ def test_together_the_worse_message_is_kept_and_one_real_look_is_not_vacuous():
 def test_exact_claims_are_right_or_infinitely_wrong():
     assert holds(True, "so").ratio == 0
     assert (holds(False, "so").ratio, holds(False, "so").message) == (INF, "so")
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "told"),
+    [
+        (np.float32(1.1365436), np.float64(1.1365436526977557), ("1.136543632", "1.136543653")),
+        (np.float32(1), np.nextafter(np.float32(1), np.float32(2)), ("1", "1.00000012")),
+        (np.float64(1), np.nextafter(1.0, 2.0), ("1", "1.00000000000000022")),
+        (np.float32(1.304), np.float32(0.94708097), ("1.304", "0.94708")),
+        (np.float32(5e-39), np.float32(0), ("5e-39", "0")),
+        (np.float16(70.5), np.float64(-3e300), ("70.5", "-3e+300")),
+        (np.float64(np.nan), np.float64(2), ("nan", "2")),
+        (np.float32(-np.inf), np.float32(12345678), ("-inf", "1.2346e+07")),
+    ],
+)
+def test_numbers_have_the_digits_that_show_how_they_differ(got, wanted, told):
+    assert numbers(got, wanted) == told
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [1.0, 1.1365436, 3e-5, 9.765625e-4, 65000.0])
+def test_neighbours_never_look_equal(value, dtype):
+    value = np.array(value).astype(numpy_dtype(dtype))
+    assert len(set(numbers(value, np.nextafter(value, np.array(0).astype(value.dtype))))) == 2
+
+
+def test_of_two_answers_the_one_that_is_off_is_named_beside_what_is_right():
+    wrong, sound, exact = np.array([[1.1255405]]), np.array([[1.13699]]), np.array([[1.136990001]])
+    again = Side("out, inputs contiguous", sound, exact, 1e-6)
+    first = Side("out", wrong, exact, 1e-6)
+    told = which_is_off(identical(again.got, first.got), again, first)
+    assert told.message == "out[0,0]=1.1255, but should be 1.137 +- 1e-06 (out, inputs contiguous is right)"
+    assert told.ratio == np.inf
+    swapped = which_is_off(identical(wrong, sound), Side("out again", wrong, exact, 1e-6), Side("out", sound, exact, 1e-6))
+    assert swapped.message.startswith("out again[0,0]=1.1255, but should be 1.137 +- 1e-06 (out is right)")
+
+
+def test_two_sides_that_are_both_near_or_both_off_are_told_as_they_are():
+    near = [Side(name, np.array([value]), np.array([1.0]), 1.0) for name, value in (("a", 1.25), ("b", 1.5))]
+    off = [Side(name, np.array([value]), np.array([1.0]), 0.1) for name, value in (("a", 1.25), ("b", 1.5))]
+    for again, first in (near, off):
+        verdict = identical(again.got, first.got, "a")
+        assert which_is_off(verdict, again, first) == verdict
+
+
+def test_what_holds_is_left_alone():
+    side = Side("a", np.ones(1), np.zeros(1), 0.0)
+    assert which_is_off(Verdict(0.0), side, side) == Verdict(0.0)
+
+
+def test_the_reason_stands_behind_the_sentence_and_no_margin_beside_nan():
+    verdict = within(np.ones((1, 1)), np.full((1, 1), NAN), 0.0, why="query 0 is NaN")
+    assert verdict.message == "out[0,0]=1, but should be nan (query 0 is NaN)"
