@@ -57,3 +57,18 @@ def test_counts_are_told_and_rows_written(monkeypatch, tmp_path):
         "SLOWER",
         "UNRESOLVED",
     ]
+
+
+def test_honest_rows_are_counted_at_each_duration(monkeypatch):
+    asked = []
+
+    def session(targets, names, seconds, seed, processes):
+        asked.append(seconds)
+        told = [("SAME", ""), ("UNRESOLVED", "undecided whether outputs are kept: "), ("UNSUPPORTED", ""), ("INVALID", "threads")]
+        return [{"implementation": "sound", "verdict": verdict, "reason": reason, "took": 2.0} for verdict, reason in told]
+
+    monkeypatch.setattr("harness.proving.counted.session", session)
+    told = CliRunner().invoke(app, ["honest", "--rows", "10", "--no-busy"])
+    assert asked == [0.5, 2.5, 4.5, 0.5]
+    assert told.output.splitlines()[-1] == "INVALID: 4 of 12; honesty undecided: 4"
+    assert told.output.startswith("0.5: 6 comparisons: SAME 2, UNRESOLVED 2, INVALID 2;")
