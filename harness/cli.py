@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines: parse, do, print, exit status.
 
 Exit status: 0 nothing wrong; 1 an implementation is wrong, crashed, hung or regressed; 2 the call is wrong (one line);
-3 nothing could be judged; 70 a fault of the harness, or a full disk; 130 interrupted.
+3 nothing, or too little, could be judged; 70 a fault of the harness, or a full disk; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -257,6 +257,7 @@ def _status(results: Sequence[Checked]) -> int:
     if any(_wrong(result) for result in results):
         return WRONG
     judged = any(row.outcome == "agrees" for result in results for row in result.rows)
+    judged = judged and not any(result.too_little for result in results)
     return RIGHT if judged else NOTHING
 
 

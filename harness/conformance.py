@@ -13,10 +13,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
+import numpy as np
+
 from harness import waivers
 from harness.agreement import Kept
+from harness.answered import learned
 from harness.evidence import Evidence
 from harness.isolation import REFUSALS, Trouble, Worker
+from harness.judged import Judged
 from harness.judging import GATES, Find, Finding, Tally, find, judge
 from harness.measuring import Measured
 from harness.plan import Checked as Checked
@@ -30,10 +34,17 @@ from specs import properties
 from specs.claims import CLAIMS, Claim
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
+from specs.judge import Verdict
 from specs.precision import held_to
 from specs.problem import Case
 
 Result = TypeVar("Result")
+
+HANGS = 3
+"""Calls that may time out before the rest is not tried."""
+
+AGAIN_SECONDS = 90.0
+"""For the cases of one implementation that were refused, asked again where it answers."""
 
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure first."""
@@ -77,7 +88,9 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
             return Checked(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = Checking(Subject(worker, description), target, plan, tick)
         rows = checking.rows()
-        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), checking.ours)
+        judged = checking.judged
+        counts = (checking.ours, judged.asked, judged.answered, judged.too_little)
+        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
 
 
 def load_claims() -> None:
@@ -106,8 +119,14 @@ class Checking:
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
         self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in self.waivers])
         self.worked_example: list[list[float]] = []
+        self.judged, self.untried = Judged(), 0
         self.faults: list[str] = []
         """Ours, one sentence each."""
+
+    @property
+    def hangs(self) -> bool:
+        """Whether so many calls have timed out that no more are tried."""
+        return sum(tally.outcomes.get("timed-out", 0) for tally in self.tallies.values()) >= HANGS
 
     @property
     def ours(self) -> bool:
@@ -119,17 +138,47 @@ class Checking:
         refused = self.refused_dtypes()
         for case, claims in self.agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
-                self._guarded(partial(self._ask, case, claims))
+                self.untried += self.hangs
+                if not self.hangs:
+                    self._guarded(partial(self._ask, case, claims))
             self.tick()
+        if self.judged.mostly_refused and not self.hangs:
+            self._guarded(self._ask_inside)
         self.kept.save(self.plan.folder, self.target.name)
         judged = waivers.waived(self._judged(), self.waivers)
         rows = [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
-        return [*rows, *map(self._fault_row, dict.fromkeys(self.faults))]
+        if self.untried:
+            rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
+        rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
+        return [*rows, self._row("too-little", self.judged.sentence)] if self.judged.too_little else rows
 
     def _ask(self, case: Case, claims: Sequence[Claim]) -> None:
         x, findings = self.visit(case, claims)
+        self.judged.count(case, claims, findings)
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
             self._measure(case, x)
+
+    def _ask_inside(self) -> None:
+        """Asks the refused cases again, moved to where the implementation answers."""
+        refused, self.judged.refused = self.judged.refused, []
+        self.judged.inside = learned(self._answers, [case for case, _ in refused])
+        deadline = monotonic() + AGAIN_SECONDS
+        asked: set[str] = set()
+        for case, claims in refused:
+            moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
+            if moved and moved.id not in asked and monotonic() < deadline:
+                asked.add(moved.id)
+                self._guarded(partial(self._ask, self.schedule.within_its_options(moved), claims))
+
+    def _answers(self, case: Case) -> bool:
+        self.subject.forget()
+        try:
+            self.subject(self.subject.realise(self.schedule.within_its_options(case)))
+        except Trouble as trouble:
+            return trouble.outcome != "unsupported"
+        except ValueError:  # no problem at all
+            return False
+        return True
 
     def _guarded(self, step: Callable[[], Result]) -> Result | None:
         """What the step gives; nothing after a fault of ours, which is written down and ends this step alone."""
@@ -140,8 +189,9 @@ class Checking:
             self.faults.append(our_fault(error))
             return None
 
-    def _fault_row(self, message: str) -> CheckRow:
-        return replace(check_row(self.subject.description, "", self.claims[0], Tally(), "", message, ""), outcome="errored")
+    def _row(self, outcome: str, message: str) -> CheckRow:
+        """A row about the implementation as a whole."""
+        return replace(check_row(self.subject.description, "", self.claims[0], Tally(), "", message, ""), outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
@@ -160,11 +210,16 @@ class Checking:
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
 
     def _refusal(self, dtype: str) -> str:
+        """Why a plain problem in that dtype is not taken; nothing if it is. A crash or a hang is no refusal, but a failure."""
         self.subject.forget()
+        case = Case(self.subject.spec.Problem(dtype=dtype))
         try:
-            self.subject(self.subject.realise(Case(self.subject.spec.Problem(dtype=dtype))))
+            self.subject(self.subject.realise(case))
         except Trouble as trouble:
-            return str(trouble) if trouble.outcome in REFUSALS else ""
+            if trouble.outcome in REFUSALS:
+                return printable(str(trouble))
+            gate = next(claim for claim in self.claims if claim.clause in GATES)
+            self.count(case, [Finding(gate, trouble.outcome, Verdict(np.inf, printable(str(trouble))))])
         return ""
 
     def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:
@@ -179,6 +234,8 @@ class Checking:
         for finding in findings:
             self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
             found.append(finding)
+            if finding.outcome == "timed-out" and self.hangs:
+                break
         return found
 
     def _measure(self, case: Case, x: Any) -> None:

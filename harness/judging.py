@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -30,6 +31,16 @@ class Finding:
     def wrong(self) -> bool:
         """Whether the implementation is to blame."""
         return self.outcome not in ("agrees", "vacuous", "unsupported")
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What tells failures apart: the outcome, and the message without numbers; of a violation what came, not what was due."""
+        message = self.verdict.message
+        seen = message.partition(", but should")[0] if self.outcome == "violates" else message
+        return self.outcome, NUMBER.sub("#", INDEX.sub("[]", seen))
+
+
+INDEX, NUMBER = re.compile(r"\[[^\]]*\]"), re.compile(r"[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
 
 
 @dataclass

@@ -69,7 +69,8 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
     if not callable(found[0]):
         raise LoadError(f"target={location}, but should be a function, not {type(found[0]).__name__}")
-    return found[0] if attribute or found[0] is not getattr(module, "prepare", None) else _from_protocol(module, location)
+    protocol = not attribute and "prepare" in vars(module) and (len(found) == 1 or "supports" in vars(module))
+    return _from_protocol(module, location) if protocol else found[0]
 
 
 def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:

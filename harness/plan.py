@@ -49,3 +49,8 @@ class Checked:
     precision: list[PrecisionRow] = field(default_factory=list)
     ours: bool = False
     """Whether a fault of ours came between: what is said of the implementation is not all that there is to say."""
+    asked: int = 0
+    answered: int = 0
+    """Cases, those that were refused and asked again elsewhere included."""
+    too_little: bool = False
+    """Whether so much was refused that the rest says little."""

@@ -57,6 +57,8 @@ def _line(checked: Checked) -> str:
     wrong = sorted(outcomes - set(BLAMELESS))
     if checked.description is None:
         return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
+    if checked.too_little and not wrong:
+        return f"{checked.name}: {checked.rows[-1].message}"
     good = [name for name in ("agrees", "waived") if name in outcomes]
     return f"{checked.name}: {', '.join(wrong or good) or 'nothing judged'}"
 

@@ -9,7 +9,7 @@ from harness.judging import Tally
 from specs.claims import Claim
 from specs.contract import Description
 
-BLAMELESS = ("agrees", "waived", "vacuous", "unsupported", "unavailable")
+BLAMELESS = ("agrees", "waived", "too-little", "vacuous", "unsupported", "unavailable")
 """Outcomes that speak against nobody; all others fail a check."""
 
 

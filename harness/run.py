@@ -183,7 +183,8 @@ def _implementation(result: Checked) -> dict[str, Any]:
         row = result.rows[0]
         return {"name": result.name, "framework": row.framework, "spec": row.spec, "available": False, "reason": row.message}
     held = {dtype: held_to(d.precision, dtype) for dtype in d.dtypes or DTYPES}
-    return {**d.to_json(), "precision": held, "available": True, "reason": "", "lowered": lowered(d)}
+    judged = {"asked": result.asked, "answered": result.answered, "too_little": result.too_little}
+    return {**d.to_json(), "precision": held, "available": True, "reason": "", "lowered": lowered(d), **judged}
 
 
 def lowered(description: Description) -> list[str]:

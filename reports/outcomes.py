@@ -1,4 +1,4 @@
-"""The ten outcomes, worst first: what each means, and which of them speak against an implementation."""
+"""The eleven outcomes, worst first: what each means, and which of them speak against an implementation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +22,13 @@ ALL = (
     Outcome("out-of-memory", "M", True, ("ran out of memory", "ran out of memory"), "more memory than a worker may have"),
     Outcome("errored", "E", True, ("errored", "errored"), "it raised an error on a problem that it claims"),
     Outcome("waived", "w", False, ("deviates as known", "deviate as known"), "it fails in a way that is known and documented"),
+    Outcome(
+        "too-little",
+        "?",
+        False,
+        ("answered too little to say", "answered too little to say"),
+        "it refused most of the cases: what it answered says little of the rest",
+    ),
     Outcome("agrees", "✓", False, ("agrees", "agree"), "every case that was tried keeps the property"),
     Outcome("vacuous", "○", False, ("was tried on vacuous cases only",) * 2, "no case could tell right from wrong: not credited"),
     Outcome(

@@ -1,0 +1,121 @@
+"""What an implementation answers, learned from what it refuses, so that cases can be moved to where it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from time import monotonic
+from typing import Any
+
+from specs.multi_head_recipes import LAYER_DRAWN
+from specs.problem import Case
+from specs.recipes import DRAWN
+
+SAMPLE = 6
+"""Refused cases that each guess is tried on."""
+
+TOGETHER = 4
+"""Conditions that are met at once."""
+
+ENOUGH = 0.8
+"""Share of the sample that is answered under a guess that nothing better is sought for."""
+
+LEARNING_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A guess at what is answered: conditions, and how large a share of the refused cases was answered under them."""
+
+    conditions: tuple[str, ...] = ()
+    share: float = 0.0
+
+    @property
+    def telling(self) -> bool:
+        """Whether what is answered there says something of other problems: a few keys say nothing."""
+        return bool(self.conditions) and TINY not in self.conditions
+
+    def moved(self, case: Case) -> Case | None:
+        """The case under the conditions; None where that is no problem, or where its numbers are given."""
+        if case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
+            return None
+        try:
+            for condition in self.conditions:
+                case = _with(case, CONDITIONS[condition](case.problem))
+        except ValueError:
+            return None
+        return case
+
+
+def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
+    """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes last."""
+    deadline, best = monotonic() + LEARNING_SECONDS, Inside()
+    able = [case for case in refused if Inside().moved(case)]
+    sample = able[:: max(len(able) // SAMPLE, 1)][:SAMPLE]
+    for guess in _guesses():
+        if monotonic() > deadline or best.share >= ENOUGH or not sample:
+            break
+        share = _share(answers, Inside(guess), sample)
+        best = Inside(guess, share) if share > best.share else best
+    return best
+
+
+def _guesses() -> Iterator[tuple[str, ...]]:
+    plain = [name for name in CONDITIONS if name != TINY]
+    for number in range(1, TOGETHER + 1):
+        yield from combinations(plain, number)
+    for number in range(TOGETHER):
+        yield from ((*guess, TINY) for guess in combinations(plain, number))
+
+
+def _share(answers: Callable[[Case], bool], inside: Inside, sample: Sequence[Case]) -> float:
+    """The share that is answered; 0 as soon as the first two are refused."""
+    got: list[bool] = []
+    for case in sample:
+        moved = inside.moved(case)
+        got.append(moved is not None and answers(moved))
+        if len(got) == 2 and not any(got):
+            return 0.0
+    return sum(got) / len(got)
+
+
+def _with(case: Case, changes: dict[str, Any]) -> Case:
+    names = {field.name for field in fields(case.problem)}
+    return case.with_problem(**{name: value for name, value in changes.items() if name in names})
+
+
+def _without_options(p: Any) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(p)[p.sizes :]}
+
+
+def _lengths(queries: int, keys: int) -> dict[str, Any]:
+    """Other lengths, without what is counted in the old ones."""
+    counted = dict.fromkeys(("query_lengths", "key_lengths", "past"))
+    return {"query_length": queries, "key_length": keys} | counted
+
+
+def _blocks(p: Any) -> dict[str, Any]:
+    return _lengths(*(max(16, n // 16 * 16) for n in (p.query_length, p.key_length)))
+
+
+def _dims(size: int) -> Callable[[Any], dict[str, Any]]:
+    return lambda p: {"head_dim": size, "value_dim": size, "d_model": size * getattr(p, "heads", 1)}
+
+
+TINY = "at most 3 queries and keys"
+
+CONDITIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "no option": _without_options,
+    "is_causal": lambda p: {"is_causal": True},
+    "query_length == key_length": lambda p: _lengths(p.query_length, p.query_length),
+    "self_attention": lambda p: {**_lengths(p.query_length, p.query_length), "self_attention": True},
+    "key_heads == query_heads": lambda p: {"key_heads": p.query_heads} if hasattr(p, "key_heads") else {},
+    "lengths in blocks of 16": _blocks,
+    "head_dim == value_dim": lambda p: {"value_dim": p.head_dim},
+    "head_dim == 64": _dims(64),
+    "head_dim == 128": _dims(128),
+    "batch == 1": lambda p: _lengths(p.query_length, p.key_length) | {"batch": 1},
+    TINY: lambda p: _lengths(*(min(n, 3) for n in (p.query_length, p.key_length))),
+}
+"""Condition -> the fields of a problem that meets it; the order is that in which they are met."""

@@ -1,0 +1,45 @@
+"""How much of what an implementation was asked has been judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harness.answered import Inside
+from harness.judging import GATES, Finding
+from specs.claims import Claim
+from specs.problem import Case
+
+
+@dataclass
+class Judged:
+    """How many of the cases were answered, and those that were not: by a refusal of the implementation's own."""
+
+    asked: int = 0
+    answered: int = 0
+    refused: list[tuple[Case, Sequence[Claim]]] = field(default_factory=list)
+    inside: Inside = field(default_factory=Inside)
+
+    def count(self, case: Case, claims: Sequence[Claim], findings: Sequence[Finding]) -> None:
+        """Counts a case that was asked; one that no claim about an answer applies to says nothing."""
+        gates = [finding.outcome for finding in findings if finding.claim.clause in GATES]
+        self.asked += bool(gates)
+        self.answered += bool(gates) and "unsupported" not in gates
+        if "unsupported" in gates:
+            self.refused.append((case, claims))
+
+    @property
+    def mostly_refused(self) -> bool:
+        """Whether more than half was refused."""
+        return 2 * self.answered < self.asked
+
+    @property
+    def too_little(self) -> bool:
+        """Whether what was answered says nothing of the rest: few cases, or only such as every mistake survives."""
+        return self.mostly_refused or (bool(self.inside.conditions) and not self.inside.telling)
+
+    @property
+    def sentence(self) -> str:
+        """What was answered, and where."""
+        where = f" (many of them moved to {', '.join(self.inside.conditions)})" if self.inside.conditions else ""
+        return f"{self.answered} of {self.asked} cases answered{where}: too little to say"
