@@ -58,7 +58,7 @@ from harness.targets import Target, UsageError, resolve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 
-RIGHT, WRONG, BAD_CALL, NOTHING, OURS, INTERRUPTED = 0, 1, 2, 3, 70, 130
+RIGHT, WRONG, BAD_CALL, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 QUICK, DEEP = 15, 1500
 """Examples of `run --quick` and `run --deep`."""
 
@@ -253,7 +253,7 @@ def _wrong(result: Checked) -> bool:
 
 def _status(results: Sequence[Checked]) -> int:
     if any(result.ours for result in results):
-        return OURS
+        return ending.OURS
     if any(_wrong(result) for result in results):
         return WRONG
     judged = any(row.outcome == "agrees" for result in results for row in result.rows)
