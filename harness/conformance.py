@@ -160,8 +160,7 @@ class Checking:
 
     def _ask_inside(self) -> None:
         """Asks the refused cases again, moved to where the implementation answers."""
-        refused, self.judged.refused = self.judged.refused, []
-        self.judged.inside = learned(self._answers, [case for case, _ in refused])
+        refused = self.judged.moved(learned(self._answers, [case for case, _ in self.judged.refused]))
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
         for case, claims in refused:

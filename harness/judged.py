@@ -28,6 +28,12 @@ class Judged:
         if "unsupported" in gates:
             self.refused.append((case, claims))
 
+    def moved(self, inside: Inside) -> list[tuple[Case, Sequence[Claim]]]:
+        """The refused cases, to be asked again inside: they count there, and no longer where they were refused."""
+        refused, self.refused, self.inside = self.refused, [], inside
+        self.asked -= len(refused) if inside.telling else 0
+        return refused
+
     @property
     def mostly_refused(self) -> bool:
         """Whether more than half was refused."""

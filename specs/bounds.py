@@ -20,6 +20,8 @@ SCALING = 6
 """Roundings of the scale and of the products with it, as one factor or as its root on either operand."""
 EXP, TANH, LOG, DIVISION = 6, 10, 6, 6
 """Twice the units in the last place that OpenCL allows in single precision: 3, 5, 3, and 2.5 for a reciprocal, with its product."""
+MOST_BY_LSE = 1 / 4
+"""What weights exp(z - lse) may be off by in common. An lse that cannot hold quarters gives no weights: precision.md, 3."""
 MOST = 690.0
 """The exponential of more is not needed to know that nothing is known; it and its inverse are in the range of float64."""
 
@@ -70,7 +72,7 @@ class AttentionBounds:
         """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of weights exp(z - lse)."""
         size, terms = np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
         by_lse = self.u.a * (2 * size + (LOG + 4) * terms) + self.u.s * (size + terms)
-        return self._summed + max(self.u.s, self.u.w) + by_lse
+        return self._summed + max(self.u.s, self.u.w) + np.minimum(by_lse, MOST_BY_LSE)
 
     @cached_property
     def _summed(self) -> np.ndarray:

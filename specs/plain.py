@@ -8,8 +8,8 @@ from reprlib import repr as short
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-WHOLE = 2**63 - 1
-"""Largest whole number: what an index of an array holds."""
+WHOLE = 2**64 - 1
+"""Largest whole number: what a seed or an index of an array holds."""
 
 WORDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", NoneType: "null"}
 WORDS |= {dict: "a mapping", list: "a list", tuple: "a list"}

@@ -10,8 +10,9 @@ import pytest
 
 from harness import casefiles, conformance
 from harness.auditing.inside import Inside
-from harness.cli import OURS, _status
+from harness.cli import _status
 from harness.conformance import Checking, Plan, check, load_claims
+from harness.ending import OURS
 from harness.isolation import Trouble
 from harness.judging import Finding, Tally, find
 from harness.subject import Subject

@@ -21,7 +21,9 @@ MESSAGES = [
     Answer(OUT, {"lse": OUT[0].astype(np.float64)}, ("q",), (), 0.5),
     Failure("errored", "ValueError: no", "a trace"),
     Description("mine", options=("mask",), dtypes=("float32",), precision={"float32": "tf32"}),
-    Description("mine", conventions=Conventions(empty_rows={"float16": {"mask": "nan"}, "bias": "zeros"}, masked_nan_safe="keys")),
+    Description(
+        "mine", conventions=Conventions(empty_rows={"float16": {"mask": "nan"}, "bias": "zeros"}, masked_nan_safe="keys")
+    ),
     Tried((0.5, 0.25), ({"out": OUT}, {"out": OUT + 1, "dq": OUT[:0]})),
     Warmed(float("inf"), 3, True),
     Ran({"mine": [0.5]}, {"mine": [1.0]}, [("mine", 1, {"out": OUT})], ("mine",), 0.1, 1.0, 2.0, 3.0),

@@ -295,55 +295,6 @@ def test_the_unloadable_have_a_row_that_says_why() -> None:
     assert rows(alone)["broken"]["verdict"] == "INVALID"
 
 
-class Dying(Here):
-    """A process that ends when it is asked for the first time, in code of its own, until so many have."""
-
-    started = 0
-    until = 10**9
-
-    def __init__(self) -> None:
-        super().__init__()
-        type(self).started += 1
-        self.dies = self.started <= self.until
-
-    def receive(self) -> Any:
-        if self.dies:
-            raise Lost("", "the process exited with status 1")
-        return super().receive()
-
-
-@pytest.mark.parametrize(("until", "processes"), [(10**9, 3), (2, 3), (0, 1)])
-def test_a_process_that_ends_in_nobodys_code_is_started_again_a_few_times(until: int, processes: int) -> None:
-    Dying.started, Dying.until = 0, until
-    found = bench(
-        [target(baseline), target(level)],
-        [SMALL],
-        Settings(baseline="baseline", seconds_per_workload=0.05, replicas=1),
-        start=Dying,
-    )
-    assert Dying.started == processes
-    if until > processes:
-        assert found.rows == [] and found.unloadable == ()
-        assert set(found.absent) == {"baseline", "level"} and "exited with status 1" in found.absent["level"]
-    else:
-        assert rows(found)["level"]["verdict"] == "SAME" and found.absent == {}
-
-
-class Blocked(Here):
-    """A process in which no workload can be opened."""
-
-    def receive(self) -> Any:
-        answer = self.answers.pop(0)
-        if answer is True:
-            raise Lost("", "cannot make the inputs", died=False, outcome="errored")
-        return answer
-
-
-def test_a_workload_that_cannot_be_opened_ends() -> None:
-    found = rows(bench([target(baseline), target(level)], [SMALL], Settings(baseline="baseline", replicas=1), start=Blocked))
-    assert {(row["verdict"], row["reason"]) for row in found.values()} == {("INVALID", "cannot make the inputs")}
-
-
 def test_the_same_seed_is_the_same_schedule() -> None:
     orders = []
     for _ in range(2):

@@ -20,9 +20,8 @@ def test_all_scores_of_a_row_are_at_the_level_as_far_as_the_dtype_allows(level, 
     scores = attention(x).scores
     assert (np.sign(scores) == np.sign(level)).all()
     sizes = np.abs(scores)
-    assert np.isfinite(sizes).all()
     wanted = min(abs(level), 5.1e4) if dtype == "float16" else abs(level)
-    assert (sizes > wanted / 2).all() if np.isfinite(wanted) else (sizes > 1e37).all()
+    assert (sizes > wanted / 2).all()
     assert (sizes < 2 * wanted).all()
 
 
@@ -55,10 +54,10 @@ def test_corners_meet_every_level_causal_and_beside_a_hidden_key_without_groups(
 
 def test_an_lse_may_be_off_by_all_that_rounding_does_to_the_scores_of_its_row():
     """Operands of 11 bits are off by 2^-12 each: far more than the exponential of anything can hold."""
-    x = realise(Case(Problem(1, 1, 1, 1, 1, 1, 1), ROWS_AT[-np.inf]))
+    x = realise(Case(Problem(1, 1, 1, 1, 1, 1, 1, scale=100.0), ROWS_AT[-1e6]))
     expected = expect(x, Conventions(), "tf32-inputs")
     shorter = [np.float64(np.float32(a.item())) * (1 + 2.0**-12) for a in (x.q, x.k)]
-    off = np.abs(np.prod(shorter) - expected.lse.item())
+    off = np.abs(100.0 * np.prod(shorter) - expected.lse.item())
     assert off > 690
     assert off <= expected.lse_bound.item()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.conformance import load_claims
+from harness.corners import CORNERS
 from harness.faults import load_all
 from harness.faults._layer_parts import layer
 from harness.judging import applies, judge
@@ -37,6 +38,7 @@ CASES = [Case(problem, recipe, seed) for seed, recipe in enumerate(("normal", "l
 CASES += [
     Case(problem, recipe, 5) for recipe in ("steep", "shifted_keys", "one_memory", "positions") for problem in MORE_PROBLEMS
 ]
+CASES += [case for case in CORNERS["multi-head"] if case.recipe == "low_scores"]
 
 FAULTS = {name: fault for name, fault in load_all().items() if fault.spec == "multi-head"}
 load_claims()
@@ -66,6 +68,7 @@ REJECTED_BY = {
         "masks_of_heads_and_entries_are_exchanged", "values_of_self_attention_are_its_queries",
         "values_that_are_the_keys_get_their_bias", "the_scale_of_a_layer_is_that_of_heads_padded_to_eight",
         "biases_of_a_layer_are_kept_in_float32", "masks_of_entries_are_tiled_over_the_heads_of_a_layer",
+        "hidden_keys_of_a_layer_get_minus_10000", "maxima_of_a_layer_start_at_minus_10000",
     ),
     "layer_empty_rows_follow_the_declaration": (
         "rows_without_keys_give_the_mean_in_a_layer", "rows_without_keys_give_nan_in_a_layer",
