@@ -10,7 +10,7 @@ import pytest
 from harness.auditing.sound import SOUND
 from harness.benching import invalid
 from harness.messages import Failure
-from harness.targets import Target, UsageError
+from harness.targets import Target
 from harness.timing import Bench, Settings, bench
 from harness.timing.child import Server
 from harness.timing.found import TWIN
@@ -129,9 +129,6 @@ def raises(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
 
 def refuses(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
     raise NotImplementedError("no causal kernel")
-
-
-def multi_head(query: Any, key: Any, value: Any, *weights: Any, heads: int) -> Any: ...
 
 
 class Here:
@@ -273,11 +270,6 @@ def test_a_baseline_that_cannot_gives_way_to_the_first_that_can() -> None:
     assert {row["baseline"] for row in found.rows} == {"slow"}
 
 
-def test_layers_are_not_timed_on_attention() -> None:
-    found = bench([target(multi_head)], [SMALL], Settings(quick=True), start=Here)
-    assert found.rows == [] and found.samples == {"small": {}}
-
-
 def test_the_absent_are_named_with_a_reason() -> None:
     gone = Target("gone", "no_such_module_at_all:attention", registered=False)
     found = bench([target(baseline), target(level), gone], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
@@ -301,8 +293,3 @@ def test_the_same_seed_is_the_same_schedule() -> None:
         CLOCK.rng, CLOCK.now = np.random.default_rng(3), 0
         orders.append(timed(slow, seed=4).samples)
     assert orders[0] == orders[1]
-
-
-def test_an_unknown_baseline_is_a_wrong_call() -> None:
-    with pytest.raises(UsageError, match="target=nobody"):
-        bench([target(level)], [SMALL], Settings(baseline="nobody"), start=Here)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.messages import Failure
-from harness.targets import Target
+from harness.targets import Target, UsageError
 from harness.timing import Settings, bench
 from harness.timing.child import Server
 from harness.timing.process import Lost
@@ -77,3 +77,14 @@ class Blocked(Here):
 def test_a_workload_that_cannot_be_opened_ends() -> None:
     found = bench(TARGETS, [SMALL], SHORT, start=Blocked)
     assert {(row["verdict"], row["reason"]) for row in found.rows} == {("INVALID", "cannot make the inputs")}
+
+
+def test_an_unknown_baseline_is_a_wrong_call() -> None:
+    with pytest.raises(UsageError, match="target=nobody"):
+        bench(TARGETS, [SMALL], Settings(baseline="nobody"), start=Here)
+
+
+def test_layers_are_not_timed_on_attention() -> None:
+    layer = Target("numpy-multi-head", "implementations.numpy_multi_head:")
+    found = bench([layer], [SMALL], Settings(quick=True), start=Here)
+    assert found.rows == [] and found.samples == {"small": {}}
