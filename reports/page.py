@@ -11,7 +11,6 @@ from reports.findings import findings
 from reports.load import Run
 from reports.matrix import MOST_EVIDENCE, anchors, matrices
 from reports.tables import LISTED
-from reports.tables.about import plain
 from reports.templating import asset, templates
 from reports.timing import page as timing
 
@@ -32,8 +31,7 @@ def render(run: Run) -> str:
     }
     styles = {"css": asset("report.css"), "js": asset("report.js")}
     styles |= {"audit_css": asset("audit.css"), "audit_js": asset("audit.js")} if run.audits else {}
-    filters = {"plain": plain, **audit.FILTERS}
-    return templates(filters).get_template("report.html.j2").render(run=run, **styles, **sections)
+    return templates(audit.FILTERS).get_template("report.html.j2").render(run=run, **styles, **sections)
 
 
 def _first_screen(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from reports import text
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls")
+_FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls", "plain")
 
 
 def templates(filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:

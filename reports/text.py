@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -99,3 +100,14 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def sentence(text: str) -> str:
     """The text with a capital at its start and a full stop at its end."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def plain(value: Any) -> str:
+    """A declared value as a reader would write it: yes, no, a list with commas, `mask: value` pairs."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {plain(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        return ", ".join(plain(entry) for entry in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

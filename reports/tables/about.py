@@ -7,6 +7,7 @@ import pandas as pd
 
 from reports.load import Run
 from reports.registry import table
+from reports.text import plain
 
 
 @table("agreement", listed=False)
@@ -78,17 +79,6 @@ def environment(run: Run) -> pd.DataFrame:
         entries = value.items() if isinstance(value, dict) else [("", value)]
         rows.extend((f"{key} {name}".strip(), plain(entry)) for name, entry in entries)
     return pd.DataFrame([(fact, str(value)) for fact, value in rows if value is not None], columns=["fact", "value"])
-
-
-def plain(value: Any) -> str:
-    """A declared value as a reader would write it: yes, no, a list with commas, `mask: value` pairs."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {plain(entry)}" for key, entry in value.items())
-    if isinstance(value, list):
-        return ", ".join(plain(entry) for entry in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

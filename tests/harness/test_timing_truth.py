@@ -15,7 +15,7 @@ from specs.problem import Problem
 PLAIN = Description("plain", options=OPTIONS)
 PROBLEMS = {
     "causal": Problem(2, 4, 2, 32, 32, 8, 8, is_causal=True),
-    "window and lengths": Problem(2, 2, 2, 24, 40, 8, 4, window=(9, 3), key_lengths=(40, 17)),
+    "window and lengths": Problem(2, 2, 2, 40, 40, 8, 4, window=(9, 3), key_lengths=(40, 17)),
     "plain": Problem(1, 2, 1, 32, 16, 8, 8),
 }
 
