@@ -11,6 +11,7 @@ import pytest
 from harness.agenda import agenda
 from harness.auditing import audit, rows
 from harness.auditing.audit import Examined
+from harness.auditing.declaring import declaring
 from harness.auditing.remembered import Remembered
 from harness.auditing.scripts import Scripted, Suspect
 from harness.auditing.sound import BASES, SOUND, quiet
@@ -159,7 +160,7 @@ def test_from_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert [(row["fault"], row["class"]) for row in told["faults"]] == [(names[0], "C05"), (names[1], "C36")]
     assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in told["faults"])
-    assert {row["name"] for row in told["sound"]} == set(SOUND)
+    assert {row["name"] for row in told["sound"]} == {*SOUND, *declaring()}
     assert not any(row["accused_by"] for row in told["sound"])
     assert (tmp_path / "report.html").exists() and (tmp_path / "kills.parquet").exists()
 
