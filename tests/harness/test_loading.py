@@ -181,7 +181,7 @@ def test_declarations_are_attributes_or_a_decorator():
 
     assert describe(by_hand, "mine") == describe(decorated, "mine")
     described = describe(by_hand, "mine")
-    assert described.conventions.empty_rows_of("bias") == "nan"
+    assert described.conventions.empty_rows_of("bias", "float32") == "nan"
     assert described.conventions.causal_alignment == "bottom-right"
     assert described.precision["bfloat16"] == "scores-rounded"
     assert (described.dtypes, described.gradient) == (("float32",), True)
