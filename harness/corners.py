@@ -5,7 +5,7 @@ Each pair is one at which somebody's kernel was wrong; what else is drawn beside
 
 from __future__ import annotations
 
-from harness.shapes import EMPTY, FAR, UNGROUPED_EMPTY
+from harness.shapes import EMPTY, FAR, RESIDUES, UNGROUPED_EMPTY
 from specs import biases, masks
 from specs.dtypes import DTYPES
 from specs.multi_head_problem import LayerProblem
@@ -33,7 +33,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(1, 1, 1, 70, 70, 8, 8, window=(33, 1))),
         Case(Problem(1, 2, 1, 80, 100, 16, 16, is_causal=True, bias=NOISE)),
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
-        *(Case(Problem(*shape)) for shape in (*EMPTY, *UNGROUPED_EMPTY)),
+        *(Case(Problem(*shape)) for shape in (*EMPTY, *UNGROUPED_EMPTY, *RESIDUES)),
         *(Case(Problem(*shape, mask=masks.random(5, 0.5, "hij"))) for shape in FAR),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),

@@ -63,9 +63,10 @@ class Dealer:
 
     def size(self, edges: Sequence[int]) -> int:
         """One of the edges, or in half of the draws any number between them, evenly by order of magnitude."""
-        edge = int(self.choice(edges))
+        if self.choice((True, False)):
+            return int(self.choice(edges))
         low, high = min(edges), max(edges)
-        return edge if self.choice((True, False)) else round(low * (high / low) ** self.rng.random())
+        return round(low * (high / low) ** self.rng.random())
 
 
 Lengths = Callable[[Dealer], tuple[int, int]]
@@ -91,7 +92,9 @@ HEADS = (*((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 
 EMPTY_AXES = (("batch",), ("query_heads", "key_heads"), ("query_length",), ("key_length",), ("head_dim",), ("value_dim",))
 EMPTY = tuple(Shape(2, 4, 2, 3, 5, 8, 8)._replace(**dict.fromkeys(axes, 0)) for axes in EMPTY_AXES)
 """One size is 0; query heads without key heads would have nothing to read."""
-UNGROUPED_EMPTY = tuple(shape._replace(key_heads=shape.query_heads) for shape in EMPTY)
+UNGROUPED_EMPTY = tuple(shape._replace(key_heads=shape.query_heads) for shape in EMPTY if shape.key_heads)
+RESIDUES = tuple(Shape(1, 2, 2, 16 + 5 * n % 16, 16 + 7 * n % 16, 16 + 3 * n % 16, 16 + 9 * n % 16) for n in range(16))
+"""Every residue by 16 of lengths and dims, each beside other residues."""
 FAR = (
     Shape(64, 2, 2, 3, 5, 8, 8),
     Shape(1, 128, 128, 1, 70, 8, 8),

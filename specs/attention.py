@@ -15,6 +15,7 @@ import numpy as np
 from specs import masks
 from specs.bounds import AttentionBounds, Bounds
 from specs.contract import Conventions
+from specs.dtypes import accumulator, largest
 from specs.gradient_bounds import gradient_bounds, in_range
 from specs.gradients import Gradients, gradients
 from specs.inputs import POSITIONAL, RULES, Inputs, realise
@@ -91,6 +92,12 @@ class Expected:
         mean = AttentionBounds(flat, attention(flat), self.bounds.u).out
         of_empty = np.where((self.empty_rows == "uniform")[..., None], mean, 0.0)
         return np.where(self.exact.empty[..., None], of_empty, self.bounds.out)
+
+    @property
+    def lse_in_range(self) -> np.ndarray:
+        """Bool [B, Hq, Lq]: rows whose lse, in its declared base, is a number that is computed in, or -inf."""
+        in_range: np.ndarray = np.isneginf(self.lse) | (np.abs(self.lse) <= largest(accumulator(self.asked.dtype)))
+        return in_range
 
     @property
     def specified(self) -> np.ndarray:

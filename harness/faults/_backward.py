@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.faults._parts import Step, attention, identity, invisible
 from implementations._numpy import per_query_head, working_dtype
-from specs.contract import declares
+from specs.contract import OPTIONS, declares
 
 Array = np.ndarray
 Gradients = dict[str, Array]
@@ -143,4 +143,5 @@ def differentiable(wrong: Backward) -> Callable[..., Any]:
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(attend, name, getattr(wrong, name))
     attend.backward = quiet  # type: ignore[attr-defined]
+    attend.options = tuple(name for name in OPTIONS if not name.startswith("past"))  # type: ignore[attr-defined]
     return attend

@@ -30,6 +30,7 @@ def merging_two_halves_by_lse_gives_the_whole(attend: Attend, x: Inputs) -> Verd
     merged = np.where(shares > 0, shares * outs, 0).sum(0)
     bound = _merging_error(*(attend.expected(half) for half in halves)) + attend.expected(whole).bounds.out
     rows = comparable_rows(attend, whole) & either_right(attend, whole, merged, attend(whole))
+    rows &= np.logical_and.reduce([attend.expected(half).lse_in_range for half in halves])
     what = "out merged from two sets of keys"
     verdict = within(merged, attend(whole), bound, what, rows)
     return told_by_the_oracle(attend, whole, verdict, merged, attend(whole), what)
@@ -73,7 +74,8 @@ def duplicated_keys_add_their_logarithm_to_lse(attend: Attend, x: Inputs) -> Ver
     added = np.log2(work.type(3)) if attend.declared("lse_base") == "2" else np.log(work.type(3))
     bound = attend.expected(once).lse_bound + attend.expected(thrice).lse_bound
     wanted = attend.extra(once, "lse").astype(work) + added
-    return within(attend.extra(thrice, "lse"), wanted, bound, "lse, every key three times")
+    rows = attend.expected(once).lse_in_range & attend.expected(thrice).lse_in_range
+    return within(attend.extra(thrice, "lse"), wanted, bound, "lse, every key three times", rows)
 
 
 @claim("D3", cold=True, needs=_has_keys)

@@ -25,6 +25,7 @@ CASES = [
     Case(Problem(2, 2, 1, 9, 12, 4, 4, window=(1, 1))),
     Case(Problem(2, 2, 1, 9, 6, 4, 4, window=(1, 1), is_causal=True)),
     Case(Problem(2, 2, 1, 5, 9, 4, 4, query_lengths=(3, 0), key_lengths=(9, 0))),
+    Case(Problem(1, 2, 1, 4, 9, 4, 4, bias=biases.filler(masks.hidden_query(0), -3e38), scale=0.0)),
     Case(Problem(1, 2, 1, 4, 9, 4, 4, mask=masks.hidden_key(8), bias=biases.noise(1, 5.0, "bhij"))),
 ]
 
@@ -70,8 +71,8 @@ def declared_otherwise(does, declares):
         ({"empty_rows": "unspecified"}, {"empty_rows": "uniform"}, HIDDEN, "P5"),
         ({"empty_rows": "uniform"}, {"empty_rows": {"float32": "zeros", "mask": "uniform"}}, HIDDEN, "P5"),
         ({"empty_rows": "nan"}, {"empty_rows": {"mask": "nan", "no_keys": "zeros"}}, CASES[2], "P5"),
-        ({"masked_nan_safe": "keys"}, {"masked_nan_safe": True}, CASES[8], "S1"),
-        ({"masked_nan_safe": "values"}, {"masked_nan_safe": "keys"}, CASES[8], "S1"),
+        ({"masked_nan_safe": "keys"}, {"masked_nan_safe": True}, CASES[9], "S1"),
+        ({"masked_nan_safe": "values"}, {"masked_nan_safe": "keys"}, CASES[9], "S1"),
         ({"deterministic": False, "empty_rows": "uniform"}, {"empty_rows": "uniform", "lse_base": "2"}, HIDDEN, "P6"),
     ],
 )

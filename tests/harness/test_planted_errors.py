@@ -168,7 +168,7 @@ def test_disasters_are_outcomes_with_their_case(name, outcome, file, tmp_path):
     status, out, _ = called("check", f"{file}:{name}", *options)
     assert status == 1
     found = [row for row in json.loads(out)["checks"] if row["outcome"] == outcome]
-    assert [row["property"] for row in found] == ["every_problem_is_answered"]
+    assert {row["property"] for row in found} == {"every_problem_is_answered"}
     case = json.loads(Path(found[0]["replay"].rpartition(" ")[2]).read_text())["case"]
     assert realise(Case.from_json(case)).k.shape[2] >= 2
 
@@ -178,4 +178,4 @@ def test_where_everything_is_refused_nothing_could_be_judged(file, tmp_path):
     assert status == 3
     outcomes = {row["property"]: row["outcome"] for row in json.loads(out)["checks"]}
     assert outcomes["every_problem_is_answered"] == "unsupported"
-    assert set(outcomes.values()) <= {"unsupported", "vacuous"}
+    assert set(outcomes.values()) <= {"unsupported", "vacuous", "too-little"}

@@ -238,7 +238,7 @@ import numpy as np
 def attention(q, k, v, *, mask=None, is_causal=False):
     """Uniform rows, bottom-right, scores in the dtype, base arithmetic in float32 or better."""
     work = np.float64 if q.dtype == np.float64 else np.float32
-    k, v = (np.repeat(a.astype(work), q.shape[1] // a.shape[1], axis=1) for a in (k, v))
+    k, v = (np.repeat(a.astype(work), q.shape[1] // max(a.shape[1], 1), axis=1) for a in (k, v))
     s = q.astype(work) @ k.swapaxes(-1, -2) / work(max(q.shape[3], 1) ** 0.5)
     hidden = np.zeros(s.shape, bool) if mask is None else np.broadcast_to(~mask, s.shape)
     if is_causal:
