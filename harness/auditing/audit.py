@@ -105,7 +105,7 @@ def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Tic
         trial.close()
 
 
-TURNS = 4
+TURNS = 8
 """Functions that declare something are asked on every so many cases: their oracle is theirs alone."""
 
 

@@ -41,7 +41,8 @@ SUBTLE = (
 @pytest.fixture(scope="module")
 def plan():
     cases = agenda(24, 5, DTYPES)
-    return Plan({"attention": cases["attention"], "multi-head": []}, Path())
+    near = [case for case in cases["attention"] if max(case.problem.query_length, case.problem.key_length) < 500]
+    return Plan({"attention": near[::2], "multi-head": []}, Path())
 
 
 def tried(plan, name, function, bases):
