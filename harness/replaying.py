@@ -95,5 +95,5 @@ def _unasked(description: Description, claim: Claim, case: Case) -> str:
 def _found(subject: Subject, claim: Claim, case: Case) -> Finding | None:
     """What the claim says of the case, asked anew; None where it does not apply."""
     subject.forget()
-    x = subject.spec.realise(case)
+    x = subject.realise(case)
     return find(subject, claim, x) if applies(subject, claim, x) else None
