@@ -29,6 +29,8 @@ def verdict(run: Run) -> Verdict:
     known = _waived(list(judged.loc[judged["standing"] == "waived", "implementation"]))
     if failing.empty:
         return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}{known}.", "good" if run.complete else "open")
+    if len(judged) == 1:
+        return Verdict(_one_fails(*failing[["implementation", "standing"]].iloc[0], so_far), "bad")
     return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}{known}.", "bad")
 
 
@@ -53,9 +55,12 @@ def _all_agree(names: list[str]) -> str:
     return f"{'Both' if len(names) == 2 else f'All {len(names)}'} implementations agree with the specification"
 
 
+def _one_fails(name: str, standing: str, so_far: str) -> str:
+    how = "" if standing == "violates" else f": it {_verb(standing, [name])}"
+    return f"{name} does not agree with the specification{so_far}{how}."
+
+
 def _some_agree(agreeing: int, judged: int) -> str:
-    if judged == 1:
-        return "The only implementation that was judged does not agree with the specification"
     agree = "agrees" if agreeing == 1 or not agreeing else "agree"
     return f"{agreeing or 'None'} of {judged} implementations {agree} with the specification"
 
