@@ -49,11 +49,18 @@ def honest(
     into: Into = None,
 ) -> None:
     """Everything registered, at three durations: whatever is INVALID is accused wrongly."""
-    found = counted.honest(rows, busy)
+    found: list[dict[str, Any]] = []
+    for session in counted.honest(rows, busy):
+        found += session
+        typer.echo(_accused(found), err=True)
     tell(found, into, ("seconds",))
-    invalid = sum(row["verdict"] == "INVALID" for row in found)
-    undecided = sum(str(row["reason"]).startswith("undecided") for row in found)
-    typer.echo(f"INVALID: {invalid} of {len(found)}; honesty undecided: {undecided}")
+    typer.echo(_accused(found))
+
+
+def _accused(rows: list[dict[str, Any]]) -> str:
+    invalid = sum(row["verdict"] == "INVALID" for row in rows)
+    undecided = sum(str(row["reason"]).startswith("undecided") for row in rows)
+    return f"INVALID: {invalid} of {len(rows)}; honesty undecided: {undecided}"
 
 
 @app.command("tools")

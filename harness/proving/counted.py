@@ -89,16 +89,16 @@ def cheats(sessions: int, seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def honest(wanted: int, busy: bool) -> list[dict[str, Any]]:
+def honest(wanted: int, busy: bool) -> Iterator[list[dict[str, Any]]]:
     """So many rows, or a few more, of everything registered that can be timed here, at each duration in turn: none is a cheat.
 
-    One process each, because the look at honesty is in the first.
+    Session by session, of one process each, because the look at honesty is in the first.
     """
-    rows: list[dict[str, Any]] = []
     with neighbour(busy):
         for seed, seconds in enumerate(cycle(DURATIONS)):
             timed = session(registered(), WORKLOADS, seconds, seed, processes=1)
-            rows += [row | {"seconds": seconds} for row in timed if row["verdict"] != "UNSUPPORTED"]
-            if len(rows) >= wanted:
-                break
-    return rows
+            rows = [row | {"seconds": seconds} for row in timed if row["verdict"] != "UNSUPPORTED"]
+            yield rows
+            wanted -= len(rows)
+            if wanted <= 0:
+                return
