@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import count
 from random import Random
 from typing import Any
 
@@ -56,15 +55,15 @@ def declaring() -> dict[str, Function]:
 
 def conforming(layout: str = "bhld", **chosen: Any) -> Function:
     """A sound attention that does what these conventions say, in float32 or wider."""
-    conventions, calls = Conventions.declared(chosen), count()
+    conventions, chance = Conventions.declared(chosen), Random(SEED)
 
     @declares(layout=layout, conventions=chosen)
     def attend(q: Array, k: Array, v: Array, **o: Any) -> Any:
         q, k, v = (_turned(a, layout) for a in (q, k, v))
         if conventions.checks_shapes:
             require_fitting(q, k, v, o.get("mask"), o.get("bias"))
-        factor = 1.0 if conventions.deterministic else 1.0 + next(calls) % 2
-        return beside(_answer(q, k, v, conventions, factor, o), lambda out: _turned(out, layout))
+        step = 1 if conventions.deterministic else chance.choice((1, -1))
+        return beside(_answer(q, k, v, conventions, step, o), lambda out: _turned(out, layout))
 
     return quiet(attend)
 
@@ -73,14 +72,15 @@ def _turned(a: Array, layout: str) -> Array:
     return a if layout == "bhld" else a.transpose(0, 2, 1, 3)
 
 
-def _answer(q: Array, k: Array, v: Array, conventions: Conventions, factor: float, o: dict[str, Any]) -> Any:
-    """The attention with its options meant as declared. A factor of 2 moves what underflows, and nothing else."""
+def _answer(q: Array, k: Array, v: Array, conventions: Conventions, step: int, o: dict[str, Any]) -> Any:
+    """The attention with its options meant as declared. Values are summed from the last key on where the step is -1."""
     shown = _shown(q, k, conventions, o)
     seen = np.logical_and.reduce([np.broadcast_to(a, (*q.shape[:3], k.shape[2])) for a in shown.values()])
     plain = {name: a for name, a in o.items() if name not in RULES}
 
     def product(weights: Array, values: Array) -> Array:
-        out = value_product(weights, values) if _safe(conventions, "values") else weights * factor @ values / factor
+        weights, values = weights[..., ::step], values[..., ::step, :]
+        out = value_product(weights, values) if _safe(conventions, "values") else weights @ values
         keys = np.isfinite(per_query_head(k, q.shape[1], values.dtype)).all((2, 3))[:, :, None, None]
         out = out if _safe(conventions, "keys") else np.where(keys, out, np.nan)
         return _filled(out, values, {name: a for name, a in shown.items() if name != "nothing"}, seen, conventions, q.dtype.name)

@@ -161,10 +161,13 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
         doubled = (x.v * 2).astype(x.v.dtype)
     if not _far_from_the_ends(x.v) or not _far_from_the_ends(doubled):
         return VACUOUS
-    got, rows = attend(x.replace(v=doubled)), comparable_rows(attend, x)
-    lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
+    got = attend(x.replace(v=doubled))
     half, what = (got / 2).astype(got.dtype), "out of doubled values, halved"
-    return told_by_the_oracle(attend, x, within(half, attend(x), lost, what, rows), half, attend(x), what)
+    if not attend.declared("deterministic"):
+        return unchanged(attend, x, half, what)
+    lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
+    verdict = within(half, attend(x), lost, what, comparable_rows(attend, x))
+    return told_by_the_oracle(attend, x, verdict, half, attend(x), what)
 
 
 def _far_from_the_ends(a: np.ndarray) -> bool:
