@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
+from math import prod
 from time import monotonic
 from typing import Any
 
+from harness.shapes import BUDGET
 from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
 from specs.recipes import DRAWN
@@ -23,6 +25,9 @@ ENOUGH = 0.8
 
 LEARNING_SECONDS = 20.0
 
+MOST_SCORES = 5 * BUDGET
+"""Of a case that was moved: a square of a long axis takes minutes."""
+
 
 @dataclass(frozen=True)
 class Inside:
@@ -37,7 +42,7 @@ class Inside:
         return bool(self.conditions) and TINY not in self.conditions
 
     def moved(self, case: Case) -> Case | None:
-        """The case under the conditions; None where that is no problem, or where its numbers are given."""
+        """The case under the conditions; None where that is no problem, or too large a one, or where its numbers are given."""
         if case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
             return None
         try:
@@ -45,7 +50,7 @@ class Inside:
                 case = _with(case, CONDITIONS[condition](case.problem))
         except ValueError:
             return None
-        return case
+        return case if prod(case.problem.score_shape) <= MOST_SCORES else None
 
 
 def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
