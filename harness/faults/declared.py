@@ -63,11 +63,16 @@ def _values(q: Array, v: Array) -> Array:
     return per_query_head(v, q.shape[1], working_dtype(q.dtype))
 
 
+def _mean(values: Array) -> Array:
+    """Over all keys; NaN of none."""
+    return values.sum(2, keepdims=True) / values.dtype.type(values.shape[2])
+
+
 @fault("C02")
 @declares(conventions={"empty_rows": "uniform"})
 def a_declared_mean_is_that_of_tiled_heads(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Means are taken for each key head, and tiled over the query heads."""
-    means = v.astype(working_dtype(q.dtype)).mean(2, keepdims=True)
+    means = _mean(v.astype(working_dtype(q.dtype)))
     return _filled(q, k, v, means[:, np.arange(q.shape[1]) % max(k.shape[1], 1)] if k.shape[1] else 0, **o)
 
 
@@ -93,7 +98,7 @@ def a_declared_mean_is_summed_in_sixteen_bits(q: Array, k: Array, v: Array, **o:
 @declares(conventions={"empty_rows": {"mask": "uniform", "bias": "nan", "no_keys": "unspecified", "together": "unspecified"}})
 def a_mean_declared_of_masks_is_given_for_biases(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """A row of -inf in the bias gives the mean, as a row of False does."""
-    return _filled(q, k, v, _values(q, v).mean(2, keepdims=True), **o)
+    return _filled(q, k, v, _mean(_values(q, v)), **o)
 
 
 @fault("C02")

@@ -20,6 +20,10 @@ def _less(top: Any, q: Array, k: Array, v: Array, **o: Any) -> Any:
     return staged(q, k, v, normalise=partial(less, top), **o)
 
 
+def _nothing(s: Array) -> Array:
+    return np.zeros((*s.shape[:-1], 1), s.dtype)
+
+
 @fault("C16", only=PLAIN)
 def maxima_start_at_the_lowest_float16(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """finfo of another dtype than that of the scores: the running maximum starts at -65504 in float32 too."""
@@ -70,7 +74,7 @@ def differences_from_the_maximum_are_kept_in_float16(q: Array, k: Array, v: Arra
 
     def normalise(s: Array, sink: Any) -> Any:
         top = finite(highest(s))
-        return less(np.zeros_like, (s - top).astype(np.float16).astype(s.dtype), sink - top[..., 0])
+        return less(_nothing, (s - top).astype(np.float16).astype(s.dtype), sink - top[..., 0])
 
     return staged(q, k, v, normalise=normalise, **o)
 
@@ -78,7 +82,7 @@ def differences_from_the_maximum_are_kept_in_float16(q: Array, k: Array, v: Arra
 @fault("C24", "microsoft/onnxruntime#2715", only=("is_causal", "scale"))
 def exponents_are_cut_at_eighty(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """No maximum is taken off; scores are cut to -80..80 instead, between which exp is finite in float32."""
-    return staged(q, k, v, raw=lambda s: np.clip(s, -80, 80), normalise=partial(less, lambda s: np.zeros_like(s[..., :1])), **o)
+    return staged(q, k, v, raw=lambda s: np.clip(s, -80, 80), normalise=partial(less, _nothing), **o)
 
 
 @fault("C16", only=PLAIN)
