@@ -18,7 +18,7 @@ LEVELLED = [
     *(Case(Problem(1, 2, 2, 9, 9, 8, 8, is_causal=True), ROWS_AT[-level]) for level in LEVELS),
     *(Case(Problem(2, 1, 1, 3, 7, 1, 1, mask=masks.hidden_key(3)), ROWS_AT[-level]) for level in LEVELS),
     *(Case(Problem(1, 2, 2, 3, 7, 8, 8), ROWS_AT[level]) for level in LEVELS[1::2]),
-    Case(Problem(1, 2, 2, 9, 9, 8, 8, window=(2, 1)), ROWS_AT[-LEVELS[-1]]),
+    Case(Problem(2, 1, 1, 3, 7, 1, 1, window=(1, 0)), ROWS_AT[-LEVELS[-1]]),
     Case(Problem(2, 1, 1, 3, 7, 1, 1, key_lengths=(4, 7)), ROWS_AT[-LEVELS[-1]]),
 ]
 """Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups.

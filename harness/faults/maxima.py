@@ -20,6 +20,11 @@ def _less(top: Any, q: Array, k: Array, v: Array, **o: Any) -> Any:
     return staged(q, k, v, normalise=partial(less, top), **o)
 
 
+def _largest(s: Array) -> Array:
+    """max |s| over what is not hidden."""
+    return highest(np.maximum(s, -np.where(s > -np.inf, s, np.inf)))
+
+
 def _nothing(s: Array) -> Array:
     return np.zeros((*s.shape[:-1], 1), s.dtype)
 
@@ -40,7 +45,7 @@ def causal_rows_have_the_maximum_of_hidden_keys(q: Array, k: Array, v: Array, **
 @fault("C16", only=("mask", "scale"))
 def the_largest_size_is_taken_off(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """max |s|, which is the maximum of every row but those below 0."""
-    return _less(lambda s: highest(np.where(np.isfinite(s), np.abs(s), s)), q, k, v, **o)
+    return _less(_largest, q, k, v, **o)
 
 
 @fault("C16", only=("is_causal", "scale"))
@@ -112,7 +117,7 @@ def keys_outside_the_window_get_minus_a_million(q: Array, k: Array, v: Array, **
 @layer_fault("C16")
 def the_largest_size_is_taken_off_in_a_layer(*arrays: Array, **o: Any) -> Any:
     """max |s|."""
-    return _layer(lambda s: highest(np.where(np.isfinite(s), np.abs(s), s)), identity, *arrays, **o)
+    return _layer(_largest, identity, *arrays, **o)
 
 
 @layer_fault("C16")
