@@ -100,13 +100,3 @@ def test_corners_and_these_cases_accuse_nobody_who_is_right(name):
     others = [case for cases in SMALL.values() for case in cases]
     cases = CORNERS["multi-head"] if name == LAYER else [*CORNERS["attention"], *others]
     assert not tried(name, function, cases, ORACLE).kills
-
-
-def test_what_refuses_most_is_rejected_where_it_answers():
-    name = "dims_of_sixty_four_alone_with_one_mask"
-    cases = [Case(Problem(2, 2, 1, 3, 5 + n, 8, 16, mask=masks.random(n, 0.5, "bhij"))) for n in range(4)]
-    trial = tried(name, load_all()[name].function, cases, ORACLE)
-    assert not trial.kills
-    trial.close()
-    assert "head_dim == 64" in trial.checking.judged.inside.conditions
-    assert {kill.clause for kill in trial.kills.values()} == {"P4"}
