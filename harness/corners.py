@@ -49,6 +49,8 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
+        Case(Problem(1, 2, 1, 9, 7, 8, 8, mask=masks.random(5, 0.5, "hij"), is_causal=True, window=(3, None))),
+        Case(Problem(2, 2, 1, 5, 9, 8, 8, bias=biases.minus_infinity(masks.hidden_query(1)))),
         Case(Problem(1, 2, 2, 5, 9, 8, 8, softcap=90.0), "steep"),
         Case(Problem(3, 1, 1, 4, 200, 8, 8, key_lengths=(190, 150, 200))),
         Case(Problem(1, 2, 1, 1, 2100, 8, 8), "rising"),
