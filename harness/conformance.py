@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -159,7 +159,11 @@ class Checking:
             self._measure(case, x)
 
     def _ask_inside(self) -> None:
-        """Asks the refused cases again, moved to where the implementation answers."""
+        for case, claims in self.inside():
+            self._guarded(partial(self._ask, case, claims))
+
+    def inside(self) -> Iterator[tuple[Case, Sequence[Claim]]]:
+        """The refused cases once more, moved to where the implementation answers."""
         refused = self.judged.moved(learned(self._answers, [case for case, _ in self.judged.refused]))
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
@@ -167,7 +171,7 @@ class Checking:
             moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                self._guarded(partial(self._ask, self.schedule.within_its_options(moved), claims))
+                yield self.schedule.within_its_options(moved), claims
 
     def _answers(self, case: Case) -> bool:
         self.subject.forget()

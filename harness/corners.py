@@ -18,8 +18,11 @@ LEVELLED = [
     *(Case(Problem(1, 2, 2, 9, 9, 8, 8, is_causal=True), ROWS_AT[-level]) for level in LEVELS),
     *(Case(Problem(2, 1, 1, 3, 7, 1, 1, mask=masks.hidden_key(3)), ROWS_AT[-level]) for level in LEVELS),
     *(Case(Problem(1, 2, 2, 3, 7, 8, 8), ROWS_AT[level]) for level in LEVELS[1::2]),
+    Case(Problem(2, 1, 1, 3, 7, 1, 1, window=(1, 0)), ROWS_AT[-LEVELS[-1]]),
+    Case(Problem(2, 1, 1, 3, 7, 1, 1, key_lengths=(4, 7)), ROWS_AT[-LEVELS[-1]]),
 ]
-"""Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups."""
+"""Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups.
+The lowest beside windows and lengths too, below whatever number stands at hidden keys."""
 
 CORNERS: dict[str, list[Case]] = {
     "attention": [
@@ -35,6 +38,8 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
         *(Case(Problem(*shape)) for shape in (*EMPTY, *UNGROUPED_EMPTY, *RESIDUES)),
         *(Case(Problem(*shape, mask=masks.random(5, 0.5, "hij"))) for shape in FAR),
+        Case(Problem(1, 1, 1, 8193, 3, 4, 4, is_causal=True)),
+        Case(Problem(1, 2, 2, 600, 9, 8, 8, window=(300, 1))),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, mask=masks.key_padding((9, 4, 6)))),
@@ -44,6 +49,8 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),
         Case(Problem(1, 2, 1, 9, 7, 8, 8, window=(7, 1))),
+        Case(Problem(1, 2, 1, 9, 7, 8, 8, mask=masks.random(5, 0.5, "hij"), is_causal=True, window=(3, None))),
+        Case(Problem(2, 2, 1, 5, 9, 8, 8, bias=biases.minus_infinity(masks.hidden_query(1)))),
         Case(Problem(1, 2, 2, 5, 9, 8, 8, softcap=90.0), "steep"),
         Case(Problem(3, 1, 1, 4, 200, 8, 8, key_lengths=(190, 150, 200))),
         Case(Problem(1, 2, 1, 1, 2100, 8, 8), "rising"),

@@ -82,6 +82,7 @@ class Trial:
             return []
         started = perf_counter()
         findings = self.judged(case, self.wanted(claims))
+        self.checking.judged.count(case, claims, findings)
         self.subject.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
@@ -100,11 +101,20 @@ class Trial:
         return find(subject, claim, x)
 
     def close(self) -> None:
-        """All cases were seen: claims about the whole run are judged."""
+        """All cases were seen: what refused most of them is asked where it answers, and claims about the whole run are judged."""
+        if self.checking.judged.mostly_refused and not self.kills:
+            self.ask_inside()
         for (dtype, name), tally in self.checking.tallies.items():
             tally.close(CLAIMS[name])
             if tally.outcome == "violates":
                 self._killed(CLAIMS[name], tally.outcome, dtype, "the whole run", tally.reason)
+
+    def ask_inside(self) -> None:
+        """The refused cases, moved to where it answers, until one rejects it."""
+        for case, claims in self.checking.inside():
+            self.step(case, claims)
+            if self.kills:
+                return
 
     def _killed(self, claim: Claim, outcome: str, dtype: str, case: str, message: str) -> None:
         kill = Kill(claim.name, claim.clause, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
@@ -170,6 +180,11 @@ class Suspected(Trial):
         known, subject = [claim for claim in claims if claim.name in applying], self.subject
         subject.forget()
         return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
+
+    def ask_inside(self) -> None:
+        """Without the sound functions, which are not asked there."""
+        self.bases = {dtype: [] for dtype in DTYPES}
+        super().ask_inside()
 
     def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""

@@ -18,8 +18,9 @@ from implementations.numpy_eager import softmax
 from implementations.numpy_online import State, finish, online, seen_further, start, tiles
 
 __all__ = [
-    "State", "attention", "beside", "broadcast", "empty_rows", "finish", "finite", "given", "hide", "identity", "in_tiles", "invisible",
-    "lse_of", "online", "partial", "rounded", "seen_further", "softmax", "staged", "start", "tiled", "tiles", "value_product",
+    "State", "attention", "beside", "broadcast", "empty_rows", "finish", "finite", "given", "hide", "highest", "identity", "in_tiles",
+    "invisible", "less", "lse_of", "online", "partial", "rounded", "seen_further", "softmax", "staged", "start", "tiled", "tiles",
+    "value_product",
 ]  # fmt: skip
 
 attention = remembered(eager)
@@ -39,6 +40,19 @@ rules_of = partial(visible, 0)
 def value_product(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Weights times values; what nobody sees takes no part, NaN included."""
     return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
+
+
+def less(top: Step, s: np.ndarray, sink: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and lse of a softmax from which top(s), [B, Hq, Lq, 1], is taken off: the row's maximum, or what stands for it."""
+    shift = finite(top(s))
+    powers, sinks = np.exp(s - shift), np.exp(sink - shift[..., 0])
+    total = powers.sum(-1) + sinks
+    return powers / np.where(total == 0, 1, total)[..., None], np.log(total) + shift[..., 0]
+
+
+def highest(s: np.ndarray) -> np.ndarray:
+    """The maximum of each row, [B, Hq, Lq, 1]; -inf without keys."""
+    return np.asarray(s.max(-1, keepdims=True, initial=-np.inf))
 
 
 def staged(

@@ -1,4 +1,4 @@
-"""Formulas of the backward pass that are wrong, and its precision (C02, C17, C23 to C26)."""
+"""Formulas of the backward pass that are wrong, and its precision (C02, C17, C18, C23 to C26)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.faults._backward import (
     rowsums,
     slopes,
 )
-from harness.faults._parts import rounded
+from harness.faults._parts import lse_of, rounded
 
 Array = np.ndarray
 
@@ -63,6 +63,21 @@ def the_lse_is_that_of_the_first_head(*asked: Any) -> Gradients:
 def the_lse_is_taken_for_base_two(*asked: Any) -> Gradients:
     """Weights are recomputed with exp2."""
     return backward(*asked, weights=lambda p: np.where(np.isneginf(p.scores), 0, np.exp2(p.scores - p.lse)))
+
+
+@fault("C17")
+@differentiable
+def the_lse_is_kept_in_half_precision(*asked: Any) -> Gradients:
+    """Weights are recomputed with a log-sum-exp that was stored in float16."""
+    return backward(*asked, weights=lambda p: _from(p, p.lse.astype(np.float16).astype(p.lse.dtype)))
+
+
+@fault("C18")
+@differentiable
+def the_lse_knows_nothing_of_the_sink(*asked: Any) -> Gradients:
+    """Weights are recomputed with the log-sum-exp of the keys alone."""
+    arrays, options = asked[:2]
+    return backward(*asked, weights=lambda p: _from(p, lse_of(*(arrays[name] for name in "qkv"), **options)[..., None]))
 
 
 @fault("C23")

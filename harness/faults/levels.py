@@ -9,18 +9,14 @@ import numpy as np
 
 from harness.faults import fault
 from harness.faults._layer_parts import layer, layer_fault
-from harness.faults._parts import attention, staged
+from harness.faults._parts import attention, highest, less, staged
 
 Array = np.ndarray
 
 
 def _starting_at(first: float, s: Array, sink: Any) -> Any:
     """A softmax whose running maximum starts at a number instead of -inf: what is far below it gets no weight."""
-    top = np.maximum(s.max(-1, keepdims=True, initial=-np.inf), s.dtype.type(first))
-    powers, sinks = np.exp(s - top), np.exp(sink - top[..., 0])
-    total = powers.sum(-1) + sinks
-    weights = powers / np.where(total == 0, 1, total)[..., None]
-    return weights, np.log(total) + top[..., 0]
+    return less(lambda s: np.maximum(highest(s), s.dtype.type(first)), s, sink)
 
 
 def _from(first: float, q: Array, k: Array, v: Array, **o: Any) -> Any:
@@ -62,9 +58,9 @@ def high_scores_are_cut_at_1000(q: Array, k: Array, v: Array, **o: Any) -> Any:
     return staged(q, k, v, raw=lambda s: np.minimum(s, s.dtype.type(1e3)), **o)
 
 
-@fault("C16", only=("mask", "is_causal", "scale"))
+@fault("C16", "mit-han-lab/tinyengine#107", only=("mask", "is_causal", "scale"))
 def no_maximum_is_taken_off_low_rows(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """The maximum is taken off where it is positive, which keeps exp from overflowing, and nothing from vanishing."""
+    """The running maximum starts at 0, or at the smallest positive number: exp does not overflow, but low rows vanish."""
     return staged(q, k, v, normalise=partial(_starting_at, 0.0), **o)
 
 

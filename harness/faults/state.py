@@ -195,3 +195,21 @@ def dropout_is_left_on(q: Array, k: Array, v: Array, **o: Any) -> Any:
         return value_product(np.where(RANDOM.random(weights.shape) < 0.1, 0, weights / 0.9).astype(weights.dtype), values)
 
     return staged(q, k, v, product=product, **o)
+
+
+@fault("C34", "flagos-ai/FlagGems#5224", only=("mask", "scale"))
+def a_tuned_kernel_leaves_the_last_row_unwritten(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """The first call of a shape tries all kernels on one buffer; later ones launch the best on a grid that is too small."""
+    tuned = _shapes(q, k, v) in kept_for("tuned")
+    kept_for("tuned")[_shapes(q, k, v)] = True
+    unwritten = (np.arange(q.shape[2]) == q.shape[2] - 1)[:, None] & tuned
+    return beside(attention(q, k, v, **o), lambda out: np.where(unwritten, 0, out).astype(out.dtype))
+
+
+@fault("C30", only=("is_causal", "scale"))
+def every_seventh_call_has_the_scale_of_the_one_before(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """A constant is uploaded while the kernel runs, which is too late once in seven times."""
+    scale, late = o.get("scale"), next(calls("seventh")) % 7 == 0
+    used = kept_for("constant").get("scale") if late else scale
+    kept_for("constant")["scale"] = scale
+    return attention(q, k, v, **o | {"scale": used})

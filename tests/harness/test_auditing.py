@@ -22,6 +22,7 @@ from harness.faults import load_all
 from harness.loading import describe
 from harness.subject import Subject, spec_of
 from implementations.numpy_eager import attention
+from specs import masks
 from specs.dtypes import DTYPES
 from specs.problem import Case, Problem
 
@@ -62,6 +63,14 @@ def test_the_short_cut_kills_what_the_long_way_kills(name, plan):
     assert (
         told[0] == told[1] if name != "the_scale_is_that_of_the_first_call" else {k[0] for k in told[0]} & {k[0] for k in told[1]}
     )
+
+
+def test_what_refuses_most_is_tried_where_it_answers():
+    cases = [Case(Problem(2, 2, 1, 3, 5 + n, 8, 16, mask=masks.random(n, 0.5, "bhij"))) for n in range(4)]
+    name = "dims_of_sixty_four_alone_with_one_mask"
+    trial = tried(Plan({"attention": cases, "multi-head": []}, Path()), name, load_all()[name].function, BASES)
+    assert "head_dim == 64" in trial.checking.judged.inside.conditions
+    assert "output_agrees_with_the_oracle" in trial.kills
 
 
 def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):

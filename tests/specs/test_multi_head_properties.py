@@ -69,6 +69,7 @@ REJECTED_BY = {
         "values_that_are_the_keys_get_their_bias", "the_scale_of_a_layer_is_that_of_heads_padded_to_eight",
         "biases_of_a_layer_are_kept_in_float32", "masks_of_entries_are_tiled_over_the_heads_of_a_layer",
         "hidden_keys_of_a_layer_get_minus_10000", "maxima_of_a_layer_start_at_minus_10000",
+        "the_largest_size_is_taken_off_in_a_layer",
     ),
     "layer_empty_rows_follow_the_declaration": (
         "rows_without_keys_give_the_mean_in_a_layer", "rows_without_keys_give_nan_in_a_layer",
@@ -83,7 +84,9 @@ REJECTED_BY = {
         "whether_a_layer_returns_weights_is_settled_by_the_first_call",
     ),
     "layer_same_call_twice_gives_the_same": ("a_layer_counts_its_calls", "dropout_is_left_on_in_a_layer"),
-    "layer_masked_keys_have_no_influence": ("ten_thousand_is_taken_off_where_masked",),
+    "layer_masked_keys_have_no_influence": (
+        "ten_thousand_is_taken_off_where_masked", "hidden_keys_count_in_the_maximum_of_a_layer",
+    ),
     "layer_all_true_mask_is_no_mask": ("true_means_ignore_in_a_layer", "queries_end_where_the_keys_do"),
     "layer_zeros_and_ones_are_a_mask": ("zeros_and_ones_are_added_in_a_layer", "ones_mean_ignore_in_a_layer"),
     "layer_broadcast_mask_is_the_full_mask": (

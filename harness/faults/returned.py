@@ -1,0 +1,52 @@
+"""Weights that are computed anew from the log-sum-exp, and differ from those of the output (C17, C18, C38)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.faults import fault
+from harness.faults._parts import attention, finite, given, lse_of
+from harness.faults._unseen_parts import scores_of
+
+Array = np.ndarray
+
+
+def _with_weights(q: Array, k: Array, v: Array, change: Any, **o: Any) -> Any:
+    """Attention whose returned weights are change(scores as they go into the softmax)."""
+    result = attention(q, k, v, **o)
+    if not o.get("return_weights"):
+        return result
+    plain = {name: value for name, value in o.items() if not name.startswith("return")}
+    return (result[0], change(scores_of(q, k, v, **plain)).astype(q.dtype), *result[2:])
+
+
+def _by(scores: Array, lse: Array) -> Array:
+    return np.exp(scores - finite(lse)[..., None])
+
+
+@fault("C38")
+def returned_weights_know_nothing_of_the_sink(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """exp(s - lse), with the lse of the keys alone."""
+    return _with_weights(q, k, v, lambda s: _by(s, lse_of(q, k, v, **o)), **o)
+
+
+@fault("C38")
+def returned_weights_have_an_lse_of_half_precision(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """exp(s - lse), with an lse that was stored in float16."""
+    plain = {name: value for name, value in o.items() if not name.startswith("return")}
+
+    def again(s: Array) -> Array:
+        return _by(s, attention(q, k, v, **plain, return_lse=True)[1].astype(np.float16).astype(s.dtype))
+
+    return _with_weights(q, k, v, again, **o)
+
+
+@fault("C38")
+def returned_weights_are_masked_behind_the_softmax(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """They are normalised over all keys, and hidden ones are cleared then: rows do not sum to 1."""
+    if not given(o, "mask"):
+        return attention(q, k, v, **o)
+    open_ = o | {"mask": None}
+    return _with_weights(q, k, v, lambda s: np.where(np.isneginf(s), 0, attention(q, k, v, **open_)[1]), **o)
