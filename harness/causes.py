@@ -25,7 +25,9 @@ def explains(subject: Subject, known: Case, case: Case, finding: Finding) -> boo
     What the claim says nothing of, once it is stripped, shows nothing; nor do given numbers, which belong to their options.
     """
     bare = stripped(case, known)
-    return bool(bare.arrays) or not _applies(subject, finding.claim, bare) or bool(alike(subject, finding.claim, bare, finding.kind))
+    return (
+        bool(bare.arrays) or not _applies(subject, finding.claim, bare) or bool(alike(subject, finding.claim, bare, finding.kind))
+    )
 
 
 def _applies(subject: Subject, claim: Claim, case: Case) -> bool:
@@ -41,7 +43,12 @@ def leads_to(subject: Subject, known: Case, case: Case, finding: Finding) -> boo
 def needs(case: Case) -> frozenset[str]:
     """What is special about a case, sizes and dtype apart."""
     given = [option.partition("=")[0] for option in case.problem.options()]
-    special = {"recipe": case.recipe != PLAIN, "arrays": bool(case.arrays), "groups": _grouped(case), **dict.fromkeys(case.layouts, True)}
+    special = {
+        "recipe": case.recipe != PLAIN,
+        "arrays": bool(case.arrays),
+        "groups": _grouped(case),
+        **dict.fromkeys(case.layouts, True),
+    }
     return frozenset([*given, *(name for name, true in special.items() if true)])
 
 

@@ -191,7 +191,9 @@ class Checking:
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
         return [
-            replace(check_row(self.subject.description, "", CLAIMS[waiver.property], Tally(), "", message, ""), outcome="violates")
+            replace(
+                check_row(self.subject.description, "", CLAIMS[waiver.property], Tally(), "", message, ""), outcome="violates"
+            )
             for waiver, message in waivers.outlived(self.subject, self.waivers)
         ]
 

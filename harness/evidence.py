@@ -69,7 +69,9 @@ class Evidence:
         path = casefiles.write(self.plan.folder, self.target, self.subject, finding.claim, case, message)
         return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
-    def others(self, kinds: Sequence[Sequence[Failure]], first: Shown, seconds: float, excluded: Excluded = nothing) -> list[Shown]:
+    def others(
+        self, kinds: Sequence[Sequence[Failure]], first: Shown, seconds: float, excluded: Excluded = nothing
+    ) -> list[Shown]:
         """The further failures of a row, each made small: those of other kinds, then those that need something else."""
         deadline, shown = monotonic() + seconds, [first]
         for failure in self._further(kinds, shown, deadline):

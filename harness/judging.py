@@ -45,7 +45,7 @@ class Finding:
 
 INDEX = re.compile(r"\[[^\]]*\]")
 NUMBER = re.compile(r"0x[\da-fA-F]+|[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
-SHAPE = re.compile(r"#(\s?[,x×*]\s?#)+,?|#,(?=\))")
+SHAPE = re.compile(r"#(\s?[,x*]\s?#)+,?|#,(?=\))")
 """Numbers in a row, however many: (2, 3), 2x3x4, (5,)."""
 
 Failure = tuple[Case, Finding]
@@ -86,9 +86,12 @@ class Tally:
 
     @property
     def kinds(self) -> list[list[Failure]]:
-        """The failures of each kind: one kind of every outcome, the worst first, and then the further ones."""
+        """The failures of each kind: one kind of every outcome, the worst first, and then the further ones.
+
+        Of each kind those come first whose numbers are not given, since they can be made small.
+        """
         kinds: dict[tuple[str, str], list[Failure]] = {}
-        for case, finding in self.failures:
+        for case, finding in sorted(self.failures, key=lambda failure: bool(failure[0].arrays)):
             kinds.setdefault(finding.kind, []).append((case, finding))
         ranked = sorted(kinds, key=lambda kind: SEVERITY.index(kind[0]))
         turns = {kind: [other for other in ranked if other[0] == kind[0]].index(kind) for kind in ranked}
@@ -96,8 +99,8 @@ class Tally:
 
     @property
     def first(self) -> Failure | None:
-        """The failure that the row is about: the first of those with the worst outcome."""
-        return min(self.failures, key=lambda failure: SEVERITY.index(failure[1].outcome), default=None)
+        """The failure that the row is about: the first of the first kind."""
+        return min(self.failures, key=lambda failure: (SEVERITY.index(failure[1].outcome), bool(failure[0].arrays)), default=None)
 
     @property
     def message(self) -> str:

@@ -17,7 +17,6 @@ from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
 from specs.recipes import DRAWN
 
-
 PLAIN = "normal"
 """The recipe of values that nothing is special about."""
 

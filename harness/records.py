@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,6 +47,10 @@ class CheckRow(Row):
     others: list[dict[str, Any]] = field(default_factory=list)
     """Failures of other kinds: outcome, case, message, replay, and in how many cases each was seen."""
 
+    def to_table(self) -> dict[str, Any]:
+        """A row of a table, where the others are text."""
+        return self.to_json() | {"others": json.dumps(self.others) if self.others else ""}
+
 
 @dataclass(frozen=True)
 class PrecisionRow(Row):
@@ -67,7 +72,14 @@ class PrecisionRow(Row):
 
 
 def check_row(
-    d: Description, dtype: str, claim: Claim, tally: Tally, case: str, message: str, replay: str, others: Sequence[dict[str, Any]] = ()
+    d: Description,
+    dtype: str,
+    claim: Claim,
+    tally: Tally,
+    case: str,
+    message: str,
+    replay: str,
+    others: Sequence[dict[str, Any]] = (),
 ) -> CheckRow:
     """The row for one claim in one dtype."""
     facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, claim.name, claim.clause)

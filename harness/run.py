@@ -203,7 +203,7 @@ def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
     specs = {d.spec for d in described}
     return {
-        "checks": [row.to_json() for result in results for row in result.rows],
+        "checks": [row.to_table() for result in results for row in result.rows],
         "precision": [row.to_json() for result in results for row in result.precision],
         "agreement": agreement.agreement(samples),
         "coverage": coverage([case for spec in specs for case in run.cases[spec]]),
