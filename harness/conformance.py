@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import traceback
 from collections import defaultdict
@@ -18,6 +19,7 @@ import numpy as np
 from harness import waivers
 from harness.agreement import Kept
 from harness.answered import learned
+from harness.coverage import covered
 from harness.isolation import REFUSALS, Trouble, Worker
 from harness.judged import Judged
 from harness.judging import GATES, Find, Finding, Tally, find, judge
@@ -86,7 +88,7 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
         checking = Checking(Subject(worker, description), target, plan, tick)
         rows = checking.rows()
         judged = checking.judged
-        counts = (checking.ours, judged.asked, judged.answered, judged.too_little)
+        counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
         return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
 
 
@@ -116,6 +118,7 @@ class Checking:
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
         self.worked_example: list[list[float]] = []
         self.judged, self.untried = Judged(), 0
+        self.covered: dict[str, list[tuple[str, str]]] = {}
         self.faults: list[str] = []
         """Ours, one sentence each."""
 
@@ -222,7 +225,14 @@ class Checking:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
         x = self.subject.realise(case)
+        self._cover(case, x)
         return x, self.count(case, judge(self.subject, x, claims, find))
+
+    def _cover(self, case: Case, x: Any) -> None:
+        """Writes down what the case covers, unless there are no words for it and nobody is asked."""
+        with contextlib.suppress(Trouble):
+            self.subject.lowered(x)
+            self.covered[case.id] = sorted(covered(case, x))
 
     def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
         """The findings on a case, which are tallied."""
