@@ -166,12 +166,12 @@ class Checking:
             moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                self._guarded(partial(self._ask, self.schedule.within_its_options(moved), claims))
+                self._guarded(partial(self._ask, self.subject.within_its_options(moved), claims))
 
     def _answers(self, case: Case) -> bool:
         self.subject.forget()
         try:
-            self.subject(self.subject.realise(self.schedule.within_its_options(case)))
+            self.subject(self.subject.realise(self.subject.within_its_options(case)))
         except Trouble as trouble:
             return trouble.outcome != "unsupported"
         except ValueError:  # no problem at all

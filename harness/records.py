@@ -87,12 +87,6 @@ def check_row(
     return CheckRow(*facts, *seen, case, message, replay, list(others))
 
 
-def whole_row(d: Description, outcome: str, message: str, dtype: str = "") -> CheckRow:
-    """The row of an implementation as a whole, which is about no property."""
-    facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, "", "")
-    return CheckRow(*facts, outcome, 0, 0, 0.0, 0.0, "", message, "")
-
-
 def absent_row(name: str, outcome: str, reason: str) -> CheckRow:
     """The row of an implementation that could not be judged at all."""
     spec = "multi-head" if name.endswith("-multi-head") else "attention"
