@@ -38,6 +38,11 @@ class Line:
     shown: Shown | None = None
     others: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def new(self) -> bool:
+        """Whether anything fails that no waiver covers."""
+        return self.tally.failures != self.waived
+
 
 class Tallied:
     """The tallies of one implementation as rows."""
@@ -53,7 +58,7 @@ class Tallied:
         for line in lines:
             line.tally.close(line.claim)
             self._timed(partial(self._show, line))
-        more = sorted(((line, line.shown) for line in lines if line.shown), key=lambda found: not found[1].new)
+        more = sorted(((line, line.shown) for line in lines if line.shown and line.new), key=lambda found: not found[1].new)
         for place, (line, first) in enumerate(more):
             self._timed(partial(self._show_others, line, first, self.left / (len(more) - place)))
         return [self._row(line) for line in lines if self.plan.asks_for(line.claim) or line.tally.first]
@@ -92,7 +97,7 @@ class Tallied:
         row = check_row(self.subject.description, line.dtype, line.claim, line.tally, *told, line.others)
         if line.waiver is None:
             return row
-        if line.excluded is nothing:
+        if not line.new:
             return replace(row, outcome="waived", message=f"{line.waiver}: {row.message}")
         known = {"outcome": "waived", "case": "", "message": str(line.waiver), "replay": "", "cases": len(line.waived)}
         return replace(row, others=[*line.others, known])
