@@ -39,9 +39,9 @@ class Shown:
     def among(self, failures: Sequence[Failure]) -> dict[str, Any]:
         """As one of the further failures of a row, with the number of those that are of its kind and have all that it needs."""
         case, finding = self.failure
-        alike = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
+        number = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
         own = {"outcome": finding.outcome, "case": self.case, "message": self.message, "replay": self.replay}
-        return own | {"cases": alike}
+        return own | {"cases": number}
 
 
 def nothing(case: Case, finding: Finding) -> bool:
