@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import traceback
 from collections import defaultdict
@@ -18,7 +19,7 @@ import numpy as np
 from harness import waivers
 from harness.agreement import Kept
 from harness.answered import learned
-from harness.evidence import Evidence
+from harness.coverage import covered
 from harness.isolation import REFUSALS, Trouble, Worker
 from harness.judged import Judged
 from harness.judging import GATES, Find, Finding, Tally, find, judge
@@ -28,6 +29,7 @@ from harness.plan import Plan as Plan
 from harness.records import CheckRow, PrecisionRow, absent_row, check_row
 from harness.schedule import Schedule
 from harness.subject import Subject
+from harness.tallied import Tallied
 from harness.targets import Target
 from harness.text import printable
 from specs import properties
@@ -45,9 +47,6 @@ HANGS = 3
 
 AGAIN_SECONDS = 90.0
 """For the cases of one implementation that were refused, asked again where it answers."""
-
-MINIMISE_SECONDS = 20.0
-"""For all failures of one implementation together; half of what is left goes to each, the first failure first."""
 
 
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
@@ -89,7 +88,7 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
         checking = Checking(Subject(worker, description), target, plan, tick)
         rows = checking.rows()
         judged = checking.judged
-        counts = (checking.ours, judged.asked, judged.answered, judged.too_little)
+        counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
         return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
 
 
@@ -117,9 +116,9 @@ class Checking:
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.kept, self.measured = Kept(), dict[str, Measured]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
-        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in self.waivers])
         self.worked_example: list[list[float]] = []
         self.judged, self.untried = Judged(), 0
+        self.covered: dict[str, list[tuple[str, str]]] = {}
         self.faults: list[str] = []
         """Ours, one sentence each."""
 
@@ -145,8 +144,8 @@ class Checking:
         if self.judged.mostly_refused and not self.hangs:
             self._guarded(self._ask_inside)
         self.kept.save(self.plan.folder, self.target.name)
-        judged = waivers.waived(self._judged(), self.waivers)
-        rows = [*judged, *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded)
+        rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
         rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
@@ -171,12 +170,12 @@ class Checking:
             moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                yield self.schedule.within_its_options(moved), claims
+                yield self.subject.within_its_options(moved), claims
 
     def _answers(self, case: Case) -> bool:
         self.subject.forget()
         try:
-            self.subject(self.subject.realise(self.schedule.within_its_options(case)))
+            self.subject(self.subject.realise(self.subject.within_its_options(case)))
         except Trouble as trouble:
             return trouble.outcome != "unsupported"
         except ValueError:  # no problem at all
@@ -198,10 +197,11 @@ class Checking:
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
-        description, gone = self.subject.description, waivers.outlived(self.subject, self.waivers)
         return [
-            replace(check_row(description, "", CLAIMS[name], Tally(), "", message, ""), outcome="violates")
-            for name, message in gone.items()
+            replace(
+                check_row(self.subject.description, "", CLAIMS[waiver.property], Tally(), "", message, ""), outcome="violates"
+            )
+            for waiver, message in waivers.outlived(self.subject, self.waivers)
         ]
 
     def refused_dtypes(self) -> dict[str, str]:
@@ -229,7 +229,14 @@ class Checking:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
         x = self.subject.realise(case)
+        self._cover(case, x)
         return x, self.count(case, judge(self.subject, x, claims, find))
+
+    def _cover(self, case: Case, x: Any) -> None:
+        """Writes down what the case covers, unless there are no words for it and nobody is asked."""
+        with contextlib.suppress(Trouble):
+            self.subject.lowered(x)
+            self.covered[case.id] = sorted(covered(case, x))
 
     def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
         """The findings on a case, which are tallied."""
@@ -254,18 +261,6 @@ class Checking:
     def precision(self) -> list[PrecisionRow]:
         """What the answers said about rounding."""
         return [row for measured in self.measured.values() for row in measured.rows(self.subject.description)]
-
-    def _judged(self) -> list[CheckRow]:
-        rows, left = [], MINIMISE_SECONDS
-        for (dtype, name), tally in self.tallies.items():
-            tally.close(CLAIMS[name])
-            start = monotonic()
-            shown = self._guarded(partial(self.evidence.of, CLAIMS[name], tally, left / 2))
-            case, message, replay = shown or ("", tally.message, "")
-            left -= monotonic() - start
-            if self.plan.asks_for(CLAIMS[name]) or tally.first:
-                rows.append(check_row(self.subject.description, dtype, CLAIMS[name], tally, case, message, replay))
-        return rows
 
     def _not_judged(self) -> list[CheckRow]:
         """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""

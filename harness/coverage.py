@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -37,12 +37,19 @@ def region(name: str, *values: str) -> Callable[[Values], Values]:
     return register
 
 
-def coverage(drawn: Sequence[Case]) -> list[dict[str, Any]]:
-    """Rows (region, value, cases), in the order of REGIONS; a value that no case has counts 0."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for case in drawn:
-        x = spec_of(case.problem.spec).realise(case)
-        counts.update({(name, value) for name, (_, values) in REGIONS.items() for value in values(case, x)})
+def covered(case: Case, x: Any) -> set[tuple[str, str]]:
+    """The values that the case with these inputs has, each behind its region."""
+    return {(name, value) for name, (_, values) in REGIONS.items() for value in values(case, x)}
+
+
+def drawn(cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """The coverage of cases as they are drawn, whatever an implementation can be asked of them."""
+    return coverage(covered(case, spec_of(case.problem.spec).realise(case)) for case in cases)
+
+
+def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, Any]]:
+    """Rows (region, value, cases), in the order of REGIONS, for what `covered` gave of each; a value that no case has counts 0."""
+    counts: Counter[tuple[str, str]] = Counter(pair for case in cases for pair in case)
     known = [(name, value) for name, (values, _) in REGIONS.items() for value in values]
     more = sorted(pair for pair in counts if pair not in known)
     return [{"region": name, "value": value, "cases": counts[name, value]} for name, value in [*known, *more]]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from harness import casefiles
-from harness.judging import Finding, Tally, fails
+from harness.causes import alike, explains, needs
+from harness.judging import Failure, Finding, fails
 from harness.minimise import minimise
 from harness.plan import Plan
 from harness.subject import Subject
@@ -16,58 +20,117 @@ from specs.problem import Case
 REPEATS = 30
 """Times that a failure is asked for which did not come again at once."""
 
+SHOWN = 3
+"""Failures of one property in one dtype that are shown, if they differ in kind."""
+
+Excluded = Callable[[Case, Finding], bool]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One failure as a reader meets it. `new` tells that its smallest case is that of no failure before it."""
+
+    failure: Failure
+    case: str
+    message: str
+    replay: str
+    new: bool
+
+    def among(self, failures: Sequence[Failure]) -> dict[str, Any]:
+        """As one of the further failures of a row, with the number of those that are of its kind and have all that it needs."""
+        case, finding = self.failure
+        number = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
+        own = {"outcome": finding.outcome, "case": self.case, "message": self.message, "replay": self.replay}
+        return own | {"cases": number}
+
+
+def nothing(case: Case, finding: Finding) -> bool:
+    """No failure is excluded."""
+    return False
+
 
 class Evidence:
     """Failures of one implementation, made small one after the other."""
 
-    def __init__(self, subject: Subject, target: Target, plan: Plan, known: list[Case]) -> None:
+    def __init__(self, subject: Subject, target: Target, plan: Plan, known: Sequence[Case] = ()) -> None:
         self.subject, self.target, self.plan = subject, target, plan
-        self.smallest = known
+        self.smallest = list(known)
 
-    def of(self, claim: Claim, tally: Tally, seconds: float) -> tuple[str, str, str]:
-        """Id of the minimal failing case, the sentence about it, and the command that replays it."""
-        if tally.first is None:
-            return "", tally.reason, self._again(claim) if tally.outcome == "violates" else ""
-        case, finding = tally.first
-        often = self._not_repeatable(claim, case, finding, seconds)
+    def of(self, failure: Failure, seconds: float, excluded: Excluded = nothing) -> Shown:
+        """The failure made small, without becoming one that is excluded, and written down."""
+        case, finding = failure
+        often, new = self._not_repeatable(case, finding, seconds), False
         if not often and finding.outcome != "timed-out":
-            case, finding = self._smallest(claim, *self._known(claim, case, finding), seconds)
-            self.smallest.append(case)
+            known = self._known(case, finding, excluded)
+            case, finding = self._smallest(*(known or failure), seconds, excluded)
+            if new := known is None:
+                self.smallest.append(case)
         message = f"{often}{finding.verdict.message} [{case}]"
-        path = casefiles.write(self.plan.folder, self.target, self.subject, claim, case, message)
-        return path.stem, message, f"attention-harness replay {path}"
+        path = casefiles.write(self.plan.folder, self.target, self.subject, finding.claim, case, message)
+        return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
-    def _not_repeatable(self, claim: Claim, case: Case, finding: Finding, seconds: float) -> str:
+    def others(
+        self, kinds: Sequence[Sequence[Failure]], first: Shown, seconds: float, excluded: Excluded = nothing
+    ) -> list[Shown]:
+        """The further failures of a row, each made small: those of other kinds, then those that need something else."""
+        deadline, shown = monotonic() + seconds, [first]
+        for failure in self._further(kinds, shown, deadline):
+            if len(shown) == SHOWN:
+                break
+            left = max(deadline - monotonic(), 0) / 2
+            one = self.of(failure, left, lambda *smaller: excluded(*smaller) or self._explained(shown, *smaller))
+            if one.case not in [other.case for other in shown]:
+                shown.append(one)
+        return shown[1:]
+
+    def _further(self, kinds: Sequence[Sequence[Failure]], shown: list[Shown], deadline: float) -> Iterator[Failure]:
+        """One failure of each other kind; of the first kind those that none of the smallest cases explains.
+
+        Where the first case is that of an earlier failure, only those that lack something which it needs: the others were
+        looked at there.
+        """
+        yield from (kind[0] for kind in kinds[1:])
+        least = needs(shown[0].failure[0])
+        for special, failure in {needs(case): (case, finding) for case, finding in reversed(kinds[0])}.items():
+            lacking = not special >= least
+            if (lacking or shown[0].new) and monotonic() < deadline and not self._explained(shown, *failure):
+                yield failure
+
+    def _explained(self, shown: Sequence[Shown], case: Case, finding: Finding) -> bool:
+        known = [one.failure[0] for one in shown if one.failure[1].kind == finding.kind]
+        return any(explains(self.subject, smallest, case, finding) for smallest in known)
+
+    def again(self, claim: Claim) -> str:
+        """The command that asks for a claim about the whole run once more."""
+        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
+
+    def _not_repeatable(self, case: Case, finding: Finding, seconds: float) -> str:
         """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
 
         What times out is not asked again.
         """
-        if finding.outcome == "timed-out" or fails(self.subject, claim, case):
+        if finding.outcome == "timed-out" or fails(self.subject, finding.claim, case):
             return ""
         deadline, again = monotonic() + seconds, [False]
         while len(again) < REPEATS and monotonic() < deadline:
-            again.append(fails(self.subject, claim, case) is not None)
+            again.append(fails(self.subject, finding.claim, case) is not None)
         return f"not repeatable, {1 + sum(again)} of {1 + len(again)} times: "
 
-    def _again(self, claim: Claim) -> str:
-        """The command that asks for a claim about the whole run once more."""
-        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
-
-    def _known(self, claim: Claim, case: Case, finding: Finding) -> tuple[Case, Finding]:
-        """A minimal case of an earlier failure, if this claim fails on it too: most often it is one bug."""
+    def _known(self, case: Case, finding: Finding, excluded: Excluded) -> Failure | None:
+        """A minimal case of an earlier failure, if this claim fails on it too, and needs nothing else: it is one bug."""
         for earlier in self.smallest:
             known = earlier.with_problem(dtype=case.problem.dtype)
-            again = fails(self.subject, claim, known)
-            if again and again.kind == finding.kind:
+            again = alike(self.subject, finding.claim, known, finding.kind)
+            if again and not excluded(known, again) and explains(self.subject, known, case, finding):
                 return known, again
-        return case, finding
+        return None
 
-    def _smallest(self, claim: Claim, case: Case, finding: Finding, seconds: float) -> tuple[Case, Finding]:
+    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Excluded) -> Failure:
         found = {case.id: finding}
 
         def still(simpler: Case) -> bool:
-            again = fails(self.subject, claim, simpler)
-            if again and again.kind == finding.kind:
+            again = alike(self.subject, finding.claim, simpler, finding.kind)
+            if again and not excluded(simpler, again):
                 found[simpler.id] = again
                 return True
             return False

@@ -34,13 +34,24 @@ class Finding:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What tells failures apart: the outcome, and the message without numbers; of a violation what came, not what was due."""
+        """What tells failures apart: the outcome, and the message without numbers, shapes and addresses.
+
+        Of a violation it is what came, not what was due.
+        """
         message = self.verdict.message
         seen = message.partition(", but should")[0] if self.outcome == "violates" else message
-        return self.outcome, NUMBER.sub("#", INDEX.sub("[]", seen))
+        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", seen)))
 
 
-INDEX, NUMBER = re.compile(r"\[[^\]]*\]"), re.compile(r"[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
+INDEX = re.compile(r"\[[^\]]*\]")
+NUMBER = re.compile(r"0x[\da-fA-F]+|[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
+SHAPE = re.compile(r"#(\s?[,x*]\s?#)+,?|#,(?=\))")
+"""Numbers in a row, however many: (2, 3), 2x3x4, (5,)."""
+
+Failure = tuple[Case, Finding]
+
+SEVERITY = ("crashed", "timed-out", "out-of-memory", "errored", "violates")
+"""Outcomes of failures, worst first."""
 
 
 @dataclass
@@ -51,7 +62,7 @@ class Tally:
     vacuous: int = 0
     worst: float = 0.0
     seconds: float = 0.0
-    first: tuple[Case, Finding] | None = None
+    failures: list[Failure] = field(default_factory=list)
     reason: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
     samples: list[Any] = field(default_factory=list)
@@ -70,8 +81,26 @@ class Tally:
         self.vacuous += finding.outcome == "vacuous"
         if not (np.isnan(self.worst) or finding.verdict.ratio <= self.worst):  # once NaN, it stays NaN
             self.worst = finding.verdict.ratio
-        if finding.wrong and self.first is None:
-            self.first = case, finding
+        if finding.wrong:
+            self.failures.append((case, finding))
+
+    @property
+    def kinds(self) -> list[list[Failure]]:
+        """The failures of each kind: one kind of every outcome, the worst first, and then the further ones.
+
+        Of each kind those come first whose numbers are not given, since they can be made small.
+        """
+        kinds: dict[tuple[str, str], list[Failure]] = {}
+        for case, finding in sorted(self.failures, key=lambda failure: bool(failure[0].arrays)):
+            kinds.setdefault(finding.kind, []).append((case, finding))
+        ranked = sorted(kinds, key=lambda kind: SEVERITY.index(kind[0]))
+        turns = {kind: [other for other in ranked if other[0] == kind[0]].index(kind) for kind in ranked}
+        return [kinds[kind] for kind in sorted(ranked, key=turns.__getitem__)]
+
+    @property
+    def first(self) -> Failure | None:
+        """The failure that the row is about: the first of the first kind."""
+        return min(self.failures, key=lambda failure: (SEVERITY.index(failure[1].outcome), bool(failure[0].arrays)), default=None)
 
     @property
     def message(self) -> str:
@@ -89,7 +118,7 @@ class Tally:
 
     @property
     def outcome(self) -> str:
-        """The first failure's kind; else whether anything was seen at all."""
+        """That of the first failure; else whether anything was seen at all."""
         if self.first:
             return self.first[1].outcome
         if self.together and not self.together.holds:

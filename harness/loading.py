@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
+from importlib.metadata import entry_points, packages_distributions, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ from typing import Any
 
 from harness import frameworks
 from harness.declarations import POSITIONAL, by_its_names, names_of, one_of, options_of, refuse_unread
+from harness.targets import GROUP
 from specs.contract import FACTS, Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import named_precision
@@ -39,7 +42,30 @@ def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
         description.device
     ):
         raise LoadError(reason, unavailable=True)
-    return by_its_names(function), description
+    return by_its_names(function), replace(description, version=_version(description, container, function))
+
+
+def _version(description: Description, container: str, function: Callable[..., Any]) -> str:
+    """The version of the framework that is declared, and that of the distribution that the function comes from.
+
+    What declares no framework is handed NumPy's arrays, and may compute with anything: of a file nothing is said then.
+    """
+    package = "" if container.endswith(".py") else container.partition(".")[0]
+    ours = package in ("implementations", framework_of(function))
+    found = {} if ours else _distributions(description.name, package)
+    known = ours or found or hasattr(function, "framework")
+    return ", ".join([*([description.version] if known else []), *(f"{name} {number}" for name, number in found.items())])
+
+
+def _distributions(name: str, package: str) -> dict[str, str]:
+    """Name -> version of the distributions that register the implementation, or else that hold the package."""
+    registered = {entry.dist.name: entry.dist.version for entry in entry_points(group=GROUP, name=name) if entry.dist}
+    return registered or {found: version(found) for found in packages_distributions().get(package, [])}
+
+
+def framework_of(function: Callable[..., Any]) -> Any:
+    """The framework whose arrays the function takes, as declared."""
+    return getattr(function, "framework", "numpy")
 
 
 def _import(container: str) -> ModuleType:
@@ -111,7 +137,7 @@ def describe(function: Callable[..., Any], name: str) -> Description:
     """What the function declares by signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
-        framework = one_of("framework", getattr(function, "framework", "numpy"), frameworks.NAMES)
+        framework = one_of("framework", framework_of(function), frameworks.NAMES)
         one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
         conventions = _conventions(getattr(function, "conventions", {}))
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"

@@ -17,6 +17,9 @@ from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
 from specs.recipes import DRAWN
 
+PLAIN = "normal"
+"""The recipe of values that nothing is special about."""
+
 
 def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
     """The smallest case that was found to fail within the time. `case` fails; `fails` is asked once for each other case."""
@@ -82,19 +85,24 @@ def _sizes(case: Case) -> Iterator[Callable[[], Case]]:
     """
     if case.arrays or case.recipe not in (*DRAWN, *LAYER_DRAWN):
         return
+    for names in sizes_of(case):
+        for size in _smaller(max(getattr(case.problem, name) for name in names)):
+            yield lambda names=names, size=size: resized(case, names, size)  # type: ignore[misc]
+
+
+def sizes_of(case: Case) -> list[list[str]]:
+    """Names of the sizes that are changed together: heads first, then each by itself."""
     sizes = [f.name for f in fields(case.problem) if type(getattr(case.problem, f.name)) is int]
     heads = [name for name in sizes if name.endswith("heads")]
-    for names in ([heads] if len(heads) > 1 else []) + [[name] for name in sizes]:
-        for size in _smaller(max(getattr(case.problem, name) for name in names)):
-            yield lambda names=names, size=size: _resized(case, names, size)  # type: ignore[misc]
+    return ([heads] if len(heads) > 1 else []) + [[name] for name in sizes]
 
 
 def _smaller(n: int) -> list[int]:
     return sorted({m for m in (*range(1, 9), n // 2, n - n // 4, n - 1) if 0 < m < n})
 
 
-def _resized(case: Case, names: list[str], size: int) -> Case:
-    """Lists of lengths are cut to the new size."""
+def resized(case: Case, names: list[str], size: int) -> Case:
+    """The case with these sizes; lists of lengths are cut to them. ValueError where that is no problem."""
     changes: dict[str, Any] = dict.fromkeys(names, size)
     for name in ("query_lengths", "key_lengths"):
         lengths = getattr(case.problem, name, None)
@@ -111,7 +119,7 @@ def _values(case: Case) -> Iterator[Callable[[], Case]]:
         yield lambda: replace(case, arrays={})
     for name in case.layouts:
         yield lambda name=name: replace(case, layouts={k: v for k, v in case.layouts.items() if k != name})  # type: ignore[misc]
-    yield lambda: replace(case, recipe="normal")
+    yield lambda: replace(case, recipe=PLAIN)
     yield lambda: replace(case, seed=0)
 
 

@@ -52,5 +52,7 @@ class Checked:
     asked: int = 0
     answered: int = 0
     """Cases, those that were refused and asked again elsewhere included."""
+    covered: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """Case -> the regions and values that it covers, of the cases as they were asked."""
     too_little: bool = False
     """Whether so much was refused that the rest says little."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
     except OSError as error:
         raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
     ending.begun((asked.command, folder))
-    return Run(folder, asked.arguments(), " ".join(["attention-harness", *sys.argv[1:]]), lock)
+    return Run(folder, asked.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
 
 
 def write_report(folder: Path, show: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.judging import Tally
@@ -42,6 +44,12 @@ class CheckRow(Row):
     case: str
     message: str
     replay: str
+    others: list[dict[str, Any]] = field(default_factory=list)
+    """Failures of other kinds: outcome, case, message, replay, and in how many cases each was seen."""
+
+    def to_table(self) -> dict[str, Any]:
+        """A row of a table, where the others are text."""
+        return self.to_json() | {"others": json.dumps(self.others) if self.others else ""}
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,20 @@ class PrecisionRow(Row):
     beside_eager: float
 
 
-def check_row(d: Description, dtype: str, claim: Claim, tally: Tally, case: str, message: str, replay: str) -> CheckRow:
+def check_row(
+    d: Description,
+    dtype: str,
+    claim: Claim,
+    tally: Tally,
+    case: str,
+    message: str,
+    replay: str,
+    others: Sequence[dict[str, Any]] = (),
+) -> CheckRow:
     """The row for one claim in one dtype."""
     facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, claim.name, claim.clause)
-    return CheckRow(*facts, tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds, case, message, replay)
+    seen = (tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds)
+    return CheckRow(*facts, *seen, case, message, replay, list(others))
 
 
 def absent_row(name: str, outcome: str, reason: str) -> CheckRow:

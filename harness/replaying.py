@@ -58,7 +58,7 @@ def _under(description: Description, claims: Mapping[str, Any]) -> Description:
 
 
 def _judged(subject: Subject, recorded: Recorded) -> Replayed:
-    claim, case = recorded.claim, _within(subject, recorded.case)
+    claim, case = recorded.claim, subject.within_its_options(recorded.case)
     name, where = subject.description.name, f"[{case}]"
     if reason := _unasked(subject.description, claim, case):
         return Replayed(f"not judged: {claim.name} for {name}: {reason} {where}", False, False)
@@ -73,11 +73,6 @@ def _judged(subject: Subject, recorded: Recorded) -> Replayed:
             return Replayed(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
     often = f", {times} times in a row" if times > 1 else ""
     return Replayed(f"agrees: {claim.name} holds for {name}{often} {where}", False)
-
-
-def _within(subject: Subject, case: Case) -> Case:
-    """The case without options that the signature lacks; one whose numbers are given stays what it is."""
-    return case if case.arrays else replace(case, problem=subject.spec.restrict(case.problem, subject.description.options))
 
 
 def _unasked(description: Description, claim: Claim, case: Case) -> str:

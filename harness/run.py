@@ -201,13 +201,21 @@ def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any
     """The rows of `checks`, `precision`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
-    specs = {d.spec for d in described}
     return {
-        "checks": [row.to_json() for result in results for row in result.rows],
+        "checks": [row.to_table() for result in results for row in result.rows],
         "precision": [row.to_json() for result in results for row in result.precision],
         "agreement": agreement.agreement(samples),
-        "coverage": coverage([case for spec in specs for case in run.cases[spec]]),
+        "coverage": coverage(_covered(results).values()),
     }
+
+
+def _covered(results: Sequence[Checked]) -> dict[str, set[tuple[str, str]]]:
+    """Case -> what it covers; one that several implementations were asked counts once."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for result in results:
+        for case, pairs in result.covered.items():
+            found.setdefault(case, set()).update((region, value) for region, value in pairs)
+    return found
 
 
 def complete(run: Run) -> None:

@@ -32,14 +32,9 @@ class Schedule:
         compiled = subject.description.compiles
         self.warm = [claim for claim in self.claims if not (claim.cold or (claim.compiles and compiled))]
 
-    def within_its_options(self, case: Case) -> Case:
-        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
-        problem = self.subject.spec.restrict(case.problem, self.subject.description.options)
-        return case if case.arrays else replace(case, problem=problem)
-
     def agenda(self) -> Iterator[tuple[Case, list[Claim]]]:
         """What to visit: cases in the options of the implementation, with the claims to judge on them."""
-        return ((self.within_its_options(case), claims) for case, claims in self._asked())
+        return ((self.subject.within_its_options(case), claims) for case, claims in self._asked())
 
     def _asked(self) -> Iterator[tuple[Case, list[Claim]]]:
         """Cases with the claims to judge on them: some take turns, and where each shape is compiled there are fewer.

@@ -55,6 +55,10 @@ class Subject:
         self.spec = spec or spec_of(description.spec)
         self.forget()
 
+    def within_its_options(self, case: Case) -> Case:
+        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
+        return case if case.arrays else replace(case, problem=self.spec.restrict(case.problem, self.description.options))
+
     def realise(self, case: Case) -> Any:
         """The arrays and options of a case, meant as declared."""
         return self.spec.realise(case).under(self.description.conventions)

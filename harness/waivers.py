@@ -1,19 +1,20 @@
 """Known deviations of shipped implementations, as data: `implementations/waivers.toml`, one entry for each.
 
 A waiver is strict. It names one implementation, one property, the outcome, why, where upstream says so, and a case on which
-it shows. Every run asks that case again: a deviation that is gone is an error until its waiver is removed.
+it shows. It covers the failures that can be followed to that case, and no others of the property. Every run asks the case
+again: a deviation that is gone is an error until its waiver is removed.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.judging import fails
-from harness.records import CheckRow
+from harness.causes import alike, leads_to
+from harness.judging import Finding, fails
 from harness.subject import Subject
 from specs.claims import CLAIMS
 from specs.problem import Case
@@ -32,6 +33,9 @@ class Waiver:
     link: str
     case: Case
 
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.link})"
+
 
 def load(path: Path = PATH) -> list[Waiver]:
     """All waivers; ValueError naming the entry for one that is incomplete or of a property that there is not."""
@@ -49,20 +53,21 @@ def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
     return waiver
 
 
-def waived(rows: Iterable[CheckRow], waivers: list[Waiver]) -> Iterator[CheckRow]:
-    """The rows; those that fail as a waiver says have the outcome `waived` and its reason."""
-    known = {(waiver.property, waiver.outcome): waiver for waiver in waivers}
-    for row in rows:
-        waiver = known.get((row.property, row.outcome))
-        yield replace(row, outcome="waived", message=f"{waiver.reason} ({waiver.link}): {row.message}") if waiver else row
+def covering(subject: Subject, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
+    """The waiver whose case shows this failure: it fails in the same way, and what fails here can be followed down to it."""
+    for waiver in waivers:
+        if (waiver.property, waiver.outcome) == (finding.claim.name, finding.outcome):
+            known = waiver.case.with_problem(dtype=case.problem.dtype)
+            if alike(subject, finding.claim, known, finding.kind) and leads_to(subject, known, case, finding):
+                return waiver
+    return None
 
 
-def outlived(subject: Subject, waivers: list[Waiver]) -> dict[str, str]:
-    """Property -> what is wrong with its waiver: its case does not fail any more, or fails otherwise."""
-    seen = [(waiver, fails(subject, CLAIMS[waiver.property], waiver.case)) for waiver in waivers]
-    return {
-        waiver.property: f"waiver of {waiver.property}={finding.outcome if finding else 'agrees'}, but should be {waiver.outcome}: "
-        f"remove it from {PATH.parent.name}/{PATH.name} [{waiver.case}]"
-        for waiver, finding in seen
-        if finding is None or finding.outcome != waiver.outcome
-    }
+def outlived(subject: Subject, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
+    """The waivers whose case does not fail any more, or fails otherwise, each with what is wrong with it."""
+    for waiver in waivers:
+        finding = fails(subject, CLAIMS[waiver.property], waiver.case)
+        seen = finding.outcome if finding else "agrees"
+        if seen != waiver.outcome:
+            where = f"{PATH.parent.name}/{PATH.name} [{waiver.case}]"
+            yield waiver, f"waiver of {waiver.property}={seen}, but should be {waiver.outcome}: remove it from {where}"

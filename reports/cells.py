@@ -1,6 +1,8 @@
 """A cell of the conformance matrix: what one implementation did with one property, over its dtypes."""
 
+import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +48,15 @@ class Cell:
         return next((row for row in self.failing if row["case"]), self.rows[0])
 
     @property
+    def others(self) -> list[Row]:
+        """What its rows fail by beside the witness, each cause once."""
+        found = {cause(self.witness): self.witness}
+        for row in self.failing:
+            for failure in (row, *others(row)):
+                found.setdefault(cause(failure), failure)
+        return list(found.values())[1:]
+
+    @property
     def said(self) -> dict[str, str]:
         """The message taken apart: what it is about, what was got, and what was wanted; empty where it has another shape."""
         before, found, after = str(self.witness["message"]).partition(", but should be ")
@@ -67,6 +78,24 @@ class Cell:
         )
         worst = f"; worst error {number(self.worst_ratio)} of the bound" if not math.isnan(self.worst_ratio) else ""
         return f"{self.implementation}, {claim(self.name)}: {told}; {count(self.cases, 'case')}{worst}"
+
+
+def others(row: Row) -> list[Row]:
+    """The failures that a row has beside its first; none where a run wrote none."""
+    try:
+        found = json.loads(row["others"] or "[]")
+    except ValueError:
+        found = []
+    known = [other for other in found if isinstance(other, dict)] if isinstance(found, list) else []
+    return [{name: str(other.get(name, "")) for name in ("outcome", "case", "message", "replay")} for other in known]
+
+
+def cause(row: Row) -> tuple[str, frozenset[str]]:
+    """What failures of one cause share: the words of an exception, without numbers; of a wrong answer the options that it needs."""
+    said, _, case = str(row["message"]).rpartition(" [")
+    if row["outcome"] != "violates":
+        return row["outcome"], frozenset([re.sub(r"\d+", "0", said or str(row["message"]))])
+    return row["outcome"], frozenset(re.findall(r"\b(?!seed=|recipe=normal)[a-z_]+=", case))
 
 
 def cells(run: Run) -> list[Cell]:

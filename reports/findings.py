@@ -1,10 +1,9 @@
 """What is wrong, told once: failures that have one cause most likely are one finding, and the one that explains most is first."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reports.cells import Cell, failures
+from reports.cells import Cell, Row, cause, failures
 from reports.load import Run
 from reports.text import claim, listed
 
@@ -41,6 +40,15 @@ class Finding:
 
     head: Cell
     same: tuple[Cell, ...] = ()
+
+    @property
+    def others(self) -> list[Row]:
+        """What else these properties fail by."""
+        told = self.head.others
+        for failure in (failure for cell in self.same for failure in cell.others):
+            if not any(_same_cause(known, failure) for known in (self.head.witness, *told)):
+                told.append(failure)
+        return told
 
     @property
     def told(self) -> str:
@@ -87,8 +95,10 @@ def _folded(ordered: Iterable[Cell]) -> list[Finding]:
 
 def _explains(head: Cell, cell: Cell) -> bool:
     """Whether one cause for both is most likely: one exception, or a wrong answer in a dtype that both fail in."""
-    if head.outcome is not cell.outcome or cell.outcome.name in DIED:
-        return head.outcome is cell.outcome and _words(head) == _words(cell)
+    if cell.outcome.name in DIED:
+        return any(cause(row) == cause(cell.witness) for row in (head.witness, *head.others))
+    if head.outcome is not cell.outcome:
+        return False
     together = set(head.dtypes) & set(cell.dtypes) or not (head.dtypes and cell.dtypes)
     subject = _SUBJECT.get(head.clause)
     of_the_output = subject == "out" and cell.clause not in _SUBJECT
@@ -101,6 +111,7 @@ def _about(cell: Cell) -> str:
     return known or ("gradients" if cell.clause.startswith("G") else "out")
 
 
-def _words(cell: Cell) -> str:
-    """The message without the case that it was met on, and without numbers, which differ from case to case."""
-    return re.sub(r"\d+", "0", str(cell.witness["message"]).rpartition(" [")[0] or str(cell.witness["message"]))
+def _same_cause(known: Row, failure: Row) -> bool:
+    """Whether the causes are one: the words are the same, or a wrong answer needs all options that the known one needs."""
+    (outcome, said), (other, its) = cause(known), cause(failure)
+    return outcome == other and (said == its or (outcome == "violates" and said <= its))

@@ -9,6 +9,7 @@ from reports.load import Run
 from reports.text import claim, count, duration, number
 
 MOST_FINDINGS = 20
+MOST_OTHERS = 4
 MOST_COLUMNS = 16
 MOST_TIMINGS = 60
 MOST_PRECISION = 30
@@ -94,7 +95,13 @@ def _finding(finding: Finding) -> str:
     ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
     told = f"\n\n{escape(finding.told, 400)}." if finding.told else ""
-    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay)}{told}"
+    lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
+    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay, *lines)}{told}"
+
+
+def _other(row: Row) -> list[str]:
+    replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
+    return [f"also {row['outcome']}: {row['message'][:400]}", replay]
 
 
 def _precision(run: Run) -> list[str]:

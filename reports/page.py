@@ -55,7 +55,10 @@ def _findings(run: Run) -> dict[str, Any]:
     """What is wrong, each cause once; the first with its smallest case and its picture."""
     found = findings(run)
     shown = found[:MOST_ON_FIRST_SCREEN]
-    items = [_evidence(run, finding.head, f"finding-{place}") | {"told": finding.told} for place, finding in enumerate(shown, 1)]
+    items = [
+        _evidence(run, finding.head, f"finding-{place}") | {"told": finding.told, "others": finding.others}
+        for place, finding in enumerate(shown, 1)
+    ]
     return {"findings": items, "more_findings": len(found) - len(shown)}
 
 
@@ -98,6 +101,7 @@ def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, A
         "id": name,
         "cell": cell,
         "said": cell.said,
+        "others": cell.others,
         "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
         "picture": Markup(drawn),
     }

@@ -100,6 +100,9 @@ def _print_findings(run: Run, console: Console) -> None:
         say(console, f"{cell.implementation} {cell.outcome.name}: {claim(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
+        for other in finding.others:
+            say(console, f"  also {other['outcome']}: {other['message']}")
+            say(console, f"  replay: {other['replay']}" if other["replay"] else "", "cyan")
         say(console, f"  {finding.told}" if finding.told else "", "dim")
     if len(found) > MOST_FINDINGS:
         say(console, f"{count(len(found) - MOST_FINDINGS, 'further finding')} in the report", "dim")

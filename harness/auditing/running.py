@@ -14,7 +14,7 @@ from harness.auditing import rows
 from harness.auditing.audit import audit, length
 from harness.auditing.sound import SOUND
 from harness.conformance import Plan
-from harness.coverage import coverage
+from harness.coverage import drawn
 from harness.faults import load_all
 from harness.loading import describe
 from harness.peers import compare
@@ -54,7 +54,7 @@ def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, peers:
         "kills": rows.kill_rows(examined),
         "sound": rows.sound_rows(examined),
         "vacuity": rows.vacuity_rows(examined),
-        "coverage": coverage([case for drawn in cases.values() for case in drawn]),
+        "coverage": drawn(case for spec in cases.values() for case in spec),
     }
     if peers:
         tables["peers"] = _peers(names, settings, quiet)

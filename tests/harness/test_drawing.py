@@ -13,7 +13,7 @@ import pytest
 from harness.agenda import agenda
 from harness.cases import OPTIONS
 from harness.corners import CORNERS
-from harness.coverage import coverage
+from harness.coverage import coverage, drawn
 from harness.layer_cases import MASK_KINDS
 from harness.numbers import ANY
 from harness.shapes import BUDGET, EDGES, LONG, SMALL, pool
@@ -212,13 +212,13 @@ def test_a_group_of_64_heads_reads_one_key_head_in_every_run():
 
 
 def test_coverage_counts_each_case_once_for_each_value(cases_of):
-    drawn = cases_of(0)["attention"]
-    rows = coverage(drawn)
-    assert sum(row["cases"] for row in rows if row["region"] == "dtype") == len(drawn)
-    assert sum(row["cases"] for row in rows if row["region"] == "lengths") == len(drawn)
+    cases = cases_of(0)["attention"]
+    rows = drawn(cases)
+    assert sum(row["cases"] for row in rows if row["region"] == "dtype") == len(cases)
+    assert sum(row["cases"] for row in rows if row["region"] == "lengths") == len(cases)
     assert {row["value"]: row["cases"] for row in rows if row["region"] == "key length" and not row["cases"]} == {}
     counted = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
-    assert counted["is_causal"] == sum(case.problem.is_causal for case in drawn)
+    assert counted["is_causal"] == sum(case.problem.is_causal for case in cases)
     kinds_counted = {row["value"] for row in rows if row["region"] == "mask"}
     assert set(MASKS) - NOT_DRAWN - {"both", "either"} <= kinds_counted
 

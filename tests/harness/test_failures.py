@@ -9,12 +9,13 @@ from harness.auditing.inside import Inside
 from harness.conformance import HANGS, Checking, Plan, load_claims
 from harness.evidence import REPEATS
 from harness.isolation import Trouble
-from harness.judging import Finding
+from harness.judging import Finding, Tally
 from harness.subject import Subject
 from harness.targets import Target
 from implementations.numpy_eager import attention
 from specs.claims import CLAIMS
 from specs.judge import Verdict
+from specs.masks import Mask
 from specs.problem import Case, Problem
 
 load_claims()
@@ -34,6 +35,10 @@ def finding(outcome, message):
         (("errored", "ValueError: 3 is too many"), ("errored", "ValueError: 12 is too many"), True),
         (("errored", "ValueError: 3 is too many"), ("errored", "TypeError: 3 is too many"), False),
         (("errored", "ValueError: scale=0"), ("errored", "ValueError: mask"), False),
+        (("errored", "ValueError: shape (2, 3)"), ("errored", "ValueError: shape (2, 3, 4)"), True),
+        (("errored", "ValueError: shape (5,)"), ("errored", "ValueError: shape (2, 3)"), True),
+        (("errored", "ValueError: 2x3 keys"), ("errored", "ValueError: 10x3x1 keys"), True),
+        (("errored", "ValueError: [2, 3] at 0x7fa3c2"), ("errored", "ValueError: [1] at 0x55b0"), True),
         (("violates", "out=1"), ("errored", "out=1"), False),
     ],
 )
@@ -60,6 +65,75 @@ def test_kinds_are_not_mixed_while_a_failure_is_made_small(tmp_path):
     errored = [row.message for row in rows if row.outcome == "errored" and row.dtype == "float32"]
     assert errored
     assert any("too many keys" in message and "Lk=4" in message for message in errored)
+
+
+def in_three_ways(q, k, v, *, mask=None, scale=None):
+    if scale == 0:
+        raise ValueError("scale=0 is refused")
+    if mask is not None:
+        raise TypeError(f"no mask of shape {mask.shape}")
+    out = attention(q, k, v, scale=scale)
+    return out if q.shape[1] == k.shape[1] else out * 2
+
+
+THREE = [
+    Case(Problem(1, 2, 1, 3, 9, 4, 4, mask=Mask("key_padding", ((3,),))), seed=1),
+    Case(Problem(1, 2, 2, 3, 9, 4, 4, scale=0.0), seed=2),
+    Case(Problem(2, 4, 2, 3, 9, 4, 4), seed=3),
+    Case(Problem(1, 1, 1, 3, 8, 4, 4, mask=Mask("key_padding", ((3,),))), seed=4),
+]
+
+
+def told(rows):
+    """What the failing rows of float32 say, those beside the first included."""
+    failing = [row for row in rows if row.outcome in ("errored", "violates") and row.dtype == "float32"]
+    return [told for row in failing for told in (row.to_json(), *row.others)]
+
+
+def test_the_first_failure_hides_no_other(tmp_path):
+    found = told(rows_of(in_three_ways, tmp_path, THREE).rows())
+    assert len(found) == 3
+    said = {one["message"].partition(" [")[0].partition("=")[0] for one in found}
+    assert said == {"TypeError: no mask of shape (1, 1, 1, 1)", "ValueError: scale", "out[0,0,0,0]"}
+    for one in found:
+        assert "Lq=1 Lk=1 D=1 Dv=1" in one["message"]
+        assert (tmp_path / "cases" / f"{one['case']}.json").is_file()
+        assert one["replay"].endswith(f"{one['case']}.json")
+    (beside,) = [one for one in found if "property" not in one]
+    assert ("scale=0" in beside["message"], beside["cases"]) == (True, 1)
+
+
+def test_failures_in_the_same_words_are_apart_where_they_need_other_options(tmp_path):
+    def of_two_options(q, k, v, *, softcap=None, window=None):
+        out = attention(q, k, v, softcap=softcap, window=window)
+        return out if softcap is None and window is None else out * 2
+
+    cases = [
+        Case(Problem(2, 2, 1, 3, 9, 4, 4, window=(3, 1), softcap=5.0), seed=1),
+        Case(Problem(2, 2, 1, 3, 9, 4, 4, window=(3, 1)), seed=2),
+        Case(Problem(2, 2, 1, 3, 9, 4, 4, softcap=5.0), seed=3),
+    ]
+    messages = [one["message"] for one in told(rows_of(of_two_options, tmp_path, cases).rows())]
+    assert len(messages) == 2
+    assert sorted("window" in message for message in messages) == [False, True] == sorted("softcap" in m for m in messages)
+
+
+def test_one_cause_is_told_once(tmp_path):
+    def twice(q, k, v, *, softcap=None, window=None):
+        return attention(q, k, v, softcap=softcap, window=window) * 2
+
+    cases = [*CASES, Case(Problem(2, 2, 1, 3, 9, 4, 4, window=(3, 1), softcap=5.0), seed=1)]
+    assert len(told(rows_of(twice, tmp_path, cases).rows())) == 1
+
+
+def test_a_crash_comes_first_and_one_kind_of_every_outcome_before_the_others():
+    tally, case = Tally(), CASES[0]
+    for outcome, message in [("errored", "a"), ("errored", "b"), ("violates", "out=1"), ("errored", "a"), ("crashed", "gone")]:
+        tally.add(case, finding(outcome, message))
+    kinds = [[(found.outcome, found.verdict.message) for _, found in kind] for kind in tally.kinds]
+    crash, error, wrong, further = [("crashed", "gone")], [("errored", "a")] * 2, [("violates", "out=1")], [("errored", "b")]
+    assert kinds == [crash, error, wrong, further]
+    assert tally.outcome == "crashed"
 
 
 def test_a_failure_that_does_not_come_again_is_not_repeatable(tmp_path):

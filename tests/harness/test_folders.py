@@ -63,10 +63,10 @@ def test_files_that_no_run_wrote_stay(tmp_path, capsys):
 
 def test_an_empty_folder_is_taken(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr("sys.argv", ["/bin/attention-harness", "check", "numpy-eager"])
+    monkeypatch.setattr("sys.argv", ["/bin/attention-harness", "check", "numpy-eager", "--output", "two words"])
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 0
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["command_line"] == "attention-harness check numpy-eager"
+    assert facts["command_line"] == "attention-harness check numpy-eager --output 'two words'"
     assert [target["name"] for target in facts["arguments"]["targets"]] == ["numpy-eager"]
 
 

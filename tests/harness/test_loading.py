@@ -6,10 +6,11 @@ from functools import lru_cache, update_wrapper
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.declarations import by_its_names
-from harness.loading import LoadError, describe, from_protocol, load
+from harness.loading import LoadError, _version, describe, from_protocol, load
 from specs.contract import OPTIONS, Conventions, declares
 
 
@@ -126,6 +127,27 @@ def test_attributes_of_the_authors_own_are_left_alone(name):
 
 def test_compiled_and_cached_functions_carry_what_they_like():
     assert describe(lru_cache(plain), "mine").options == ("mask", "is_causal")
+
+
+@pytest.mark.parametrize(("declared", "shown"), [("", ""), ("attention.framework = 'numpy'\n", np.__version__)])
+def test_of_a_file_the_version_is_that_of_the_framework_that_it_declares(declared, shown, tmp_path):
+    (tmp_path / "versioned.py").write_text(f"def attention(q, k, v):\n    return q\n\n\n{declared}")
+    assert load("mine", f"{tmp_path / 'versioned.py'}:attention")[1].version == shown
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("implementations.numpy_eager:attention", np.__version__),
+        ("pandas:concat", f"{np.__version__}, pandas {pd.__version__}"),
+    ],
+)
+def test_the_version_names_the_distribution_that_the_function_comes_from(location, shown):
+    def attention(q, k, v):
+        return q
+
+    container = location.partition(":")[0]
+    assert _version(describe(attention, location), container, attention) == shown
 
 
 def test_a_module_with_attention_is_not_taken_for_the_protocol(tmp_path):

@@ -14,7 +14,7 @@ from harness.conformance import Checked
 from harness.folders import Asked
 from harness.loading import load
 from harness.records import CheckRow
-from harness.run import Run, Settings, check
+from harness.run import Run, Settings, check, tables
 from harness.targets import UsageError, resolve
 
 ROW = CheckRow(
@@ -67,6 +67,24 @@ def test_resume_on_the_command_line_counts_nothing_twice(killed):
     facts = json.loads((killed / "run.json").read_text())
     assert facts["complete"]
     assert not (killed / "finished.jsonl").exists()
+
+
+def test_coverage_counts_cases_as_they_are_asked(tmp_path):
+    (tmp_path / "scaled.py").write_text(
+        "from implementations.numpy_eager import attention as whole\n\n\n"
+        "def attention(q, k, v, *, scale=None):\n    return whole(q, k, v, scale=scale)\n"
+    )
+    settings = replace(SETTINGS, examples=60)
+    rows = {}
+    for name in ("numpy-eager", f"{tmp_path / 'scaled.py'}:attention"):
+        run = Run(tmp_path / f"run {len(rows)}", {})
+        counted = tables(check(resolve([name]), settings, run), run)["coverage"]
+        rows[name] = {(row["region"], row["value"]): row["cases"] for row in counted}
+    whole, scaled = rows.values()
+    for option in ("softcap", "window", "is_causal", "bias", "mask"):
+        assert whole["option", option] > scaled["option", option] == 0
+    assert whole["option", "scale"] >= scaled["option", "scale"] > 0
+    assert whole["dtype", "float16, attention"] == scaled["dtype", "float16, attention"] == 0
 
 
 def test_run_json_says_what_the_run_was_asked_and_on_what(tmp_path):

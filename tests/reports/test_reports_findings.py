@@ -1,13 +1,16 @@
 """Failures of one cause are one finding, and the first is the one that explains the most."""
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from harness.conformance import load_claims
-from reports import Run
+from reports import Run, markdown, page, print_checks
 from reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
 from specs.claims import CLAIMS
 
@@ -88,3 +91,57 @@ def test_every_clause_that_is_named_is_the_clause_of_a_property():
     named = {clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses} | set(RELATIONS)
     assert named <= {claim.clause for claim in CLAIMS.values()}
     assert not named & {"R1", "M1", "D3"}
+
+
+OTHERS = [
+    {
+        "outcome": "crashed",
+        "case": "b",
+        "message": "process=killed, but should answer [B=1 float32]",
+        "replay": "replay b",
+        "cases": 2,
+    },
+    {
+        "outcome": "errored",
+        "case": "c",
+        "message": "ValueError: no mask of (2, 1) [B=1 float32 mask=m]",
+        "replay": "replay c",
+        "cases": 1,
+    },
+]
+SCALE = "ValueError: scale=0 is refused [B=1 float32 scale=0.0]"
+
+
+def test_what_a_property_fails_by_beside_the_first_is_shown_everywhere(make_run, row):
+    rows = [
+        row("a", "claim_P1", "errored", clause="P1", message=SCALE, replay="replay a", others=json.dumps(OTHERS)),
+        row("a", "claim_P2", "errored", clause="P2", message="ValueError: no mask of (3, 1) [B=2 float32 mask=m]"),
+    ]
+    run = Run.load(make_run(checks=rows))
+    (finding,) = findings(run)
+    assert [cell.clause for cell in finding.same] == ["P2"]
+    assert [other["replay"] for other in finding.others] == ["replay b", "replay c"]
+    console = Console(file=io.StringIO(), width=300)
+    print_checks(run, console)
+    for shown in (console.file.getvalue(), page.render(run), markdown.render(run)):
+        for other in OTHERS:
+            assert f"also {other['outcome']}" in shown
+            assert other["message"] in shown
+            assert other["replay"] in shown
+
+
+def test_one_cause_beside_the_first_is_told_once(make_run, row):
+    rows = [
+        row("a", "claim_P1", "errored", clause="P1", dtype=dtype, message=SCALE, others=json.dumps(OTHERS))
+        for dtype in ("float32", "float64")
+    ]
+    (finding,) = findings(Run.load(make_run(checks=rows)))
+    assert len(finding.others) == 2
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[3]", "{}", '[{"outcome": 3}]', "null"])
+def test_what_stands_beside_the_first_may_be_missing_or_damaged(make_run, row, damaged):
+    (finding,) = findings(
+        Run.load(make_run(checks=[row("a", "claim_P1", "errored", clause="P1", message=SCALE, others=damaged)]))
+    )
+    assert len(finding.others) == (damaged == '[{"outcome": 3}]')

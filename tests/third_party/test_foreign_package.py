@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
@@ -37,6 +38,7 @@ def test_all_entry_points_are_listed(listed):
 def test_a_function_and_a_module_are_available_with_what_they_declare(listed):
     assert [listed[name]["reason"] for name in ("foreign-plain", "foreign-prepared")] == ["", ""]
     assert listed["foreign-plain"]["options"] == ["mask", "scale"]
+    assert listed["foreign-plain"]["version"] == f"{np.__version__}, foreign_attention 0.1"
     assert listed["foreign-prepared"]["dtypes"] == ["float32"]
     assert listed["foreign-prepared"]["summary"].startswith("An attention as a module")
 
