@@ -30,7 +30,7 @@ def verdict(run: Run) -> Verdict:
     if failing.empty:
         return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}{known}.", "good" if run.complete else "open")
     if len(judged) == 1:
-        return Verdict(_one_fails(*failing[["implementation", "standing"]].iloc[0], so_far), "bad")
+        return Verdict(_one_fails(str(failing["implementation"].iloc[0]), str(failing["standing"].iloc[0]), so_far), "bad")
     return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}{known}.", "bad")
 
 
