@@ -9,12 +9,13 @@ from time import monotonic
 from typing import Any
 
 from specs import masks
+from specs.dtypes import DTYPES
 
 TOGETHER = 4
-"""Conditions that are met at once."""
+"""Conditions that are met at once where nothing is known; half as many in further dtypes."""
 
-SECONDS = 6.0
-"""Time for the search in one dtype."""
+SECONDS = 8.0
+"""Time for the search."""
 
 Condition = Callable[[Any], dict[str, Any]]
 
@@ -42,8 +43,8 @@ AXES: tuple[Mapping[str, Condition], ...] = (
     {f"head_dim == {size}": _dims(size) for size in (64, 128, 32, 8)},
     {"batch == 1": lambda p: {"batch": 1}},
     {
-        "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
         "one key head": lambda p: {"key_heads": 1},
+        "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
     },
     {"one query": lambda p: {"query_length": 1, "self_attention": False}},
     {"a scale": lambda p: {"scale": 0.25}, "a mask": lambda p: {"mask": p.mask or masks.everything()}},
@@ -69,23 +70,26 @@ class Domain:
         return p
 
     def __str__(self) -> str:
-        return " and ".join(self.conditions)
+        return ", ".join(self.conditions)
 
 
-def learned(answers: Callable[[Domain], bool], options: tuple[str, ...], first: Domain = Domain()) -> Domain | None:
-    """The first domain in which a plain call is answered: `first`, then few conditions before many; None if there is none."""
-    deadline = monotonic() + SECONDS
-    for guess in (first, *_guesses(options)):
-        if monotonic() > deadline:
-            return None
-        if answers(guess):
-            return guess
-    return None
+def learned(answers: Callable[[str, Domain], bool], options: tuple[str, ...]) -> dict[str, Domain]:
+    """Dtype -> the first domain in which a plain call is answered: few conditions before many, and those of another dtype first."""
+    deadline, found = monotonic() + SECONDS, dict[str, Domain]()
+    for domain in _guesses(options, TOGETHER):
+        found = {dtype: domain for dtype in DTYPES if answers(dtype, domain)}
+        if found or monotonic() > deadline:
+            break
+    for dtype in DTYPES if found else ():
+        guesses = (guess for guess in _guesses(options, TOGETHER // 2) if monotonic() < deadline)
+        domain = None if dtype in found else next((guess for guess in guesses if answers(dtype, guess)), None)
+        found |= {} if domain is None else {dtype: domain}
+    return found
 
 
-def _guesses(options: tuple[str, ...]) -> Iterator[Domain]:
+def _guesses(options: tuple[str, ...], most: int) -> Iterator[Domain]:
     """No conditions, one, two and so on, without those whose option is not in the signature."""
     able = [[name for name in axis if NEEDS.get(name) in (None, *options)] for axis in AXES]
-    for number in range(TOGETHER + 1):
+    for number in range(most + 1):
         for chosen in combinations(able, number):
             yield from map(Domain, product(*chosen))

@@ -68,16 +68,15 @@ class Experiment:
         """What was found; a crash, a hang or an exception is found out too, and ends nothing but this experiment."""
         lab.subject.forget()
         try:
-            result = self.run(lab)
-            found = [result] if isinstance(result, Found) else list(result)
-            lab.off |= set(self.options) if any(one.differs for one in found) else set()
-            return found
+            found = self.run(lab)
+            return [found] if isinstance(found, Found) else list(found)
         except NotAsked as reason:
             return [Found(self.title, None, f"not asked: {reason}")]
         except Trouble as trouble:
             said = f"{trouble.outcome}: {' '.join(str(trouble).split())}"
             if trouble.outcome in REFUSALS:
                 return [Found(self.title, None, f"not asked: {said}")]
+            lab.off |= set(self.options)
             return [Found(self.title, trouble.outcome, said, "fixed", ANSWER)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness.isolation import REFUSALS, Trouble
 from harness.probing.domain import Domain, learned
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import NOTHING, Lab, NotAsked
+from harness.probing.lab import NOTHING, Lab, NotAsked, by_value, counted
 from specs import masks
 from specs.dtypes import DTYPES
 
@@ -21,49 +21,45 @@ DEATHS = 2
 @experiment(layers=True)
 def dtypes(lab: Lab) -> Iterator[Found]:
     """A plain call in each dtype: answered in that dtype, perhaps under conditions, or refused."""
-    entrance = _Entrance(lab)
-    said = {dtype: entrance.tried(dtype) for dtype in DTYPES}
-    lab.dtypes = tuple(lab.domains)
+    plain = _Plain(lab)
+    lab.domains = learned(plain.answers, lab.subject.description.options)
+    lab.dtypes = tuple(dtype for dtype in DTYPES if dtype in lab.domains)
     answered = f"a plain call in each: {', '.join(lab.dtypes) or 'none'} answered"
-    refused = [f"{dtype} gives {said[dtype]}" for dtype in DTYPES if dtype not in lab.domains]
-    yield Found("dtypes", lab.dtypes or None, "; ".join([answered, *refused]), "dtypes")
-    inside = {dtype: str(domain) for dtype, domain in lab.domains.items()}
+    refused = by_value({dtype: said for dtype, said in plain.said.items() if dtype not in lab.domains})
+    said = [f"{dtypes} {'give' if ',' in dtypes else 'gives'} {what}" for dtypes, what in refused.items()]
+    yield Found("dtypes", lab.dtypes or None, "; ".join([answered, *said]), "dtypes")
+    inside = {dtype: str(lab.domains[dtype]) for dtype in lab.dtypes}
     if any(inside.values()):
-        alike = len(set(inside.values())) == 1
         first = next(dtype for dtype, conditions in inside.items() if conditions)
-        value: Any = inside[first] if alike else {dtype: conditions or "no condition" for dtype, conditions in inside.items()}
-        yield Found("plain calls", value, f"all that follows is asked there; elsewhere: {said[first]}", "domain")
+        value = inside[first] if len(set(inside.values())) == 1 else {dtype: it or "any" for dtype, it in inside.items()}
+        yield Found("answered only with", value, f"all that follows is asked there; elsewhere: {plain.said[first]}", "domain")
 
 
-class _Entrance:
-    """Looks for the conditions under which plain calls are answered, and notes them in the lab."""
+class _Plain:
+    """Plain calls, and what was said first to those in each dtype."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.deaths = lab, 0
+        self.said: dict[str, str] = {}
 
-    def tried(self, dtype: str) -> str:
-        """What is said to a plain call in this dtype where it is not answered; nothing if it is."""
-        said: list[str] = []
-
-        def answers(domain: Domain) -> bool:
-            if self.deaths < DEATHS and not any(other in DTYPES for other in said):
-                said.append(self._said(dtype, domain))
-            return said[-1] == dtype
-
-        known = next(iter(self.lab.domains.values()), Domain())
-        if domain := learned(answers, self.lab.subject.description.options, known):
-            self.lab.domains[dtype] = domain
-        return "" if said[0] == dtype else said[0]
+    def answers(self, dtype: str, domain: Domain) -> bool:
+        """Whether the call is answered, in its dtype. None is, once several have died."""
+        if self.deaths >= DEATHS:
+            return False
+        said = self._said(dtype, domain)
+        self.said.setdefault(dtype, said)
+        return said == dtype
 
     def _said(self, dtype: str, domain: Domain) -> str:
         """The dtype of the answer, or the first line of the refusal."""
         lab = Lab(self.lab.subject, self.lab.seed)
         lab.domains[dtype] = domain
+        lab.subject.forget()
         try:
             return str(lab(lab.x(dtype=dtype)).dtype.name)
         except Trouble as trouble:
             self.deaths += trouble.outcome not in (*REFUSALS, "violates")
-            return (str(trouble).splitlines() or [trouble.outcome])[0]
+            return (str(trouble).splitlines() or [trouble.outcome])[0].rstrip(": ")
         except ValueError as error:  # no problem at all
             return str(error)
 
@@ -86,13 +82,13 @@ AXES = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3)}
 def layout(lab: Lab) -> Found:
     """Two heads of three queries, or three heads of two: the answer tells, whatever the default scale."""
     x = lab.x(queries=3, keys=3)
-    size = f"{x.q.shape[1]} heads of {x.q.shape[2]} positions"
+    size = f"{counted(x.q.shape[1], 'head')} of {counted(x.q.shape[2], 'position')}"
     fits = _layouts(lab, x)
     if len(fits) > 1:
         raise NotAsked(f"{size} do not tell the layouts apart")
     if not fits:
         lab.lost = True
-        return Found("layout", NOTHING, f"{size}: neither layout fits, with any default scale", "layout")
+        return Found("plain call", NOTHING, f"{size}: fits neither layout with a scale of {', '.join(SCALES)}", "fixed", "attention")
     lab.swapped = fits == ["blhd"]
     turned = lab.subject.description.layout == "blhd"  # the worker has exchanged the axes already
     found, numbers = ("blhd", "positions") if lab.swapped is not turned else ("bhld", "heads")
@@ -107,7 +103,7 @@ def _layouts(lab: Lab, x: Any) -> list[str]:
 
 
 def _fits_some_scale(lab: Lab, x: Any, out: np.ndarray, axes: tuple[int, ...]) -> bool:
-    turned = x.replace(**{name: getattr(x, name).transpose(axes) for name in "qkv"})
+    turned = x.replace(mask=None, **{name: getattr(x, name).transpose(axes) for name in "qkv"})  # a plain call's mask hides nothing
     return any(lab.ratio(out.transpose(axes), y) <= 1 for y in _scaled(turned).values())
 
 
@@ -154,5 +150,6 @@ def mask_polarity(lab: Lab) -> Found:
         readings["one is added to the score"] = x.replace(mask=None, bias=x.mask.astype(x.q.dtype))
     value = lab.fitting(x, readings)
     lab.inverted = value == "do not attend"
+    lab.off |= set() if value in ("attend", "do not attend") else {"mask"}
     means = "fits no sense of True" if value == NOTHING else f"True means: {value}"
     return Found("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")

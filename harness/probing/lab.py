@@ -64,6 +64,10 @@ class Lab:
         """Whether the signature names all these options."""
         return all(option in self.subject.description.options for option in options)
 
+    def asks(self, *options: str) -> bool:
+        """Whether it takes all these options, and they mean what the specification says."""
+        return self.takes(*options) and not self.off & set(options)
+
     def x(
         self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16, dtype: str = "",
         recipe: str = "normal", number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
@@ -139,3 +143,13 @@ class Lab:
         if len(fits) > 1:
             raise NotAsked(f"what is answered does not tell apart: {', '.join(fits)}")
         return fits[0] if fits else NOTHING
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """`1 query`, `2 queries`."""
+    return f"{number} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def by_value(told: Mapping[str, str]) -> dict[str, str]:
+    """Names, joined -> what is told of all of them."""
+    return {", ".join(name for name, same in told.items() if same == value): value for value in told.values()}

@@ -30,7 +30,7 @@ def masked_nan_safe(lab: Lab) -> Found:
     answered = [(how, x, out) for how, x in calls for _, out in _answered(lab, x)]
     ways = list(dict.fromkeys(how for how, *_ in answered))
     if not ways:
-        raise NotAsked("no call that hides a key from all is answered" if calls else "nothing in its signature hides a key from all")
+        raise NotAsked("no call that hides a key from all is answered" if calls else "no option that it has hides a key from all")
     spread = {name: {how for how, x, out in answered if _spreads(lab, x, out, name)} for name in ("keys", "values")}
     told = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in spread.items()]
     value = SAFE[bool(spread["keys"]), bool(spread["values"])]
@@ -48,8 +48,8 @@ def _answered(lab: Lab, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
 
 def _where(hows: set[str], ways: list[str]) -> str:
     if not hows:
-        return "stays there"
-    return "spreads" if hows == set(ways) else f"spreads by {', '.join(how for how in ways if how in hows)}"
+        return "stay there"
+    return "spread" if hows == set(ways) else f"spread by {', '.join(how for how in ways if how in hows)}"
 
 
 def _hiding(lab: Lab, dtype: str) -> Iterator[tuple[str, Any]]:
@@ -59,7 +59,7 @@ def _hiding(lab: Lab, dtype: str) -> Iterator[tuple[str, Any]]:
         given["key_lengths"] = {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))}
         given |= {"is_causal": {"is_causal": True}, "window": {"window": (2, 0)}}
         for how, options in given.items():
-            if lab.takes(how):
+            if lab.asks(how):
                 yield how, lab.x(queries=5, keys=keys, dtype=dtype, **options)
 
 

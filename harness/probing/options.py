@@ -43,16 +43,20 @@ def softcap(lab: Lab) -> Found:
     first = f"before the {beside}" if beside else "capped"
     readings = {first: x, "no cap": x.replace(softcap=None)} | ({f"after the {beside}": _capped_last(lab, x)} if beside else {})
     value = lab.fitting(x, readings)
+    lab.off |= set() if value == first else {"softcap"}
     what = f"softcap=2 beside a {beside}" if beside else "softcap=2"
     return Found("softcap", value, f"{what}: {_meaning(value)}", "fixed", first)
 
 
 def _capped_last(lab: Lab, x: Any) -> Any:
     """The same numbers as a bias on uncapped scores. A masked score is capped to -softcap, and seen."""
-    scores = lab.expected(x).exact.scaled
+    scores = lab.expected(x.replace(mask=None)).exact.scaled
     total = scores + (0 if x.bias is None else x.bias.astype(scores.dtype))
     total = total if x.mask is None else np.where(x.mask, total, -np.inf)
     return x.replace(softcap=None, mask=None, bias=x.softcap * np.tanh(total / x.softcap) - scores)
+
+
+ADDED = "added to the scaled scores"
 
 
 @experiment("bias")
@@ -60,13 +64,14 @@ def bias(lab: Lab) -> Found:
     """A bias of noise: added, or taken for something else."""
     x = lab.x(bias=noise(lab.seed, 2.0, "hij"))
     scale = float(x.q.shape[3] ** -lab.power) if x.scale is None else x.scale
-    readings = {"added to the scaled scores": x, "nothing": x.replace(bias=None)}
+    readings = {ADDED: x, "nothing": x.replace(bias=None)}
     if scale != 1:
         readings["added before scaling"] = x.replace(bias=x.bias.astype(np.float64) * scale)
     hidden = x.bias > 0 if x.mask is None else x.mask & (x.bias > 0)
     readings["as a mask"] = x.replace(bias=None, mask=hidden)
     value = lab.fitting(x, readings)
-    return Found("bias", value, f"a bias of noise: {_meaning(value)}", "fixed", "added to the scaled scores")
+    lab.off |= set() if value == ADDED else {"bias"}
+    return Found("bias", value, f"a bias of noise: {_meaning(value)}", "fixed", ADDED)
 
 
 @experiment("return_lse")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import NOTHING, Lab, NotAsked
+from harness.probing.lab import NOTHING, Lab, NotAsked, counted
 from specs.contract import CHOICES
 
 LENGTHS = ((3, 9), (9, 4), (1, 9))
@@ -35,7 +35,8 @@ def window(lab: Lab) -> Found:
         raise NotAsked("with other lengths than those of the keys, alignments come in")
     readings = {name: x.replace(window=edges) for name, edges in FULL.items()} | {"no window": x.replace(window=None)}
     value = lab.fitting(x, readings)
-    lab.edges = FULL.get(value, FULL["left and right beside its place"])
+    lab.edges = FULL.get(value, (3, 1))
+    lab.off |= set() if lab.edges == FULL.get(value) == (3, 1) else {"window"}
     meant = "no reading fits" if value == NOTHING else value
     return Found("window", value, f"window=(3, 1) on {x.k.shape[2]} keys: {meant}", "fixed", next(iter(FULL)))
 
@@ -61,7 +62,9 @@ def _aligned(lab: Lab, name: str, what: str, readings: Callable[[Any], Mapping[s
     told = "; ".join(f"{lengths}: {'no reading fits' if side == NOTHING else side}" for lengths, side in sides.items())
     values = set(sides.values())
     value = next(iter(values)) if len(values) == 1 and values <= set(CHOICES[name]) else NOTHING
-    if value != NOTHING:
+    if value == NOTHING:
+        lab.off.add(next(iter(options)))
+    else:
         lab.known[name] = value
     return Found(name, value, f"{what} with {told}")
 
@@ -78,6 +81,6 @@ def _told(lab: Lab, readings: Callable[[Any], Mapping[str, Any]], options: Mappi
             reason = alike
             continue
         told = True
-        yield f"{x.q.shape[2]} queries on {x.k.shape[2]} keys", side
+        yield f"{counted(x.q.shape[2], 'query', 'queries')} on {counted(x.k.shape[2], 'key')}", side
     if not told:
         raise reason

@@ -45,5 +45,5 @@ def _cases(lab: Lab, dtype: str) -> Iterator[Any]:
     for shape in SHAPES:
         yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
     for name, options in OPTIONS.items() if not lab.layer else ():
-        if lab.takes(name) and name not in lab.off:
+        if lab.asks(name):
             yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.probing.declaring import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
 from harness.probing.experiments import ANSWER, Found
+from harness.probing.lab import NOTHING
 
 STYLES = {MATCHES: "", NOTED: "", COULD: "cyan", OWED: "yellow", REFUTED: "bold red", DIFFERS: "bold red", UNTOLD: "dim"}
 
@@ -41,7 +42,8 @@ def _held(probed: Probed, found: Found) -> str:
     held = probed.held(found)
     if held is None:
         return ""
-    return f"{'fixed' if found.kind == 'fixed' else 'declared' if probed.is_declared(found) else 'default'} {shown(held)}"
+    whose = "which says:" if found.kind == "fixed" else "declared" if probed.is_declared(found) else "default"
+    return f"{whose} {shown(held)}"
 
 
 def _stance(probed: Probed, found: Found) -> str:
@@ -63,15 +65,16 @@ def closing(probed: Probed) -> Iterator[str]:
     """What no declaration can say, then the declaration."""
     for found in probed.having(DIFFERS):
         wanted = f", but should be {found.fixed}" if found.kind == "fixed" else ""
-        yield f"no declaration says this: {found.name}={shown(found.value)}{wanted}; {_advice(found)}"
+        what = "no model" if found.kind == "precision" else shown(found.value)
+        yield f"no declaration says this: {found.name}={what}{wanted}; {_advice(found)}"
     yield from declaration(probed)
 
 
 def _advice(found: Found) -> str:
     """The next step."""
-    if found.kind == "precision":
+    if found.value in (None, NOTHING):
         return "`check` shows where it is wrong"
-    return "wrap the function" if found.kind == "fixed" and found.fixed != ANSWER else "mend the function"
+    return "mend the function" if found.fixed == ANSWER else "wrap the function"
 
 
 def declaration(probed: Probed) -> Iterator[str]:

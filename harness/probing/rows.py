@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.isolation import REFUSALS, Trouble
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import NOTHING, Lab, NotAsked
+from harness.probing.lab import NOTHING, Lab, NotAsked, by_value
 from specs import biases, masks
 from specs.contract import CHOICES, EMPTY_ROWS, Conventions
 from specs.judge import within
@@ -89,10 +89,8 @@ def _one(fate: Mapping[str, str]) -> str:
 
 def _evidence(found: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
     """By form; by dtype only where dtypes differ."""
-    told = {dtype: "; ".join(_shown(form, fate) for form, fate in fates.items()) for dtype, fates in found.items()}
-    if len(set(told.values())) == 1:
-        return next(iter(told.values()))
-    return "; ".join(f"{dtype} {what}" for dtype, what in told.items())
+    told = by_value({dtype: "; ".join(_shown(form, fate) for form, fate in fates.items()) for dtype, fates in found.items()})
+    return "; ".join(f"in {dtypes} {what}" for dtypes, what in told.items()) if len(told) > 1 else next(iter(told.values()))
 
 
 def _shown(form: str, fate: Mapping[str, str]) -> str:
@@ -105,7 +103,7 @@ def _fates(lab: Lab, dtype: str) -> dict[str, dict[str, str]]:
     """Form -> what is hidden by it -> what the rows give; without what is refused, and what leaves no row empty."""
     fates: dict[str, dict[str, str]] = {}
     for form, what, options in _ways(lab.layer):
-        if lab.takes(*(option for option in options if option not in ("queries", "keys"))) and (
+        if lab.asks(*(option for option in options if option not in ("queries", "keys"))) and (
             fate := _fate(lab, lab.x(dtype=dtype, **options), form)
         ):
             fates.setdefault(form, {})[what] = fate
