@@ -82,8 +82,8 @@ def learned(answers: Callable[[str, Domain], bool], options: tuple[str, ...]) ->
             break
     for dtype in DTYPES if found else ():
         guesses = (guess for guess in _guesses(options, TOGETHER // 2) if monotonic() < deadline)
-        domain = None if dtype in found else next((guess for guess in guesses if answers(dtype, guess)), None)
-        found |= {} if domain is None else {dtype: domain}
+        first = None if dtype in found else next((guess for guess in guesses if answers(dtype, guess)), None)
+        found |= {} if first is None else {dtype: first}
     return found
 
 

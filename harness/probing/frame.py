@@ -88,7 +88,8 @@ def layout(lab: Lab) -> Found:
         raise NotAsked(f"{size} do not tell the layouts apart")
     if not fits:
         lab.lost = True
-        return Found("plain call", NOTHING, f"{size}: fits neither layout with a scale of {', '.join(SCALES)}", "fixed", "attention")
+        scales = ", ".join(SCALES)
+        return Found("plain call", NOTHING, f"{size}: fits neither layout with a scale of {scales}", "fixed", "attention")
     lab.swapped = fits == ["blhd"]
     turned = lab.subject.description.layout == "blhd"  # the worker has exchanged the axes already
     found, numbers = ("blhd", "positions") if lab.swapped is not turned else ("bhld", "heads")
@@ -103,7 +104,8 @@ def _layouts(lab: Lab, x: Any) -> list[str]:
 
 
 def _fits_some_scale(lab: Lab, x: Any, out: np.ndarray, axes: tuple[int, ...]) -> bool:
-    turned = x.replace(mask=None, **{name: getattr(x, name).transpose(axes) for name in "qkv"})  # a plain call's mask hides nothing
+    arrays = {name: getattr(x, name).transpose(axes) for name in "qkv"}
+    turned = x.replace(mask=None, **arrays)  # the mask of a plain call hides nothing
     return any(lab.ratio(out.transpose(axes), y) <= 1 for y in _scaled(turned).values())
 
 
@@ -138,7 +140,8 @@ def head_order(lab: Lab) -> Found:
     tiled = x.replace(**{name: np.tile(getattr(x, name), (1, x.group, 1, 1)) for name in "kv"})
     value = lab.fitting(x, {"h // group": x, "h % Hkv": tiled})
     reads = "fits neither order" if value == NOTHING else f"query head h reads key head {value}"
-    return Found("key head of query head h", value, f"{heads} query heads on {key_heads} key heads: {reads}", "fixed", "h // group")
+    called = f"{heads} query heads on {key_heads} key heads"
+    return Found("key head of query head h", value, f"{called}: {reads}", "fixed", "h // group")
 
 
 @experiment("mask", layers=True, title="mask, True")

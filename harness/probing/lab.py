@@ -46,7 +46,7 @@ class Lab:
         """Where no scale is given, scores are divided by so high a power of D."""
         self.always: dict[str, Any] = {}
         """Options of each call."""
-        self.known: dict[str, str] = {}
+        self.known: dict[str, Any] = {}
         """Conventions that were found out, and that all later calls are meant by."""
         self.off: set[str] = set()
         """Options that mean something else than the specification says."""

@@ -14,7 +14,6 @@ from specs import masks
 from specs.biases import minus_infinity
 from specs.judge import identical
 
-
 SAFE: dict[tuple[bool, bool], bool | str] = {
     (False, False): True, (False, True): "keys", (True, False): "values", (True, True): False,
 }  # fmt: skip
@@ -69,8 +68,7 @@ def _all_but_ends(p: Any) -> masks.Mask:
 
 def _hidden(x: Any) -> np.ndarray:
     """Bool [B, Hkv, Lk, 1]: keys that no query of the group sees."""
-    b, _, lq, lk = x.score_shape
-    seen: np.ndarray = x.visible().reshape(b, x.k.shape[1], -1, lk).any(2)
+    seen: np.ndarray = x.visible().reshape(*x.k.shape[:2], -1, x.k.shape[2]).any(2)
     return ~seen[..., None]
 
 

@@ -53,12 +53,12 @@ def window_alignment(lab: Lab) -> Found:
 
 
 def _sides(x: Any, name: str) -> dict[str, Any]:
-    return {side: x.replace(**{name: side}) for side in CHOICES[name]}
+    return {str(side): x.replace(**{name: side}) for side in CHOICES[name]}
 
 
 def _aligned(lab: Lab, name: str, what: str, readings: Callable[[Any], Mapping[str, Any]], **options: Any) -> Found:
     """What all lengths say that are answered and tell the readings apart."""
-    sides = {lengths: side for lengths, side in _told(lab, readings, options)}
+    sides = dict(_told(lab, readings, options))
     told = "; ".join(f"{lengths}: {'no reading fits' if side == NOTHING else side}" for lengths, side in sides.items())
     values = set(sides.values())
     value = next(iter(values)) if len(values) == 1 and values <= set(CHOICES[name]) else NOTHING

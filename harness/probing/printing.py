@@ -88,7 +88,7 @@ def declaration(probed: Probed) -> Iterator[str]:
         yield f"{_function(probed)}.{name} = {_quoted(value)}"
 
 
-FOREIGN = " If it takes arrays of another framework than NumPy, declare that: `attention.framework = \"torch\"`, or \"jax\"."
+FOREIGN = ' If it takes arrays of another framework than NumPy, declare that: `attention.framework = "torch"`, or "jax".'
 ARRAYS = re.compile(r"\btensors?\b|ndarray|torch|jax|\bdevice\b", re.IGNORECASE)
 """Words of exceptions about the type of an array."""
 

@@ -47,8 +47,14 @@ def empty_rows(lab: Lab) -> Found:
     found = {dtype: fates for dtype in lab.dtypes if (fates := _fates(lab, dtype))}
     if not found:
         raise NotAsked("no call with an empty row is answered")
-    said = {dtype: {form: _one(fate) for form, fate in fates.items()} for dtype, fates in found.items()}
+    said = {dtype: _specified({form: _one(fate) for form, fate in fates.items()}) for dtype, fates in found.items()}
     return Found("empty_rows", _declaration(said), _evidence(found), asked=said)
+
+
+def _specified(said: Mapping[str, str]) -> dict[str, str]:
+    """Without what is unspecified: the mean of no keys."""
+    mean = said.get("mask", said.get("bias")) == "uniform"
+    return {form: value for form, value in said.items() if not (mean and form == "no_keys")}
 
 
 def implied(declared: Any, form: str, asked: Mapping[str, str], dtype: str) -> str:
@@ -70,9 +76,7 @@ def _declaration(said: Mapping[str, Mapping[str, str]]) -> Any:
 
 
 def _briefly(said: Mapping[str, str]) -> Any:
-    """One value if all forms give it, else without the forms that go without saying. A mean of no keys is unspecified."""
-    if said.get("mask") == "uniform":
-        said = {form: value for form, value in said.items() if form != "no_keys"}
+    """One value if all forms give it, else without the forms that go without saying."""
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     kept = {form: value for form, value in said.items() if form in ("mask", "bias")}
