@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.isolation import Trouble
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import NOTHING, Lab
+from harness.probing.lab import NOTHING, Lab, NotAsked
 from specs import masks
 from specs.biases import noise
 from specs.judge import within
@@ -21,6 +21,8 @@ def _meaning(value: str) -> str:
 @experiment("mask", "is_causal", title="mask with is_causal")
 def mask_with_causal(lab: Lab) -> Found:
     """Both at once, where neither leaves a query without keys."""
+    if not lab.asks("mask", "is_causal"):
+        raise NotAsked("one of them alone means something else")
     x = lab.x(mask=masks.hidden_key(1), is_causal=True)
     y = x.replace(is_causal=False)
     causal = masks.window(None, x.causal_shift).dense(*x.score_shape)
