@@ -80,7 +80,6 @@ def _briefly(said: Mapping[str, str]) -> Any:
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     kept = {form: value for form, value in said.items() if form in ("mask", "bias")}
-    kept = kept or dict(said)
     further = {form: value for form, value in said.items() if form not in kept and implied(kept, form, said, "") != value}
     return kept | further
 

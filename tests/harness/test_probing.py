@@ -249,7 +249,9 @@ def test_only_what_is_declared_is_contradicted(found, declared, verdict):
 def test_a_default_is_not_called_declared(found, declared, verdict):
     shown = io.StringIO()
     show(probed_as(found, declared), Console(file=shown, width=200))
-    assert ("declared" in shown.getvalue().partition("\n")[0].replace(verdict, "")) is (bool(declared) and verdict in (COULD, REFUTED))
+    assert ("declared" in shown.getvalue().partition("\n")[0].replace(verdict, "")) is (
+        bool(declared) and verdict in (COULD, REFUTED)
+    )
 
 
 MINE = '''
