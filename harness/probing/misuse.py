@@ -9,10 +9,11 @@ import numpy as np
 
 from harness.isolation import REFUSALS, Trouble
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import Lab, NotAsked
+from harness.probing.lab import Lab, NotAsked, counted
 from specs import masks
 from specs.biases import minus_infinity
 from specs.judge import identical
+from specs.properties.calls import misfits
 
 SAFE: dict[tuple[bool, bool], bool | str] = {
     (False, False): True, (False, True): "keys", (True, False): "values", (True, True): False,
@@ -82,28 +83,25 @@ def _spreads(lab: Lab, x: Any, out: np.ndarray, name: str) -> bool:
     return False
 
 
+SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "heads": 1, "queries": 1, "keys": 2, "dim": 2})
+"""Sizes of 1 too, which broadcast where others fail."""
+
+
 @experiment()
 def checks_shapes(lab: Lab) -> Found:
     """Sizes that do not fit together: refused, or answered with something."""
-    x = lab.x(heads=4)
-    heads, (_, _, lq, lk) = x.k.shape[1], x.score_shape
-    wrong = {
-        "v shorter than k": x.replace(v=x.v[:, :, :-1]), "k shorter than v": x.replace(k=x.k[:, :, :-1]),
-        "D of k smaller": x.replace(k=x.k[..., :-1]),
-        f"{heads + 1} key heads for {x.q.shape[1]}": x.replace(k=_one_more(x.k, 1), v=_one_more(x.v, 1)),
-        f"{len(x.k) + 1} batch entries for {len(x.q)}": x.replace(k=_one_more(x.k, 0), v=_one_more(x.v, 0)),
-    }  # fmt: skip
-    if heads > 2:
-        wrong[f"{heads - 1} key heads for {x.q.shape[1]}"] = x.replace(k=x.k[:, :-1], v=x.v[:, :-1])
-    if lab.takes("mask"):
-        wrong["a larger mask"] = x.replace(mask=np.ones((1, 1, lq + 1, lk + 1), bool))
-    answered = [name for name, y in wrong.items() if not _refused(lab, y)]
-    told = f"not refused: {', '.join(answered)}" if answered else "all refused"
+    wrong = [call for sizes in SIZES for call in _misfits(lab, lab.x(**sizes))]
+    answered = [name for name, x in wrong if not _refused(lab, x)]
+    told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
     return Found("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
 
 
-def _one_more(a: np.ndarray, axis: int) -> np.ndarray:
-    return np.concatenate([a, a.take([0], axis)], axis)
+def _misfits(lab: Lab, x: Any) -> Iterator[tuple[str, Any]]:
+    """The calls that `check` makes, as far as there is a parameter for them, and one of another batch."""
+    yield from ((name, y) for name, y in misfits(x) if y.mask is x.mask or lab.takes("mask"))
+    if len(x.q) > 1:
+        more = [np.concatenate([a, a[:1]]) for a in (x.k, x.v)]
+        yield f"B={len(x.q)} for q, {len(more[0])} for k and v", x.replace(k=more[0], v=more[1])
 
 
 def _refused(lab: Lab, x: Any) -> bool:
