@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from importlib import import_module
 from importlib.metadata import entry_points, packages_distributions, version
 from importlib.util import module_from_spec, spec_from_file_location
@@ -138,8 +138,9 @@ def describe(function: Callable[..., Any], name: str) -> Description:
     try:
         refuse_unread(getattr(function, "__dict__", {}))
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
-        one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
-        conventions = _conventions(getattr(function, "conventions", {}))
+        layout = one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
+        written = getattr(function, "conventions", {})
+        conventions = _conventions(written)
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
         return Description(
@@ -156,6 +157,8 @@ def describe(function: Callable[..., Any], name: str) -> Description:
             gradient=bool(getattr(function, "gradient", False)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
+            layout=layout,
+            declared=(*(fact for fact in FACTS if hasattr(function, fact)), *_written(written)),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error
@@ -163,6 +166,14 @@ def describe(function: Callable[..., Any], name: str) -> Description:
 
 def _conventions(declared: Any) -> Conventions:
     return declared if isinstance(declared, Conventions) else Conventions.declared(declared)
+
+
+def _written(declared: Any) -> Iterator[str]:
+    """The conventions that are named; of an object that has them all, those that are no defaults."""
+    if not isinstance(declared, Conventions):
+        yield from declared
+        return
+    yield from (field.name for field in fields(Conventions) if getattr(declared, field.name) != field.default)
 
 
 def _dtypes(declared: Any) -> tuple[str, ...] | None:

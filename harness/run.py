@@ -114,7 +114,7 @@ def _parse(line: str) -> Checked | None:
 
 
 def _description(data: dict[str, Any]) -> Description:
-    tuples = {name: tuple(data[name]) for name in ("options", "dtypes") if data[name] is not None}
+    tuples = {name: tuple(data[name]) for name in ("options", "dtypes", "declared") if data.get(name) is not None}
     return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
 
 

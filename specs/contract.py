@@ -123,6 +123,9 @@ class Description:
     gradient: bool = False
     compiles: bool = False
     summary: str = ""
+    layout: str = "bhld"
+    declared: tuple[str, ...] = ()
+    """The facts and conventions that the author wrote down, whatever their values: all others are defaults."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.isolation import Limits, Worker
 
-from harness.probing import frame, options, rows, bits, misuse, precision  # isort: skip  # noqa: F401  # experiments run in this order
+from harness.probing import frame, positions, options, rows, bits, misuse, precision  # isort: skip  # noqa: F401  # experiments run in this order
 from harness.probing.declaring import Probed
 from harness.probing.experiments import EXPERIMENTS, Found
 from harness.probing.lab import Lab

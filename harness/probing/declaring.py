@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.probing.experiments import Found
+from harness.probing.rows import UNSPECIFIED, implied
 from harness.targets import Target
-from specs.contract import EMPTY_ROWS, Conventions, Description
+from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import default_model, held_to
 
-UNTOLD, MATCHES, COULD, REFUTED, DIFFERS = (
+UNTOLD, MATCHES, COULD, OWED, REFUTED, DIFFERS, NOTED = (
     "not told",
     "matches",
     "could be declared",
+    "must be declared",
     "contradicts",
     "differs from the specification",
+    "noted",
 )
 
 
@@ -29,31 +32,37 @@ class Probed:
     description: Description
     found: Sequence[Found]
 
-    def declared(self, found: Found) -> Any:
-        """What is declared about it now; defaults count."""
+    def held(self, found: Found) -> Any:
+        """What the implementation is held to: what is declared, else the default."""
         if found.kind == "precision":
-            dtype = found.name.split()[1]
-            return held_to(self.description.precision, dtype)
-        if found.kind == "dtypes":
-            return self.description.dtypes
+            return held_to(self.description.precision, found.name.split()[1])
+        if found.kind in ("dtypes", "layout"):
+            return getattr(self.description, found.kind)
         return getattr(self.description.conventions, found.name, None) if found.kind == "convention" else found.fixed
 
+    def is_declared(self, found: Found) -> bool:
+        """Whether the author wrote that down, so that it is no default."""
+        if found.kind == "precision":
+            return found.name.split()[1] in self.description.precision
+        return found.name in self.description.declared
+
     def verdict(self, found: Found) -> str:
-        """How the two stand to each other."""
-        declared = self.declared(found)
-        if found.refuted:
-            return REFUTED
+        """How what was found and what is declared stand to each other."""
+        if found.kind == "domain":
+            return NOTED
+        if found.differs:
+            return REFUTED if self.is_declared(found) else DIFFERS
         if found.value is None:
             return UNTOLD
-        if found.kind == "fixed":
-            return MATCHES if found.value == found.fixed else DIFFERS
-        if _same(found, declared):
+        if found.kind == "fixed" or _same(found, self.held(found)):
             return MATCHES
-        return COULD if _stronger(found, declared) else REFUTED
+        if not found.refuted and _stronger(found, self.held(found)):
+            return COULD
+        return REFUTED if self.is_declared(found) else OWED
 
-    def contradictions(self) -> list[Found]:
-        """What is declared, or fixed by the specification, and not so."""
-        return [found for found in self.found if self.verdict(found) in (REFUTED, DIFFERS)]
+    def having(self, *verdicts: str) -> list[Found]:
+        """What was found that has one of these verdicts."""
+        return [found for found in self.found if self.verdict(found) in verdicts]
 
     @property
     def answered(self) -> bool:
@@ -62,63 +71,56 @@ class Probed:
 
     @property
     def matches(self) -> bool:
-        """Whether no experiment refutes what is declared."""
-        return not self.contradictions()
+        """Whether no experiment refutes what is declared, defaults included."""
+        return not self.having(OWED, REFUTED, DIFFERS)
 
     @property
     def wrong(self) -> bool:
-        """Whether something was said that is not so. A function of no name that says nothing is only held to what it says."""
-        said = [found for found in self.contradictions() if self.target.registered or self._is_said(found)]
-        return bool(said)
-
-    def _is_said(self, found: Found) -> bool:
-        if found.kind == "precision":
-            return found.name.split()[1] in self.description.precision
-        return found.kind == "convention" and self.declared(found) != getattr(Conventions(), found.name, None)
+        """Whether a declaration is refuted, or something is so that none could say it. Who declares nothing says nothing wrong."""
+        return bool(self.having(REFUTED, DIFFERS))
 
     def declaration(self) -> dict[str, Any]:
         """Attribute -> value, of what differs from the defaults."""
-        told = [found for found in self.found if found.value is not None]
+        told = [found for found in self.found if found.value is not None and not found.differs]
         conventions = {f.name: f.value for f in told if f.kind == "convention" and f.value != getattr(Conventions(), f.name)}
         by_dtype = {f.name.split()[1]: f.value for f in told if f.kind == "precision"}
         precision = {dtype: model for dtype, model in by_dtype.items() if model != default_model(dtype)}
         dtypes = next((f.value for f in told if f.kind == "dtypes" and set(f.value) != set(DTYPES)), None)
-        layout = next((f.value for f in told if f.name == "layout" and f.value != f.fixed), None)
+        layout = next((f.value for f in told if f.kind == "layout" and f.value != Description.layout), None)
         facts = {"layout": layout, "dtypes": dtypes, "conventions": conventions, "precision": precision}
         return {name: value for name, value in facts.items() if value}
 
     def to_json(self) -> dict[str, Any]:
         """The document that `--json` prints."""
         rows = [
-            {"name": f.name, "value": f.value, "declared": self.declared(f), "verdict": self.verdict(f), "evidence": f.evidence}
+            {"name": f.name, "value": f.value, "held_to": self.held(f), "declared": self.is_declared(f),
+             "verdict": self.verdict(f), "evidence": f.evidence}
             for f in self.found
-        ]
+        ]  # fmt: skip
         return {"target": self.target.name, "found": rows, "declaration": self.declaration(), "matches": self.matches}
 
 
-def _same(found: Found, declared: Any) -> bool:
-    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form that a declaration tells apart."""
+def _same(found: Found, held: Any) -> bool:
+    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form and dtype that was asked."""
     if found.kind == "dtypes":
-        return declared is None or set(declared) == set(found.value)
-    if found.name == "empty_rows":
-        return _same_rows(found.value, declared)
-    return bool(found.value == declared)
+        return held is None or set(held) == set(found.value)
+    if found.asked:
+        return all(said == value for said, value in _rows(found, held))
+    return bool(found.value == held)
 
 
-ASKED = "float32"
-"""The dtype in which experiments hide rows."""
+def _rows(found: Found, held: Any) -> Iterator[tuple[str, str]]:
+    """Of each form and dtype of empty rows that was asked: what is declared, and what was found."""
+    for dtype, forms in found.asked.items():
+        yield from ((implied(held, form, forms, dtype), value) for form, value in forms.items())
 
 
-def _same_rows(found: Any, declared: Any) -> bool:
-    conventions = Conventions(empty_rows=declared)
-    if isinstance(found, str):  # by all forms that can be asked: a declaration of the others says nothing
-        forms = [form for form in EMPTY_ROWS if form in declared] if isinstance(declared, Mapping) else []
-        return all(conventions.empty_rows_of(form, ASKED) == found for form in forms or ["mask"])
-    return all(conventions.empty_rows_of(form, ASKED) == value for form, value in found.items())
-
-
-def _stronger(found: Found, declared: Any) -> bool:
+def _stronger(found: Found, held: Any) -> bool:
     """More than what is declared: a promise that nobody made, a tighter model, a further dtype."""
     if found.kind == "dtypes":
-        return set(declared) < set(found.value)
-    return found.kind == "precision" or (declared is False and found.value is True)
+        return set(held) < set(found.value)
+    if found.asked:
+        return all(said in (value, UNSPECIFIED) for said, value in _rows(found, held))
+    if found.name == "masked_nan_safe":
+        return not held or found.value is True
+    return found.kind == "precision" or (held is False and found.value is True)

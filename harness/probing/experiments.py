@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.isolation import Trouble
-from harness.probing.lab import Lab
+from harness.isolation import REFUSALS, Trouble
+from harness.probing.lab import NOTHING, Lab, NotAsked
 
 
 @dataclass(frozen=True)
 class Found:
     """One thing that was found out. `value` None: it could not be told; `fixed`: what the specification says, where it lets no choice.
 
-    `kind` is "convention", "precision", "dtypes" or "fixed"; `refuted`: what is declared was looked at by itself, and it fails.
+    `kind` is "convention", "precision", "dtypes", "layout", "fixed", or "domain" for what is answered, of which nothing is
+    declared; `refuted`: what is declared was looked at by itself, and it fails.
     """
 
     name: str
@@ -31,7 +32,19 @@ class Found:
     kind: str = "convention"
     fixed: Any = None
     refuted: bool | None = None
+    asked: Any = None
+    """Of empty rows: dtype -> form -> what rows give."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether it is what no declaration says: not what is fixed, no reading that fits, or no precision model that is kept."""
+        if self.value is None:
+            return self.kind == "precision" and bool(self.refuted)
+        return self.value == NOTHING or (self.kind == "fixed" and self.value != self.fixed)
+
+
+ANSWER = "an answer"
+"""What is fixed of a call that dies."""
 
 Result = Found | Iterable[Found]
 
@@ -41,6 +54,8 @@ class Experiment:
     """A registered experiment."""
 
     name: str
+    title: str
+    """What it finds out, where it cannot."""
     run: Callable[[Lab], Result]
     options: tuple[str, ...]
     layers: bool
@@ -55,18 +70,26 @@ class Experiment:
         try:
             found = self.run(lab)
             return [found] if isinstance(found, Found) else list(found)
+        except NotAsked as reason:
+            return [Found(self.title, None, f"not asked: {reason}")]
         except Trouble as trouble:
-            return [Found(self.name, None, f"{trouble.outcome}: {' '.join(str(trouble).split())}")]
+            said = f"{trouble.outcome}: {' '.join(str(trouble).split())}"
+            if trouble.outcome in REFUSALS:
+                return [Found(self.title, None, f"not asked: {said}")]
+            lab.off |= set(self.options)
+            return [Found(self.title, trouble.outcome, said, "fixed", ANSWER)]
 
 
 EXPERIMENTS: list[Experiment] = []
 
 
-def experiment(*options: str, layers: bool = False) -> Callable[[Callable[[Lab], Result]], Callable[[Lab], Result]]:
-    """Registers the function, named like what it finds out."""
+def experiment(
+    *options: str, layers: bool = False, title: str = ""
+) -> Callable[[Callable[[Lab], Result]], Callable[[Lab], Result]]:
+    """Registers the function, named like what it finds out unless a title is given."""
 
     def register(function: Callable[[Lab], Result]) -> Callable[[Lab], Result]:
-        EXPERIMENTS.append(Experiment(function.__name__, function, options, layers))
+        EXPERIMENTS.append(Experiment(function.__name__, title or function.__name__, function, options, layers))
         return function
 
     return register

@@ -1,7 +1,7 @@
 """The implementation under experiment: problems for it, its answers, and which reading of a call an answer fits.
 
 What it declares is not looked at. What experiments find out is: once its masks are known to hide, it is asked with masks that
-hide, so that one deviation does not spoil all that follows.
+hide, so that one deviation does not spoil all that follows. All calls are made inside what it answers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from typing import Any
 import numpy as np
 
 from harness.isolation import REFUSALS, Trouble
+from harness.probing.domain import Domain
 from harness.subject import Subject
 from specs.contract import Conventions
 from specs.judge import within
-from specs.masks import Mask
 from specs.problem import Case
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a sound implementation may have; of 16 bits it is scores-rounded."""
+
+DEFAULT_POWER = 0.5
+
+ALIGNMENTS = ("causal_alignment", "window_alignment")
+
+NOTHING = "something else"
+"""What is found where an answer fits no reading."""
+
+
+class NotAsked(Exception):
+    """The question cannot be asked, or not so that the answer tells; the text says why."""
 
 
 class Lab:
@@ -29,10 +40,20 @@ class Lab:
         self.subject, self.spec, self.seed = subject, subject.spec, seed
         self.layer = subject.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
-        self.scale: float | None = None
-        """What it multiplies scores by where no scale is given; None: as the specification says."""
-        self.inverted = self.swapped = self.bottom_right = self.varies = False
-        """Whether masks hide where True, axes are those of the other layout, causality is bottom-right, and answers vary."""
+        self.domains: dict[str, Domain] = {}
+        """Dtype -> the conditions under which a plain call is answered."""
+        self.power = DEFAULT_POWER
+        """Where no scale is given, scores are divided by so high a power of D."""
+        self.always: dict[str, Any] = {}
+        """Options of each call."""
+        self.known: dict[str, Any] = {}
+        """Conventions that were found out, and that all later calls are meant by."""
+        self.off: set[str] = set()
+        """Options that mean something else than the specification says."""
+        self.edges = (3, 1)
+        """What window=(3, 1) means."""
+        self.inverted = self.swapped = self.varies = self.lost = False
+        """Whether masks hide where True, axes are those of the other layout, answers vary, and plain calls fit nothing."""
 
     @property
     def dtype(self) -> str:
@@ -43,18 +64,27 @@ class Lab:
         """Whether the signature names all these options."""
         return all(option in self.subject.description.options for option in options)
 
+    def asks(self, *options: str) -> bool:
+        """Whether it takes all these options, and they mean what the specification says."""
+        return self.takes(*options) and not self.off & set(options)
+
     def x(
         self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16, dtype: str = "",
-        recipe: str = "normal", mask: Mask | None = None, number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
+        recipe: str = "normal", number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
     ) -> Any:  # fmt: skip
-        """The arrays of a problem of either spec; a layer gets one array three times where the lengths allow it."""
-        named: dict[str, Any] = {"dtype": dtype or self.dtype, "mask": mask}
+        """The arrays of a problem of either spec, moved to where it is answered; a layer gets one array three times if it can.
+
+        Options may be functions of the moved problem.
+        """
+        dtype = dtype or self.dtype
         if self.layer:
-            problem = self.spec.Problem(batch, heads, queries, keys, heads * dim, self_attention=queries == keys, **named)
+            problem = self.spec.Problem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
         else:
-            sizes = (batch, heads, options.pop("key_heads", heads), queries, keys, dim, options.pop("value_dim", dim))
-            problem = self.spec.Problem(*sizes, **named, **options)
-        return self.spec.realise(Case(problem, recipe, 1000 * self.seed + number, dict(layouts)))
+            key_heads, value_dim = options.pop("key_heads", heads), options.pop("value_dim", dim)
+            problem = self.spec.Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
+        case = Case(self.domains.get(dtype, Domain()).moved(problem), recipe, 1000 * self.seed + number, dict(layouts))
+        given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
+        return self.spec.realise(case.with_problem(**given)).under(Conventions(**self.known))
 
     def __call__(self, x: Any) -> np.ndarray:
         """The output. Raises Trouble."""
@@ -89,18 +119,37 @@ class Lab:
 
     def expected(self, x: Any, model: str = "", **conventions: Any) -> Any:
         """The right answer and its bounds; in the widest model unless one is named."""
-        if not self.layer and x.scale is None:
-            x = x.replace(scale=self.scale)
-        return self.spec.expect(x, Conventions(**conventions), model or WIDEST.get(x.dtype, "scores-rounded"))
+        if not self.layer and x.scale is None and self.power != DEFAULT_POWER:
+            x = x.replace(scale=float(x.q.shape[3] ** -self.power))
+        known = {} if self.layer else {name: getattr(x, name) for name in ALIGNMENTS}
+        meant = Conventions(**known | conventions)
+        return self.spec.expect(x, meant, model or WIDEST.get(x.dtype, "scores-rounded"))
 
-    def ratio(self, out: np.ndarray, reading: Any) -> float:
+    def ratio(self, out: np.ndarray, reading: Any, **conventions: Any) -> float:
         """Largest error in units of the bound, over rows that see a key, if the call meant this."""
-        expected = self.expected(reading)
+        expected = self.expected(reading, **conventions)
         return within(out, expected.out.astype(np.float64), expected.bounds.out, rows=~expected.exact.empty).ratio
 
-    def fitting(self, x: Any, readings: Mapping[str, Any]) -> str | None:
-        """Which of the readings the answer to x fits, the best one; None if it fits none. Raises Trouble."""
+    def require_plain(self) -> None:
+        """Raises NotAsked if all readings would be compared with plain calls that fit none."""
+        if self.lost:
+            raise NotAsked("a plain call fits no reading, and others would be compared with it")
+
+    def fitting(self, x: Any, readings: Mapping[str, Any]) -> str:
+        """Which of the readings the answer to x fits, or NOTHING. Raises Trouble, and NotAsked where it cannot tell."""
+        self.require_plain()
         out = self(x)
-        ratios = {name: self.ratio(out, reading) for name, reading in readings.items()}
-        best = min(ratios, key=lambda name: ratios[name])
-        return best if ratios[best] <= 1 else None
+        fits = [name for name, reading in readings.items() if self.ratio(out, reading) <= 1]
+        if len(fits) > 1:
+            raise NotAsked(f"what is answered does not tell apart: {', '.join(fits)}")
+        return fits[0] if fits else NOTHING
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """`1 query`, `2 queries`."""
+    return f"{number} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def by_value(told: Mapping[str, str]) -> dict[str, str]:
+    """Names, joined -> what is told of all of them."""
+    return {", ".join(name for name, same in told.items() if same == value): value for value in told.values()}

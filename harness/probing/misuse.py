@@ -7,62 +7,106 @@ from typing import Any
 
 import numpy as np
 
+from harness.isolation import REFUSALS, Trouble
 from harness.probing.experiments import Found, experiment
-from harness.probing.lab import Lab
+from harness.probing.lab import Lab, NotAsked, counted
 from specs import masks
+from specs.biases import minus_infinity
 from specs.judge import identical
+from specs.properties.calls import misfits
+
+SAFE: dict[tuple[bool, bool], bool | str] = {
+    (False, False): True, (False, True): "keys", (True, False): "values", (True, True): False,
+}  # fmt: skip
+"""Whether it spreads from keys, and from values -> the declaration."""
+
+GARBAGE = {"NaN": np.nan, "infinity": np.inf}
 
 
 @experiment()
 def masked_nan_safe(lab: Lab) -> Found:
-    """NaN in keys, then in values, that nobody may see, by each way of hiding them."""
-    ways = list(dict.fromkeys(how for how, _ in _hiding(lab)))
+    """NaN and infinity in keys, then in values, that nobody may see, by each way of hiding them."""
+    calls = [(how, x) for dtype in lab.dtypes for how, x in _hiding(lab, dtype) if _hidden(x).any()]
+    answered = [(how, x, out) for how, x in calls for _, out in _answered(lab, x)]
+    ways = list(dict.fromkeys(how for how, *_ in answered))
     if not ways:
-        return Found("masked_nan_safe", None, "its signature has nothing that hides a key")
-    spread = {name: {how for how, x in _hiding(lab) if _spreads(lab, x, name)} for name in ("keys", "values")}
-    told = [f"NaN in {name} {_where(hows, ways)}" for name, hows in spread.items()]
-    return Found("masked_nan_safe", not any(spread.values()), f"hidden by {', '.join(ways)}: {'; '.join(told)}")
+        raise NotAsked("no call that hides a key from all is answered" if calls else "no option that it has hides a key from all")
+    spread = {name: {how for how, x, out in answered if _spreads(lab, x, out, name)} for name in ("keys", "values")}
+    told = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in spread.items()]
+    value = SAFE[bool(spread["keys"]), bool(spread["values"])]
+    return Found("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(told)}")
+
+
+def _answered(lab: Lab, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
+    """The call with its answer, or nothing."""
+    try:
+        yield x, lab(x)
+    except Trouble as trouble:
+        if trouble.outcome not in REFUSALS:
+            raise
 
 
 def _where(hows: set[str], ways: list[str]) -> str:
     if not hows:
-        return "stays there"
-    return "spreads" if hows == set(ways) else f"spreads by {', '.join(how for how in ways if how in hows)}"
+        return "stay there"
+    return "spread" if hows == set(ways) else f"spread by {', '.join(how for how in ways if how in hows)}"
 
 
-def _hiding(lab: Lab) -> Iterator[tuple[str, Any]]:
-    """The first or the last keys hidden from all, once in few keys and once in many."""
+def _hiding(lab: Lab, dtype: str) -> Iterator[tuple[str, Any]]:
+    """The first or the last keys hidden from all, once among few keys and once among many."""
     for keys in (6, 130):
-        masked = lab.x(queries=5, keys=keys, mask=masks.block(2, keys - 1))
-        if lab.takes("mask"):
-            yield "mask", masked
-        if lab.takes("bias"):
-            yield "bias", masked.replace(mask=None, bias=np.where(masked.mask, 0, -np.inf).astype(masked.q.dtype))
-        if lab.takes("key_lengths"):
-            yield "key_lengths", lab.x(queries=5, keys=keys, key_lengths=(3, keys - 1))
-        if lab.takes("is_causal") and not lab.bottom_right:
-            yield "is_causal", lab.x(queries=5, keys=keys, is_causal=True)
+        given: dict[str, Any] = {"mask": {"mask": _all_but_ends}, "bias": {"bias": lambda p: minus_infinity(_all_but_ends(p))}}
+        given["key_lengths"] = {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))}
+        given |= {"is_causal": {"is_causal": True}, "window": {"window": (2, 0)}}
+        for how, options in given.items():
+            if lab.asks(how):
+                yield how, lab.x(queries=5, keys=keys, dtype=dtype, **options)
 
 
-def _spreads(lab: Lab, x: Any, name: str) -> bool:
-    hidden = ~x.visible().any(axis=(1, 2))[:, None, :, None]
-    dirty = {a: np.where(hidden, np.nan, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
-    out = lab(x.replace(**dirty))
-    return not (np.isfinite(out).all() if lab.varies else identical(out, lab(x)).holds)
+def _all_but_ends(p: Any) -> masks.Mask:
+    return masks.block(2, p.key_length - 1)
+
+
+def _hidden(x: Any) -> np.ndarray:
+    """Bool [B, Hkv, Lk, 1]: keys that no query of the group sees."""
+    seen: np.ndarray = x.visible().reshape(*x.k.shape[:2], -1, x.k.shape[2]).any(2)
+    return ~seen[..., None]
+
+
+def _spreads(lab: Lab, x: Any, out: np.ndarray, name: str) -> bool:
+    """Whether something bad in hidden keys, or values, shows in the answer."""
+    for garbage in GARBAGE.values():
+        dirty = {a: np.where(_hidden(x), garbage, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
+        got = lab(x.replace(**dirty))
+        if not (np.isfinite(got).all() if lab.varies else identical(got, out).holds):
+            return True
+    return False
+
+
+SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "heads": 1, "queries": 1, "keys": 2, "dim": 2})
+"""Sizes of 1 too, which broadcast where others fail."""
 
 
 @experiment()
 def checks_shapes(lab: Lab) -> Found:
     """Sizes that do not fit together: refused, or answered with something."""
-    x = lab.x(heads=4)
-    wrong = {
-        "v shorter than k": x.replace(v=x.v[:, :, :-1]), "k shorter than v": x.replace(k=x.k[:, :, :-1]),
-        "D of k smaller": x.replace(k=x.k[..., :-1]), "3 key heads for 4": x.replace(k=x.k[:, :3], v=x.v[:, :3]),
-        "5 key heads for 4": x.replace(k=x.k[:, [0, 1, 2, 3, 3]], v=x.v[:, [0, 1, 2, 3, 3]]),
-        "3 batch entries for 2": x.replace(k=x.k[[0, 1, 1]], v=x.v[[0, 1, 1]]),
-    }  # fmt: skip
-    if lab.takes("mask"):
-        wrong["a larger mask"] = x.replace(mask=np.ones((1, 1, 7, 7), bool))
-    answered = [name for name, y in wrong.items() if not lab.subject.refusal(lab.told(y))]
-    told = f"answered: {', '.join(answered)}" if answered else "all refused"
+    wrong = [call for sizes in SIZES for call in _misfits(lab, lab.x(**sizes))]
+    answered = [name for name, x in wrong if not _refused(lab, x)]
+    told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
     return Found("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
+
+
+def _misfits(lab: Lab, x: Any) -> Iterator[tuple[str, Any]]:
+    """The calls that `check` makes, as far as there is a parameter for them, and one of another batch."""
+    yield from ((name, y) for name, y in misfits(x) if y.mask is x.mask or lab.takes("mask"))
+    if len(x.q) > 1:
+        more = [np.concatenate([a, a[:1]]) for a in (x.k, x.v)]
+        yield f"B={len(x.q)} for q, {len(more[0])} for k and v", x.replace(k=more[0], v=more[1])
+
+
+def _refused(lab: Lab, x: Any) -> bool:
+    """Whether the call is refused; a crash is no refusal."""
+    try:
+        return bool(lab.subject.refusal(lab.told(x)))
+    except Trouble:
+        return False

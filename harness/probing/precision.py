@@ -8,14 +8,25 @@ from typing import Any
 from harness.measuring import Measured
 from harness.probing.experiments import Found, experiment
 from harness.probing.lab import Lab
+from specs import masks
+from specs.biases import noise
 from specs.precision import held_to
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
+    {"queries": 16, "keys": 16, "dim": 24},
 )  # fmt: skip
+"""Of D, not all are powers of 4: the root of those is exact in any format, so that the format of the scale would not show."""
 RECIPES = ("normal", "steep", "peaked", "positive_values", "one_hot_values", "heavy_tails", "rising", "flat")
 """Rounded scores show where scores are large (steep, peaked, rising); rounded weights where values do not cancel (positive_values)."""
 LAYER_RECIPES = ("normal", "steep", "positive_values", "uniform", "loud_heads", "identity_projections")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "scale": {"scale": 0.3}, "softcap": {"softcap": 1.7}, "bias": {"bias": noise(1, 2.0, "hij")}, "sinks": {"sinks": 0.1},
+    "mask": {"mask": masks.random(2, 0.5, "bhij")}, "is_causal": {"is_causal": True}, "window": {"window": (3, 1)},
+    "key_lengths": {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))},
+}  # fmt: skip
+"""What is asked of each option that the signature names: numbers that no format of fewer bits holds."""
+OPTION_RECIPES = ("normal", "steep")
 
 
 @experiment(layers=True)
@@ -33,3 +44,6 @@ def _cases(lab: Lab, dtype: str) -> Iterator[Any]:
     recipes = LAYER_RECIPES if lab.layer else RECIPES
     for shape in SHAPES:
         yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
+    for name, options in OPTIONS.items() if not lab.layer else ():
+        if lab.asks(name):
+            yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.probing.declaring import COULD, DIFFERS, MATCHES, REFUTED, UNTOLD, Probed
-from harness.probing.experiments import Found
+from harness.probing.declaring import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
+from harness.probing.experiments import ANSWER, Found
+from harness.probing.lab import NOTHING
 
-STYLES = {MATCHES: "", COULD: "cyan", REFUTED: "bold red", DIFFERS: "bold red", UNTOLD: "dim"}
+STYLES = {MATCHES: "", NOTED: "", COULD: "cyan", OWED: "yellow", REFUTED: "bold red", DIFFERS: "bold red", UNTOLD: "dim"}
 
 
 def show(probed: Probed, console: Console) -> None:
@@ -27,18 +29,27 @@ def show(probed: Probed, console: Console) -> None:
 
 
 def _table(probed: Probed) -> Table:
-    table = Table("", "found", "declared", "", "evidence", title=probed.target.name)
+    table = Table("", "found", "held to", "", "evidence", title=probed.target.name)
     for found in probed.found:
         verdict = probed.verdict(found)
-        cells = (found.name, shown(found.value), shown(probed.declared(found)), verdict, found.evidence)
+        cells = (found.name, shown(found.value), _held(probed, found), verdict, found.evidence)
         table.add_row(*map(Text, cells), style=STYLES[verdict])
     return table
 
 
+def _held(probed: Probed, found: Found) -> str:
+    """What is declared, the default where nothing is, or what the specification fixes; nothing for what nobody is held to."""
+    held = probed.held(found)
+    if held is None:
+        return ""
+    whose = "which says:" if found.kind == "fixed" else "declared" if probed.is_declared(found) else "default"
+    return f"{whose} {shown(held)}"
+
+
 def _stance(probed: Probed, found: Found) -> str:
     verdict = probed.verdict(found)
-    declared = f", declared {shown(probed.declared(found))}" if verdict in (COULD, REFUTED) else ""
-    return f"{found.name}: {shown(found.value)}  {verdict}{declared}"
+    held = _held(probed, found) if verdict in (COULD, OWED, REFUTED, DIFFERS) else ""
+    return f"{found.name}: {shown(found.value)}  {verdict}{held and f', {held}'}"
 
 
 def shown(value: Any) -> str:
@@ -46,29 +57,45 @@ def shown(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {shown(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} ({shown(v)})" if isinstance(v, dict) else f"{name} {shown(v)}" for name, v in value.items())
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def closing(probed: Probed) -> Iterator[str]:
     """What no declaration can say, then the declaration."""
-    for found in probed.contradictions():
-        if probed.verdict(found) == DIFFERS and found.name != "layout":
-            yield f"differs from the specification: {found.name}: {found.value} (fixed: {found.fixed}); wrap it"
-        if found.value is None:
-            yield f"differs from the specification: {found.name}: no declaration says what it does; {found.evidence}"
+    for found in probed.having(DIFFERS):
+        wanted = f", but should be {found.fixed}" if found.kind == "fixed" else ""
+        what = "no model" if found.kind == "precision" else shown(found.value)
+        yield f"no declaration says this: {found.name}={what}{wanted}; {_advice(found)}"
     yield from declaration(probed)
+
+
+def _advice(found: Found) -> str:
+    """The next step."""
+    if found.value in (None, NOTHING):
+        return "`check` shows where it is wrong"
+    return "mend the function" if found.fixed == ANSWER else "wrap the function"
 
 
 def declaration(probed: Probed) -> Iterator[str]:
     """Python that can be pasted below the function."""
     declared = probed.declaration()
     if not probed.answered:
-        yield "Nothing to declare: no plain call was answered. Arrays of another framework than NumPy's are asked for by `framework`."
+        yield f"Nothing to declare: no plain call was answered.{FOREIGN if _speaks_of_arrays(probed) else ''}"
     elif not declared:
         yield "Nothing to declare: the defaults are right."
     for name, value in declared.items():
         yield f"{_function(probed)}.{name} = {_quoted(value)}"
+
+
+FOREIGN = ' If it takes arrays of another framework than NumPy, declare that: `attention.framework = "torch"`, or "jax".'
+ARRAYS = re.compile(r"\btensors?\b|ndarray|torch|jax|\bdevice\b", re.IGNORECASE)
+"""Words of exceptions about the type of an array."""
+
+
+def _speaks_of_arrays(probed: Probed) -> bool:
+    """Whether what was said to NumPy arrays is about their type."""
+    return probed.description.framework == "numpy" and any(ARRAYS.search(found.evidence) for found in probed.found)
 
 
 def _quoted(value: Any) -> str:

@@ -36,7 +36,7 @@ def sizes_that_do_not_fit_are_refused(attend: Attend, x: Inputs) -> Verdict:
     """Where `checks_shapes` is declared, calls that mean nothing raise instead of computing something (C36: torch-kv-len-mismatch)."""
     if not attend.declared("checks_shapes"):
         return VACUOUS
-    answered = [name for name, y in _misfits(_plain(x)) if not attend.refusal(y)]
+    answered = [name for name, y in misfits(_plain(x)) if not attend.refusal(y)]
     return holds(not answered, f"answered calls={'; '.join(answered)}, but should be none")
 
 
@@ -44,7 +44,7 @@ def _plain(x: Inputs) -> Inputs:
     return contiguous(Inputs(x.q, x.k, x.v))
 
 
-def _misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
+def misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     """Calls with one size that does not fit the others."""
     n, heads = x.k.shape[2], x.q.shape[1]
     yield f"Lk={n} for k, {n - 1} for v", x.replace(v=x.v[:, :, :-1])

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness import probing
 from harness.cli import main
 from harness.isolation import Limits
-from harness.probing.declaring import COULD, DIFFERS, MATCHES, REFUTED, Probed
+from harness.probing.declaring import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
 from harness.probing.experiments import EXPERIMENTS, Found
-from harness.probing.lab import Lab
+from harness.probing.lab import NOTHING, Lab
+from harness.probing.printing import show
 from harness.targets import Target, resolve
 from specs.contract import Conventions, Description
 
-FRAME = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment")
+FRAME = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment", "window")
 
 
 def made(
@@ -180,13 +182,13 @@ def test_forms_that_differ_are_told_apart(found_in):
     def attention(q, k, v, *, mask=None, bias=None):
         return made(rows="zeros" if bias is None else "nan")(q, k, v, mask=mask, bias=bias)
 
-    assert found_in(attention, "empty_rows").value == {"mask": "zeros", "bias": "nan"}
+    assert found_in(attention, "empty_rows").value == {"mask": "zeros", "bias": "nan", "together": "nan"}
 
 
-def test_what_the_signature_lacks_is_no_fact_of_the_function(found_in):
-    found = found_in(safe, "causal_alignment")
-    assert found.value is None
-    assert "written out as a mask" in found.evidence
+def test_what_the_signature_lacks_is_no_fact_of_the_function(subject_of):
+    lab = Lab(subject_of(safe), 0)
+    asked = {e.name for e in EXPERIMENTS if e.suits(lab)}
+    assert "mask_polarity" in asked and not asked & {"causal_alignment", "window_alignment", "bias", "softcap", "lse_base"}
 
 
 def test_a_refusal_ends_one_experiment_only(found_in):
@@ -195,7 +197,7 @@ def test_a_refusal_ends_one_experiment_only(found_in):
             raise ZeroDivisionError("of the cap")
         return sound(q, k, v)
 
-    assert found_in(attention, "softcap").evidence == "errored: ZeroDivisionError: of the cap"
+    assert found_in(attention, "softcap").evidence == "not asked: errored: ZeroDivisionError: of the cap"
     assert found_in(attention, "deterministic").value
 
 
@@ -204,31 +206,52 @@ def test_what_no_model_explains_is_said(found_in):
     assert found.value is None and found.refuted
 
 
+def rows(value, **forms):
+    return Found("empty_rows", value, "", asked={"float32": forms or {"mask": value}})
+
+
 VERDICTS = [
     (Found("batch_invariant", True, ""), {}, COULD), (Found("batch_invariant", False, ""), {"batch_invariant": True}, REFUTED),
-    (Found("deterministic", False, ""), {}, REFUTED), (Found("deterministic", True, ""), {"deterministic": False}, COULD),
-    (Found("empty_rows", "nan", ""), {"empty_rows": {"mask": "nan"}}, MATCHES), (Found("empty_rows", "nan", ""), {}, REFUTED),
-    (Found("empty_rows", {"mask": "nan", "bias": "zeros"}, ""), {"empty_rows": {"mask": "nan"}}, MATCHES),
+    (Found("deterministic", False, ""), {}, OWED), (Found("deterministic", False, ""), {"deterministic": True}, REFUTED),
+    (Found("deterministic", True, ""), {"deterministic": False}, COULD),
+    (Found("masked_nan_safe", "keys", ""), {}, COULD), (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": True}, REFUTED),
+    (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": "values"}, REFUTED),
+    (Found("masked_nan_safe", True, ""), {"masked_nan_safe": "values"}, COULD),
+    (rows("nan"), {"empty_rows": {"mask": "nan"}}, MATCHES), (rows("nan"), {}, OWED), (rows("nan"), {"empty_rows": "zeros"}, REFUTED),
+    (rows({"mask": "nan", "bias": "zeros"}, mask="nan", bias="zeros"), {"empty_rows": {"mask": "nan"}}, MATCHES),
+    (rows("nan"), {"empty_rows": "unspecified"}, COULD), (rows("nan"), {"empty_rows": {"float16": "zeros", "mask": "nan"}}, MATCHES),
+    (rows("zeros"), {"empty_rows": {"float32": "nan", "mask": "zeros"}}, REFUTED),
+    (rows("zeros", mask="zeros", together="zeros"), {"empty_rows": {"together": "nan"}}, REFUTED),
     (Found("mask, True", "do not attend", "", "fixed", "attend"), {}, DIFFERS),
+    (Found("causal_alignment", NOTHING, ""), {}, DIFFERS), (Found("causal_alignment", None, "not asked: refused"), {}, UNTOLD),
+    (Found("layout", "blhd", "", "layout"), {}, OWED), (Found("layout", "bhld", "", "layout"), {}, MATCHES),
     (Found("precision bfloat16", "exact", "", "precision", refuted=False), {}, COULD),
-    (Found("precision bfloat16", "scores-rounded", "", "precision", refuted=True), {}, REFUTED),
-    (Found("dtypes", ("float32",), "", "dtypes"), {}, MATCHES),
+    (Found("precision float32", "tf32-inputs", "", "precision", refuted=True), {}, OWED),
+    (Found("precision bfloat16", None, "", "precision", refuted=True), {}, DIFFERS),
+    (Found("dtypes", ("float32",), "", "dtypes"), {}, MATCHES), (Found("answered only with", "is_causal", "", "domain"), {}, NOTED),
 ]  # fmt: skip
 
 
+def probed_as(found, declared):
+    description = Description("mine", conventions=Conventions.declared(declared), declared=tuple(declared))
+    return Probed(Target("mine", "mine:attention"), description, [found])
+
+
 @pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
-def test_only_what_an_experiment_refutes_is_a_contradiction(found, declared, verdict):
-    description = Description("mine", conventions=Conventions.declared(declared))
-    probed = Probed(Target("mine", "mine:attention"), description, [found])
+def test_only_what_is_declared_is_contradicted(found, declared, verdict):
+    probed = probed_as(found, declared)
     assert probed.verdict(found) == verdict
-    assert probed.matches is (verdict in (MATCHES, COULD))
+    assert probed.matches is (verdict in (MATCHES, COULD, UNTOLD, NOTED))
+    assert probed.wrong is (verdict in (REFUTED, DIFFERS))
 
 
-def test_who_declares_nothing_says_nothing_wrong():
-    probed = Probed(Target("mine", "mine:f", registered=False), Description("mine"), [Found("empty_rows", "nan", "")])
-    assert not probed.matches and not probed.wrong
-    assert replace(probed, target=Target("mine", "mine:f")).wrong
-    assert replace(probed, description=Description("mine", conventions=Conventions("uniform"))).wrong
+@pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
+def test_a_default_is_not_called_declared(found, declared, verdict):
+    shown = io.StringIO()
+    show(probed_as(found, declared), Console(file=shown, width=200))
+    assert ("declared" in shown.getvalue().partition("\n")[0].replace(verdict, "")) is (
+        bool(declared) and verdict in (COULD, REFUTED)
+    )
 
 
 MINE = '''
@@ -277,7 +300,7 @@ def test_json_is_one_document(mine, capsys):
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {"target", "found", "declaration", "matches"} and not document["matches"]
     row = next(row for row in document["found"] if row["name"] == "empty_rows")
-    assert (row["value"], row["declared"], row["verdict"]) == ("uniform", "nan", REFUTED)
+    assert (row["value"], row["held_to"], row["declared"], row["verdict"]) == ("uniform", "nan", True, REFUTED)
     assert document["declaration"]["conventions"]["causal_alignment"] == "bottom-right"
 
 
