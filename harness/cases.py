@@ -127,7 +127,7 @@ OPTIONS: dict[str, Sequence[Any]] = {
     "mask": ("random", *MASK_KINDS),
     "bias": ("noise", "noise", "noise", "noise", *BIAS_KINDS),
     "is_causal": (True,),
-    "window": ("both", "both", "both", "both", "left", "left", "right", "right", "neither"),
+    "window": ("both", "both", "both", "left", "left", "right", "right", "right", "neither"),
     "scale": (1.0, 0.5, 0.0, -1.0, *(ANY,) * 4),
     "softcap": (30.0, 50.0, *(ANY,) * 4),
     "sinks": (0.0, 4.0, -4.0, *(ANY,) * 3),

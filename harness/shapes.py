@@ -88,7 +88,9 @@ REGIONS: dict[str, tuple[int, Lengths]] = {
 
 
 HEADS = (*((key_heads, group) for key_heads in (1, 2, 3, 4) for group in (1, 2, 3)), (1, 8), (2, 5), (2, 8))
-"""Key heads, and query heads to each."""
+"""Key heads, and query heads to each, of half of the shapes."""
+KEY_HEADS, GROUPS = (1, 2, 4, 8), (1, 3, 7, 8, 16)
+"""Edges of the other half."""
 EMPTY_AXES = (("batch",), ("query_heads", "key_heads"), ("query_length",), ("key_length",), ("head_dim",), ("value_dim",))
 EMPTY = tuple(Shape(2, 4, 2, 3, 5, 8, 8)._replace(**dict.fromkeys(axes, 0)) for axes in EMPTY_AXES)
 """One size is 0; query heads without key heads would have nothing to read."""
@@ -119,9 +121,13 @@ def pool(seed: int, size: int) -> list[Shape]:
 
 def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
     dims = DIMS if max(lengths) < LONGEST[0] else NARROW
-    (key_heads, group), head_dim = deal.choice(HEADS), deal.size(dims)
+    (key_heads, group), head_dim = _heads(deal), deal.size(dims)
     value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.size(dims[::-1])  # dealt apart
     return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
+
+
+def _heads(deal: Dealer) -> tuple[int, int]:
+    return deal.choice(HEADS) if deal.choice((True, False)) else (deal.size(KEY_HEADS), deal.size(GROUPS))
 
 
 def _within_budget(shape: Shape) -> Shape:
