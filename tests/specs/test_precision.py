@@ -58,7 +58,7 @@ def test_a_format_that_is_not_coarser_costs_nothing():
 
 
 def test_models_join():
-    both = Precision("tf32", "float32", "float32", "float32-truncating", "float32")
+    both = Precision("tf32", "float32", "float32", "float32", "float32-truncating", "float32")
     assert named_precision("tf32-inputs+truncating-sums", "float32") == both
 
 
