@@ -51,9 +51,7 @@ def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
     products, means, sums = np.abs(in_float64(g.products)), np.abs(in_float64(g.means)), u.sums(dout.shape[-1])
     kept_lse = np.expm1((LOG + 4) * u.a) * np.log(answer.keys + 1) + np.expm1(4 * u.a) * np.abs(finite(g.exact.lse))
     moved = _moved(w, answer.weights, kept_lse, u)
-    e_products = (
-        np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products
-    )
+    e_products = np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products
     e_products = e_products + u.tiny + dout.shape[-1] * u.tiny_sums
     e_out = answer.out * np.exp(u.o) + np.expm1(u.o) * out + u.tiny_out
     e_means = (dout * (e_out + np.expm1(sums) * (out + e_out))).sum(-1) + ((w + moved) * e_products).sum(-1)

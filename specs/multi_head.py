@@ -24,7 +24,20 @@ from specs.multi_head_problem import LayerProblem
 from specs.precision import Units, default_model, named_precision
 from specs.ranges import beyond_layer as beyond
 
-__all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "beyond", "call", "expect", "lower", "realise", "restrict"]
+__all__ = [
+    "FUNCTION",
+    "NAME",
+    "Call",
+    "Expected",
+    "Problem",
+    "Unsupported",
+    "beyond",
+    "call",
+    "expect",
+    "lower",
+    "realise",
+    "restrict",
+]
 
 NAME = "multi-head"
 FUNCTION = "multi_head"

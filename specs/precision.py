@@ -76,13 +76,23 @@ def named_precision(name: str, dtype: str) -> Precision:
     return Precision(**formats, output=dtype)
 
 
-def candidates(dtype: str) -> tuple[str, ...]:
-    """Declarations that differ in a dtype, from the tightest on: what an implementation meets is the first that it keeps."""
+def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
+    """Declarations that differ in a dtype, from the tightest on: what an implementation meets is the first that it keeps.
+
+    `unscaled`: those of products that are stored before they are scaled.
+    """
+    if unscaled:
+        return "products-rounded", *(f"products-rounded+{model}" for model in candidates(dtype) if model != "exact")
     if dtype == "float64":
         return "exact", "computed-in-float32"
     if dtype == "float32":
         return "exact", "truncating-sums", "tf32-inputs", "tf32-inputs+truncating-sums"
     return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", "sums-rounded"
+
+
+def stores_products(model: str) -> bool:
+    """Whether the declaration says that products are stored before they are scaled."""
+    return "products-rounded" in model.split("+")
 
 
 def default_model(dtype: str) -> str:

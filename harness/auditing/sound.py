@@ -11,7 +11,7 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._narrow_parts import narrow, powers_and_sum, seen, stored, summed
+from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, powers_and_sum, seen, stored, summed
 from harness.faults._parts import State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
@@ -83,9 +83,6 @@ def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Funct
     """The function for 16 bits alone, with every option but these, held to that precision."""
     names = tuple(name for name in OPTIONS if name not in ("past_k", "past_v", *without))
     return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
-
-
-SIXTEEN_BITS = ("bfloat16", "float16")
 
 
 def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:

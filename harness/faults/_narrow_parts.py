@@ -13,6 +13,7 @@ import numpy as np
 from harness.faults._parts import Result, finite, staged
 
 Array = np.ndarray
+SIXTEEN_BITS = ("bfloat16", "float16")
 
 
 def stored(dtype: Any, a: Array) -> Array:

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from harness.faults import _narrow_parts, fault
-from harness.faults._narrow_parts import narrow, stored, summed
+from harness.faults._narrow_parts import summed
 from harness.faults._parts import attention, beside, finite, partial, rounded, softmax, staged
 from specs.contract import declares
 

@@ -97,11 +97,13 @@ class Probed:
 
 
 def _same(found: Found, declared: Any) -> bool:
-    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form that a declaration tells apart."""
+    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form that is told apart; of models, in any order."""
     if found.kind == "dtypes":
         return declared is None or set(declared) == set(found.value)
     if found.name == "empty_rows":
         return _same_rows(found.value, declared)
+    if found.kind == "precision":
+        return set(found.value.split("+")) == set(declared.split("+"))
     return bool(found.value == declared)
 
 
