@@ -48,8 +48,8 @@ def projection_sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 def projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, u: Units) -> np.ndarray:
     """A sum of d products and a bias of data that are read, stored once before the bias is added and once after, [B, L, d]."""
     terms = w.shape[0] + 1
-    error: np.ndarray = np.expm1(u.sums(terms) + 2 * u.operand + 2 * u.w) * projection_sizes(a, w, b)
-    error = error + (terms + 2) * u.tiny * np.exp(u.sums(terms))
+    lost = (terms + 2) * u.tiny * np.exp(u.sums(terms))
+    error: np.ndarray = np.expm1(u.sums(terms) + 2 * u.operand + 2 * u.w) * projection_sizes(a, w, b) + lost
     return error
 
 

@@ -152,7 +152,8 @@ class Units:
         inside, usual = p.sums, accumulator(p.output)
         cast, read = _coarser(inside, p.output), _coarser(p.inputs, inside)
         return cls(
-            a=unit(inside), p=_coarser(p.products, inside), s=_coarser(p.scores, inside), w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
+            a=unit(inside), p=_coarser(p.products, inside), s=_coarser(p.scores, inside),
+            w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
             cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != inside,
             tiny_products=underflow(p.products) if _coarser(p.products, usual) else 0.0,
             tiny_scores=underflow(p.scores) if _coarser(p.scores, usual) else 0.0,

@@ -1,6 +1,6 @@
 """What leaves the range of the formats in which an implementation says that it computes; nothing is claimed there.
 
-Derived in `precision.md`, section 4.
+Derived in `precision.md`, section 10.
 """
 
 from __future__ import annotations

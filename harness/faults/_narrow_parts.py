@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.faults._parts import Result, finite, staged
+from harness.faults._parts import finite, staged
 
 Array = np.ndarray
 SIXTEEN_BITS = ("bfloat16", "float16")
@@ -56,7 +56,7 @@ def seen(weights: Array, v: Array) -> Array:
     return np.where((weights != 0).any(-2)[..., None], v, 0)
 
 
-def narrow(q: Array, k: Array, v: Array, **o: Any) -> Result:
+def narrow(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Attention in the dtype of q, whose steps can be exchanged as those of `staged`."""
     rounded = partial(stored, q.dtype)
 

@@ -44,14 +44,16 @@ def value_product(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
 def staged(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: Any = None, bias: Any = None, is_causal: bool = False, scale: Any = None,
     window: Any = None, softcap: Any = None, sinks: Any = None, query_lengths: Any = None, key_lengths: Any = None,
-    return_weights: bool = False, return_lse: bool = False, multiply: Any = np.matmul, raw: Step = identity, cap: Callable[..., np.ndarray] | None = None,
+    return_weights: bool = False, return_lse: bool = False, raw: Step = identity, cap: Callable[..., np.ndarray] | None = None,
     scores: Step = identity, normalise: Callable[..., Any] = softmax, product: Callable[..., np.ndarray] = value_product,
     seen: Step = identity, rules: Callable[..., np.ndarray] = rules_of, hidden: float = -np.inf, repeat: Any = per_query_head,
+    multiply: Any = np.matmul,
 ) -> Result:  # fmt: skip
     """Attention as defined, with steps to exchange.
 
-    `multiply` gets queries and turned keys, `raw` scaled scores, `cap` scores and softcap, `seen` what is visible, `rules` what `visible` gets, `scores` what goes into
-    `normalise`, which gets the sink column too and gives weights and lse; `product` gets weights and values.
+    `multiply` gets queries and turned keys, `raw` scaled scores, `cap` scores and softcap, `seen` what is visible, `rules` what
+    `visible` gets, `scores` what goes into `normalise`, which gets the sink column too and gives weights and lse; `product` gets
+    weights and values.
     """
     dtype = working_dtype(q.dtype)
     k, v = (repeat(a, q.shape[1], dtype) for a in (k, v))
