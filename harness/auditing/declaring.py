@@ -57,12 +57,9 @@ def declaring() -> dict[str, Function]:
     found = {f"declares {number}": conforming(**one) for number, one in enumerate(chosen, 1)}
     if absent():
         return found
-    row = len(CHOICES["masked_nan_safe"])
+    row, steps = len(CHOICES["masked_nan_safe"]), import_module("harness.auditing.conforming_torch")
     diagonal = [place * row + place % row for place in range(len(FORMS))]
-    of_torch = import_module("harness.auditing.conforming_torch")
-    return found | {
-        f"declares {number + 1}, torch": conforming(of_torch, **chosen[number]) for number in range(0, len(chosen), 5)
-    }
+    return found | {f"declares {number + 1}, torch": conforming(steps, **chosen[number]) for number in diagonal}
 
 
 def absent() -> str:
