@@ -46,7 +46,7 @@ def choices() -> Iterator[dict[str, Any]]:
         patterns = {name: rng.choice(PATTERNS) for name in (*names, "layout")}
         for number, safe in enumerate(CHOICES["masked_nan_safe"]):
             two = {name: CHOICES[name][patterns[name][number]] for name in names}
-            form = {"layout": ("bhld", "blhd")[patterns["layout"][number]], "cache": (place + number) % 2 == 0}
+            form = {"layout": ("bhld", "blhd")[patterns["layout"][number]], "cache": (place // 2 + number) % 2 == 0}
             yield {"empty_rows": rows, "masked_nan_safe": safe, **two, **form}
 
 
