@@ -75,9 +75,9 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
     @declares(framework=steps.FRAMEWORK, layout=layout, conventions=chosen, gradient=True)
     def attend(q: Any, k: Any, v: Any, **o: Any) -> Any:
         q, k, v = (_turned(a, layout) for a in (q, k, v))
-        past = o["past_k"].shape[2] if given(o, "past_k") else 0
-        if past or given(o, "past_k"):
-            k, v = steps.joined(o["past_k"], k), steps.joined(o["past_v"], v)
+        past = 0
+        if given(o, "past_k"):
+            past, k, v = o["past_k"].shape[2], steps.joined(o["past_k"], k), steps.joined(o["past_v"], v)
         if conventions.checks_shapes:
             require_fitting(q, k, v, o.get("mask"), o.get("bias"))
         factor = 1.0 if conventions.deterministic else 1.0 + next(calls) % 2
