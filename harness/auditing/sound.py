@@ -11,8 +11,10 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, powers_and_sum, seen, stored, summed
-from harness.faults._parts import State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product
+from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, powers_and_sum, stored, summed
+from harness.faults._parts import (
+    State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product, weighed,
+)  # fmt: skip
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
@@ -74,7 +76,7 @@ def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
 
     def product(found: Array, values: Array) -> Array:
         total = kept["total"][..., None]
-        return summed(q.dtype, found, seen(found, values)) / np.where(total == 0, 1, total)
+        return summed(q.dtype, found, weighed(found, values)) / np.where(total == 0, 1, total)
 
     return narrow(q, k, v, normalise=powers, product=product, **o)
 

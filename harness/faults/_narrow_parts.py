@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.faults._parts import finite, staged
+from harness.faults._parts import finite, staged, weighed
 
 Array = np.ndarray
 SIXTEEN_BITS = ("bfloat16", "float16")
@@ -51,17 +51,12 @@ def capped(dtype: Any, s: Array, limit: float) -> Array:
     return stored(dtype, np.float32(limit) * stored(dtype, np.tanh(stored(dtype, s / np.float32(limit)))))
 
 
-def seen(weights: Array, v: Array) -> Array:
-    """The values, 0 at keys that have no weight."""
-    return np.where((weights != 0).any(-2)[..., None], v, 0)
-
-
 def narrow(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Attention in the dtype of q, whose steps can be exchanged as those of `staged`."""
     rounded = partial(stored, q.dtype)
 
     def product(weights: Array, values: Array) -> Array:
-        return summed(q.dtype, weights, seen(weights, values))
+        return summed(q.dtype, weights, weighed(weights, values))
 
     steps: dict[str, Any] = {"multiply": partial(summed, q.dtype), "raw": rounded, "cap": partial(capped, q.dtype)}
     steps |= {"scores": rounded, "normalise": partial(softmax, q.dtype), "product": product}

@@ -19,7 +19,7 @@ from implementations.numpy_online import State, finish, online, seen_further, st
 
 __all__ = [
     "State", "attention", "beside", "broadcast", "empty_rows", "finish", "finite", "given", "hide", "identity", "in_tiles", "invisible",
-    "lse_of", "online", "partial", "rounded", "seen_further", "softmax", "staged", "start", "tiled", "tiles", "value_product",
+    "lse_of", "online", "partial", "rounded", "seen_further", "softmax", "staged", "start", "tiled", "tiles", "value_product", "weighed",
 ]  # fmt: skip
 
 attention = remembered(eager)
@@ -38,7 +38,12 @@ rules_of = partial(visible, 0)
 
 def value_product(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Weights times values; what nobody sees takes no part, NaN included."""
-    return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
+    return weights @ weighed(weights, v)
+
+
+def weighed(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The values, 0 at keys that have no weight."""
+    return np.where((weights != 0).any(-2)[..., None], v, 0)
 
 
 def staged(
