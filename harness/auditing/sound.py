@@ -11,9 +11,19 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, powers_and_sum, stored, summed
+from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, narrow_layer, powers_and_sum, stored, summed
 from harness.faults._parts import (
-    State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product, weighed,
+    State,
+    attention,
+    finite,
+    in_tiles,
+    seen_further,
+    softmax,
+    staged,
+    start,
+    tiled,
+    value_product,
+    weighed,
 )  # fmt: skip
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
@@ -145,6 +155,9 @@ DECLARED: dict[str, Function] = {
     "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
     "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
     "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),
+    "declared layer with sums in 16 bits": declares(dtypes=SIXTEEN_BITS, precision="products-rounded+sums-rounded")(
+        quiet(narrow_layer, spec="multi-head", only=("mask",))
+    ),
 }
 """Held to what they declare: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 

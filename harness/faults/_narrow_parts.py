@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.faults._layer_parts import join, split
 from harness.faults._parts import finite, staged, weighed
 
 Array = np.ndarray
@@ -61,3 +62,16 @@ def narrow(q: Array, k: Array, v: Array, **o: Any) -> Any:
     steps: dict[str, Any] = {"multiply": partial(summed, q.dtype), "raw": rounded, "cap": partial(capped, q.dtype)}
     steps |= {"scores": rounded, "normalise": partial(softmax, q.dtype), "product": product}
     return staged(q, k, v, **(steps | o))
+
+
+def narrow_layer(query: Array, key: Array, value: Array, *weights: Array, heads: int, mask: Array | None = None) -> Any:
+    """The multi-head layer in the dtype of the query."""
+    dtype = query.dtype
+    w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o = weights
+
+    def projected(a: Array, w: Array, b: Array) -> Array:
+        return (summed(dtype, a, w).astype(dtype) + b).astype(dtype)
+
+    q, k, v = (split(projected(*sent), heads) for sent in ((query, w_q, b_q), (key, w_k, b_k), (value, w_v, b_v)))
+    out = narrow(q, k, v, mask=None if mask is None else mask.astype(bool))
+    return projected(join(out), w_o, b_o)

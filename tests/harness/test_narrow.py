@@ -20,6 +20,7 @@ from specs.contract import Conventions
 from specs.dtypes import numpy_dtype
 from specs.inputs import realise
 from specs.judge import error_ratios
+from specs.multi_head_problem import LayerProblem
 from specs.oracle import default_scale
 from specs.problem import Case, Problem
 
@@ -34,12 +35,13 @@ LONG = [
 ]
 
 
-def declaring(function, precision):
+def declaring(function, precision, spec="attention"):
     """The function, held to another precision."""
 
-    def attention(q, k, v, **o):
-        return function(q, k, v, **o)
+    def attention(*arrays, **o):
+        return function(*arrays, **o)
 
+    attention.spec = spec
     attention.options, attention.dtypes, attention.precision = function.options, SIXTEEN_BITS, precision
     return attention
 
@@ -52,6 +54,25 @@ def test_what_does_as_it_declares_agrees(name, subject_of):
         findings = list(judge(subject, subject.realise(case), claims_of("attention")))
         assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
         assert {f.claim.clause for f in findings if f.outcome == "agrees"} >= {"P4", "P6", "W1", "W4", "R7"}
+
+
+LAYERS = [
+    Case(LayerProblem(2, 2, 9, 12, 16, dtype=dtype, mask=mask), recipe, seed)
+    for dtype in SIXTEEN_BITS
+    for seed, (recipe, mask) in enumerate((("normal", None), ("uniform", masks.random(3, 0.6, "bij")), ("positive_values", None)))
+]
+
+
+def test_a_layer_that_does_as_it_declares_agrees_and_is_not_allowed_by_default(subject_of):
+    sound = SOUND["declared layer with sums in 16 bits"]
+    declared, default = subject_of(sound), subject_of(declaring(sound, {}, spec="multi-head"))
+    for case in LAYERS:
+        declared.forget()
+        findings = list(judge(declared, declared.realise(case), claims_of("multi-head")))
+        assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
+        assert "L4" in {f.claim.clause for f in findings if f.outcome == "agrees"}
+    long = Case(LayerProblem(1, 1, 4, 2000, 16, dtype="bfloat16"), "uniform")
+    assert fails(default, CLAIMS["layer_agrees_with_the_oracle"], long) is not None
 
 
 @pytest.mark.parametrize("name", CONTROLS)
