@@ -9,14 +9,15 @@ from harness.auditing.sound import SOUND
 from harness.faults import _narrow_parts, narrow
 from harness.faults._narrow_parts import SIXTEEN_BITS, summed
 from harness.judging import fails, find, judge
-from harness.probing.declaring import Probed
+from harness.probing.declaring import MATCHES, Probed
+from harness.probing.experiments import Found
 from harness.probing.lab import Lab
 from harness.probing.precision import precision
 from harness.targets import Target
 from specs import masks
 from specs.attention import expect_gradient
 from specs.claims import CLAIMS, claims_of
-from specs.contract import Conventions
+from specs.contract import Conventions, Description
 from specs.dtypes import numpy_dtype
 from specs.inputs import realise
 from specs.judge import error_ratios
@@ -106,15 +107,24 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
     assert message == "precision=products-rounded, but should be wider: a product of a query and a key is out of its range"
 
 
-def test_probe_says_that_products_overflow(subject_of):
-    function = declaring(SOUND["declared products in 16 bits"], {})
-    lab = Lab(subject_of(function), 0)
-    lab.dtypes = ("float16",)
-    (found,) = precision(lab)
-    assert (found.value, found.refuted) == ("products-rounded", True)
-    assert "overflow before they are scaled" in found.evidence
-    undeclared = Probed(Target("mine", "mine:f", registered=False), lab.subject.description, [found])
-    assert undeclared.declaration() == {"precision": {"float16": "products-rounded"}}
+@pytest.mark.parametrize(
+    ("name", "model"), zip(CONTROLS, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True)
+)
+def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, model, subject_of):
+    for said, refuted in (({}, True), (model, False)):
+        lab = Lab(subject_of(declaring(SOUND[name], said)), 0)
+        lab.dtypes = ("float16",)
+        (found,) = precision(lab)
+        assert (found.value, found.refuted) == (model, refuted)
+        assert "overflow before they are scaled" in found.evidence
+        probed = Probed(Target("mine", "mine:f", registered=False), lab.subject.description, [found])
+        assert probed.declaration() == {"precision": {"float16": model}}
+
+
+def test_probe_does_not_mind_the_order_of_joined_models():
+    found = Found("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
+    description = Description("mine", precision={"float16": "sums-rounded+products-rounded"})
+    assert Probed(Target("mine", "mine:f"), description, [found]).verdict(found) == MATCHES
 
 
 def backward(x, dout):
