@@ -108,7 +108,7 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), zip(CONTROLS, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True)
+    ("name", "model"), list(zip(CONTROLS, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True))
 )
 def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, model, subject_of):
     for said, refuted in (({}, True), (model, False)):
