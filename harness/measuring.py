@@ -18,7 +18,7 @@ from specs.dtypes import numpy_dtype
 from specs.inputs import Inputs
 from specs.judge import error_ratios
 from specs.oracle import default_scale, softmax
-from specs.precision import Units, candidates, named_precision
+from specs.precision import Units, candidates, named_precision, stores_products
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
 """Quantiles are told to a twentieth of a decade, so that any number of elements takes no memory; what is below the first is 0."""
@@ -49,13 +49,16 @@ class Measured:
 
     dtype: str
     declared: str
+    overflows: bool = False
+    """Whether products were seen to overflow before they are scaled; it may also be declared."""
     cases: int = 0
     eager_factors: list[float] = field(default_factory=list)
     ratios: dict[str, Ratios] = field(init=False)
     """Model -> its ratios, from the tightest on."""
 
     def __post_init__(self) -> None:
-        self.ratios = {model: Ratios() for model in (*candidates(self.dtype), self.declared)}
+        known = candidates(self.dtype, self.overflows or stores_products(self.declared))
+        self.ratios = {model: Ratios() for model in (*known, self.declared)}
 
     def add(self, x: Any, out: np.ndarray, expected: Any) -> None:
         """One more case: its inputs, the answer, and what is right, in rows that see a key."""

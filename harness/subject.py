@@ -14,7 +14,7 @@ from harness.messages import Answer, Request, pack_options
 from harness.transport import pack
 from specs.contract import Description
 from specs.dtypes import DTYPES
-from specs.precision import TRUNCATING, held_to, named_precision, out_of_range
+from specs.precision import held_to, named_precision
 from specs.problem import Case
 
 
@@ -122,7 +122,7 @@ class Subject:
 
     def accumulator(self, x: Any) -> str:
         """The format in which sums are kept, as declared."""
-        return named_precision(held_to(self.description.precision, x.dtype), x.dtype).accumulation.removesuffix(TRUNCATING)
+        return named_precision(held_to(self.description.precision, x.dtype), x.dtype).sums
 
     def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
         """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises Trouble.
@@ -171,11 +171,9 @@ class Subject:
 
     def _require_range(self, x: Any) -> None:
         model = self.description.precision.get(x.dtype)
-        precision = named_precision(model, x.dtype) if model else None
-        if precision and precision.narrows and out_of_range(self.spec.call(x).floats(), precision):
-            raise Trouble(
-                "unsupported", f"precision={model}, but should be wider: a number of the {x.dtype} inputs is out of its range"
-            )
+        beyond = self.spec.beyond(x, named_precision(model, x.dtype)) if model else ""
+        if beyond:
+            raise Trouble("unsupported", f"precision={model}, but should be wider: {beyond} is out of its range")
 
     def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)

@@ -1,6 +1,6 @@
 """The attention spec as the harness sees it: how a problem becomes a call, and what may come back.
 
-A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, expect, expect_gradient.
+A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, beyond, expect, expect_gradient.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from specs.inputs import POSITIONAL, RULES, Inputs, realise
 from specs.oracle import Reference, attention
 from specs.precision import Units, default_model, named_precision
 from specs.problem import Problem
+from specs.ranges import beyond
 
 __all__ = [
-    "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "call", "expect", "expect_gradient",
+    "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
     "lower", "realise", "restrict",
 ]  # fmt: skip
 
@@ -52,11 +53,6 @@ class Call:
 
     arrays: dict[str, np.ndarray]
     options: dict[str, Any]
-
-    def floats(self) -> list[np.ndarray]:
-        """All arrays of numbers among them."""
-        arrays = (a for a in (*self.arrays.values(), *self.options.values()) if isinstance(a, np.ndarray))
-        return [a for a in arrays if a.dtype.kind not in "bi"]
 
 
 @dataclass(frozen=True, eq=False)

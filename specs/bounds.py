@@ -71,7 +71,7 @@ class AttentionBounds:
     def denominator(self) -> np.ndarray:
         """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of weights exp(z - lse)."""
         size, terms = np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
-        by_lse = self.u.a * (2 * size + (LOG + 4) * terms) + self.u.s * (size + terms)
+        by_lse = np.expm1(2 * self.u.a) * size + np.expm1((LOG + 4) * self.u.a) * terms + self.u.s * (size + terms)
         return self._summed + max(self.u.s, self.u.w) + np.minimum(by_lse, MOST_BY_LSE)
 
     @cached_property
@@ -82,18 +82,19 @@ class AttentionBounds:
     def _exponents(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
         u, parts, added = self.u, self.parts, x.bias is not None or x.softcap is not None
-        of_score = (2 * u.a + u.s) * added + 2 * u.a * parts
-        of_distance = 3 * u.a + u.s + 2 * u.a * parts
-        alike = (EXP * (1 + self.rescalings) + (LOG + 2) * parts * np.log(max(x.k.shape[2], 1))) * u.a + u.s
+        of_score = np.expm1((2 * u.a + u.s) * added + 2 * u.a * parts)
+        of_distance = np.expm1(3 * u.a + u.s + 2 * u.a * parts)
+        merging = np.expm1((LOG + 2) * u.a) * parts * np.log(max(x.k.shape[2], 1))
+        alike = EXP * (1 + self.rescalings) * u.a + u.s + merging
         z, top = np.where(self.seen, in_float64(self.exact.scores), 0), _top(x, self.exact)
         e = capped_errors(x, self.exact, u, 0 if self.inherited is None else self.inherited.scores)
         e = np.where(self.seen, e, 0)
         worst = e.max(-1, initial=0)
-        bias = 0 if x.bias is None else (u.a + u.cast) * np.abs(finite(x.bias))
+        bias = 0 if x.bias is None else np.expm1(u.a + u.cast) * np.abs(finite(x.bias))
         distance = np.abs(z - top[..., None]) + worst[..., None]
-        d = (1 + of_score + of_distance) * e + of_score * np.abs(z) + of_distance * distance + bias
+        d = (1 + of_score) * (1 + of_distance) * e + of_score * np.abs(z) + of_distance * distance + bias
         sink = np.zeros(1) if x.sinks is None else in_float64(x.sinks)[:, None]
-        d_sink = (of_score + u.a + u.cast) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
+        d_sink = (of_score + np.expm1(u.a + u.cast)) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
         return np.where(self.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
 
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +128,7 @@ class AttentionBounds:
             sums = np.abs(o) + moved + terms
             whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by
             weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
-            lost = weights_lost + (2 * keys + 1) * u.tiny_sums
+            lost = (weights_lost + (2 * keys + 1) * u.tiny_sums) * np.exp(self.numerator + self.denominator)[..., None]
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
             )
@@ -155,7 +156,8 @@ class AttentionBounds:
         with np.errstate(over="ignore"):
             grown = np.expm1(np.minimum(self.scores + relative - np.log(self.low)[..., None], MOST))
             shrunk = -np.expm1(-self.scores - relative - np.log(self.high)[..., None])
-        return np.where(self.seen, w * np.maximum(grown, shrunk) + (2 + self.keys[..., None] * w) * u.tiny + u.tiny_out, 0)
+        lost = (2 + self.keys[..., None] * w) * u.tiny * np.exp(relative) + u.tiny_out
+        return np.where(self.seen, w * np.maximum(grown, shrunk) + lost, 0)
 
     @cached_property
     def lse(self) -> np.ndarray:
@@ -164,7 +166,8 @@ class AttentionBounds:
         change = np.maximum(np.log(self.high), -np.log(self.low))
         beyond = (self.low <= np.exp(-MOST)) | (self.high >= np.exp(MOST))  # no further than the worst score of the row
         change = np.where(beyond, np.maximum(self.scores.max(-1, initial=0), self.sinks), change) + self.denominator
-        return change + (LOG + 4) * u.a * terms + 4 * u.a * size + u.s * (size + 2 * terms) + u.o * size
+        own = np.expm1((LOG + 4) * u.a) * terms + np.expm1(4 * u.a) * size
+        return change + own + u.s * (size + 2 * terms) + u.o * size
 
 
 def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | int = 0) -> np.ndarray:
@@ -181,9 +184,10 @@ def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray |
 
 def product_errors(x: Inputs, u: Units) -> np.ndarray:
     """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
-    scale, (q, k) = abs(float(default_scale(x))), _magnitudes(x)
-    products = q @ k.swapaxes(-1, -2)
-    error: np.ndarray = np.expm1(u.sums(q.shape[-1]) + SCALING * u.a + 3 * u.s + 2 * u.operand) * (scale * products)
+    scale, (q, k) = abs(float(default_scale(x))), magnitudes(x)
+    products, stored = q @ k.swapaxes(-1, -2), max(3 * u.s, u.p)
+    error: np.ndarray = np.expm1(u.sums(q.shape[-1]) + SCALING * u.a + stored + 2 * u.operand) * (scale * products)
+    error = error + u.tiny_products * scale + q.shape[-1] * u.tiny_sums * max(1.0, scale)
     if u.tiny_scores:  # of a stored scale, query, key, product or score
         rooted = max(1.0, np.sqrt(scale)) * (q.sum(-1)[..., None] + k.sum(-1)[:, :, None])
         error = error + u.tiny_scores * (1 + scale + rooted + products)
@@ -192,11 +196,11 @@ def product_errors(x: Inputs, u: Units) -> np.ndarray:
 
 def score_sizes(x: Inputs) -> np.ndarray:
     """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
-    q, k = _magnitudes(x)
+    q, k = magnitudes(x)
     return abs(float(default_scale(x))) * (q @ k.swapaxes(-1, -2))
 
 
-def _magnitudes(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+def magnitudes(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
     """|q|, and |k| for each query head, 0 where it is not finite."""
     q, k = (np.abs(in_float64(a)) for a in (x.q, x.k))
     return q, np.repeat(np.where(np.isfinite(k), k, 0), x.group, axis=1)

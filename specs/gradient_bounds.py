@@ -17,7 +17,7 @@ from specs.dtypes import largest
 from specs.gradients import Gradients, over_group, seen_keys, softcap_slopes, summed_to
 from specs.inputs import Inputs
 from specs.oracle import default_scale
-from specs.precision import TRUNCATING, Precision, Units
+from specs.precision import Precision, Units
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +49,13 @@ def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
     """From the weights to dS; 0 where masked."""
     w, out, dout, values = (np.abs(in_float64(a)) for a in (g.exact.weights, g.exact.out, g.dout, g.exact.values))
     products, means, sums = np.abs(in_float64(g.products)), np.abs(in_float64(g.means)), u.sums(dout.shape[-1])
-    kept_lse = (LOG + 4) * u.a * np.log(answer.keys + 1) + 4 * u.a * np.abs(finite(g.exact.lse))
+    kept_lse = np.expm1((LOG + 4) * u.a) * np.log(answer.keys + 1) + np.expm1(4 * u.a) * np.abs(finite(g.exact.lse))
     moved = _moved(w, answer.weights, kept_lse, u)
-    e_products = (
-        np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products + u.tiny
-    )
+    e_products = np.expm1(sums + u.operand + max(u.operand, u.read)) * (dout @ values.swapaxes(-1, -2)) + (u.s + u.w) * products
+    e_products = e_products + u.tiny + dout.shape[-1] * u.tiny_sums
     e_out = answer.out * np.exp(u.o) + np.expm1(u.o) * out + u.tiny_out
     e_means = (dout * (e_out + np.expm1(sums) * (out + e_out))).sum(-1) + ((w + moved) * e_products).sum(-1)
-    e_means = e_means + 2 * (u.a + u.s) * means + u.tiny
+    e_means = e_means + np.expm1(2 * (u.a + u.s)) * means + u.tiny + (dout.shape[-1] + w.shape[-1]) * u.tiny_sums
     distance = np.abs(in_float64(g.products - g.means[..., None]))
     e_scores = moved * distance + (w + moved) * (e_products + e_means[..., None])
     e_scores = e_scores + np.expm1(2 * (u.a + u.w) + u.s) * (np.abs(in_float64(g.scores)) + e_scores) + 2 * u.tiny
@@ -77,7 +76,7 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) ->
     scaled, cap, e = np.abs(in_float64(g.exact.scaled)), x.softcap, product_errors(x, u)
     tanh = np.tanh(scaled / cap)
     e_tanh = softcap_slopes(np.maximum(scaled - e, 0), cap) * e / cap + np.expm1((DIVISION + TANH) * u.a + 2 * u.s) * tanh
-    slope, e_slope = in_float64(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + 3 * u.a + 2 * u.s, 1)
+    slope, e_slope = in_float64(g.slopes), np.minimum(2 * (tanh + e_tanh) * e_tanh + np.expm1(3 * u.a + 2 * u.s), 1)
     chain, size = np.expm1((DIVISION + 2) * u.a + 3 * u.s), np.abs(in_float64(g.scores)) + e_scores
     through = e_scores * slope + size * e_slope + chain * size * (slope + e_slope) + 3 * u.tiny
     return np.where(np.isneginf(g.exact.scores), 0, through)
@@ -86,15 +85,16 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) ->
 def _of_queries_and_keys(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) -> dict[str, np.ndarray]:
     """dQ = scale dA K and dK = scale dA^T Q, products of dA with what was read, or scaled and stored before."""
     scale, size = abs(float(default_scale(x))), np.abs(in_float64(g.scores * g.slopes))
+    lost = max(1.0, scale) * u.tiny_sums
     e = _through_the_cap(x, g, e_scores, u)
     q, k = np.abs(in_float64(x.q)), np.abs(in_float64(seen_keys(x)))
     seen = (~np.isneginf(g.exact.scores)) * (u.tiny * max(1, scale))
     by_keys, by_queries = (_product(size, e, u, n) for n in (k.shape[2], q.shape[2]))
     e_q = (scale * by_keys + seen) @ k
-    e_q = e_q + np.expm1(3 * u.o) * (np.abs(in_float64(g.dq)) + e_q) + (scale + 1) * u.tiny_out
+    e_q = e_q + np.expm1(3 * u.o) * (np.abs(in_float64(g.dq)) + e_q) + (scale + 1) * u.tiny_out + k.shape[2] * lost
     each = (scale * by_queries + seen).swapaxes(-1, -2) @ q + scale * u.tiny_out * (size + e).swapaxes(-1, -2).sum(-1)[..., None]
     own = scale * (np.abs((in_float64(g.scores * g.slopes)).swapaxes(-1, -2) @ in_float64(x.q)))
-    return {"q": e_q, "k": _grouped(x, each, own, u) + scale * u.tiny_out}
+    return {"q": e_q, "k": _grouped(x, each + q.shape[2] * lost, own, u) + scale * u.tiny_out}
 
 
 def _product(size: np.ndarray, e: np.ndarray, u: Units, n: int) -> np.ndarray:
@@ -107,7 +107,7 @@ def _of_values(x: Inputs, g: Gradients, e: _Errors, u: Units) -> np.ndarray:
     dout, seen = np.abs(in_float64(g.dout)), (~np.isneginf(g.exact.scores)) * u.tiny
     moved = e.weights + np.expm1(u.sums(dout.shape[2]) + u.w + u.operand + u.read) * e.heaviest + seen
     own = np.abs(in_float64(g.exact.weights.swapaxes(-1, -2) @ g.dout))
-    return _grouped(x, moved.swapaxes(-1, -2) @ dout, own, u)
+    return _grouped(x, moved.swapaxes(-1, -2) @ dout + dout.shape[2] * u.tiny_sums, own, u)
 
 
 def _grouped(x: Inputs, each: np.ndarray, own: np.ndarray, u: Units) -> np.ndarray:
@@ -129,7 +129,7 @@ def _of_sinks(x: Inputs, g: Gradients, e: _Errors, answer: AttentionBounds, u: U
     """dsinks = -sum w_t D, where w_t = exp(t - lse)."""
     assert x.sinks is not None and g.dsinks is not None
     sink, lse = in_float64(x.sinks)[:, None], finite(g.exact.lse)
-    exponent = answer.lse + e.kept_lse + answer.sinks + (3 * u.a + u.s) * np.abs(sink - lse) + 4 * u.a + 2 * u.w
+    exponent = answer.lse + e.kept_lse + answer.sinks + np.expm1(3 * u.a + u.s) * np.abs(sink - lse) + 4 * u.a + 2 * u.w
     weight, mean = in_float64(g.exact.sink_weights), np.abs(in_float64(g.means))
     moved = np.minimum(weight * np.expm1(np.minimum(exponent, MOST)), 1)
     parts = moved * mean + (weight + moved) * e.means + u.tiny
@@ -140,7 +140,7 @@ def _of_sinks(x: Inputs, g: Gradients, e: _Errors, answer: AttentionBounds, u: U
 
 def in_range(x: Inputs, g: Gradients, precision: Precision) -> bool:
     """Whether no step of a backward pass comes near the end of the formats in use, hidden keys included: 0 * inf is NaN."""
-    used = (precision.scores, precision.weights, precision.accumulation.removesuffix(TRUNCATING), precision.output)
+    used = (precision.scores, precision.weights, precision.sums, precision.output)
     most = min(largest(name) for name in used) / 16
     with np.errstate(all="ignore"):
         dout, dA = np.abs(in_float64(g.dout)), np.abs(in_float64(g.scores)) * max(1.0, x.softcap or 1.0)

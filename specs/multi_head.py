@@ -22,8 +22,22 @@ from specs.multi_head_inputs import ARRAYS, LayerInputs, realise
 from specs.multi_head_oracle import LayerReference, layer, leave, project, split
 from specs.multi_head_problem import LayerProblem
 from specs.precision import Units, default_model, named_precision
+from specs.ranges import beyond_layer as beyond
 
-__all__ = ["FUNCTION", "NAME", "Call", "Expected", "Problem", "Unsupported", "call", "expect", "lower", "realise", "restrict"]
+__all__ = [
+    "FUNCTION",
+    "NAME",
+    "Call",
+    "Expected",
+    "Problem",
+    "Unsupported",
+    "beyond",
+    "call",
+    "expect",
+    "lower",
+    "realise",
+    "restrict",
+]
 
 NAME = "multi-head"
 FUNCTION = "multi_head"

@@ -30,7 +30,7 @@ def bounds(x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = Fals
     """The bounds for one call of a layer whose roundings cost `u`; `uniform`: empty rows give the mean value."""
     with np.errstate(over="ignore", invalid="ignore"):
         dq, dk, dv = (
-            split(_projection_error(a, w, b, u), x.heads)
+            split(projection_error(a, w, b, u), x.heads)
             for a, w, b in ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
         )
         inner = _attention_bounds(exact, u, dq, dk, dv, head_scale(x))
@@ -38,17 +38,18 @@ def bounds(x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = Fals
         return LayerBounds(u, _leaving(x, exact, u, join(moved)), _returned(inner.weights, exact, u), inner.lse)
 
 
-def _sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+def projection_sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a||w| + |b|, which a projection cannot exceed on the way."""
     a, w, b = (np.abs(array.astype(np.float64)) for array in (a, w, b))
     sizes: np.ndarray = a @ w + b
     return sizes
 
 
-def _projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, u: Units) -> np.ndarray:
+def projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, u: Units) -> np.ndarray:
     """A sum of d products and a bias of data that are read, stored once before the bias is added and once after, [B, L, d]."""
     terms = w.shape[0] + 1
-    error: np.ndarray = np.expm1(u.sums(terms) + 2 * u.operand + 2 * u.w) * _sizes(a, w, b) + (terms + 2) * u.tiny
+    lost = (terms + 2) * u.tiny * np.exp(u.sums(terms))
+    error: np.ndarray = np.expm1(u.sums(terms) + 2 * u.operand + 2 * u.w) * projection_sizes(a, w, b) + lost
     return error
 
 
@@ -66,7 +67,7 @@ def _attention_bounds(
 def _mean_error(x: LayerInputs, dv: np.ndarray, u: Units) -> np.ndarray:
     """Error of the plain mean of the values, [B, heads, 1, d/heads]: n equal weights, a sum, a division, two roundings."""
     keys = max(dv.shape[2], 1)
-    sizes = split(_sizes(x.value, x.w_v, x.b_v), x.heads)
+    sizes = split(projection_sizes(x.value, x.w_v, x.b_v), x.heads)
     relative = np.expm1(u.sums(keys) + 2 * u.read + DIVISION * u.a + 2 * u.w)
     error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * u.tiny
     return error
@@ -77,7 +78,7 @@ def _leaving(x: LayerInputs, exact: LayerReference, u: Units, moved: np.ndarray)
     w, terms = np.abs(x.w_o.astype(np.float64)), x.w_o.shape[0] + 1
     out, bias = exact.out.astype(np.float64), x.b_o.astype(np.float64)
     carried = moved @ w
-    summed = np.expm1(u.sums(terms) + u.read + u.operand) * (_sizes(join(exact.attention.out), x.w_o, x.b_o) + carried)
+    summed = np.expm1(u.sums(terms) + u.read + u.operand) * (projection_sizes(join(exact.attention.out), x.w_o, x.b_o) + carried)
     before = np.expm1(u.w) * (np.abs(out - bias) + carried + summed)
     inside = carried + summed + before + (terms + 1) * u.tiny
     error: np.ndarray = inside + np.expm1(u.o) * (np.abs(out) + inside) + u.tiny_out

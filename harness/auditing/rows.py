@@ -107,8 +107,8 @@ def holes(coverage: Rows) -> list[str]:
     return [f"cases of {row['region']} {row['value']}=0, but should be some" for row in coverage if not row["cases"]]
 
 
-def document(faults: Rows, sound: Rows) -> dict[str, Any]:
-    """What `--json` prints."""
+def document(faults: Rows, sound: Rows, untried: str) -> dict[str, Any]:
+    """What `--json` prints; `untried` says which sound functions are missing, and why."""
     accusers = {row["name"]: row["accused_by"] or None for row in reversed(sound)}
     return {
         "faults": [
@@ -117,4 +117,5 @@ def document(faults: Rows, sound: Rows) -> dict[str, Any]:
             for row in faults
         ],
         "sound": [{"name": name, "accused_by": accuser} for name, accuser in reversed(accusers.items())],
+        "untried": untried,
     }

@@ -12,6 +12,7 @@ from harness import conformance
 from harness.agenda import agenda, vectors
 from harness.auditing import rows
 from harness.auditing.audit import audit, length
+from harness.auditing.declaring import absent
 from harness.auditing.sound import SOUND
 from harness.conformance import Plan
 from harness.coverage import drawn
@@ -62,8 +63,13 @@ def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, peers:
     if settings.examples >= Settings().examples:  # fewer cannot be expected to reach everything
         failures += [*rows.holes(tables["coverage"]), *rows.vacuous(tables["vacuity"])]
     _write(into, tables)
-    into.save(complete=True, properties=property_facts(), audit={"quick": quick, "failures": failures}, seed=settings.seed)
-    return Audited(rows.document(tables["faults"], tables["sound"]), failures)
+    into.save(
+        complete=True,
+        properties=property_facts(),
+        audit={"quick": quick, "failures": failures, "untried": absent()},
+        seed=settings.seed,
+    )
+    return Audited(rows.document(tables["faults"], tables["sound"], absent()), failures)
 
 
 def _write(into: Run, tables: dict[str, rows.Rows]) -> None:

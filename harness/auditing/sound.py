@@ -11,10 +11,24 @@ import numpy as np
 from harness.faults import quiet
 from harness.faults._backward import backward, differentiable
 from harness.faults._layer_parts import layer
-from harness.faults._parts import State, attention, finite, in_tiles, seen_further, softmax, staged, start, tiled, value_product
+from harness.faults._narrow_parts import SIXTEEN_BITS, narrow, narrow_layer, powers_and_sum, stored, summed
+from harness.faults._parts import (
+    State,
+    attention,
+    finite,
+    in_tiles,
+    seen_further,
+    softmax,
+    staged,
+    start,
+    tiled,
+    value_product,
+    weighed,
+)  # fmt: skip
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
+from specs.contract import OPTIONS, declares
 
 Array = np.ndarray
 Function = Callable[..., Any]
@@ -47,18 +61,40 @@ def _from_the_end(parts: list[Any]) -> State:
     return reduce(lambda state, block: seen_further(state, *block), reversed(blocks), first)
 
 
-def _in_the_dtype_of(q: Array, a: Array) -> Array:
-    return a.astype(q.dtype).astype(a.dtype)
-
-
 def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Weights stored in the dtype of the inputs, products summed in float32, as flash-attention has it."""
-    return staged(q, k, v, product=lambda w, values: value_product(_in_the_dtype_of(q, w), values), **o)
+    return staged(q, k, v, product=lambda w, values: value_product(stored(q.dtype, w), values), **o)
 
 
 def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Scaled scores stored in the dtype of the inputs, everything else in float32."""
-    return staged(q, k, v, raw=partial(_in_the_dtype_of, q), **o)
+    return staged(q, k, v, raw=partial(stored, q.dtype), **o)
+
+
+def products_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Products stored in the dtype of the inputs before they are scaled: beyond 65504 float16 has infinity."""
+    return staged(q, k, v, multiply=lambda a, b: stored(q.dtype, a @ b), **o)
+
+
+def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """In 16 bits throughout, and the sums are of powers, divided in the end."""
+    kept: dict[str, Array] = {}
+
+    def powers(s: Array, sink: Any) -> tuple[Array, Array]:
+        found, kept["total"], top = powers_and_sum(q.dtype, s, sink)
+        return found, np.log(kept["total"]) + top
+
+    def product(found: Array, values: Array) -> Array:
+        total = kept["total"][..., None]
+        return summed(q.dtype, found, weighed(found, values)) / np.where(total == 0, 1, total)
+
+    return narrow(q, k, v, normalise=powers, product=product, **o)
+
+
+def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Function:
+    """The function for 16 bits alone, with every option but these, held to that precision."""
+    names = tuple(name for name in OPTIONS if name not in ("past_k", "past_v", *without))
+    return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
 
 
 def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:
@@ -116,6 +152,12 @@ DECLARED: dict[str, Function] = {
     "declared layer": multi_head,
     **{f"declared online, blocks of {n} keys": online(64, n) for n in (3, 1, 16, 64)},
     "declared matrix unit": tensor_core,
+    "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
+    "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
+    "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),
+    "declared layer with sums in 16 bits": declares(dtypes=SIXTEEN_BITS, precision="products-rounded+sums-rounded")(
+        quiet(narrow_layer, spec="multi-head", only=("mask",))
+    ),
 }
 """Held to what they declare: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 

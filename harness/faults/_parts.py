@@ -20,7 +20,7 @@ from implementations.numpy_online import State, finish, online, seen_further, st
 __all__ = [
     "State", "attention", "beside", "broadcast", "empty_rows", "finish", "finite", "given", "hide", "highest", "identity", "in_tiles",
     "invisible", "less", "lse_of", "online", "partial", "rounded", "seen_further", "softmax", "staged", "start", "tiled", "tiles",
-    "value_product",
+    "value_product", "weighed",
 ]  # fmt: skip
 
 attention = remembered(eager)
@@ -39,7 +39,12 @@ rules_of = partial(visible, 0)
 
 def value_product(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Weights times values; what nobody sees takes no part, NaN included."""
-    return weights @ np.where((weights != 0).any(-2)[..., None], v, 0)
+    return weights @ weighed(weights, v)
+
+
+def weighed(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The values, 0 at keys that have no weight."""
+    return np.where((weights != 0).any(-2)[..., None], v, 0)
 
 
 def less(top: Step, s: np.ndarray, sink: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -61,15 +66,17 @@ def staged(
     return_weights: bool = False, return_lse: bool = False, raw: Step = identity, cap: Callable[..., np.ndarray] | None = None,
     scores: Step = identity, normalise: Callable[..., Any] = softmax, product: Callable[..., np.ndarray] = value_product,
     seen: Step = identity, rules: Callable[..., np.ndarray] = rules_of, hidden: float = -np.inf, repeat: Any = per_query_head,
+    multiply: Any = np.matmul,
 ) -> Result:  # fmt: skip
     """Attention as defined, with steps to exchange.
 
-    `raw` gets scaled scores, `cap` scores and softcap, `seen` what is visible, `rules` what `visible` gets, `scores` what goes into
-    `normalise`, which gets the sink column too and gives weights and lse; `product` gets weights and values.
+    `multiply` gets queries and turned keys, `raw` scaled scores, `cap` scores and softcap, `seen` what is visible, `rules` what
+    `visible` gets, `scores` what goes into `normalise`, which gets the sink column too and gives weights and lse; `product` gets
+    weights and values.
     """
     dtype = working_dtype(q.dtype)
     k, v = (repeat(a, q.shape[1], dtype) for a in (k, v))
-    s = raw((max(q.shape[-1], 1) ** -0.5 if scale is None else float(scale)) * (q.astype(dtype) @ k.swapaxes(-1, -2)))
+    s = raw((max(q.shape[-1], 1) ** -0.5 if scale is None else float(scale)) * multiply(q.astype(dtype), k.swapaxes(-1, -2)))
     if softcap is not None:
         s = softcap * np.tanh(s / softcap) if cap is None else cap(s, softcap)
     open_ = rules(np.arange(q.shape[2]), np.arange(k.shape[2]), is_causal, window, query_lengths, key_lengths)

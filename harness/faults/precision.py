@@ -7,8 +7,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from harness.faults import fault
-from harness.faults._parts import attention, beside, finite, rounded, softmax, staged
+from harness.faults import _narrow_parts, fault
+from harness.faults._narrow_parts import summed
+from harness.faults._parts import attention, beside, finite, partial, rounded, softmax, staged
 from specs.contract import declares
 
 Array = np.ndarray
@@ -155,17 +156,7 @@ def the_softmax_is_in_the_dtype_of_the_inputs(q: Array, k: Array, v: Array, **o:
     if q.dtype.itemsize > 2:
         return attention(q, k, v, **o)
 
-    def normalise(s: Array, sink: Any) -> tuple[Array, Array]:
-        s = s.astype(q.dtype)
-        top = finite(np.maximum(s.max(-1, initial=-np.inf), np.asarray(sink).astype(q.dtype)))
-        powers = np.exp((s - top[..., None]).astype(np.float32)).astype(q.dtype)
-        total = np.exp((np.asarray(sink) - top).astype(np.float32)).astype(q.dtype) + np.zeros(s.shape[:-1], q.dtype)
-        for j in range(s.shape[-1]):
-            total = (total + powers[..., j]).astype(q.dtype)
-        weights = powers / np.where(total == 0, 1, total)[..., None].astype(q.dtype)
-        return weights.astype(np.float32), np.log(total.astype(np.float32)) + top.astype(np.float32)
-
-    return staged(q, k, v, normalise=normalise, **o)
+    return staged(q, k, v, normalise=partial(_narrow_parts.softmax, q.dtype), **o)
 
 
 @fault("C24", "tinygrad/tinygrad#4985")
@@ -173,12 +164,7 @@ def scores_are_summed_in_float16(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Each product and partial sum over channels is rounded, and overflows beyond 65504."""
     if q.dtype != np.float16:
         return attention(q, k, v, **o)
-    keys = np.repeat(k, q.shape[1] // max(k.shape[1], 1), 1)
-    total = np.zeros((*q.shape[:3], k.shape[2]), np.float16)
-    for d in range(q.shape[3]):
-        total += q[..., d, None] * keys[:, :, None, :, d]
-    scale = np.float32(o["scale"] if o.get("scale") is not None else max(q.shape[-1], 1) ** -0.5)
-    return staged(q, k, v, raw=lambda _: total.astype(np.float32) * scale, **o)
+    return staged(q, k, v, multiply=partial(summed, q.dtype), **o)
 
 
 @fault("C24", "huggingface/transformers#18057")

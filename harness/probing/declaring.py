@@ -101,11 +101,13 @@ class Probed:
 
 
 def _same(found: Found, held: Any) -> bool:
-    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form and dtype that was asked."""
+    """Equal; of dtypes, also where nothing is declared; of empty rows, in each form and dtype that was asked; of models, in any order."""
     if found.kind == "dtypes":
         return held is None or set(held) == set(found.value)
     if found.asked:
         return all(said == value for said, value in _rows(found, held))
+    if found.kind == "precision":
+        return set(found.value.split("+")) == set(held.split("+"))
     return bool(found.value == held)
 
 

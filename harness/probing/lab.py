@@ -7,6 +7,7 @@ hide, so that one deviation does not spoil all that follows. All calls are made 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ class Lab:
     """Asks one implementation; `dtype` is the one to ask in where it does not matter."""
 
     def __init__(self, subject: Subject, seed: int) -> None:
-        self.subject, self.spec, self.seed = subject, subject.spec, seed
+        undeclared = replace(subject.description, precision={})  # nothing is left unasked for what is declared
+        self.subject = Subject(subject.worker, undeclared, subject.spec)
+        self.spec, self.seed, self.precision = subject.spec, seed, subject.description.precision
         self.layer = subject.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
         self.domains: dict[str, Domain] = {}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from harness.measuring import Measured
 from harness.probing.experiments import Found, experiment
 from harness.probing.lab import Lab
 from specs import masks
 from specs.biases import noise
-from specs.precision import held_to
+from specs.dtypes import largest
+from specs.precision import held_to, stores_products
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
@@ -33,11 +36,30 @@ OPTION_RECIPES = ("normal", "steep")
 def precision(lab: Lab) -> Iterator[Found]:
     """Each dtype by itself."""
     for dtype in lab.dtypes:
-        measured = Measured(dtype, held_to(lab.subject.description.precision, dtype))
+        declared, overflows = held_to(lab.precision, dtype), _overflows(lab, dtype)
+        measured = Measured(dtype, declared, overflows)
         for x, out in lab.answers(_cases(lab, dtype)):
             measured.add(x, out, lab.expected(x))
-        refuted = not measured.keeps(measured.declared)
-        yield Found(f"precision {dtype}", measured.tightest, measured.evidence(), "precision", refuted=refuted)
+        refuted = not measured.keeps(declared) or (overflows and not stores_products(declared))
+        evidence = measured.evidence() + OVERFLOW * overflows
+        yield Found(f"precision {dtype}", measured.tightest, evidence, "precision", refuted=refuted)
+
+
+OVERFLOW = "; products beyond the dtype's range overflow before they are scaled"
+
+
+def _overflows(lab: Lab, dtype: str) -> bool:
+    """Whether products beyond the range of float16, whose scaled scores are within, give no numbers."""
+    if lab.layer or dtype != "float16":
+        return False
+    x = lab.x(dtype=dtype, dim=CHANNELS)
+    size = np.sqrt(2 * largest(dtype) / CHANNELS)
+    level = x.replace(q=np.full_like(x.q, size), k=np.full_like(x.k, size))
+    return not all(np.isfinite(out).all() for _, out in lab.answers([level]))
+
+
+CHANNELS = 64
+"""With them a product is eight times a score."""
 
 
 def _cases(lab: Lab, dtype: str) -> Iterator[Any]:

@@ -99,9 +99,19 @@ def accusing(run: Run) -> list[str]:
     tried = f"{count(len(rows), 'right attention')}, each computed another way, on {int(rows['cases'].sum()):,} cases together"
     names = accused(run)
     if not names:
-        return [f"No. {tried}: nothing was held against them."]
+        return [f"No. {tried}: nothing was held against them.", *_untried(run)]
     told = run.table("accusations").groupby("name", sort=False)["accused_by"].agg(list)
-    return [f"Yes. {tried}.", *(f"{name} is accused by {listed(map(claim, told[name]))}." for name in names[:MOST_NAMES])]
+    return [
+        f"Yes. {tried}.",
+        *(f"{name} is accused by {listed(map(claim, told[name]))}." for name in names[:MOST_NAMES]),
+        *_untried(run),
+    ]
+
+
+def _untried(run: Run) -> list[str]:
+    """Which of them are missing here, and why."""
+    told = str(run.section("audit").get("untried") or "")
+    return [f"{told[0].upper()}{told[1:]}."] if told else []
 
 
 def vacuous(run: Run) -> str:

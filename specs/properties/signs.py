@@ -117,8 +117,8 @@ def _mixed_in_all_heads(exact: LayerReference) -> np.ndarray:
 
 
 def _gathered(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> Verdict:
-    """The samples of one case; none of sums that are declared to be cut off, which has a sign."""
-    if expected.bounds.u.truncates:
+    """The samples of one case; none of sums whose declared errors have a sign."""
+    if expected.bounds.u.leans:
         return VACUOUS
     samples = tuple(sorted(_samples(out, expected, rows)))
     return Verdict(0.0, samples=samples) if samples else VACUOUS

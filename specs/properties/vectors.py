@@ -54,6 +54,6 @@ def generated_within(x: Inputs, exact: Reference) -> AttentionBounds:
     Beyond that, queries and keys are each multiplied by the root of the scale, which is rounded itself: two roundings of
     each. Steps that some cases take in a wider format keep to the same bound.
     """
-    u = Units.of(Precision(*[x.dtype] * 5))
+    u = Units.of(Precision(*[x.dtype] * 6))
     inherited = Inherited(np.expm1(4 * u.a) * score_sizes(x), np.zeros(exact.values.shape))
     return AttentionBounds(x, exact, u, inherited)

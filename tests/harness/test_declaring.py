@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from importlib import import_module
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from harness.auditing.declaring import choices, conforming, declaring
+from harness.auditing import declaring as catalogue
+from harness.auditing.declaring import absent, choices, conforming, declaring
 from harness.judging import fails, find, judge
 from specs import biases, masks
 from specs.claims import CLAIMS, claims_of
@@ -28,6 +30,9 @@ CASES = [
     Case(Problem(2, 2, 1, 5, 9, 4, 4, query_lengths=(3, 0), key_lengths=(9, 0))),
     Case(Problem(1, 2, 1, 4, 9, 4, 4, bias=biases.filler(masks.hidden_query(0), -3e38), scale=0.0)),
     Case(Problem(1, 2, 1, 4, 9, 4, 4, mask=masks.hidden_key(8), bias=biases.noise(1, 5.0, "bhij"))),
+    Case(Problem(2, 2, 1, 4, 9, 4, 4, is_causal=True, past=3, sinks=1.0)),
+    Case(Problem(2, 2, 1, 4, 9, 4, 4, window=(1, 0), past=7, softcap=3.0)),
+    Case(Problem(2, 2, 1, 4, 9, 4, 4, is_causal=True, past=2, key_lengths=(9, 0), mask=masks.hidden_query(1))),
 ]
 
 
@@ -37,7 +42,7 @@ def test_every_two_choices_meet_in_some_function():
     for row in rows:
         for name, value in row.items():
             values[name].add(value)
-    assert set(values) == {*CHOICES, "layout"}
+    assert set(values) == {*CHOICES, "layout", "cache"}
     assert all({str(value) for value in CHOICES[name]} <= values[name] for name in CHOICES)
     met = {pair for row in rows for pair in combinations(sorted(row.items()), 2)}
     wanted = [
@@ -46,17 +51,57 @@ def test_every_two_choices_meet_in_some_function():
     assert [pair for pair in wanted if pair not in met] == []
 
 
+JUDGED = {"P4", "P6", "P7", "W4", "G2", "G3", "G10"}
+"""Clauses about the output, lse, weights and gradients, of which all functions are asked."""
+
+
 @pytest.mark.parametrize("name", sorted(declaring()))
 def test_what_does_as_it_declares_agrees(name, subject_of):
-    subject = subject_of(declaring()[name])
+    subject, agreed = subject_of(declaring()[name]), set()
     for case in CASES:
         subject.forget()
-        findings = judge(subject, subject.realise(case), claims_of("attention"))
+        findings = list(judge(subject, subject.realise(case), claims_of("attention")))
         assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
+        agreed |= {f.claim.clause for f in findings if f.outcome == "agrees"}
+    assert agreed >= JUDGED
 
 
-def declared_otherwise(does, declares):
-    function = conforming(**does)
+def told(function):
+    """What a function declares, with what it is asked beside it."""
+    conventions = Conventions.declared(function.conventions)
+    chosen = {name: str(getattr(conventions, name)) for name in CHOICES}
+    return chosen | {"cache": "past_k" in function.options, "layout": function.layout, "gradient": function.gradient}
+
+
+def test_caches_weights_lse_and_gradients_stand_beside_every_form_of_empty_rows_and_every_alignment():
+    functions = [f for name, f in declaring().items() if "torch" not in name]
+    assert all({"return_weights", "return_lse"} <= set(f.options) and f.gradient for f in functions)
+    met = {(name, told(f)[name]) for f in functions if "past_k" in f.options for name in CHOICES}
+    assert met == {(name, told(f)[name]) for f in functions for name in CHOICES}
+
+
+@pytest.mark.skipif(bool(absent()), reason=absent() or "torch is there")
+def test_functions_of_torch_declare_every_value_of_every_convention():
+    rows = [told(f) for name, f in declaring().items() if "torch" in name]
+    assert all(f.framework == "torch" and f.gradient for name, f in declaring().items() if "torch" in name)
+    for name in CHOICES:
+        every = {str(one["empty_rows"]) for one in choices()} if name == "empty_rows" else set(map(str, CHOICES[name]))
+        assert {row[name] for row in rows} >= every
+    assert {row["layout"] for row in rows} == {"bhld", "blhd"} and {row["cache"] for row in rows} == {True, False}
+
+
+def test_without_torch_its_functions_are_left_out_and_the_audit_says_why(monkeypatch):
+    monkeypatch.setattr(catalogue, "installed", lambda framework: f"{framework} is not installed")
+    assert len(declaring.__wrapped__()) == len(list(choices()))
+    assert absent() == "sound functions of torch were not tried: torch is not installed"
+
+
+FRAMEWORKS = ("numpy", *(() if absent() else ("torch",)))
+
+
+def declared_otherwise(does, declares, framework):
+    steps = import_module(f"harness.auditing.conforming_{framework}")
+    function = conforming(steps, **does)
     function.conventions = declares
     return function
 
@@ -77,9 +122,10 @@ def declared_otherwise(does, declares):
         ({"deterministic": False, "empty_rows": "uniform"}, {"empty_rows": "uniform", "lse_base": "2"}, HIDDEN, "P6"),
     ],
 )
-def test_another_value_than_the_declared_one_is_rejected(does, declares, case, clause, subject_of):
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_another_value_than_the_declared_one_is_rejected(does, declares, case, clause, framework, subject_of):
     claim = next(claim for claim in CLAIMS.values() if claim.clause == clause)
-    found = fails(subject_of(declared_otherwise(does, declares)), claim, case)
+    found = fails(subject_of(declared_otherwise(does, declares, framework)), claim, case)
     assert found is not None
     assert found.outcome == "violates"
 

@@ -95,7 +95,7 @@ def decimals(x):
 def compare(x, dout, entries=4):
     """Some entries of each gradient are within the float64 bound of the difference."""
     exact, arrays = gradients(x, dout), decimals(x)
-    limits = gradient_bounds(x, exact, Precision(*["float64"] * 5))
+    limits = gradient_bounds(x, exact, Precision(*["float64"] * 6))
     rng = np.random.default_rng(1)
     with localcontext() as context:
         context.prec = DIGITS

@@ -57,8 +57,22 @@ def test_a_format_that_is_not_coarser_costs_nothing():
     assert of("computed-in-float32", "float64").cast == unit("float32")
 
 
+def test_sums_that_lose_terms_in_one_direction_lean():
+    told = {model: [dtype for dtype in DTYPES if of(model, dtype).leans] for model in MODELS}
+    assert told.pop("truncating-sums") == list(DTYPES)
+    assert told.pop("sums-rounded") == ["bfloat16", "float16"]
+    assert not any(told.values())
+
+
+def test_products_that_are_stored_beside_scores_cost_nothing_more():
+    products, scores, both = (of(m, "float16") for m in ("products-rounded", "scores-rounded", "products-rounded+scores-rounded"))
+    assert (products.p, products.s, products.w) == (unit("float16"), 0, 0)
+    assert (both.s, both.w, both.p) == (scores.s, scores.w, products.p)
+    assert of("sums-rounded", "float16").p == 0 and named_precision("sums-rounded", "float16").products == "float32"
+
+
 def test_models_join():
-    both = Precision("tf32", "float32", "float32", "float32-truncating", "float32")
+    both = Precision("tf32", "float32", "float32", "float32", "float32-truncating", "float32")
     assert named_precision("tf32-inputs+truncating-sums", "float32") == both
 
 

@@ -59,6 +59,12 @@ def test_who_is_accused_and_by_what(audit: Path) -> None:
     ]
 
 
+def test_what_was_not_tried_is_said(make_run: Make) -> None:
+    rows = [{"name": "eager", "accused_by": ""}]
+    run = Run.load(make_run({"schema": 1, "complete": True, "audit": {"untried": "those of torch were not tried"}}, sound=rows))
+    assert headline.accusing(run)[1:] == ["Those of torch were not tried."]
+
+
 def test_peers_are_compared_where_they_were_asked(audit: Path) -> None:
     assert headline.compared(Run.load(audit)) == [
         "The properties here find 83 % of the faults; by hand 60 % and KernelBench 20 %.",
