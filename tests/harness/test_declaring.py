@@ -20,7 +20,6 @@ from specs.problem import Case, Problem
 HIDDEN = Case(Problem(1, 2, 1, 3, 20, 4, 4, mask=masks.hidden_query(1)))
 CASES = [
     HIDDEN,
-    Case(Problem(1, 2, 1, 3, 40, 4, 4, "float64")),
     Case(Problem(1, 2, 1, 3, 20, 4, 4, bias=biases.minus_infinity(masks.hidden_query(1)))),
     Case(Problem(1, 2, 1, 3, 0, 4, 4)),
     Case(Problem(2, 2, 1, 9, 5, 4, 4, is_causal=True)),
@@ -33,6 +32,7 @@ CASES = [
     Case(Problem(2, 2, 1, 4, 9, 4, 4, is_causal=True, past=3, sinks=1.0)),
     Case(Problem(2, 2, 1, 4, 9, 4, 4, window=(1, 0), past=7, softcap=3.0)),
     Case(Problem(2, 2, 1, 4, 9, 4, 4, is_causal=True, past=2, key_lengths=(9, 0), mask=masks.hidden_query(1))),
+    Case(Problem(1, 2, 1, 3, 40, 4, 4, "float64")),
 ]
 
 
