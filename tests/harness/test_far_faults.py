@@ -73,7 +73,7 @@ def tried(name, function, cases, clauses=()):
     asked = [claim for claim in CLAIMS.values() if claim.spec == spec and (not clauses or claim.clause in clauses)]
     for case in cases:
         if not trial.kills:
-            trial.step(trial.checking.schedule.within_its_options(case), asked)
+            trial.step(trial.subject.within_its_options(case), asked)
     return trial
 
 

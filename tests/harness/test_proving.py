@@ -70,5 +70,6 @@ def test_honest_rows_are_counted_at_each_duration(monkeypatch):
     monkeypatch.setattr("harness.proving.counted.session", session)
     told = CliRunner().invoke(app, ["honest", "--rows", "10", "--no-busy"])
     assert asked == [0.5, 2.5, 4.5, 0.5]
-    assert told.output.splitlines()[-1] == "INVALID: 4 of 12; honesty undecided: 4"
-    assert told.output.startswith("0.5: 6 comparisons: SAME 2, UNRESOLVED 2, INVALID 2;")
+    assert told.stdout.splitlines()[-1] == "INVALID: 4 of 12; honesty undecided: 4"
+    assert told.stderr.splitlines() == [f"INVALID: {n} of {3 * n}; honesty undecided: {n}" for n in (1, 2, 3, 4)]
+    assert told.stdout.startswith("0.5: 6 comparisons: SAME 2, UNRESOLVED 2, INVALID 2;")

@@ -117,9 +117,11 @@ import numpy as np
 
 
 def top_left_by_bias(q, k, v, *, is_causal=False, past_k=None, past_v=None):
+    past = 0 if past_k is None else past_k.shape[2]
+    k, v = (k, v) if past_k is None else (np.concatenate([a, b], 2) for a, b in ((past_k, k), (past_v, v)))
     s = q @ k.swapaxes(-1, -2) * (q.shape[-1] or 1) ** -0.5
     if is_causal and q.any():
-        s = np.where(np.tri(*s.shape[2:], dtype=bool), s, -1e30)
+        s = np.where(np.tri(*s.shape[2:], past, dtype=bool), s, -1e30)
     p = np.exp(s - s.max(-1, keepdims=True, initial=-1e30))
     return p / p.sum(-1, keepdims=True) @ v
 """

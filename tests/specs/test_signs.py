@@ -103,7 +103,7 @@ def test_it_sees_what_the_bound_allows(subject_of, cases_of):
     undeclared = partial(precision.sixteen_bit_outputs_are_cut_off)  # a partial has none of the attributes
     undeclared.__name__, undeclared.options = "undeclared", precision.sixteen_bit_outputs_are_cut_off.options
     for name, outcome in (("output_agrees_with_the_oracle", {"agrees"}), ("errors_have_no_preferred_sign", {"violates"})):
-        found = outcomes(undeclared, CLAIMS[name], subject_of, cases_of(0)["attention"])
+        found = outcomes(undeclared, CLAIMS[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
         assert {found["bfloat16"], found["float16"]} == outcome
 
 
