@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from harness import probing
 from harness.cli import main
 from harness.isolation import Limits
-from harness.probing.declaring import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
-from harness.probing.experiments import EXPERIMENTS, Found
-from harness.probing.lab import NOTHING, Lab
-from harness.probing.printing import show
-from harness.targets import Target, resolve
-from specs.contract import Conventions, Description
+from harness.probing.declaring import REFUTED
+from harness.probing.experiments import EXPERIMENTS
+from harness.probing.lab import Lab
+from harness.targets import resolve
 
 FRAME = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment", "window")
 
@@ -204,54 +200,6 @@ def test_a_refusal_ends_one_experiment_only(found_in):
 def test_what_no_model_explains_is_said(found_in):
     found = found_in(lambda q, k, v: (1.01 * sound(q, k, v)).astype(q.dtype), "precision float32")
     assert found.value is None and found.refuted
-
-
-def rows(value, **forms):
-    return Found("empty_rows", value, "", asked={"float32": forms or {"mask": value}})
-
-
-VERDICTS = [
-    (Found("batch_invariant", True, ""), {}, COULD), (Found("batch_invariant", False, ""), {"batch_invariant": True}, REFUTED),
-    (Found("deterministic", False, ""), {}, OWED), (Found("deterministic", False, ""), {"deterministic": True}, REFUTED),
-    (Found("deterministic", True, ""), {"deterministic": False}, COULD),
-    (Found("masked_nan_safe", "keys", ""), {}, COULD), (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": True}, REFUTED),
-    (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": "values"}, REFUTED),
-    (Found("masked_nan_safe", True, ""), {"masked_nan_safe": "values"}, COULD),
-    (rows("nan"), {"empty_rows": {"mask": "nan"}}, MATCHES), (rows("nan"), {}, OWED), (rows("nan"), {"empty_rows": "zeros"}, REFUTED),
-    (rows({"mask": "nan", "bias": "zeros"}, mask="nan", bias="zeros"), {"empty_rows": {"mask": "nan"}}, MATCHES),
-    (rows("nan"), {"empty_rows": "unspecified"}, COULD), (rows("nan"), {"empty_rows": {"float16": "zeros", "mask": "nan"}}, MATCHES),
-    (rows("zeros"), {"empty_rows": {"float32": "nan", "mask": "zeros"}}, REFUTED),
-    (rows("zeros", mask="zeros", together="zeros"), {"empty_rows": {"together": "nan"}}, REFUTED),
-    (Found("mask, True", "do not attend", "", "fixed", "attend"), {}, DIFFERS),
-    (Found("causal_alignment", NOTHING, ""), {}, DIFFERS), (Found("causal_alignment", None, "not asked: refused"), {}, UNTOLD),
-    (Found("layout", "blhd", "", "layout"), {}, OWED), (Found("layout", "bhld", "", "layout"), {}, MATCHES),
-    (Found("precision bfloat16", "exact", "", "precision", refuted=False), {}, COULD),
-    (Found("precision float32", "tf32-inputs", "", "precision", refuted=True), {}, OWED),
-    (Found("precision bfloat16", None, "", "precision", refuted=True), {}, DIFFERS),
-    (Found("dtypes", ("float32",), "", "dtypes"), {}, MATCHES), (Found("answered only with", "is_causal", "", "domain"), {}, NOTED),
-]  # fmt: skip
-
-
-def probed_as(found, declared):
-    description = Description("mine", conventions=Conventions.declared(declared), declared=tuple(declared))
-    return Probed(Target("mine", "mine:attention"), description, [found])
-
-
-@pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
-def test_only_what_is_declared_is_contradicted(found, declared, verdict):
-    probed = probed_as(found, declared)
-    assert probed.verdict(found) == verdict
-    assert probed.matches is (verdict in (MATCHES, COULD, UNTOLD, NOTED))
-    assert probed.wrong is (verdict in (REFUTED, DIFFERS))
-
-
-@pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
-def test_a_default_is_not_called_declared(found, declared, verdict):
-    shown = io.StringIO()
-    show(probed_as(found, declared), Console(file=shown, width=200))
-    assert ("declared" in shown.getvalue().partition("\n")[0].replace(verdict, "")) is (
-        bool(declared) and verdict in (COULD, REFUTED)
-    )
 
 
 MINE = '''

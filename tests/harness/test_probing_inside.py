@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness import probing
-from harness.cli import main
-from harness.isolation import Limits
-from harness.probing.declaring import DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
+from harness.probing.declaring import DIFFERS, MATCHES, NOTED, OWED, UNTOLD, Probed
 from harness.probing.experiments import EXPERIMENTS
 from harness.probing.lab import Lab
-from harness.targets import Target, resolve
+from harness.targets import Target
 from specs.inputs import Inputs
 
 SLOW = ("deterministic", "batch_invariant", "thread_safe", "checks_shapes")
@@ -271,71 +268,6 @@ def test_float64_is_exact_only_if_all_of_it_is(name, found_by):
     assert found_by(in_float32(name), SLOW)["precision float64"][:2] == ("computed-in-float32", OWED)
 
 
-LAYOUTS = [
-    ("bhld", None, "bhld", MATCHES, 0), ("blhd", "blhd", "blhd", MATCHES, 0), ("blhd", None, "blhd", OWED, 0),
-    ("bhld", "blhd", "bhld", REFUTED, 1), ("blhd", "bhld", "blhd", REFUTED, 1),
-]  # fmt: skip
-
-LAID_OUT = """
-import numpy as np
-
-
-def attention(q, k, v):
-    q, k, v = (a.transpose(AXES) for a in (q, k, v))
-    k, v = (np.repeat(a, q.shape[1] // a.shape[1], 1) for a in (k, v))
-    s = q @ k.swapaxes(-1, -2) * q.dtype.type(q.shape[3] ** -0.5)
-    p = np.exp(s - s.max(-1, keepdims=True, initial=-np.inf))
-    return (p / p.sum(-1, keepdims=True) @ v).astype(q.dtype).transpose(AXES)
-
-
-"""
-
-
-@pytest.mark.parametrize(("own", "declared", "found", "verdict", "status"), LAYOUTS)
-def test_a_layout_is_told_as_it_is_declared(own, declared, found, verdict, status, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(probing, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name in ("dtypes", "layout", "default_scale")])
-    axes = {"bhld": "(0, 1, 2, 3)", "blhd": "(0, 2, 1, 3)"}[own]
-    path = tmp_path / "laid_out.py"
-    path.write_text(LAID_OUT.replace("AXES", axes) + (f'attention.layout = "{declared}"\n' if declared else ""))
-    assert main(["probe", f"{path}:attention"]) == status
-    printed = capsys.readouterr().out.splitlines()
-    held = f", {'declared' if declared else 'default'} {declared or 'bhld'}" if verdict != MATCHES else ""
-    assert next(line for line in printed if line.startswith("layout: ")).startswith(f"layout: {found}  {verdict}{held}  (")
-    assert (f'attention.layout = "{found}"' in printed) is (found == "blhd")
-
-
-REFUSALS = [("TypeError('must be Tensor, not numpy.ndarray')", True), ("ValueError('only on Tuesdays')", False)]
-
-
-@pytest.mark.parametrize(("error", "foreign"), REFUSALS)
-def test_framework_is_named_only_if_the_exception_speaks_of_arrays(error, foreign, tmp_path, capsys):
-    path = tmp_path / "refusing.py"
-    path.write_text(f"def attention(q, k, v):\n    raise {error}\n")
-    assert main(["probe", f"{path}:attention"]) == 3
-    printed = capsys.readouterr().out
-    assert "no plain call was answered" in printed and ("attention.framework" in printed) is foreign
-
-
 def test_a_wrong_function_is_said_to_be_wrong_once(found_by):
     found = found_by(lambda q, k, v, *, mask=None: (1 + sound(q, k, v, mask=mask)).astype(q.dtype))
     assert found["plain call"][:2] == ("something else", DIFFERS) and found["mask, True"][1] == found["empty_rows"][1] == UNTOLD
-
-
-def test_status_is_1_for_what_no_declaration_says(tmp_path, capsys, monkeypatch):
-    path = tmp_path / "unscaled.py"
-    path.write_text(LAID_OUT.replace("AXES", "(0, 1, 2, 3)").replace("** -0.5", "** 0.0"))
-    monkeypatch.setattr(probing, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name in ("dtypes", "layout", "default_scale")])
-    assert main(["probe", f"{path}:attention"]) == 1
-    assert "no declaration says this: default scale=1, but should be 1/sqrt(D); wrap the function" in capsys.readouterr().out
-
-
-def test_a_conditional_function_is_probed_across_a_process(tmp_path, monkeypatch):
-    path = tmp_path / "causal.py"
-    body = LAID_OUT.replace("AXES", "(0, 1, 2, 3)").replace(
-        "(q, k, v):", "(q, k, v, *, is_causal=False):\n    assert is_causal", 1
-    )
-    seen = "np.where(np.tri(*s.shape[2:], s.shape[3] - s.shape[2]), s, -np.inf)"
-    path.write_text(body.replace("    p = np", f"    s = {seen}\n    p = np"))
-    monkeypatch.setattr(probing, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name not in NOT_PRECISION])
-    probed = probing.probe(resolve([f"{path}:attention"])[0], 0, Limits(10))
-    assert probed.declaration()["conventions"]["causal_alignment"] == "bottom-right" and not probed.wrong
