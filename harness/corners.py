@@ -5,7 +5,7 @@ Each pair is one at which somebody's kernel was wrong; what else is drawn beside
 
 from __future__ import annotations
 
-from harness.shapes import EMPTY, FAR, RESIDUES, UNGROUPED_EMPTY
+from harness.shapes import EMPTY, FAR, PUBLISHED, RESIDUES, TILES, UNGROUPED_EMPTY
 from specs import biases, masks
 from specs.dtypes import DTYPES
 from specs.multi_head_problem import LayerProblem
@@ -36,7 +36,9 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(1, 1, 1, 70, 70, 8, 8, window=(33, 1))),
         Case(Problem(1, 2, 1, 80, 100, 16, 16, is_causal=True, bias=NOISE)),
         Case(Problem(2, 2, 2, 5, 9, 8, 8), "normal", 0, {"k": "every_second", "v": "inside"}),
-        *(Case(Problem(*shape)) for shape in (*EMPTY, *UNGROUPED_EMPTY, *RESIDUES)),
+        *(Case(Problem(*shape)) for shape in (*EMPTY, *UNGROUPED_EMPTY, *RESIDUES, *PUBLISHED)),
+        *(Case(Problem(1, 1, 1, *lengths, 8, 8)) for lengths in TILES),
+        *(Case(Problem(1, 1, 1, *lengths, 8, 8, is_causal=True)) for lengths in TILES[:2]),
         *(Case(Problem(*shape, mask=masks.random(5, 0.5, "hij"))) for shape in FAR),
         Case(Problem(1, 1, 1, 8193, 3, 4, 4, is_causal=True)),
         Case(Problem(1, 2, 2, 600, 9, 8, 8, window=(300, 1))),
@@ -44,7 +46,9 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, mask=masks.key_padding((9, 4, 6)))),
         Case(Problem(3, 2, 1, 9, 12, 8, 8, key_lengths=(12, 0, 5))),
-        *(Case(Problem(1, 2, 2, 12, 12, 8, 8, window=window)) for window in ((2, None), (None, 1))),
+        *(Case(Problem(1, 2, 2, 12, 12, 8, 8, window=window)) for window in ((2, None), (None, 1), (0, 0))),
+        Case(Problem(1, 2, 1, 2, 9, 8, 8, window=(0, 0), past=7)),
+        Case(Problem(1, 1, 1, 5, 9, 8, 8, sinks=0.0)),
         Case(Problem(1, 2, 2, 5, 9, 129, 129)),
         Case(Problem(3, 2, 2, 12, 20, 8, 8, is_causal=True, query_lengths=(12, 5, 9), key_lengths=(20, 9, 5))),
         Case(Problem(1, 2, 2, 100, 100, 8, 8, window=(15, 0), sinks=0.0)),

@@ -107,6 +107,30 @@ FAR = (
     Shape(1, 2, 2, 3, 5, 8, 576),
 )
 """Each size goes far by itself: batch, heads without and with groups of 64, queries, keys, dims of keys and of values."""
+PUBLISHED = tuple(
+    Shape(batch, query_heads, key_heads, 3, 7, head_dim, value_dim)
+    for batch, query_heads, key_heads, head_dim, value_dim in (
+        (5, 12, 12, 64, 64),  # GPT-2, BERT
+        (9, 16, 16, 64, 64),  # BERT large, ViT-L
+        (1, 25, 25, 64, 64),  # GPT-2 XL
+        (1, 20, 20, 64, 64),  # Whisper large
+        (1, 71, 1, 64, 64),  # Falcon 7B
+        (2, 14, 2, 64, 64),  # Qwen 2 0.5B
+        (1, 28, 4, 128, 128),  # Qwen 2 7B
+        (1, 32, 8, 128, 128),  # Llama 3 8B
+        (1, 64, 8, 128, 128),  # Llama 3 70B
+        (1, 40, 40, 128, 128),  # Llama 2 13B
+        (1, 32, 32, 80, 80),  # Phi-2
+        (1, 32, 32, 96, 96),  # Phi-3 mini
+        (1, 8, 4, 256, 256),  # Gemma 2 2B
+        (1, 16, 16, 192, 128),  # DeepSeek V2 Lite
+        (2, 8, 8, 40, 40),  # Stable Diffusion 1.5
+        (1, 8, 8, 160, 160),
+    )
+)
+"""Heads and dims that kernels are built for, of a few positions."""
+TILES = ((64, 64), (128, 128), (3, 128), (3, 192), (3, 256), (3, 130), (128, 3))
+"""Lengths in whole tiles, and two beyond one."""
 
 
 def pool(seed: int, size: int) -> list[Shape]:

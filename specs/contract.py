@@ -84,15 +84,20 @@ class Conventions:
 
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
         """What a row without visible keys gives in this dtype when a form out of EMPTY_ROWS hides them; `absent` if undeclared."""
-        value = self.empty_rows
-        while not isinstance(value, str):
-            value = next((value[key] for key in (dtype, *EMPTY_ROWS[form]) if key in value), absent)
-        return value
+        return _most_particular(self.empty_rows, (dtype, *EMPTY_ROWS[form])) or absent
 
     @property
     def zeros_in_empty_rows(self) -> bool:
         """Whether every row without visible keys gives zeros, whatever hides them."""
         return set(_leaves("empty_rows", self.empty_rows)) <= {"zeros"}
+
+
+def _most_particular(value: Any, keys: tuple[str, ...]) -> str:
+    """The value under the first of the keys; what a mapping within lacks, the one around it says. Nothing if neither does."""
+    if isinstance(value, str):
+        return value
+    found = (_most_particular(value[key], keys) for key in keys if key in value)
+    return next(filter(None, found), "")
 
 
 def _leaves(name: str, value: Any) -> list[Any]:

@@ -166,7 +166,9 @@ def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
 
 
 def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
-    return {} if p.sinks is None else {"sinks": (p.sinks + rng.standard_normal(p.query_heads)).astype(dtype)}
+    """About the level that is asked for; of a single head exactly there, since a sink of 0 is no absent one."""
+    spread = 0 if p.query_heads == 1 else 1
+    return {} if p.sinks is None else {"sinks": (p.sinks + spread * rng.standard_normal(p.query_heads)).astype(dtype)}
 
 
 def _options(p: Problem) -> dict[str, Any]:

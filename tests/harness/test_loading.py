@@ -209,6 +209,15 @@ def test_declarations_are_attributes_or_a_decorator():
     assert (described.dtypes, described.gradient) == (("float32",), True)
 
 
+def test_what_an_inner_mapping_of_empty_rows_lacks_the_outer_one_says():
+    rows = Conventions(
+        empty_rows={"mask": "zeros", "bias": "nan", "float16": {"causal": "uniform"}, "lengths": {"float16": "nan"}}
+    )
+    said = {form: rows.empty_rows_of(form, "float16") for form in ("mask", "bias", "causal", "lengths", "no_keys")}
+    assert said == {"mask": "zeros", "bias": "nan", "causal": "uniform", "lengths": "nan", "no_keys": "zeros"}
+    assert rows.empty_rows_of("lengths", "float32") == "zeros"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
