@@ -162,7 +162,8 @@ def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
 
 def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
     dense = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}
-    return dense | ({"bias": p.bias.dense(*p.score_shape).astype(dtype)} if p.bias else {})
+    with np.errstate(over="ignore"):  # a filler may be -inf in 16 bits
+        return dense | ({"bias": p.bias.dense(*p.score_shape).astype(dtype)} if p.bias else {})
 
 
 def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:

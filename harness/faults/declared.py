@@ -161,3 +161,20 @@ def declared_checks_of_shapes_leave_out_the_values(q: Array, k: Array, v: Array,
     """More values than keys are accepted, and the rest is cut off."""
     require_fitting(q, k, v[:, :, : k.shape[2]], o.get("mask"), o.get("bias"))
     return attention(q, k, v[:, :, : k.shape[2]], **o)
+
+
+@fault("C36")
+@declares(conventions={"checks_shapes": True})
+def declared_checks_of_shapes_leave_out_the_heads_of_values(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Values with more heads than the keys are accepted, and the rest is cut off."""
+    require_fitting(q, k, v[:, : k.shape[1]], o.get("mask"), o.get("bias"))
+    return attention(q, k, v[:, : k.shape[1]], **o)
+
+
+@fault("C36")
+@declares(conventions={"checks_shapes": True})
+def declared_checks_of_shapes_leave_out_the_batch(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Keys and values of more entries than the queries are accepted, and the rest is cut off."""
+    k, v = k[: len(q)], v[: len(q)]
+    require_fitting(q, k, v, o.get("mask"), o.get("bias"))
+    return attention(q, k, v, **o)
