@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ QUIET = (
     "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 """So that what goes over the network is what the page asks for."""
+
+
+LOADING = 60
+"""Seconds for a page on a busy machine."""
 
 
 def absent(what: str) -> None:
@@ -52,6 +57,8 @@ class Browser:
         for kind in ("browser", "performance"):
             self.driver.get_log(kind)  # what other pages left
         self.driver.get(page.as_uri())
+        wait = import_module("selenium.webdriver.support.wait").WebDriverWait
+        wait(self.driver, LOADING).until(lambda driver: self.run("return document.readyState") == "complete")
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What a piece of JavaScript returns."""
