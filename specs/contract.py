@@ -19,6 +19,11 @@ OPTIONS = (
 )  # fmt: skip
 """Keyword options of the contract; those that a signature names are passed natively."""
 
+CACHE = ("past_k", "past_v")
+
+IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
+"""Arrays of attention that come in the layout which is declared, and their gradients too."""
+
 FACTS = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
     "ignored",

@@ -48,6 +48,17 @@ def attention(q, k, v, *, mask=None):
 attention.layout = "blhd"
 """
 )
+CACHE = (
+    RIGHT
+    + """
+right = attention
+def attention(q, k, v, *, mask=None, before_k=None, before_v=None):
+    if before_k is not None:
+        k, v = np.concatenate([before_k, k], 1), np.concatenate([before_v, v], 1)
+    return right(*(a.swapaxes(1, 2) for a in (q, k, v)), mask=mask).swapaxes(1, 2)
+attention.layout, attention.names = "blhd", {"past_k": "before_k", "past_v": "before_v"}
+"""
+)
 PREPARE = RIGHT.replace("def attention", "def inner") + "def prepare(problem): return inner\n"
 P4, P5, P10 = "output_agrees_with_the_oracle", "empty_rows_follow_the_declaration", "same_call_twice_gives_the_same_bits"
 PLAIN = Case(Problem(1, 2, 1, 3, 4, 5, 5))
@@ -129,6 +140,13 @@ def test_the_program_says_by_its_status_whether_the_answer_is_right(source, attr
     assert ran.returncode == status, ran.stderr
     assert "largest difference" in ran.stdout
     assert ("beyond the bound" in ran.stderr) == bool(status)
+
+
+def test_a_cache_comes_in_the_declared_layout_to_the_worker_and_in_the_program(written):
+    path = written(CACHE, P4, Case(Problem(2, 4, 2, 3, 7, 5, 6, past=4)))
+    assert replaying.replay(path).sentence.startswith("agrees: ")
+    ran = subprocess.run([sys.executable, str(path.with_suffix(".py"))], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_single_numbers_are_numbers_in_the_program(written):
