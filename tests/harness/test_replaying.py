@@ -12,6 +12,7 @@ from harness import casefiles, conformance, replaying
 from harness.cli import main
 from harness.conformance import Plan, load_claims
 from harness.isolation import Worker
+from harness.judging import SEVERITY
 from harness.subject import Subject
 from harness.targets import Target
 from harness.vectors import onnx_cases
@@ -153,3 +154,40 @@ def test_single_numbers_are_numbers_in_the_program(written):
     text = written(RIGHT, P4, Case(Problem())).with_suffix(".py").read_text()
     assert "'q': np.array([[[[" in text
     assert ": array(" not in text
+
+
+MALFORMED = {
+    "complex": ("out.astype(complex)", "violates"),
+    "objects": ("out.astype(object)", "violates"),
+    "words": ("out.astype(str)", "violates"),
+    "booleans": ("out > 0", "violates"),
+    "other floats": ("out.astype(np.float16 if out.dtype == np.float64 else np.float64)", "violates"),
+    "no queries": ("out[:, :, :0]", "violates"),
+    "three axes": ("out[0]", "violates"),
+    "None": ("None", "errored"),
+    "a list": ("out.tolist()", "errored"),
+    "a masked array": ("np.ma.masked_array(out)", "errored"),
+    "a tuple": ("(out, out)", "errored"),
+    "no lse": ("(out,) if return_lse else out", "errored"),
+    "lse twice": ("(out, out[..., 0], out[..., 0]) if return_lse else out", "errored"),
+    "lse of another shape": ("(out, out) if return_lse else out", "violates"),
+    "complex lse": ("(out, out[..., 0].astype(complex)) if return_lse else out", "violates"),
+    "lse of None": ("(out, None) if return_lse else out", "errored"),
+    "a crash": ("os._exit(3)", "crashed"),
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome"), MALFORMED.values(), ids=MALFORMED)
+def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, outcome, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    malformed = (
+        f"\n\nright = attention\ndef attention(q, k, v, *, return_lse=False):\n    out = right(q, k, v)\n    return {answer}\n"
+    )
+    path.write_text("import os\n" + RIGHT + malformed)
+    plan = Plan({"attention": [PLAIN]}, tmp_path / "run", dtypes=("float32", "float64"))
+    failed = [row for row in conformance.check(Target("mine", f"{path}:attention", False), plan).rows if row.outcome in SEVERITY]
+    assert {row.outcome for row in failed} == {outcome}
+    for row in {(row.property, row.outcome, row.message): row for row in failed}.values():
+        assert "not repeatable" not in row.message
+        assert main(["replay", row.replay.split(" replay ")[1]]) == 1
+        assert capsys.readouterr().out.startswith(f"{row.outcome}: {row.message.partition(' [')[0]}")
