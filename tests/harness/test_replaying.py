@@ -124,6 +124,43 @@ def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
         assert not replayed.wrong
 
 
+CAUSAL = (
+    RIGHT.replace("mask=None", "is_causal=False")
+    .replace("s if mask is None", "s if not is_causal")
+    .replace("np.where(mask,", "np.where(np.tri(*s.shape[2:]),")
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"softcap": 2.0}, "softcap not in its signature"),
+        ({"scale": 0.5, "softcap": 2.0, "past": 1}, "scale, softcap not in its signature"),
+        ({"mask": masks.hidden_key(1)}, "mask not in its signature"),
+        ({"window": (1, 0), "key_lengths": (2,)}, "window, key_lengths not in its signature"),
+        ({"is_causal": True, "past": 1}, "past_k not in its signature"),
+        ({"is_causal": True}, ""),
+        ({"past": 1}, ""),
+    ],
+)
+def test_a_case_with_an_option_that_the_target_has_no_words_for_is_not_judged(options, reason, written, capsys, tmp_path):
+    path = written(RIGHT, P4, PLAIN.with_problem(is_causal=True))
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"case": PLAIN.with_problem(**options).to_json()}))
+    (tmp_path / "other.py").write_text(CAUSAL)
+    status = main(["replay", str(path), f"{tmp_path / 'other.py'}:attention"])
+    told = capsys.readouterr().out
+    assert (status, told.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
+    assert f": {reason} [" in told if reason else True
+
+
+def test_an_option_that_is_written_out_in_another_is_judged(written):
+    path = written(WRONG, P4, PLAIN.with_problem(is_causal=True, window=(1, 0), key_lengths=(3,), past=1))
+    assert replaying.replay(path).wrong
+    path = written(RIGHT, P4, PLAIN.with_problem(is_causal=True, window=(1, 0), key_lengths=(3,), past=1))
+    assert replaying.replay(path).sentence.startswith("agrees: ")
+
+
 def test_chance_is_asked_several_times(written):
     assert "call" in replaying.replay(written(FLAKY, P10)).sentence
     assert replaying.replay(written(FLAKY, P10)).wrong
