@@ -19,6 +19,7 @@ from harness.targets import Target
 from harness.text import printable
 from harness.transport import pack
 from specs.claims import Claim
+from specs.contract import IN_LAYOUT
 from specs.problem import Case
 
 PICTURE_CELLS = 4096
@@ -90,6 +91,7 @@ def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
         message=message.replace("\\", "/").replace('"""', "'''"),
         arrays="".join(f"    {name!r}: {_literal(array)},\n" for name, array in call.arrays.items()),
         options="".join(f"    {name!r}: {text},\n" for name, text in options.items()),
+        in_layout=tuple(names.get(name, name) for name in (*call.arrays, *call.options) if name in IN_LAYOUT),
         wanted=_literal(wanted),
         bound=_literal(bound),
         framework=subject.description.framework,
@@ -178,8 +180,11 @@ def prepared(module):
 def called(function, arrays, options):
     """The output as float64, in the layout [batch, heads, length, dim]."""
     device, blhd = getattr(function, "device", "cpu"), getattr(function, "layout", "bhld") == "blhd"
-    turned = [a.transpose(0, 2, 1, 3) if blhd and a.ndim == 4 else a for a in arrays.values()]
-    out = function(*(native(a, device) for a in turned), **{{name: native(a, device) for name, a in options.items()}})
+
+    def given(name, a):
+        return native(a.transpose(0, 2, 1, 3) if blhd and name in IN_LAYOUT else a, device)
+
+    out = function(*(given(*pair) for pair in arrays.items()), **{{name: given(name, a) for name, a in options.items()}})
     out = np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
     return out.transpose(0, 2, 1, 3) if blhd and out.ndim == 4 else out
 
@@ -188,6 +193,7 @@ ARRAYS = {{
 {arrays}}}
 OPTIONS = {{
 {options}}}
+IN_LAYOUT = {in_layout}
 WANTED = {wanted}
 BOUND = {bound}
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-import numpy as np
-
 from harness import waivers
 from harness.agreement import Kept
 from harness.answered import learned
@@ -36,7 +34,6 @@ from specs import properties
 from specs.claims import CLAIMS, Claim
 from specs.contract import Conventions, Description
 from specs.dtypes import DTYPES
-from specs.judge import Verdict
 from specs.precision import held_to
 from specs.problem import Case
 
@@ -213,16 +210,16 @@ class Checking:
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
 
     def _refusal(self, dtype: str) -> str:
-        """Why a plain problem in that dtype is not taken; nothing if it is. A crash or a hang is no refusal, but a failure."""
+        """Why a plain problem in that dtype is not taken; nothing if it is. What else goes wrong is for the gates to judge."""
         self.subject.forget()
         case = Case(self.subject.spec.Problem(dtype=dtype))
+        x = self.subject.realise(case)
         try:
-            self.subject(self.subject.realise(case))
+            self.subject(x)
         except Trouble as trouble:
             if trouble.outcome in REFUSALS:
                 return printable(str(trouble))
-            gate = next(claim for claim in self.claims if claim.clause in GATES)
-            self.count(case, [Finding(gate, trouble.outcome, Verdict(np.inf, printable(str(trouble))))])
+            self.count(case, judge(self.subject, x, [claim for claim in self.claims if claim.clause in GATES]))
         return ""
 
     def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Set
 from functools import wraps
+from types import NoneType
 from typing import Any
 
-from specs.contract import FACTS, OPTIONS
+from specs.choices import ALIKE, nearest, one_of
+from specs.contract import FACTS, OPTIONS, Conventions
 
 POSITIONAL = {"attention": 3, "multi-head": 11}
 """Arrays that each spec passes by position."""
-
-ALIKE, PERHAPS = 0.8, 0.55
-"""How similar two names are, by difflib, where one is a slip of the other, and where one may stand for the other."""
 
 OTHERS = ("name",)
 """Attributes of the authors' own that are spelt nearly like one of FACTS."""
 
 
-def nearest(name: str, among: Iterable[str], cutoff: float = PERHAPS) -> str:
-    """The most similar of the names, or nothing."""
-    return next(iter(get_close_matches(name.lower(), list(among), 1, cutoff)), "")
+NAMES = tuple, list, Set
+KINDS: dict[str, tuple[Any, str]] = {
+    "dtypes": ((*NAMES, NoneType), "a tuple of names"),
+    "conventions": ((Mapping, Conventions), "a dict"),
+    "precision": ((Mapping, str), "a name, or a dict of names by dtype"),
+    "backward": ((Callable, NoneType), "a function"),
+    "options": ((*NAMES, NoneType), "a tuple of names"),
+    "names": (Mapping, "a dict of names by option"),
+    "ignored": (NAMES, "a tuple of names"),
+}
+"""Fact that is not one of a few values -> what it may be."""
+
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored")
+"""Facts that hold text alone."""
+
+
+def refuse_other_kinds(function: Callable[..., Any]) -> None:
+    """ValueError for a fact that is nothing of its kind, or holds anything but text where it should hold names."""
+    for fact, (kind, words) in KINDS.items():
+        value = getattr(function, fact, None)
+        if hasattr(function, fact) and not (isinstance(value, kind) and (fact not in HOLD_NAMES or _texts(value))):
+            example = f': ("{value}",)' if isinstance(value, str) and fact in HOLD_NAMES else ""
+            raise ValueError(f"{fact}={value}, but should be {words}{example}")
+
+
+def _texts(value: Any) -> bool:
+    return all(isinstance(one, str) for one in (value.values() if isinstance(value, Mapping) else value or ()))
 
 
 def refuse_unread(attributes: Mapping[str, Any]) -> None:
@@ -32,14 +54,6 @@ def refuse_unread(attributes: Mapping[str, Any]) -> None:
         fact = "" if name.startswith("_") or name in (*FACTS, *OTHERS) else nearest(name, FACTS, ALIKE)
         if fact:
             raise ValueError(f"attribute={name}, but should be {fact}: nobody reads {name}")
-
-
-def one_of(fact: str, value: Any, choices: Collection[str]) -> str:
-    """The value; ValueError with the nearest choice if it is none of them."""
-    if value in choices:
-        return str(value)
-    near = nearest(str(value), choices)
-    raise ValueError(f"{fact}={value}, but should be {near or 'one of ' + ', '.join(choices)}")
 
 
 def options_of(function: Callable[..., Any], spec: str) -> tuple[str, ...]:

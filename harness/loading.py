@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from harness import frameworks
-from harness.declarations import POSITIONAL, by_its_names, names_of, one_of, options_of, refuse_unread
+from harness.declarations import POSITIONAL, by_its_names, names_of, options_of, refuse_other_kinds, refuse_unread
 from harness.targets import GROUP
+from specs.choices import one_of
 from specs.contract import FACTS, Conventions, Description
 from specs.dtypes import DTYPES
 from specs.precision import named_precision
@@ -137,6 +138,7 @@ def describe(function: Callable[..., Any], name: str) -> Description:
     """What the function declares by signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
+        refuse_other_kinds(function)
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
         layout = one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
         written = getattr(function, "conventions", {})
@@ -148,13 +150,13 @@ def describe(function: Callable[..., Any], name: str) -> Description:
             spec=spec,
             framework=framework,
             version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
-            device=str(getattr(function, "device", "cpu")),
+            device=_device(str(getattr(function, "device", "cpu")), framework),
             options=options_of(function, spec),
             names=names_of(function),
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=conventions,
             precision=_precision(getattr(function, "precision", {})),
-            gradient=bool(getattr(function, "gradient", False)),
+            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
@@ -176,9 +178,13 @@ def _written(declared: Any) -> Iterator[str]:
     yield from (field.name for field in fields(Conventions) if getattr(declared, field.name) != field.default)
 
 
+def _device(declared: str, framework: str) -> str:
+    """The device as declared, `cuda:1` too."""
+    one_of("device", declared.partition(":")[0], frameworks.DEVICES[framework])
+    return declared
+
+
 def _dtypes(declared: Any) -> tuple[str, ...] | None:
-    if isinstance(declared, str):
-        raise ValueError(f'dtypes={declared}, but should be a tuple of names: ("{declared}",)')
     unknown = set(declared or ()) - set(DTYPES)
     if unknown:
         raise ValueError(f"dtypes={', '.join(sorted(unknown))}, but should be among {', '.join(DTYPES)}")
@@ -188,5 +194,6 @@ def _dtypes(declared: Any) -> tuple[str, ...] | None:
 def _precision(declared: Any) -> Mapping[str, str]:
     by_dtype = dict.fromkeys(DTYPES, declared) if isinstance(declared, str) else dict(declared)
     for dtype, name in by_dtype.items():
+        one_of("precision of dtype", dtype, DTYPES)
         named_precision(name, dtype)
     return by_dtype

@@ -58,9 +58,9 @@ def _under(description: Description, claims: Mapping[str, Any]) -> Description:
 
 
 def _judged(subject: Subject, recorded: Recorded) -> Replayed:
-    claim, case = recorded.claim, subject.within_its_options(recorded.case)
+    claim, case = recorded.claim, recorded.case
     name, where = subject.description.name, f"[{case}]"
-    if reason := _unasked(subject.description, claim, case):
+    if reason := _unasked(subject, claim, case):
         return Replayed(f"not judged: {claim.name} for {name}: {reason} {where}", False, False)
     times = TIMES if claim.clause in REPEATED else 1
     for number in range(1, times + 1):
@@ -75,16 +75,22 @@ def _judged(subject: Subject, recorded: Recorded) -> Replayed:
     return Replayed(f"agrees: {claim.name} holds for {name}{often} {where}", False)
 
 
-def _unasked(description: Description, claim: Claim, case: Case) -> str:
+def _unasked(subject: Subject, claim: Claim, case: Case) -> str:
     """Why the claim cannot be judged on this case whatever the implementation answers; nothing if it can."""
+    description = subject.description
     if missing := [option for option in claim.options if option not in description.options]:
         return f"{', '.join(missing)} not in its signature"
     if claim.gradient and not description.gradient:
         return "gradient not declared"
     if claim.over_run:
         return "all cases of a run are judged together, not one alone"
-    declared = description.dtypes
-    return f"{case.problem.dtype} not declared" if declared is not None and case.problem.dtype not in declared else ""
+    if description.dtypes is not None and case.problem.dtype not in description.dtypes:
+        return f"{case.problem.dtype} not declared"
+    try:
+        subject.lowered(subject.realise(case))
+    except Trouble as trouble:
+        return str(trouble)
+    return ""
 
 
 def _found(subject: Subject, claim: Claim, case: Case) -> Finding | None:

@@ -26,7 +26,7 @@ from harness.framing import Channel
 from harness.loading import LoadError, load
 from harness.messages import Answer, Failure, Kind, Request
 from harness.transport import Packed, unpacked
-from specs.contract import Description
+from specs.contract import IN_LAYOUT, Description
 
 MEETINGS = 3
 """Calls that each of two threads makes."""
@@ -76,52 +76,48 @@ class Server:
         return replace(answer, changed=changed) if changed else answer
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
-        positional = [self._native(array) for array in given.values()]
-        keywords = {name: self._native(value, name) for name, value in options.items()}
+        positional = {name: self._native(name, array) for name, array in given.items()}
+        keywords = {name: self._native(name, value) for name, value in options.items()}
         keywords |= {f"return_{name}": True for name in wanted}
         start = perf_counter()
-        result = self.function(*positional, **keywords)
+        result = self.function(*positional.values(), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
         arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
-        changed = self._changed(arrays, dict(zip(given, positional, strict=True)) | keywords, given)
+        changed = self._changed(arrays, positional | keywords)
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
         named = dict(zip(wanted, extra, strict=True))
-        return Answer(np.array(self._turned(out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+        return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
 
-    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any], given: dict[str, np.ndarray]) -> tuple[str, ...]:
+    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any]) -> tuple[str, ...]:
         """What was written to on another device, where it lies in other memory than the arrays."""
         if self.description.device == "cpu":
             return ()
-        return tuple(n for n, a in arrays.items() if self._of(n, self._numpy(native[n]), given).tobytes() != a.tobytes())
+        return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
-        positional = {name: self._native(array) for name, array in given.items()}
-        keywords = {name: self._native(value, name) for name, value in options.items()}
+        positional = {name: self._native(name, array) for name, array in given.items()}
+        keywords = {name: self._native(name, value) for name, value in options.items()}
         start = perf_counter()
-        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native(dout))
+        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
         self.framework.wait(out)
-        gradients = {name: np.array(self._of(name, self._numpy(array), given)) for name, array in found.items()}
+        gradients = {name: np.array(self._turned(name, self._numpy(array))) for name, array in found.items()}
         seconds = perf_counter() - start
-        return Answer(np.array(self._turned(self._numpy(out))), gradients, (), (), seconds)
+        return Answer(np.array(self._turned("out", self._numpy(out))), gradients, (), (), seconds)
 
-    def _of(self, name: str, array: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
-        """An argument or its gradient in the layout of the contract: positional arrays come in the function's own."""
-        return self._turned(array) if name in given else array
-
-    def _native(self, value: Any, name: str = "") -> Any:
+    def _native(self, name: str, value: Any) -> Any:
         if not isinstance(value, np.ndarray):
             return value
-        turned = value if name else self._turned(value)
-        return self.framework.from_numpy(turned, self.description.device)
+        return self.framework.from_numpy(self._turned(name, value), self.description.device)
 
-    def _turned(self, array: np.ndarray) -> np.ndarray:
-        return array.transpose(self.axes) if self.axes and array.ndim == 4 else array
+    def _turned(self, name: str, array: np.ndarray) -> np.ndarray:
+        """An argument, its gradient or the output, from the layout of the contract to the function's own, or back."""
+        return array.transpose(self.axes) if self.axes and name in IN_LAYOUT and array.ndim == 4 else array
 
     def _numpy(self, value: Any) -> np.ndarray:
         return self.framework.to_numpy(value)

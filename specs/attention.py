@@ -123,15 +123,15 @@ def lower(x: Inputs, options: Collection[str]) -> Inputs:
     Where there is no option for a cache, its keys are handed over with the others, and what it moves is said by a mask.
     Raises Unsupported.
     """
-    if x.past is not None and "past_k" not in options:
-        x = x.written_out(POSITIONAL).replace(past=None)
-    x = x.written_out([rule for rule in RULES if rule not in options])
-    if x.mask is not None and "mask" not in options:
-        x = _mask_as_bias(x)
-    missing = [name for name in OPTIONAL if _given(x, name) and name not in (*options, "past")]
+    joined = x.past is not None and "past_k" not in options
+    words = set(options) - set(POSITIONAL if joined else ())
+    missing = [name for name in OPTIONAL if _given(x, name) and not expressible(name, words)]
     if missing:
-        raise Unsupported(f"{', '.join(missing)} not in its signature")
-    return x
+        shown = dict.fromkeys("past_k" if name in options else name for name in missing)
+        raise Unsupported(f"{', '.join(shown)} not in its signature")
+    x = x.written_out([rule for rule in RULES if rule not in words])
+    x = x.replace(past=None) if joined else x
+    return _mask_as_bias(x) if x.mask is not None and "mask" not in words else x
 
 
 def call(x: Inputs) -> Call:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from specs.choices import one_of
 from specs.dtypes import DTYPES
 
 OPTIONS = (
@@ -18,6 +19,11 @@ OPTIONS = (
     "query_lengths", "key_lengths", "past_k", "past_v", "return_weights", "return_lse",
 )  # fmt: skip
 """Keyword options of the contract; those that a signature names are passed natively."""
+
+CACHE = ("past_k", "past_v")
+
+IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
+"""Arrays of attention that come in the layout which is declared, and their gradients too."""
 
 FACTS = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
@@ -69,17 +75,17 @@ class Conventions:
     checks_shapes: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            for one in _leaves(name, getattr(self, name)):
-                if one not in choices:
-                    raise ValueError(f"{name}={one}, but should be one of {', '.join(map(str, choices))}")
+        for name in CHOICES:
+            object.__setattr__(self, name, _canonical(name, getattr(self, name)))
 
     @classmethod
     def declared(cls, facts: Mapping[str, Any]) -> Conventions:
-        """From a plain mapping; ValueError for an unknown name or value."""
+        """From a plain mapping; ValueError for anything else, and for an unknown name or value."""
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"conventions={facts}, but should be a dict")
         unknown = set(facts) - {f.name for f in fields(cls)}
         if unknown:
-            raise ValueError(f"convention={', '.join(sorted(unknown))}, but should be one of {', '.join(CHOICES)}")
+            raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
         return cls(**facts)
 
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
@@ -108,6 +114,14 @@ def _leaves(name: str, value: Any) -> list[Any]:
     if unknown := [key for key in value if key not in keys]:
         raise ValueError(f"{name} of {unknown[0]}, but should be of {', '.join(keys) or 'no form: one value'}")
     return [leaf for inner in value.values() for leaf in _leaves(name, inner)]
+
+
+def _canonical(name: str, value: Any) -> Any:
+    """The value, or a mapping of values, as CHOICES spells it. Raises ValueError."""
+    if not isinstance(value, Mapping):
+        return one_of(name, value, CHOICES[name])
+    _leaves(name, value)
+    return {str(key): _canonical(name, inner) for key, inner in value.items()}
 
 
 @dataclass(frozen=True)

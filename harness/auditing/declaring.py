@@ -18,7 +18,7 @@ from harness.auditing.meaning import meant
 from harness.faults import quiet
 from harness.faults._parts import beside, given
 from harness.frameworks import installed
-from specs.contract import CHOICES, OPTIONS, Conventions, declares
+from specs.contract import CACHE, CHOICES, OPTIONS, Conventions, declares
 from specs.sizes import require_fitting
 
 Function = Callable[..., Any]
@@ -79,8 +79,9 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
     def attend(q: Any, k: Any, v: Any, **o: Any) -> Any:
         q, k, v = (_turned(a, layout) for a in (q, k, v))
         past = 0
-        if given(o, "past_k"):
-            past, k, v = o["past_k"].shape[2], steps.joined(o["past_k"], k), steps.joined(o["past_v"], v)
+        if given(o, *CACHE):
+            past_k, past_v = (_turned(o[name], layout) for name in CACHE)
+            past, k, v = past_k.shape[2], steps.joined(past_k, k), steps.joined(past_v, v)
         if conventions.checks_shapes:
             require_fitting(q, k, v, o.get("mask"), o.get("bias"))
         step = 1 if conventions.deterministic else chance.choice((1, -1))
@@ -89,11 +90,11 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
         return beside(steps.answer(q, k, v, said, conventions, step, plain), lambda out: _turned(out, layout))
 
     attend.backward = steps.backward(conventions, layout)  # type: ignore[attr-defined]
-    return quiet(attend, only=OPTIONS if cache else tuple(name for name in OPTIONS if not name.startswith("past")))
+    return quiet(attend, only=OPTIONS if cache else tuple(name for name in OPTIONS if name not in CACHE))
 
 
 def _turned(a: Any, layout: str) -> Any:
     return a if layout == "bhld" else a.swapaxes(1, 2)
 
 
-RULES = ("mask", "is_causal", "window", "query_lengths", "key_lengths", "past_k", "past_v")
+RULES = ("mask", "is_causal", "window", "query_lengths", "key_lengths", *CACHE)

@@ -28,7 +28,7 @@ from harness.faults._parts import (
 from implementations.numpy_multi_head import multi_head
 from implementations.numpy_online import online
 from implementations.numpy_tensor_core import attention as tensor_core
-from specs.contract import OPTIONS, declares
+from specs.contract import CACHE, OPTIONS, declares
 
 Array = np.ndarray
 Function = Callable[..., Any]
@@ -93,7 +93,7 @@ def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
 
 def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Function:
     """The function for 16 bits alone, with every option but these, held to that precision."""
-    names = tuple(name for name in OPTIONS if name not in ("past_k", "past_v", *without))
+    names = tuple(name for name in OPTIONS if name not in (*CACHE, *without))
     return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
 
 

@@ -15,7 +15,10 @@ import numpy as np
 
 INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
 
-NAMES = ("numpy", "torch", "jax")
+DEVICES = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda", "gpu", "rocm", "tpu")}
+"""Framework -> the devices that its arrays can be made on."""
+
+NAMES = tuple(DEVICES)
 """Those that have verbs."""
 
 

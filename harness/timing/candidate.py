@@ -17,14 +17,12 @@ from harness.timing.buffers import Signs, own_copy, same_bits
 from harness.timing.messages import Outputs, Tried, Warmed
 from harness.workloads import TRAINING
 from specs import attention as spec
-from specs.contract import Description
+from specs.contract import CACHE, Description
 from specs.inputs import Inputs
 from specs.properties.gradients import output_gradient
 
 Clock = Callable[[], int]
 """Nanoseconds, monotonic."""
-
-CACHE = ("past_k", "past_v")
 
 WINDOW = 5
 STEADY = 0.05
@@ -76,7 +74,7 @@ class Candidate:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
         cache = {name: value for name, value in call.options.items() if name in CACHE}
         arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
-        return {name: self._turned(array) for name, array in arrays.items()} | cache
+        return {name: self._turned(array) for name, array in (arrays | cache).items()}
 
     def fill(self, number: int) -> bool:
         """Moves the contents on by `number` buffers, with signs of that number: neither an address nor values seen before

@@ -12,6 +12,7 @@ from harness import casefiles, conformance, replaying
 from harness.cli import main
 from harness.conformance import Plan, load_claims
 from harness.isolation import Worker
+from harness.judging import SEVERITY
 from harness.subject import Subject
 from harness.targets import Target
 from harness.vectors import onnx_cases
@@ -46,6 +47,17 @@ right = attention
 def attention(q, k, v, *, mask=None):
     return right(*(a.swapaxes(1, 2) for a in (q, k, v)), mask=mask).swapaxes(1, 2)
 attention.layout = "blhd"
+"""
+)
+CACHE = (
+    RIGHT
+    + """
+right = attention
+def attention(q, k, v, *, mask=None, before_k=None, before_v=None):
+    if before_k is not None:
+        k, v = np.concatenate([before_k, k], 1), np.concatenate([before_v, v], 1)
+    return right(*(a.swapaxes(1, 2) for a in (q, k, v)), mask=mask).swapaxes(1, 2)
+attention.layout, attention.names = "blhd", {"past_k": "before_k", "past_v": "before_v"}
 """
 )
 PREPARE = RIGHT.replace("def attention", "def inner") + "def prepare(problem): return inner\n"
@@ -112,6 +124,43 @@ def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
         assert not replayed.wrong
 
 
+CAUSAL = (
+    RIGHT.replace("mask=None", "is_causal=False")
+    .replace("s if mask is None", "s if not is_causal")
+    .replace("np.where(mask,", "np.where(np.tri(*s.shape[2:]),")
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"softcap": 2.0}, "softcap not in its signature"),
+        ({"scale": 0.5, "softcap": 2.0, "past": 1}, "scale, softcap not in its signature"),
+        ({"mask": masks.hidden_key(1)}, "mask not in its signature"),
+        ({"window": (1, 0), "key_lengths": (2,)}, "window, key_lengths not in its signature"),
+        ({"is_causal": True, "past": 1}, "past_k not in its signature"),
+        ({"is_causal": True}, ""),
+        ({"past": 1}, ""),
+    ],
+)
+def test_a_case_with_an_option_that_the_target_has_no_words_for_is_not_judged(options, reason, written, capsys, tmp_path):
+    path = written(RIGHT, P4, PLAIN.with_problem(is_causal=True))
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"case": PLAIN.with_problem(**options).to_json()}))
+    (tmp_path / "other.py").write_text(CAUSAL)
+    status = main(["replay", str(path), f"{tmp_path / 'other.py'}:attention"])
+    told = capsys.readouterr().out
+    assert (status, told.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
+    assert f": {reason} [" in told if reason else True
+
+
+def test_an_option_that_is_written_out_in_another_is_judged(written):
+    path = written(WRONG, P4, PLAIN.with_problem(is_causal=True, window=(1, 0), key_lengths=(3,), past=1))
+    assert replaying.replay(path).wrong
+    path = written(RIGHT, P4, PLAIN.with_problem(is_causal=True, window=(1, 0), key_lengths=(3,), past=1))
+    assert replaying.replay(path).sentence.startswith("agrees: ")
+
+
 def test_chance_is_asked_several_times(written):
     assert "call" in replaying.replay(written(FLAKY, P10)).sentence
     assert replaying.replay(written(FLAKY, P10)).wrong
@@ -131,7 +180,51 @@ def test_the_program_says_by_its_status_whether_the_answer_is_right(source, attr
     assert ("beyond the bound" in ran.stderr) == bool(status)
 
 
+def test_a_cache_comes_in_the_declared_layout_to_the_worker_and_in_the_program(written):
+    path = written(CACHE, P4, Case(Problem(2, 4, 2, 3, 7, 5, 6, past=4)))
+    assert replaying.replay(path).sentence.startswith("agrees: ")
+    ran = subprocess.run([sys.executable, str(path.with_suffix(".py"))], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_single_numbers_are_numbers_in_the_program(written):
     text = written(RIGHT, P4, Case(Problem())).with_suffix(".py").read_text()
     assert "'q': np.array([[[[" in text
     assert ": array(" not in text
+
+
+MALFORMED = {
+    "complex": ("out.astype(complex)", "violates"),
+    "objects": ("out.astype(object)", "violates"),
+    "words": ("out.astype(str)", "violates"),
+    "booleans": ("out > 0", "violates"),
+    "other floats": ("out.astype(np.float16 if out.dtype == np.float64 else np.float64)", "violates"),
+    "no queries": ("out[:, :, :0]", "violates"),
+    "three axes": ("out[0]", "violates"),
+    "None": ("None", "errored"),
+    "a list": ("out.tolist()", "errored"),
+    "a masked array": ("np.ma.masked_array(out)", "errored"),
+    "a tuple": ("(out, out)", "errored"),
+    "no lse": ("(out,) if return_lse else out", "errored"),
+    "lse twice": ("(out, out[..., 0], out[..., 0]) if return_lse else out", "errored"),
+    "lse of another shape": ("(out, out) if return_lse else out", "violates"),
+    "complex lse": ("(out, out[..., 0].astype(complex)) if return_lse else out", "violates"),
+    "lse of None": ("(out, None) if return_lse else out", "errored"),
+    "a crash": ("os._exit(3)", "crashed"),
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome"), MALFORMED.values(), ids=MALFORMED)
+def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, outcome, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    malformed = (
+        f"\n\nright = attention\ndef attention(q, k, v, *, return_lse=False):\n    out = right(q, k, v)\n    return {answer}\n"
+    )
+    path.write_text("import os\n" + RIGHT + malformed)
+    plan = Plan({"attention": [PLAIN]}, tmp_path / "run", dtypes=("float32", "float64"))
+    failed = [row for row in conformance.check(Target("mine", f"{path}:attention", False), plan).rows if row.outcome in SEVERITY]
+    assert {row.outcome for row in failed} == {outcome}
+    for row in {(row.property, row.outcome, row.message): row for row in failed}.values():
+        assert "not repeatable" not in row.message
+        assert main(["replay", row.replay.split(" replay ")[1]]) == 1
+        assert capsys.readouterr().out.startswith(f"{row.outcome}: {row.message.partition(' [')[0]}")

@@ -12,7 +12,7 @@ from harness.timing.honesty import AGAIN, LEADS, Watched, watch
 from harness.timing.inquiry import FIRST_NUMBER
 from harness.timing.messages import Watch
 from implementations import numpy_eager
-from specs.contract import Description
+from specs.contract import CACHE, Description
 from specs.inputs import realise
 from specs.problem import Case, Problem
 
@@ -137,6 +137,19 @@ def test_outputs_on_new_values_are_given_back_and_the_candidate_is_left_as_it_wa
     assert len(found.outputs) == 2
     assert all(np.array_equal(out["out"], wanted[copy]) for copy, out in found.outputs)
     assert not made.fill(1)
+
+
+def test_a_timed_call_has_its_cache_in_the_declared_layout() -> None:
+    def eager(q: Any, k: Any, v: Any, *, past_k: Any, past_v: Any) -> Any:
+        arrays = {"q": q, "k": k, "v": v, "past_k": past_k, "past_v": past_v}
+        q, k, v, *past = (a.swapaxes(1, 2) for a in arrays.values())
+        return numpy_eager.attention(q, k, v, past_k=past[0], past_v=past[1]).swapaxes(1, 2)
+
+    x = realise(Case(Problem(2, 4, 2, 3, 8, 16, 6, past=5)))
+    eager.layout = "blhd"  # type: ignore[attr-defined]
+    made = Candidate(eager, Description("eager", options=CACHE))
+    made.open([x])
+    assert np.array_equal(made.output(made.call(0))["out"], numpy_eager.attention(x.q, x.k, x.v))
 
 
 def test_one_set_of_inputs_is_enough_to_look() -> None:
