@@ -58,12 +58,12 @@ def written(tmp_path):
     """Writes a case file of a function as a run does: source, property, case, conventions of the command line -> its path."""
     load_claims()
 
-    def write(source, claim, case=PLAIN, claims=(), attribute="attention"):
+    def write(source, claim, case=PLAIN, claims=(), attribute="attention", when=""):
         (tmp_path / "mine.py").write_text(source)
         target = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
         with Worker(target) as worker:
             given = conformance._with_claims(worker.description(), target, Plan({}, tmp_path, claims=dict(claims)))
-            return casefiles.write(tmp_path / "run", target, Subject(worker, given), CLAIMS[claim], case, "what was wrong")
+            return casefiles.write(tmp_path / "run", target, Subject(worker, given), CLAIMS[claim], case, "what was wrong", when)
 
     return write
 
@@ -110,6 +110,13 @@ def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
         replayed = replaying.replay(path)
         assert not replayed.judged
         assert not replayed.wrong
+
+
+@pytest.mark.parametrize("when", ["only after other calls", "not repeatable, 1 of 31 times"])
+def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_each(when, written):
+    right, wrong = (replaying.replay(written(source, P4, when=when)) for source in (RIGHT, WRONG))
+    assert (right.judged, right.wrong, wrong.judged, wrong.wrong) == (False, False, True, True)
+    assert f"holds alone, and the run said of its failure: {when} [" in right.sentence
 
 
 def test_chance_is_asked_several_times(written):
