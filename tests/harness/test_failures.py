@@ -11,7 +11,7 @@ import pytest
 from harness.auditing.inside import Inside
 from harness.cli import main
 from harness.conformance import HANGS, Checking, Plan, check, load_claims
-from harness.evidence import REPEATS
+from harness.evidence import AFTER_OTHERS, REPEATS
 from harness.isolation import Trouble, Worker
 from harness.judging import Finding, Tally
 from harness.replaying import replay
@@ -164,6 +164,9 @@ KEEPING = """
 from implementations.numpy_eager import attention as right
 KEPT = {}
 def kept(q, k, v): return right(q, KEPT.setdefault((k.shape, k.dtype), k.copy()), v)
+def third(q, k, v):
+    KEPT["calls"] = KEPT.get("calls", 0) + 1
+    return right(q, k, v) * (1 + (KEPT["calls"] > 2))
 def doubled(q, k, v): return right(q, k, v) * 2
 """
 
@@ -178,17 +181,22 @@ def checked(name, tmp_path, properties=(ORACLE,)):
 
 def test_a_failure_that_needs_earlier_calls_says_so_and_its_replay_does_not_agree(tmp_path, capsys):
     (row,) = checked("kept", tmp_path)
-    assert row.message.startswith("only after other calls: out[")
+    assert row.message.startswith(f"{AFTER_OTHERS}: out[")
     assert main(["replay", row.replay.split()[-1]]) == 3
-    assert "holds alone, and the run said of its failure: only after other calls [" in capsys.readouterr().out
+    assert f"holds alone, and the run said of its failure: {AFTER_OTHERS} [" in capsys.readouterr().out
 
 
 def test_what_fails_by_itself_is_said_to_need_no_other_calls_where_others_do(tmp_path):
     """A relation calls twice: kept keys of the first call show in the second."""
     rows = checked("kept", tmp_path, (ORACLE, "permuting_the_keys_changes_nothing"))
-    replayed = {row.clause: (row.message.startswith("only after"), replay(Path(row.replay.split()[-1])).judged) for row in rows}
+    replayed = {row.clause: (row.message.startswith(AFTER_OTHERS), replay(Path(row.replay.split()[-1])).judged) for row in rows}
     assert replayed["P4"] == (True, False)
     assert all(after != judged for after, judged in replayed.values())
+
+
+def test_each_of_them_is_asked_in_a_process_of_its_own(tmp_path):
+    rows = checked("third", tmp_path, (ORACLE, "weights_sum_to_one", "constant_values_come_back"))
+    assert [row.message.partition(":")[0] for row in rows] == [AFTER_OTHERS] * 3
 
 
 def test_what_is_always_wrong_needs_one_process_aside(tmp_path, monkeypatch):
