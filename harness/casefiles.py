@@ -36,8 +36,8 @@ def file_name(text: str) -> str:
     return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str) -> Path:
-    """Writes both files and returns the path of the JSON."""
+def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str, when: str = "") -> Path:
+    """Writes both files and returns the path of the JSON. `when` the failure comes, if not at each call."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
     message = printable(message)
@@ -53,6 +53,7 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
         "property": claim.name,
         "clause": claim.clause,
         "message": message,
+        "when": when,
         "case": case.to_json(),
         "problem": case.problem.to_json(),
         "picture": _picture(subject, x),

@@ -74,7 +74,7 @@ def our_fault(error: Exception) -> str:
 
 
 def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
-    with Worker(target, plan.limits) as worker:
+    with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
         try:
             description = _with_claims(worker.description(), target, plan)
         except Trouble as trouble:
@@ -82,7 +82,7 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
             message = printable(str(trouble))
             unloadable = message if trouble.outcome == "unloadable" else ""
             return Checked(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
-        checking = Checking(Subject(worker, description), target, plan, tick)
+        checking = Checking(Subject(worker, description), target, plan, tick, aside)
         rows = checking.rows()
         judged = checking.judged
         counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
@@ -104,10 +104,12 @@ def _with_claims(description: Description, target: Target, plan: Plan) -> Descri
 
 
 class Checking:
-    """One implementation on all cases."""
+    """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
 
-    def __init__(self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None]) -> None:
-        self.subject, self.target, self.plan, self.tick = subject, target, plan, tick
+    def __init__(
+        self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
+    ) -> None:
+        self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
         self.schedule = Schedule(subject, plan)
         self.agenda, self.claims = self.schedule.agenda, self.schedule.claims
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
@@ -141,7 +143,7 @@ class Checking:
         if self.judged.mostly_refused and not self.hangs:
             self._guarded(self._ask_inside)
         self.kept.save(self.plan.folder, self.target.name)
-        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded)
+        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded, self.aside)
         rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))

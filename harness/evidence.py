@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import casefiles
 from harness.causes import alike, explains, needs
+from harness.isolation import Worker
 from harness.judging import Failure, Finding, fails
 from harness.minimise import minimise
 from harness.plan import Plan
@@ -22,6 +23,9 @@ REPEATS = 30
 
 SHOWN = 3
 """Failures of one property in one dtype that are shown, if they differ in kind."""
+
+AFTER_OTHERS = "only after other calls"
+"""When a failure comes whose smallest case is right in a process in which nothing was called before."""
 
 Excluded = Callable[[Case, Finding], bool]
 
@@ -50,23 +54,29 @@ def nothing(case: Case, finding: Finding) -> bool:
 
 
 class Evidence:
-    """Failures of one implementation, made small one after the other."""
+    """Failures of one implementation, made small one after the other. A process `aside` is asked nothing but small cases."""
 
-    def __init__(self, subject: Subject, target: Target, plan: Plan, known: Sequence[Case] = ()) -> None:
-        self.subject, self.target, self.plan = subject, target, plan
+    def __init__(
+        self, subject: Subject, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
+    ) -> None:
+        self.subject, self.target, self.plan, self.aside = subject, target, plan, aside
+        self.dependent = False
         self.smallest = list(known)
 
     def of(self, failure: Failure, seconds: float, excluded: Excluded = nothing) -> Shown:
         """The failure made small, without becoming one that is excluded, and written down."""
         case, finding = failure
-        often, new = self._not_repeatable(case, finding, seconds), False
-        if not often and finding.outcome != "timed-out":
+        deadline, new = monotonic() + seconds, False
+        when = self._not_repeatable(case, finding, deadline)
+        if not when and finding.outcome != "timed-out":
             known = self._known(case, finding, excluded)
             case, finding = self._smallest(*(known or failure), seconds, excluded)
             if new := known is None:
                 self.smallest.append(case)
-        message = f"{often}{finding.verdict.message} [{case}]"
-        path = casefiles.write(self.plan.folder, self.target, self.subject, finding.claim, case, message)
+            if not self._fails_alone(case, finding, new, deadline):
+                when = self._often(case, finding, deadline, []) or AFTER_OTHERS
+        message = f"{when}{': ' if when else ''}{finding.verdict.message} [{case}]"
+        path = casefiles.write(self.plan.folder, self.target, self.subject, finding.claim, case, message, when)
         return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
     def others(
@@ -104,17 +114,36 @@ class Evidence:
         """The command that asks for a claim about the whole run once more."""
         return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
 
-    def _not_repeatable(self, case: Case, finding: Finding, seconds: float) -> str:
+    def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
         """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
 
         What times out is not asked again.
         """
         if finding.outcome == "timed-out" or fails(self.subject, finding.claim, case):
             return ""
-        deadline, again = monotonic() + seconds, [False]
+        return self._often(case, finding, deadline, [False])
+
+    def _often(self, case: Case, finding: Finding, deadline: float, again: list[bool]) -> str:
+        """How often a failure comes when it is asked for again, those times `again` included; nothing if it always does."""
         while len(again) < REPEATS and monotonic() < deadline:
             again.append(fails(self.subject, finding.claim, case) is not None)
-        return f"not repeatable, {1 + sum(again)} of {1 + len(again)} times: "
+        return "" if all(again) else f"not repeatable, {1 + sum(again)} of {1 + len(again)} times"
+
+    def _fails_alone(self, case: Case, finding: Finding, new: bool, deadline: float) -> bool:
+        """Whether the claim fails on the case in a process aside in which nothing was called before; True where time is out.
+
+        The process is started anew for a new case, and for each one once a failure was seen to depend on earlier calls:
+        until then what fails in it fails alone, most likely.
+        """
+        if self.aside is None or (self.aside.starts and monotonic() > deadline):
+            return True
+        alone = Subject(self.aside, self.subject.description, self.subject.spec)
+        if not new and not self.dependent and fails(alone, finding.claim, case):
+            return True
+        self.aside.stop()
+        failing = fails(alone, finding.claim, case) is not None
+        self.dependent |= not failing
+        return failing
 
     def _known(self, case: Case, finding: Finding, excluded: Excluded) -> Failure | None:
         """A minimal case of an earlier failure, if this claim fails on it too, and needs nothing else: it is one bug."""

@@ -18,15 +18,19 @@ class Judged:
     asked: int = 0
     answered: int = 0
     refused: list[tuple[Case, Sequence[Claim]]] = field(default_factory=list)
+    said: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """Kind of a refusal -> the texts of all of that kind."""
     inside: Inside = field(default_factory=Inside)
 
     def count(self, case: Case, claims: Sequence[Claim], findings: Sequence[Finding]) -> None:
         """Counts a case that was asked; one that no claim about an answer applies to says nothing."""
-        gates = [finding.outcome for finding in findings if finding.claim.clause in GATES]
+        gates = [finding for finding in findings if finding.claim.clause in GATES]
+        refusals = [finding for finding in gates if finding.outcome == "unsupported"]
         self.asked += bool(gates)
-        self.answered += bool(gates) and "unsupported" not in gates
-        if "unsupported" in gates:
+        self.answered += bool(gates) and not refusals
+        if refusals:
             self.refused.append((case, claims))
+            self.said.setdefault(refusals[0].kind, []).append(refusals[0].verdict.message)
 
     def moved(self, inside: Inside) -> list[tuple[Case, Sequence[Claim]]]:
         """The refused cases, to be asked again inside: they count there, and no longer where they were refused."""
@@ -46,6 +50,7 @@ class Judged:
 
     @property
     def sentence(self) -> str:
-        """What was answered, and where."""
+        """What was answered and where, and how most of the others were refused."""
         where = f" (many of them moved to {', '.join(self.inside.conditions)})" if self.inside.conditions else ""
-        return f"{self.answered} of {self.asked} cases answered{where}: too little to say"
+        most = f"; refused most often: {max(self.said.values(), key=len)[0]}" if self.said else ""
+        return f"{self.answered} of {self.asked} cases answered{where}: too little to say{most}"

@@ -46,6 +46,8 @@ class Recorded:
     case: Case
     conventions: Mapping[str, Any]
     limits: Limits
+    when: str = ""
+    """When it failed, if not at each call."""
 
 
 def read(path: Path) -> Recorded:
@@ -67,6 +69,7 @@ def recorded(data: Any) -> Recorded:
     require("content", data, dict)
     for name in ("target", "location", "property"):
         require(name, data.get(name), str)
+    require("when", data.get("when", ""), str)
     if data["property"] not in CLAIMS:
         raise ValueError(f"property={data['property'][:60]}, but should be one of {', '.join(CLAIMS)}")
     case, claim = Case.from_json(data.get("case")), CLAIMS[data["property"]]
@@ -75,7 +78,8 @@ def recorded(data: Any) -> Recorded:
     require_affordable(case.problem)
     require_buildable(case)
     target = Target(data["target"], data["location"], data.get("registered") is not False)
-    return Recorded(target, claim, case, _conventions(data.get("conventions", {})), _limits(data.get("limits", {})))
+    conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
+    return Recorded(target, claim, case, conventions, limits, data.get("when", ""))
 
 
 def _deeper(data: Any, levels: int) -> bool:

@@ -13,6 +13,7 @@ from harness.judging import Finding, applies, find
 from harness.recorded import Recorded, read
 from harness.subject import Subject
 from harness.targets import UsageError, resolve
+from harness.text import printable
 from specs.claims import Claim
 from specs.contract import Conventions, Description
 from specs.problem import Case
@@ -71,6 +72,9 @@ def _judged(subject: Subject, recorded: Recorded) -> Replayed:
         if finding.wrong:
             seen = f" (call {number} of at most {times})" if times > 1 else ""
             return Replayed(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
+    if recorded.when:
+        why = f"it holds alone, and the run said of its failure: {printable(recorded.when)}"
+        return Replayed(f"not judged: {claim.name} for {name}: {why} {where}", False, False)
     often = f", {times} times in a row" if times > 1 else ""
     return Replayed(f"agrees: {claim.name} holds for {name}{often} {where}", False)
 

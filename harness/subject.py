@@ -47,6 +47,10 @@ def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+def _extra_shape(x: Any, name: str) -> tuple[int, ...]:
+    return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
+
+
 class Subject:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
@@ -100,12 +104,17 @@ class Subject:
 
     def extra(self, x: Any, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises Trouble."""
-        shape = x.score_shape[:3] if name == "lse" else x.score_shape
-        return shaped(name, self._answer(x, (name,)).extra[name], shape)
+        return shaped(name, self._answer(x, (name,)).extra[name], _extra_shape(x, name))
 
     def out_beside(self, x: Any, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp. Raises Trouble."""
         return shaped("out", self._answer(x, (name,)).out, x.output_shape)
+
+    def together(self, x: Any) -> Mapping[str, np.ndarray]:
+        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse". Raises Trouble."""
+        answer = self._answer(x, ("weights", "lse"))
+        extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
+        return extras | {"out": shaped("out", answer.out, x.output_shape)}
 
     def facts(self, x: Any) -> Facts:
         """What the worker saw while answering, whatever the shape of the answer. Raises Trouble."""

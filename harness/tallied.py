@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from harness.evidence import Evidence, Excluded, Shown, nothing
+from harness.isolation import Worker
 from harness.judging import Failure, Finding, Tally
 from harness.plan import Plan
 from harness.records import CheckRow, check_row
@@ -47,9 +48,17 @@ class Line:
 class Tallied:
     """The tallies of one implementation as rows."""
 
-    def __init__(self, subject: Subject, target: Target, plan: Plan, waivers: Sequence[Waiver], guarded: Guarded) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        target: Target,
+        plan: Plan,
+        waivers: Sequence[Waiver],
+        guarded: Guarded,
+        aside: Worker | None = None,
+    ) -> None:
         self.subject, self.plan, self.waivers, self.guarded = subject, plan, waivers, guarded
-        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in waivers])
+        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in waivers], aside)
         self.left = MINIMISE_SECONDS
 
     def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:

@@ -28,7 +28,7 @@ explain relations that fail, and so stand before them.
 """
 _RANK = {clause: rank for rank, clause in enumerate(clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses)}
 _SUBJECT = {clause: subject for subject, clauses in JUDGED_BY_THE_ORACLE.items() for clause in clauses}
-RELATIONS = {"P8": "weights", "L7": "weights", "S4": "weights", "P9": "lse", "D1": "lse", "D2": "lse"}
+RELATIONS = {"P8": "weights", "L7": "weights", "S4": "weights", "P9": "lse", "P16": "weights", "D1": "lse", "D2": "lse"}
 """Relations about something else than the output."""
 
 MOST_NAMED = 6

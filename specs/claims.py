@@ -29,6 +29,9 @@ class Attend(Protocol):
     def out_beside(self, x: Any, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp."""
 
+    def together(self, x: Any) -> Mapping[str, np.ndarray]:
+        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse"."""
+
     def facts(self, x: Any) -> Any:
         """What the worker saw while answering: inputs changed, output aliasing."""
 

@@ -22,6 +22,23 @@ def _with_weights(q: Array, k: Array, v: Array, change: Any, **o: Any) -> Any:
     return (result[0], change(scores_of(q, k, v, **plain)).astype(q.dtype), *result[2:])
 
 
+@fault("C38")
+def the_lse_comes_before_the_weights(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Where both are asked for, they are in the order in which they were computed."""
+    out, *extras = result = attention(q, k, v, **o)
+    return (out, *extras[::-1]) if given(o, "return_weights", "return_lse") else result
+
+
+@fault("C38")
+def returned_weights_lose_a_fiftieth_beside_the_lse(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """A path for both at once divides by a sum that is too large."""
+    result = attention(q, k, v, **o)
+    if not given(o, "return_weights", "return_lse"):
+        return result
+    out, weights, lse = result
+    return out, (weights * 0.98).astype(weights.dtype), lse
+
+
 def _by(scores: Array, lse: Array) -> Array:
     return np.exp(scores - finite(lse)[..., None])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from specs.claims import Attend, claim
@@ -55,17 +57,22 @@ def empty_rows_follow_the_declaration(attend: Attend, x: Inputs) -> Verdict:
 @claim("P6", compiles=True, options=("return_lse",))
 def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned lse is the log of the sum of exp of the visible scores, -inf for empty rows (C17: vllm-lse-base, flex-lse-ln2)."""
-    expected, lse = attend.expected(x), attend.extra(x, "lse")
-    return within(lse, expected.lse, expected.lse_bound, "lse", expected.lse_in_range)
+    return _lse_agrees(attend.expected(x), attend.extra(x, "lse"), "lse")
+
+
+def _lse_agrees(expected: Any, lse: np.ndarray, what: str) -> Verdict:
+    return within(lse, expected.lse, expected.lse_bound, what, expected.lse_in_range)
 
 
 @claim("P7", compiles=True, options=("return_weights",))
 def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned weights are those of the definition, exact zeros where masked (C38: torch-mha-weights-dropout, keras-20684)."""
-    expected, weights = attend.expected(x), attend.extra(x, "weights")
-    rows = ~expected.exact.empty
-    verdict = within(weights, expected.weights, expected.bounds.weights, "weights", rows)
-    return verdict & within(weights, np.zeros_like(weights), 0.0, "weights", expected.empty_rows == "zeros", "row sees no key")
+    return _weights_agree(attend.expected(x), attend.extra(x, "weights"), "weights")
+
+
+def _weights_agree(expected: Any, weights: np.ndarray, what: str) -> Verdict:
+    verdict = within(weights, expected.weights, expected.bounds.weights, what, ~expected.exact.empty)
+    return verdict & within(weights, np.zeros_like(weights), 0.0, what, expected.empty_rows == "zeros", "row sees no key")
 
 
 @claim("P8", compiles=True, alternate=True, options=("return_weights",))
@@ -85,6 +92,15 @@ def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdic
     got, wanted, what = attend.out_beside(x, "lse"), attend(x), "out beside lse"
     verdict = within(got, wanted, 2 * expected.out_bound, what, expected.specified)
     return told_by_the_oracle(attend, x, verdict, got, wanted, what)
+
+
+@claim("P16", compiles=True, alternate=True, options=("return_weights", "return_lse"))
+def weights_and_lse_come_together_as_each_alone(attend: Attend, x: Inputs) -> Verdict:
+    """Asked for both, it gives (out, weights, lse), each as it is alone: near the definition (C05, C17, C38)."""
+    expected, both = attend.expected(x), attend.together(x)
+    out = within(both["out"], expected.out, expected.out_bound, "out beside weights and lse", expected.specified)
+    weights = _weights_agree(expected, both["weights"], "weights beside lse")
+    return out & weights & _lse_agrees(expected, both["lse"], "lse beside weights")
 
 
 @claim("P10", needs=_sees_something)

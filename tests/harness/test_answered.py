@@ -11,9 +11,12 @@ from harness.auditing.inside import Inside as Process
 from harness.cli import NOTHING, RIGHT, WRONG, _status
 from harness.conformance import Checked, Checking, Plan, load_claims
 from harness.judged import Judged
+from harness.judging import Finding
 from harness.subject import Subject
 from harness.targets import Target
 from implementations.numpy_eager import attention
+from specs.claims import CLAIMS
+from specs.judge import Verdict
 from specs.problem import Case, Problem
 
 load_claims()
@@ -78,7 +81,14 @@ def test_what_answers_three_keys_says_too_little(tmp_path):
     rows, judged = rows_of(refusing(lambda q, k, causal: k.shape[2] > 3), tmp_path)
     assert (rows[-1].outcome, judged.too_little) == ("too-little", True)
     assert f"{judged.answered} of {judged.asked} cases answered" in rows[-1].message
-    assert rows[-1].message.endswith("too little to say")
+    assert rows[-1].message.endswith("too little to say; refused most often: not here")
+
+
+def test_refusals_are_counted_without_their_numbers():
+    judged, gate = Judged(), next(claim for claim in CLAIMS.values() if claim.clause == "P1")
+    for said in ("batch of 2", "D=7 is none of 64 and 128", "D=9 is none of 64 and 128"):
+        judged.count(DRAWN[0], [gate], [Finding(gate, "unsupported", Verdict(np.inf, said))])
+    assert judged.sentence == "0 of 3 cases answered: too little to say; refused most often: D=7 is none of 64 and 128"
 
 
 def test_a_few_refusals_are_no_matter(tmp_path):

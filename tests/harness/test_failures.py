@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from harness.auditing.inside import Inside
-from harness.conformance import HANGS, Checking, Plan, load_claims
-from harness.evidence import REPEATS
-from harness.isolation import Trouble
+from harness.cli import main
+from harness.conformance import HANGS, Checking, Plan, check, load_claims
+from harness.evidence import AFTER_OTHERS, REPEATS
+from harness.isolation import Trouble, Worker
 from harness.judging import Finding, Tally
+from harness.replaying import replay
 from harness.subject import Subject
 from harness.targets import Target
 from implementations.numpy_eager import attention
@@ -153,6 +158,54 @@ def test_a_failure_that_comes_again_says_nothing_of_repeats(tmp_path):
     rows = rows_of(lambda q, k, v: attention(q, k, v) * 2, tmp_path).rows()
     assert not any("not repeatable" in row.message for row in rows)
     assert "violates" in {row.outcome for row in rows}
+
+
+KEEPING = """
+from implementations.numpy_eager import attention as right
+KEPT = {}
+def kept(q, k, v): return right(q, KEPT.setdefault((k.shape, k.dtype), k.copy()), v)
+def third(q, k, v):
+    KEPT["calls"] = KEPT.get("calls", 0) + 1
+    return right(q, k, v) * (1 + (KEPT["calls"] > 2))
+def doubled(q, k, v): return right(q, k, v) * 2
+"""
+
+
+def checked(name, tmp_path, properties=(ORACLE,)):
+    (tmp_path / "mine.py").write_text(KEEPING)
+    target = Target("mine", f"{tmp_path / 'mine.py'}:{name}", False)
+    cases = [replace(case, seed=case.seed + 10 * n) for n in range(3) for case in CASES]
+    plan = Plan({"attention": cases}, tmp_path / "run", properties=properties, dtypes=("float32",))
+    return [row for row in check(target, plan).rows if row.outcome == "violates"]
+
+
+def test_a_failure_that_needs_earlier_calls_says_so_and_its_replay_does_not_agree(tmp_path, capsys):
+    (row,) = checked("kept", tmp_path)
+    assert row.message.startswith(f"{AFTER_OTHERS}: out[")
+    assert main(["replay", row.replay.split()[-1]]) == 3
+    assert f"holds alone, and the run said of its failure: {AFTER_OTHERS} [" in capsys.readouterr().out
+
+
+def test_what_fails_by_itself_is_said_to_need_no_other_calls_where_others_do(tmp_path):
+    """A relation calls twice: kept keys of the first call show in the second."""
+    rows = checked("kept", tmp_path, (ORACLE, "permuting_the_keys_changes_nothing"))
+    replayed = {row.clause: (row.message.startswith(AFTER_OTHERS), replay(Path(row.replay.split()[-1])).judged) for row in rows}
+    assert replayed["P4"] == (True, False)
+    assert all(after != judged for after, judged in replayed.values())
+
+
+def test_each_of_them_is_asked_in_a_process_of_its_own(tmp_path):
+    rows = checked("third", tmp_path, (ORACLE, "weights_sum_to_one", "constant_values_come_back"))
+    assert [row.message.partition(":")[0] for row in rows] == [AFTER_OTHERS] * 3
+
+
+def test_what_is_always_wrong_needs_one_process_aside(tmp_path, monkeypatch):
+    started = []
+    start = Worker.description
+    monkeypatch.setattr(Worker, "description", lambda worker: started.append(1) or start(worker))
+    rows = checked("doubled", tmp_path, (ORACLE, "weights_sum_to_one", "constant_values_come_back"))
+    assert {row.message.partition("[")[0] for row in rows} == {"out", "sum of the weights", "out of constant values"}
+    assert len(started) == 2
 
 
 def failing_calls(checking, outcome, when):

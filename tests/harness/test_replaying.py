@@ -70,12 +70,12 @@ def written(tmp_path):
     """Writes a case file of a function as a run does: source, property, case, conventions of the command line -> its path."""
     load_claims()
 
-    def write(source, claim, case=PLAIN, claims=(), attribute="attention"):
+    def write(source, claim, case=PLAIN, claims=(), attribute="attention", when=""):
         (tmp_path / "mine.py").write_text(source)
         target = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
         with Worker(target) as worker:
             given = conformance._with_claims(worker.description(), target, Plan({}, tmp_path, claims=dict(claims)))
-            return casefiles.write(tmp_path / "run", target, Subject(worker, given), CLAIMS[claim], case, "what was wrong")
+            return casefiles.write(tmp_path / "run", target, Subject(worker, given), CLAIMS[claim], case, "what was wrong", when)
 
     return write
 
@@ -159,6 +159,13 @@ def test_an_option_that_is_written_out_in_another_is_judged(written):
     assert replaying.replay(path).wrong
     path = written(RIGHT, P4, PLAIN.with_problem(is_causal=True, window=(1, 0), key_lengths=(3,), past=1))
     assert replaying.replay(path).sentence.startswith("agrees: ")
+
+
+@pytest.mark.parametrize("when", ["only after other calls", "not repeatable, 1 of 31 times"])
+def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_each(when, written):
+    right, wrong = (replaying.replay(written(source, P4, when=when)) for source in (RIGHT, WRONG))
+    assert (right.judged, right.wrong, wrong.judged, wrong.wrong) == (False, False, True, True)
+    assert f"holds alone, and the run said of its failure: {when} [" in right.sentence
 
 
 def test_chance_is_asked_several_times(written):

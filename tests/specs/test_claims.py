@@ -68,10 +68,10 @@ def one_empty_row_spoils_all(q, k, v, **options):
     return beside(attention(q, k, v, **options), lambda out: out * np.nan if np.isneginf(lse).any() else out)
 
 
-@fault("lse_agrees_with_the_oracle", "output_does_not_depend_on_returning_lse")
+@fault("lse_agrees_with_the_oracle", "output_does_not_depend_on_returning_lse", "weights_and_lse_come_together_as_each_alone")
 def lse_a_little_off_and_half_the_output(q, k, v, return_lse=False, **options):
     result = attention(q, k, v, return_lse=return_lse, **options)
-    return (result[0] / 2, result[1] + result[1].dtype.type(1e-3)) if return_lse else result
+    return (result[0] / 2, *result[1:-1], result[-1] + result[-1].dtype.type(1e-3)) if return_lse else result
 
 
 @fault("weights_agree_with_the_oracle", "output_does_not_depend_on_returning_weights")
