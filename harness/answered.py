@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from time import monotonic
 from typing import Any
 
+from harness.conditions import AXES, Condition, lengths
 from harness.shapes import BUDGET
 from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
@@ -54,24 +55,34 @@ class Inside:
 
 
 def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
-    """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes last."""
-    deadline, best = monotonic() + LEARNING_SECONDS, Inside()
+    """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes after others."""
+    deadline, best, said = monotonic() + LEARNING_SECONDS, Inside(), dict[str, bool]()
+
+    def once(case: Case) -> bool:
+        """Many guesses move a case to the same place."""
+        if case.id not in said:
+            said[case.id] = answers(case)
+        return said[case.id]
+
     able = [case for case in refused if Inside().moved(case)]
     sample = able[:: max(len(able) // SAMPLE, 1)][:SAMPLE]
     for guess in _guesses():
         if monotonic() > deadline or best.share >= ENOUGH or not sample:
             break
-        share = _share(answers, Inside(guess), sample)
+        share = _share(once, Inside(guess), sample)
         best = Inside(guess, share) if share > best.share else best
     return best
 
 
 def _guesses() -> Iterator[tuple[str, ...]]:
-    plain = [name for name in CONDITIONS if name != TINY]
     for number in range(1, TOGETHER + 1):
-        yield from combinations(plain, number)
-    for number in range(TOGETHER):
-        yield from ((*guess, TINY) for guess in combinations(plain, number))
+        yield from _of_different_groups(number)
+        yield from ((*guess, TINY) for guess in _of_different_groups(number - 1))
+
+
+def _of_different_groups(number: int) -> Iterator[tuple[str, ...]]:
+    for groups in combinations((*OWN, *AXES), number):
+        yield from product(*groups)
 
 
 def _share(answers: Callable[[Case], bool], inside: Inside, sample: Sequence[Case]) -> float:
@@ -94,33 +105,21 @@ def _without_options(p: Any) -> dict[str, Any]:
     return {field.name: field.default for field in fields(p)[p.sizes :]}
 
 
-def _lengths(queries: int, keys: int) -> dict[str, Any]:
-    """Other lengths, without what is counted in the old ones."""
-    counted = dict.fromkeys(("query_lengths", "key_lengths", "past"))
-    return {"query_length": queries, "key_length": keys} | counted
-
-
-def _blocks(p: Any) -> dict[str, Any]:
-    return _lengths(*(max(16, n // 16 * 16) for n in (p.query_length, p.key_length)))
-
-
-def _dims(size: int) -> Callable[[Any], dict[str, Any]]:
-    return lambda p: {"head_dim": size, "value_dim": size, "d_model": size * getattr(p, "heads", 1)}
-
-
 TINY = "at most 3 queries and keys"
 
-CONDITIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "no option": _without_options,
-    "is_causal": lambda p: {"is_causal": True},
-    "query_length == key_length": lambda p: _lengths(p.query_length, p.query_length),
-    "self_attention": lambda p: {**_lengths(p.query_length, p.query_length), "self_attention": True},
-    "key_heads == query_heads": lambda p: {"key_heads": p.query_heads} if hasattr(p, "key_heads") else {},
-    "lengths in blocks of 16": _blocks,
-    "head_dim == value_dim": lambda p: {"value_dim": p.head_dim},
-    "head_dim == 64": _dims(64),
-    "head_dim == 128": _dims(128),
-    "batch == 1": lambda p: _lengths(p.query_length, p.key_length) | {"batch": 1},
-    TINY: lambda p: _lengths(*(min(n, 3) for n in (p.query_length, p.key_length))),
+OWN: tuple[Mapping[str, Condition], ...] = (
+    {"no option": _without_options},
+    {
+        "query_length == key_length": lambda p: lengths(p.query_length, p.query_length),
+        "self_attention": lambda p: {**lengths(p.query_length, p.query_length), "self_attention": True},
+    },
+    {"key_heads == query_heads": lambda p: {"key_heads": p.query_heads} if hasattr(p, "key_heads") else {}},
+    {"head_dim == value_dim": lambda p: {"value_dim": p.head_dim}},
+)
+"""Conditions that a plain problem meets, and a drawn one may not."""
+
+CONDITIONS: dict[str, Condition] = {
+    **{name: condition for axis in (*OWN, *AXES) for name, condition in axis.items()},
+    TINY: lambda p: lengths(*(min(n, 3) for n in (p.query_length, p.key_length))),
 }
 """Condition -> the fields of a problem that meets it; the order is that in which they are met."""

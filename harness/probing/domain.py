@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, product
 from time import monotonic
 from typing import Any
 
-from specs import masks
+from harness.conditions import AXES, NEEDS
 from specs.dtypes import DTYPES
 
 TOGETHER = 4
@@ -17,43 +17,7 @@ TOGETHER = 4
 SECONDS = 8.0
 """Time for the search."""
 
-Condition = Callable[[Any], dict[str, Any]]
-
-
-def _blocks(size: int) -> Condition:
-    """Lengths rounded up to whole blocks; what was shorter stays shorter."""
-
-    def moved(p: Any) -> dict[str, Any]:
-        queries, keys = (-(-n // size) for n in (p.query_length, p.key_length))
-        alike = queries == keys
-        queries += alike and p.query_length > p.key_length
-        keys += alike and p.query_length < p.key_length
-        return {"query_length": queries * size, "key_length": keys * size}
-
-    return moved
-
-
-def _dims(size: int) -> Condition:
-    return lambda p: {"head_dim": size, "value_dim": size, "d_model": size * getattr(p, "heads", 1)}
-
-
-AXES: tuple[Mapping[str, Condition], ...] = (
-    {"is_causal": lambda p: {"is_causal": True}},
-    {f"lengths in blocks of {size}": _blocks(size) for size in (16, 64, 128)},
-    {f"head_dim == {size}": _dims(size) for size in (64, 128, 32, 8)},
-    {"batch == 1": lambda p: {"batch": 1}},
-    {
-        "one key head": lambda p: {"key_heads": 1},
-        "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
-    },
-    {"one query": lambda p: {"query_length": 1, "self_attention": False}},
-    {"a scale": lambda p: {"scale": 0.25}, "a mask": lambda p: {"mask": p.mask or masks.everything()}},
-)
-"""Conditions, one of each group at most. The order is that in which they are met."""
-
 CONDITIONS = {name: condition for axis in AXES for name, condition in axis.items()}
-NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
-"""Condition -> the option that it gives."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ DRAWN = agenda(40, 0, ("float32",))["attention"]
             ("key_heads == query_heads", "lengths in blocks of 16"),
         ),
         (lambda p: p.key_length <= 3, (TINY,)),
+        (lambda p: p.query_length % 64 == 0 and p.key_length % 64 == 0, ("lengths in blocks of 64",)),
+        (lambda p: p.query_length % 128 == 0 and p.key_length % 128 == 0, ("lengths in blocks of 128",)),
+        (lambda p: p.head_dim == p.value_dim == 32, ("head_dim == 32",)),
+        (lambda p: p.query_length == 1 and p.key_heads == 1, ("one key head", "one query")),
+        (lambda p: p.scale is not None and p.head_dim == p.value_dim == 128, ("head_dim == 128", "a scale")),
     ],
 )
 def test_the_conditions_of_an_answer_are_learned_from_refusals(answers, conditions):
@@ -44,6 +49,20 @@ def test_the_conditions_of_an_answer_are_learned_from_refusals(answers, conditio
 
 def test_nothing_is_learned_where_everything_is_refused():
     assert learned(lambda case: False, DRAWN) == Inside()
+
+
+def test_a_case_that_is_moved_to_whole_blocks_keeps_fewer_queries_than_keys():
+    lengths = [(p.query_length, p.key_length) for p in (case.problem for case in DRAWN)]
+    moved = [Inside(("lengths in blocks of 64",)).moved(case) for case in DRAWN]
+    kept = [(was, m.problem) for was, m in zip(lengths, moved, strict=True) if m and 0 not in was]
+    assert kept
+    assert all((q < k, q > k) == (p.query_length < p.key_length, p.query_length > p.key_length) for (q, k), p in kept)
+
+
+def test_no_case_is_asked_twice_while_conditions_are_learned():
+    asked = []
+    learned(lambda case: asked.append(case.id) or False, DRAWN)
+    assert len(set(asked)) == len(asked)
 
 
 def test_given_numbers_and_named_cases_stay_where_they_are():
