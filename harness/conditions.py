@@ -38,7 +38,7 @@ AXES: tuple[Mapping[str, Condition], ...] = (
     {f"head_dim == {size}": _dims(size) for size in (64, 128, 32, 8)},
     {"batch == 1": lambda p: {**lengths(p.query_length, p.key_length), "batch": 1}},
     {
-        "one key head": lambda p: {"key_heads": 1},
+        "one key head": lambda p: {"key_heads": min(getattr(p, "query_heads", 1), 1)},
         "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
     },
     {"one query": lambda p: {**lengths(1, p.key_length), "self_attention": False}},

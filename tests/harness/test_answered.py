@@ -59,6 +59,20 @@ def test_a_case_that_is_moved_to_whole_blocks_keeps_fewer_queries_than_keys():
     assert all((q < k, q > k) == (p.query_length < p.key_length, p.query_length > p.key_length) for (q, k), p in kept)
 
 
+EMPTY = [
+    Case(Problem(2, heads, heads, queries, keys, 4, 4)) for heads, queries, keys in ((0, 3, 5), (2, 0, 5), (2, 3, 0), (0, 0, 0))
+]
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_case_that_was_moved_is_a_problem_that_has_an_answer(name, subject_of):
+    subject = subject_of(attention)
+    for moved in filter(None, (Inside((name,)).moved(case) for case in [*EMPTY, *DRAWN])):
+        subject.forget()
+        x = subject.realise(moved)
+        assert subject(x).shape == x.output_shape
+
+
 def test_no_case_is_asked_twice_while_conditions_are_learned():
     asked = []
     learned(lambda case: asked.append(case.id) or False, DRAWN)
