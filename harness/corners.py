@@ -43,6 +43,7 @@ CORNERS: dict[str, list[Case]] = {
         Case(Problem(1, 1, 1, 8193, 3, 4, 4, is_causal=True)),
         Case(Problem(1, 2, 2, 600, 9, 8, 8, window=(300, 1))),
         Case(Problem(1, 1, 1, 260, 260, 8, 8, bias=NOISE)),
+        Case(Problem(1, 1, 1, 190, 190, 4, 4, mask=masks.random(5, 0.5, "hij"))),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, query_lengths=(9, 4, 0))),
         Case(Problem(3, 2, 2, 9, 9, 8, 8, mask=masks.key_padding((9, 4, 6)))),
         Case(Problem(3, 2, 1, 9, 12, 8, 8, key_lengths=(12, 0, 5))),
