@@ -53,15 +53,12 @@ def misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     more = [np.repeat(a[:, :1], heads + 1, axis=1) for a in (x.k, x.v)]
     yield f"Hq={heads}, Hkv={heads + 1}", x.replace(k=more[0], v=more[1])
     if x.k.shape[1] > 1:  # one head, or one entry, may be meant to broadcast
-        yield f"Hkv={x.k.shape[1]} for k, {x.k.shape[1] + 1} for v", x.replace(v=_one_more(x.v, 1))
+        yield f"Hkv={x.k.shape[1]} for k, {heads + 1} for v", x.replace(v=more[1])  # fewer may be groups of their own
     if x.q.shape[0] > 1:
-        yield f"B={x.q.shape[0]} for q, {x.q.shape[0] + 1} for k and v", x.replace(k=_one_more(x.k, 0), v=_one_more(x.v, 0))
+        more = [np.concatenate([a, a[:1]]) for a in (x.k, x.v)]
+        yield f"B={x.q.shape[0]} for q, {x.q.shape[0] + 1} for k and v", x.replace(k=more[0], v=more[1])
     mask = np.ones((1, 1, x.q.shape[2] + 1, x.k.shape[2] + 1), bool)
     yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
-
-
-def _one_more(a: np.ndarray, axis: int) -> np.ndarray:
-    return np.concatenate([a, a.take([0], axis)], axis)
 
 
 @claim("P13", cold=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and asks(x))
