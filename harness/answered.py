@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import combinations, product
+from dataclasses import dataclass, fields, replace
 from math import prod
 from time import monotonic
 from typing import Any
 
-from harness.conditions import AXES, Condition, lengths
+from harness.conditions import AXES, Condition, lengths, meeting, of_different_groups
 from harness.shapes import BUDGET
 from specs.multi_head_recipes import LAYER_DRAWN
 from specs.problem import Case
@@ -48,7 +47,7 @@ class Inside:
             return None
         try:
             for condition in self.conditions:
-                case = _with(case, CONDITIONS[condition](case.problem))
+                case = replace(case, problem=meeting(case.problem, CONDITIONS[condition]))
         except ValueError:
             return None
         return case if prod(case.problem.score_shape) <= MOST_SCORES else None
@@ -76,13 +75,8 @@ def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
 
 def _guesses() -> Iterator[tuple[str, ...]]:
     for number in range(1, TOGETHER + 1):
-        yield from _of_different_groups(number)
-        yield from ((*guess, TINY) for guess in _of_different_groups(number - 1))
-
-
-def _of_different_groups(number: int) -> Iterator[tuple[str, ...]]:
-    for groups in combinations((*OWN, *AXES), number):
-        yield from product(*groups)
+        yield from of_different_groups(GROUPS, number)
+        yield from ((*guess, TINY) for guess in of_different_groups(GROUPS, number - 1))
 
 
 def _share(answers: Callable[[Case], bool], inside: Inside, sample: Sequence[Case]) -> float:
@@ -94,11 +88,6 @@ def _share(answers: Callable[[Case], bool], inside: Inside, sample: Sequence[Cas
         if len(got) == 2 and not any(got):
             return 0.0
     return sum(got) / len(got)
-
-
-def _with(case: Case, changes: dict[str, Any]) -> Case:
-    names = {field.name for field in fields(case.problem)}
-    return case.with_problem(**{name: value for name, value in changes.items() if name in names})
 
 
 def _without_options(p: Any) -> dict[str, Any]:
@@ -118,8 +107,10 @@ OWN: tuple[Mapping[str, Condition], ...] = (
 )
 """Conditions that a plain problem meets, and a drawn one may not."""
 
+GROUPS = (*OWN, *AXES)
+
 CONDITIONS: dict[str, Condition] = {
-    **{name: condition for axis in (*OWN, *AXES) for name, condition in axis.items()},
+    **{name: condition for group in GROUPS for name, condition in group.items()},
     TINY: lambda p: lengths(*(min(n, 3) for n in (p.query_length, p.key_length))),
 }
 """Condition -> the fields of a problem that meets it; the order is that in which they are met."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import combinations, product
 from typing import Any
 
 from specs import masks
@@ -48,3 +50,15 @@ AXES: tuple[Mapping[str, Condition], ...] = (
 
 NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
 """Condition -> the option that it gives."""
+
+
+def meeting(p: Any, condition: Condition) -> Any:
+    """The problem under the condition, as far as it has such fields. ValueError where that is none."""
+    names = {field.name for field in fields(p)}
+    return replace(p, **{name: value for name, value in condition(p).items() if name in names})
+
+
+def of_different_groups(groups: Sequence[Sequence[str] | Mapping[str, Condition]], number: int) -> Iterator[tuple[str, ...]]:
+    """So many conditions at once, no two out of one group."""
+    for some in combinations(groups, number):
+        yield from product(*some)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from itertools import combinations, product
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from harness.conditions import AXES, NEEDS
+from harness.conditions import AXES, NEEDS, meeting, of_different_groups
 from specs.dtypes import DTYPES
 
 TOGETHER = 4
@@ -28,9 +27,8 @@ class Domain:
 
     def moved(self, p: Any) -> Any:
         """The problem under the conditions. ValueError where that is none."""
-        names = {field.name for field in fields(p)}
         for condition in self.conditions:
-            p = replace(p, **{name: value for name, value in CONDITIONS[condition](p).items() if name in names})
+            p = meeting(p, CONDITIONS[condition])
         return p
 
     def __str__(self) -> str:
@@ -55,5 +53,4 @@ def _guesses(options: tuple[str, ...], most: int) -> Iterator[Domain]:
     """No conditions, one, two and so on, without those whose option is not in the signature."""
     able = [[name for name in axis if NEEDS.get(name) in (None, *options)] for axis in AXES]
     for number in range(most + 1):
-        for chosen in combinations(able, number):
-            yield from map(Domain, product(*chosen))
+        yield from map(Domain, of_different_groups(able, number))

@@ -90,18 +90,11 @@ SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "h
 @experiment()
 def checks_shapes(lab: Lab) -> Found:
     """Sizes that do not fit together: refused, or answered with something."""
-    wrong = [call for sizes in SIZES for call in _misfits(lab, lab.x(**sizes))]
+    asked = [(x, *call) for x in (lab.x(**sizes) for sizes in SIZES) for call in misfits(x)]
+    wrong = [(name, y) for x, name, y in asked if y.mask is x.mask or lab.takes("mask")]
     answered = [name for name, x in wrong if not _refused(lab, x)]
     told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
     return Found("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
-
-
-def _misfits(lab: Lab, x: Any) -> Iterator[tuple[str, Any]]:
-    """The calls that `check` makes, as far as there is a parameter for them, and one of another batch."""
-    yield from ((name, y) for name, y in misfits(x) if y.mask is x.mask or lab.takes("mask"))
-    if len(x.q) > 1:
-        more = [np.concatenate([a, a[:1]]) for a in (x.k, x.v)]
-        yield f"B={len(x.q)} for q, {len(more[0])} for k and v", x.replace(k=more[0], v=more[1])
 
 
 def _refused(lab: Lab, x: Any) -> bool:
