@@ -33,7 +33,7 @@ class Probed:
     found: Sequence[Found]
 
     def held(self, found: Found) -> Any:
-        """What the implementation is held to: what is declared, else the default."""
+        """The declared value, or the default where nothing is declared."""
         if found.kind == "precision":
             return held_to(self.description.precision, found.name.split()[1])
         if found.kind in ("dtypes", "layout"):
@@ -76,7 +76,7 @@ class Probed:
 
     @property
     def wrong(self) -> bool:
-        """Whether a declaration is refuted, or something is so that none could say it. Who declares nothing says nothing wrong."""
+        """Whether an experiment refutes a declaration, or finds a behaviour that no declaration covers. A missing one is not wrong."""
         return bool(self.having(REFUTED, DIFFERS))
 
     def declaration(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def _table(probed: Probed) -> Table:
 
 
 def _held(probed: Probed, found: Found) -> str:
-    """What is declared, the default where nothing is, or what the specification fixes; nothing for what nobody is held to."""
+    """The declared value, the default without one, or what the specification fixes; nothing where there is neither."""
     held = probed.held(found)
     if held is None:
         return ""
