@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.agenda import agenda
-from harness.auditing.inside import Inside
-from harness.conformance import load_claims
-from harness.subject import Subject
-from reports import write_table
-from specs.dtypes import DTYPES
-from specs.problem import Case
+from attention_harness.audit.in_process import Inside
+from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.under_test import Subject
+from attention_harness.generation.suite import agenda
+from attention_reports import write_table
+from attention_specs.case import Case
+from attention_specs.formats import DTYPES
 
 AFFORDABLE = 80_000
 """Products of a case that a test takes in a few milliseconds."""

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.conformance import load_claims
-from specs.claims import CLAIMS
+from attention_harness.conformance.check import load_claims
+from attention_specs.property import CLAIMS
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("specs", "implementations", "harness", "reports")
+FOLDERS = ("specs", "implementations", "harness", "reports")
 MODULES = sorted(
     path.relative_to(ROOT)
-    for folder in (*PACKAGES, "tests")
+    for folder in (*FOLDERS, "tests")
     for path in (ROOT / folder).rglob("*.py")
     if "__pycache__" not in path.parts and "generated" not in path.parts and "example" not in path.parts
 )
@@ -53,7 +53,16 @@ def names_in(tree):
                 yield name
 
 
-@pytest.mark.parametrize("module", ["harness", "harness.cli", "harness.run", "specs.attention", "reports"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "attention_harness",
+        "attention_harness.cli.app",
+        "attention_harness.runs.run",
+        "attention_specs.attention.spec",
+        "attention_reports",
+    ],
+)
 def test_importing_loads_no_framework(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'jax', 'ray'}} & set(sys.modules)))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -63,18 +72,18 @@ def test_importing_loads_no_framework(module):
 
 def measures_time(module):
     """Times are estimates, not answers of an attention: tests of the statistics may compare approximately."""
-    return module.name.startswith("test_timing")
+    return "timing" in module.parts and "tests" in module.parts
 
 
 def restates(module):
     """Peers: the rules of other people, tolerances included, restated to be compared with. Nothing else judges by them."""
-    return module.parts[:2] == ("harness", "peers")
+    return "other_checks" in module.parts
 
 
 def judges(module):
     """Faults are wrong by small numbers on purpose, pauses are short, and words for numbers are chosen by their sizes."""
     apart = {"test_architecture.py"}
-    return not (measures_time(module) or {"faults", "timing", "proving", "reports"} & set(module.parts) or module.name in apart)
+    return not (measures_time(module) or {"faults", "timing", "reports"} & set(module.parts) or module.name in apart)
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if not (measures_time(m) or restates(m))], ids=str)
@@ -121,7 +130,14 @@ def test_no_package_hides_another():
 
 
 def test_implementations_do_not_see_the_oracle():
-    hidden = {"specs.oracle", "specs.bounds", "specs.precision", "specs.judge", "specs.attention", "specs.multi_head_oracle"}
+    hidden = {
+        "attention_specs.attention.oracle",
+        "attention_specs.attention.bounds",
+        "attention_specs.precision",
+        "attention_specs.judge",
+        "attention_specs.attention.spec",
+        "attention_specs.multi_head.oracle",
+    }
     for module in MODULES:
         if module.parts[0] == "implementations":
             tree = ast.parse((ROOT / module).read_text())

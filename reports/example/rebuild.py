@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import reports
+import attention_reports as reports
 
 RECORDS = ("run.json", "*.parquet", "cases/*.json")
 

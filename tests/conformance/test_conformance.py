@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.conformance import load_claims
-from harness.records import BLAMELESS, CheckRow
-from harness.run import Run, Settings, check
-from harness.targets import registered
-from specs.claims import claims_of
+from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.records import BLAMELESS, CheckRow
+from attention_harness.registry.targets import registered
+from attention_harness.runs.run import Run, Settings, check
+from attention_specs.property import claims_of
 
 pytestmark = pytest.mark.conformance
 

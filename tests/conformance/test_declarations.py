@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness import probing
-from harness.isolation import Limits
-from harness.probing.declaring import DIFFERS, OWED, REFUTED
-from harness.targets import registered, resolve
+from attention_harness import probe
+from attention_harness.probe.report import DIFFERS, OWED, REFUTED
+from attention_harness.process.limits import Limits
+from attention_harness.registry.targets import registered, resolve
 
 SHIPPED = [target.name for target in registered() if not target.name.startswith("torch-cuda")]
 
@@ -15,5 +15,5 @@ SHIPPED = [target.name for target in registered() if not target.name.startswith(
 @pytest.mark.conformance
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_declarations_that_are_shipped_are_found(name):
-    probed = probing.probe(resolve([name])[0], 0, Limits(60.0))
+    probed = probe.probe(resolve([name])[0], 0, Limits(60.0))
     assert probed.matches, [(f.name, f.value, f.evidence) for f in probed.having(OWED, REFUTED, DIFFERS)]

@@ -6,12 +6,13 @@ import importlib
 
 import pytest
 
-from harness.conformance import load_claims
-from harness.judging import judge
-from specs import biases, masks
-from specs.claims import CLAIMS
-from specs.inputs import realise
-from specs.problem import Case, Problem
+from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.judging import judge
+from attention_specs import biases, masks
+from attention_specs.attention.inputs import realise
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.property import CLAIMS
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 SIZES = {"batch": 2, "query_heads": 4, "key_heads": 2, "query_length": 5, "key_length": 7, "head_dim": 8, "value_dim": 4}

@@ -5,16 +5,17 @@ import inspect
 import numpy as np
 import pytest
 
-from specs import biases, masks
-from specs.attention import call, expect, lower
-from specs.contract import Conventions
-from specs.inputs import realise
-from specs.judge import within
-from specs.problem import Case, Problem
+from attention_specs import biases, masks
+from attention_specs.attention.inputs import realise
+from attention_specs.attention.problem import Problem
+from attention_specs.attention.spec import call, expect, lower
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.judge import within
 
 jax = pytest.importorskip("jax")
-from harness.frameworks import jax_arrays  # noqa: E402
-from implementations import jax_einsum, jax_nn  # noqa: E402
+from attention_harness.frameworks import jax_arrays  # noqa: E402
+from attention_implementations import jax_einsum, jax_nn  # noqa: E402
 
 SIZES = (2, 4, 2, 5, 9, 8, 8)
 PROBLEMS = {

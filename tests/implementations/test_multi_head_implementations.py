@@ -6,16 +6,16 @@ from random import Random
 import numpy as np
 import pytest
 
-from harness import frameworks
-from harness.drawing import draw
-from harness.layer_cases import WIDEST, layer_shape_pool, spread
-from specs import masks
-from specs.contract import Conventions
-from specs.dtypes import DTYPES
-from specs.judge import within
-from specs.multi_head import call, expect, realise
-from specs.multi_head_problem import LayerProblem
-from specs.problem import Case
+from attention_harness import frameworks
+from attention_harness.generation.layer_strategies import WIDEST, layer_shape_pool, spread
+from attention_harness.generation.sampling import draw
+from attention_specs import masks
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.formats import DTYPES
+from attention_specs.judge import within
+from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.multi_head.spec import call, expect, realise
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 
@@ -100,7 +100,7 @@ def test_evaluation_refuses_what_would_leave_the_fast_path():
 )
 def test_each_form_of_mask_goes_to_its_own_argument(mask, argument, shape):
     torch = pytest.importorskip("torch")
-    from implementations._multi_head_torch import masks as arguments
+    from attention_implementations._multi_head_torch import masks as arguments
 
     given = arguments(torch.from_numpy(mask.dense(2, 2, 4, 4)), (2, 2, 4, 4))
     assert list(given) == [argument] and given[argument].shape == shape

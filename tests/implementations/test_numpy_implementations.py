@@ -5,13 +5,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from implementations import numpy_eager, numpy_online
-from specs import biases, masks
-from specs.attention import call, expect
-from specs.contract import Conventions
-from specs.inputs import Inputs, realise
-from specs.judge import within
-from specs.problem import Case, Problem
+from attention_implementations import numpy_eager, numpy_online
+from attention_specs import biases, masks
+from attention_specs.attention.inputs import Inputs, realise
+from attention_specs.attention.problem import Problem
+from attention_specs.attention.spec import call, expect
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.judge import within
 
 CASES = {
     "plain": Problem(2, 4, 2, 17, 33, 8, 5),

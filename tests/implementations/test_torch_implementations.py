@@ -5,21 +5,22 @@ import importlib
 import numpy as np
 import pytest
 
-from specs import biases, masks
-from specs.attention import call, expect
-from specs.contract import Conventions
-from specs.dtypes import numpy_dtype
-from specs.inputs import realise
-from specs.judge import within
-from specs.layouts import LAYOUTS
-from specs.problem import Case, Problem
+from attention_specs import biases, masks
+from attention_specs.attention.inputs import realise
+from attention_specs.attention.problem import Problem
+from attention_specs.attention.spec import call, expect
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.formats import numpy_dtype
+from attention_specs.judge import within
+from attention_specs.layouts import LAYOUTS
 
 torch = pytest.importorskip("torch")
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
-from harness.frameworks import torch_arrays  # noqa: E402
-from implementations import _torch  # noqa: E402
+from attention_harness.frameworks import torch_arrays  # noqa: E402
+from attention_implementations import _torch  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 

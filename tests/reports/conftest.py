@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import write_table
+from attention_reports import write_table
 
 IMPLEMENTATIONS = {
     "numpy-eager": "numpy", "numpy-online": "numpy", "torch-eager": "torch", "torch-sdpa-math": "torch", "torch-sdpa-flash": "torch",

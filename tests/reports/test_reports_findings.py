@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.conformance import load_claims
-from reports import Run, markdown, page, print_checks
-from reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
-from specs.claims import CLAIMS
+from attention_harness.conformance.check import load_claims
+from attention_reports import Run, markdown, page, print_checks
+from attention_reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
+from attention_specs.property import CLAIMS
 
 Rows = Callable[..., dict[str, Any]]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.fits import fit, student
+from attention_reports.fits import fit, student
 
 SIZES = st.lists(st.integers(1, 10**5), min_size=3, max_size=9, unique=True)
 EXPONENTS = st.floats(-3, 3)

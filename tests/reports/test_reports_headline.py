@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports import Run
-from reports.headline import interruption, tried, trust, verdict
+from attention_reports import Run
+from attention_reports.headline import interruption, tried, trust, verdict
 
 DONE = {"complete": True}
 

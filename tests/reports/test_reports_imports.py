@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-FOREIGN = ("specs", "implementations", "harness", "torch", "jax")
+FOREIGN = ("attention_specs", "attention_implementations", "attention_harness", "torch", "jax")
 
 
-@pytest.mark.parametrize(("module", "banned"), [("reports", (*FOREIGN, "matplotlib", "jinja2")), ("reports.page", FOREIGN)])
+@pytest.mark.parametrize(
+    ("module", "banned"), [("attention_reports", (*FOREIGN, "matplotlib", "jinja2")), ("attention_reports.page", FOREIGN)]
+)
 def test_importing_loads_none_of(module: str, banned: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print(sorted(set({banned!r}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

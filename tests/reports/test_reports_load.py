@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import ReportError, Run, schema, write_report
+from attention_reports import ReportError, Run, schema, write_report
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reports import Run, write_report
-from reports.markdown import escape, render
+from attention_reports import Run, write_report
+from attention_reports.markdown import escape, render
 
 COMMENT_LIMIT = 65536  # characters of a comment on GitHub
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reports import Run, write_report
-from reports.cells import failures
-from reports.page import render
+from attention_reports import Run, write_report
+from attention_reports.cells import failures
+from attention_reports.page import render
 
 HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"
 SHOWN = "<script>alert('x')</script>\"|`@user $x$ \\u202eabc\\x1b[31m"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import Run, pictures
+from attention_reports import Run, pictures
 
 
 def timings(whole_run: Path) -> pd.DataFrame:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import Run, schema, write_report, write_table
-from reports.axes import label, looks, ticks
-from reports.page import render
-from reports.tables.scaling import scaling
-from reports.tables.speed_pictures import accuracy_and_speed, factors_of_the_best, first_calls, roofline
-from reports.timing.cold import earned
-from reports.timing.profile import share
+from attention_reports import Run, schema, write_report, write_table
+from attention_reports.drawing.axes import label, looks, ticks
+from attention_reports.page import render
+from attention_reports.tables.scaling import scaling
+from attention_reports.tables.speed_pictures import accuracy_and_speed, factors_of_the_best, first_calls, roofline
+from attention_reports.timing.cold import earned
+from attention_reports.timing.profile import share
 
 Make = Callable[..., Path]
 Grown = Callable[..., list[dict[str, Any]]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import write_table
+from attention_reports import write_table
 
 
 def test_parquet_and_csv_hold_the_same_rows(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import Run, write_report
-from reports.cells import cells, failures
-from reports.registry import LISTED, TABLES, table
-from reports.tables import tabulate
+from attention_reports import Run, write_report
+from attention_reports.cells import cells, failures
+from attention_reports.registry import LISTED, TABLES, table
+from attention_reports.tables import tabulate
 
 Row = Callable[..., dict[str, Any]]
 Make = Callable[..., Path]

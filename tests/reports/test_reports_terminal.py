@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from reports import Run, markdown, print_checks, print_timings
+from attention_reports import Run, markdown, print_checks, print_timings
 
 
 def printed(run: Run, *, terminal: bool) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from reports import text
+from attention_reports import text
 
 
 @pytest.mark.parametrize(

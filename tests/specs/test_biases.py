@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from specs import biases, masks
-from specs.biases import BIASES, Bias, alibi_slopes, t5_buckets
+from attention_specs import biases, masks
+from attention_specs.biases import BIASES, Bias, alibi_slopes, t5_buckets
 
 SIZES = (2, 3, 5, 4)
 EXAMPLES = [

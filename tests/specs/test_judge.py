@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from specs.dtypes import DTYPES, numpy_dtype
-from specs.judge import VACUOUS, Side, Verdict, holds, identical, numbers, which_is_off, within
+from attention_specs.formats import DTYPES, numpy_dtype
+from attention_specs.judge import VACUOUS, Side, Verdict, holds, identical, numbers, which_is_off, within
 
 INF, NAN = np.inf, np.nan
 KINDS = {"finite": 1.0, "+inf": INF, "-inf": -INF, "NaN": NAN}

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from specs import masks
-from specs.masks import MASKS, Mask
+from attention_specs import masks
+from attention_specs.masks import MASKS, Mask
 
 SIZES = (2, 3, 5, 4)
 B, H, Q, K = SIZES

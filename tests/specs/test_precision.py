@@ -8,8 +8,8 @@ from fractions import Fraction
 import ml_dtypes
 import pytest
 
-from specs.dtypes import DTYPES, numpy_dtype
-from specs.precision import DETERMINISTIC, MODELS, ROUNDOFF, Precision, Units, named_precision, unit
+from attention_specs.formats import DTYPES, numpy_dtype
+from attention_specs.precision import DETERMINISTIC, MODELS, ROUNDOFF, Precision, Units, named_precision, unit
 
 
 def of(name, dtype):

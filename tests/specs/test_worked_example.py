@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from specs import attention, multi_head, worked_example
-from specs.claims import CLAIMS
-from specs.contract import Conventions
+from attention_specs import worked_example
+from attention_specs.attention import spec as attention
+from attention_specs.contract import Conventions
+from attention_specs.multi_head import spec as multi_head
+from attention_specs.property import CLAIMS
 
 SPECS = {"attention": (attention, "worked_example"), "multi-head": (multi_head, "layer_worked_example")}
 CASES = [pytest.param(spec, case, id=f"{spec}-{case.problem.dtype}") for spec in SPECS for case in worked_example.CASES[spec]]

@@ -18,7 +18,7 @@ NAMES = {"foreign-plain", "foreign-prepared", "foreign-broken"}
 def harness(*arguments):
     """Exit status and the document that a command prints, with the package on the path."""
     path = os.pathsep.join([str(HERE), *sys.path])
-    command = [sys.executable, "-m", "harness", *map(str, arguments), "--json"]
+    command = [sys.executable, "-m", "attention_harness", *map(str, arguments), "--json"]
     ran = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in ran.stderr
     return ran.returncode, json.loads(ran.stdout)
@@ -60,6 +60,6 @@ def test_all_are_checked_and_the_broken_one_stops_nothing(tmp_path):
 
 
 def test_without_the_package_there_is_nothing_of_it():
-    from harness.targets import registered
+    from attention_harness.registry.targets import registered
 
     assert not NAMES & {target.name for target in registered()}

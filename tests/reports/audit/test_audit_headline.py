@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports import ReportError, Run
-from reports.audit import headline
+from attention_reports import ReportError, Run
+from attention_reports.audit import headline
 
 Make = Callable[..., Path]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reports import Run, write_report
-from reports.audit.page import link
+from attention_reports import Run, write_report
+from attention_reports.audit.page import link
 
 Make = Callable[..., Path]
 HOSTILE = "<script>alert('x')</script>\"|`@user \u202eabc\x1b[31m"

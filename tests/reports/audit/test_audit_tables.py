@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports import Run
+from attention_reports import Run
 
 
 def columns(frame: pd.DataFrame, *names: str) -> list[list[object]]:

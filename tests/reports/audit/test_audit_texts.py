@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reports import Run, print_audit, write_report
-from reports.markdown import render
+from attention_reports import Run, print_audit, write_report
+from attention_reports.markdown import render
 
 
 def printed(folder: Path, *, terminal: bool = False) -> str:

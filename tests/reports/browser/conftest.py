@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.cli import main
-from reports import Run, write_report, write_table
+from attention_harness.cli.app import main
+from attention_reports import Run, write_report, write_table
 
 PROGRAMS = {"chromium": "CHROMIUM", "chromedriver": "CHROMEDRIVER"}
 """Program -> the variable that says where it is, if it is not on the path."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports import Comparison
-from reports.comparison.headline import right, verdict
+from attention_reports import Comparison
+from attention_reports.comparison.headline import right, verdict
 
 Make = Callable[..., Any]
 KINDS = [

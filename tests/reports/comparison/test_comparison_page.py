@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reports import Comparison, print_comparison, write_comparison
+from attention_reports import Comparison, print_comparison, write_comparison
 
 Make = Callable[..., Any]
 HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import Comparison, Run, schema
-from reports.comparison.headline import conditions, fast, verdict
-from reports.comparison.timings import decide, floor
+from attention_reports import Comparison, Run, schema
+from attention_reports.comparison.headline import conditions, fast, verdict
+from attention_reports.comparison.timings import decide, floor
 
 Make = Callable[..., Any]
 OPPOSITE = {"SLOWER": "FASTER", "FASTER": "SLOWER"}

@@ -1,0 +1,167 @@
+"""Attentions that are right, each computed another way: an audit that accuses one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+
+from attention_harness.audit.faults import quiet
+from attention_harness.audit.faults._backward import backward, differentiable
+from attention_harness.audit.faults._layer_parts import layer
+from attention_harness.audit.faults._narrow_parts import SIXTEEN_BITS, narrow, narrow_layer, powers_and_sum, stored, summed
+from attention_harness.audit.faults._parts import (  # fmt: skip
+    State,
+    attention,
+    finite,
+    in_tiles,
+    seen_further,
+    softmax,
+    staged,
+    start,
+    tiled,
+    value_product,
+    weighed,
+)
+from attention_implementations.numpy_multi_head import multi_head
+from attention_implementations.numpy_online import online
+from attention_implementations.numpy_tensor_core import attention as tensor_core
+from attention_specs.contract import CACHE, OPTIONS, declares
+
+Array = np.ndarray
+Function = Callable[..., Any]
+
+
+def eager(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """All at once, with nothing declared."""
+    return attention(q, k, v, **o)
+
+
+def merged(a: State, b: State) -> State:
+    """Two sets of keys as one: what either has summed shrinks to the larger maximum (flash decoding)."""
+    top = np.maximum(a[0], b[0])
+    shares = [np.exp(state[0] - finite(top)) for state in (a, b)]
+    total = sum(share * state[1] for share, state in zip(shares, (a, b), strict=True))
+    weighted = sum(share[..., None] * state[2] for share, state in zip(shares, (a, b), strict=True))
+    return top, total, weighted
+
+
+def _each_by_itself(parts: list[Any]) -> State:
+    """Every block of keys starts anew, and the states are merged in the end."""
+    first, *blocks = parts
+    states = [seen_further(start(None, first[0].shape, v.shape[-1], s.dtype), s, v) for s, v in blocks]
+    return reduce(merged, states, first)
+
+
+def _from_the_end(parts: list[Any]) -> State:
+    """The last block of keys is visited first."""
+    first, *blocks = parts
+    return reduce(lambda state, block: seen_further(state, *block), reversed(blocks), first)
+
+
+def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Weights stored in the dtype of the inputs, products summed in float32, as flash-attention has it."""
+    return staged(q, k, v, product=lambda w, values: value_product(stored(q.dtype, w), values), **o)
+
+
+def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Scaled scores stored in the dtype of the inputs, everything else in float32."""
+    return staged(q, k, v, raw=partial(stored, q.dtype), **o)
+
+
+def products_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Products stored in the dtype of the inputs before they are scaled: beyond 65504 float16 has infinity."""
+    return staged(q, k, v, multiply=lambda a, b: stored(q.dtype, a @ b), **o)
+
+
+def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """In 16 bits throughout, and the sums are of powers, divided in the end."""
+    kept: dict[str, Array] = {}
+
+    def powers(s: Array, sink: Any) -> tuple[Array, Array]:
+        found, kept["total"], top = powers_and_sum(q.dtype, s, sink)
+        return found, np.log(kept["total"]) + top
+
+    def product(found: Array, values: Array) -> Array:
+        total = kept["total"][..., None]
+        return summed(q.dtype, found, weighed(found, values)) / np.where(total == 0, 1, total)
+
+    return narrow(q, k, v, normalise=powers, product=product, **o)
+
+
+def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Function:
+    """The function for 16 bits alone, with every option but these, held to that precision."""
+    names = tuple(name for name in OPTIONS if name not in (*CACHE, *without))
+    return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
+
+
+def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Blocks of 16 keys, the last first."""
+    return in_tiles(q, k, v, _from_the_end, 16, **o)
+
+
+def in_splits(size: int) -> Function:
+    """Splits of so many keys, each by itself, merged in the end."""
+
+    def split(q: Array, k: Array, v: Array, **o: Any) -> Any:
+        return in_tiles(q, k, v, _each_by_itself, size, **o)
+
+    return split
+
+
+def _weights_by_lse(scores: Array, sink: Any) -> tuple[Array, Array]:
+    """exp(score - lse), of which no row is divided by its sum: as backward passes have their weights again."""
+    _, lse = softmax(scores, sink)
+    return np.exp(scores - finite(lse)[..., None]), lse
+
+
+def weights_by_lse(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Weights from the log-sum-exp. It takes no bias: where that makes all scores -1e5, lse has no digits left (precision.md, 3)."""
+    return staged(q, k, v, normalise=_weights_by_lse, **o)
+
+
+def _without_bias(function: Function) -> Function:
+    function.options = tuple(name for name in function.options if name != "bias")  # type: ignore[attr-defined]
+    return function
+
+
+EAGER = "eager"
+WITH_CACHE = "eager, with a cache"
+GRADIENTS = "eager, with gradients"
+LAYER = "layer"
+
+UNDECLARED: dict[str, Function] = {
+    EAGER: quiet(eager),
+    WITH_CACHE: quiet(eager, cache=True),
+    GRADIENTS: quiet(differentiable(backward)),
+    LAYER: quiet(layer, spec="multi-head"),
+    "online, blocks of 16": quiet(tiled),
+    "online, the last block first": quiet(backwards),
+    "splits of 7, merged": quiet(in_splits(7)),
+    "splits of 32, merged": quiet(in_splits(32)),
+    "weights in 16 bits": quiet(weights_in_sixteen_bits),
+    "scores in 16 bits": quiet(scores_in_sixteen_bits),
+    "weights by lse": _without_bias(quiet(weights_by_lse)),
+}
+"""Held to what an undeclared function is held to, as the faults are."""
+
+DECLARED: dict[str, Function] = {
+    "declared eager": attention,
+    "declared layer": multi_head,
+    **{f"declared online, blocks of {n} keys": online(64, n) for n in (3, 1, 16, 64)},
+    "declared matrix unit": tensor_core,
+    "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
+    "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
+    "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),
+    "declared layer with sums in 16 bits": declares(dtypes=SIXTEEN_BITS, precision="products-rounded+sums-rounded")(
+        quiet(narrow_layer, spec="multi-head", only=("mask",))
+    ),
+}
+"""Held to what they declare: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
+
+SOUND = UNDECLARED | DECLARED
+
+BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
+"""What most faults are variations of."""

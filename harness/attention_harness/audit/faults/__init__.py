@@ -1,0 +1,93 @@
+"""The catalogue of faults: deliberately wrong attentions, most of them a bug that somebody shipped, that a property must reject.
+
+A fault is a function with the signature of the contract and one decorator. Every module here is loaded by `load_all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import numpy as np
+
+from attention_specs.contract import OPTIONS
+
+Attention = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A planted bug: `family` is its class in the survey of real bugs, `link` names one of them (owner/repo#number)."""
+
+    name: str
+    family: str
+    link: str
+    function: Attention
+
+    @property
+    def location(self) -> str:
+        """Where the loader finds it, `module:function`."""
+        return f"{self.function.__module__}:{self.name}"
+
+    @property
+    def spec(self) -> str:
+        """Whose signature it has: that of "attention" or of the "multi-head" layer."""
+        return str(getattr(self.function, "spec", "attention"))
+
+    @property
+    def alone(self) -> bool:
+        """Whether it may take its process with it, or never come back: those are in the module `processes`."""
+        return self.function.__module__ == f"{__name__}.processes"
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+LAYER_OPTIONS = ("mask", "return_weights")
+
+
+def quiet(function: Attention, cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()) -> Attention:
+    """As faults are called: without warnings, with every option of the contract, and with a cache only where that is asked for.
+
+    A function that needs others to be written as a mask names the options that it has, as `only`.
+    """
+
+    @wraps(function)
+    def called(*arrays: np.ndarray, **given: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arrays, **given)
+
+    without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
+    del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
+    called.spec = spec  # type: ignore[attr-defined]
+    called.options = only or (LAYER_OPTIONS if spec == "multi-head" else without_cache)  # type: ignore[attr-defined]
+    return called
+
+
+def fault(
+    family: str, link: str = "", cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()
+) -> Callable[[Attention], Attention]:
+    """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
+
+    Only faults about caches take one: to the others it is handed over with the keys. `only`: all the options that it has.
+    """
+
+    def register(function: Attention) -> Attention:
+        name = function.__name__
+        if name in FAULTS:
+            raise ValueError(f"fault={name}, but should be a name that is not taken")
+        FAULTS[name] = Fault(name, family, link, quiet(function, cache, spec, only))
+        return FAULTS[name].function
+
+    return register
+
+
+def load_all() -> dict[str, Fault]:
+    """Imports all modules of this folder, which registers their faults, and returns these by name."""
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    return FAULTS

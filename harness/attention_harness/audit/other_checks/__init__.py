@@ -1,0 +1,144 @@
+"""What people check an attention with today, restated in our own code, so that it can be compared with the properties here.
+
+A peer is a function with one decorator that yields what the source asks and how it judges each answer. Tolerances in this
+folder are those of the sources: nothing else here judges by one. Every module is loaded by `load_all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from time import perf_counter
+
+import numpy as np
+
+from attention_harness.audit.other_checks._trials import Attention, Trial
+from attention_harness.frameworks import installed
+from attention_harness.registry.loading import describe
+
+Check = Callable[[int], Iterator[Trial]]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A check that is in use: `source` says whose, and `needs` names the package without which it cannot be run."""
+
+    name: str
+    source: str
+    check: Check
+    needs: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be run here, or nothing."""
+        return installed(self.needs) if self.needs else ""
+
+    def objection(self, attention: Attention, seed: int = 0) -> str:
+        """The first thing that it holds against the function, an exception included; nothing if it accepts it.
+
+        ValueError for a function of another spec.
+        """
+        options = options_of(attention)
+        asked = (trial for trial in trials(self.name, seed) if set(trial.needs) <= set(options))
+        held = (f"{text} [{trial.text}]" for trial in asked if (text := _held_against(attention, options, trial)))
+        return next(held, "")
+
+
+def options_of(attention: Attention) -> tuple[str, ...]:
+    """The options of the contract that the function has. ValueError for one of another spec."""
+    described = describe(attention, "attention")
+    if described.spec != "attention":
+        raise ValueError(f"spec={described.spec}, but should be attention: peers know no other")
+    return described.options
+
+
+def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) -> str:
+    try:
+        with np.errstate(all="ignore"):
+            return trial.judge(trial.answer(attention, options))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@dataclass(frozen=True)
+class PeerRow:
+    """What a peer finds. `seconds` are those of all functions and of its own references together."""
+
+    peer: str
+    source: str
+    faults_found: int
+    faults: int
+    false_alarms: int
+    sound: int
+    seconds: float
+    found: tuple[str, ...]
+    accused: tuple[str, ...]
+    """The sound functions that it rejects."""
+    missing: str = ""
+    """Why it was not run; then nothing is counted."""
+
+
+PEERS: dict[str, Peer] = {}
+
+
+def peer(name: str, source: str, needs: str = "") -> Callable[[Check], Check]:
+    """Registers the function as a peer. ValueError if the name is taken."""
+
+    def register(check: Check) -> Check:
+        if name in PEERS:
+            raise ValueError(f"peer={name}, but should be a name that is not taken")
+        PEERS[name] = Peer(name, source, check, needs)
+        return check
+
+    return register
+
+
+@cache
+def trials(name: str, seed: int) -> tuple[Trial, ...]:
+    """All that the peer asks, drawn and answered once for all functions."""
+    return tuple(PEERS[name].check(seed))
+
+
+def load_all() -> dict[str, Peer]:
+    """Imports all modules of this folder, which registers their peers, and returns these by name."""
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    return PEERS
+
+
+def compare(
+    functions: Mapping[str, Attention],
+    sound: Mapping[str, Attention],
+    seed: int = 0,
+    tick: Callable[[str], None] = lambda name: None,
+) -> list[PeerRow]:
+    """What each peer finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
+
+    They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
+    peers take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
+    ValueError for a function of another spec.
+    """
+    for attention in (*functions.values(), *sound.values()):
+        options_of(attention)
+    return [_row(one, functions, sound, seed, tick) for one in load_all().values()]
+
+
+def _row(
+    one: Peer, functions: Mapping[str, Attention], sound: Mapping[str, Attention], seed: int, tick: Callable[[str], None]
+) -> PeerRow:
+    if one.missing:
+        return PeerRow(one.name, one.source, 0, 0, 0, 0, 0.0, (), (), one.missing)
+
+    def rejected(given: Mapping[str, Attention]) -> Iterator[str]:
+        for name, attention in given.items():
+            tick(name)
+            if one.objection(attention, seed):
+                yield name
+
+    start = perf_counter()
+    found, accused = tuple(rejected(functions)), tuple(rejected(sound))
+    seconds = round(perf_counter() - start, 3)
+    return PeerRow(one.name, one.source, len(found), len(functions), len(accused), len(sound), seconds, found, accused)

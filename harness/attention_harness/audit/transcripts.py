@@ -1,0 +1,151 @@
+"""The same answers are judged the same: a claim that gets bit for bit the answers of a sound function needs no verdict of its own.
+
+Verdicts follow from the answers alone. So what a claim asked a sound function, and what that answered, is a script; a suspect
+that gives these answers to these questions would have been asked them and no others, and gets the verdict of the sound one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from attention_harness.audit.in_process import Inside
+from attention_harness.errors import Trouble
+from attention_harness.process.messages import Answer, Request
+from attention_harness.process.packing import Packed
+
+Said = Answer | Trouble
+Script = list[tuple[int, Request, Said]]
+
+
+class Recalling(Inside):
+    """A function that is asked once for all claims of a case; only what one claim asks again is asked again.
+
+    So a claim can be judged alone, with the calls that it has among others: those of a `Subject`, which remembers too.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+        super().__init__(function, name)
+        self.begin()
+
+    def begin(self) -> None:
+        """Another case begins."""
+        self.known: dict[int, Said] = {}
+        self.claim()
+
+    def claim(self) -> None:
+        """Another claim begins."""
+        self.given: dict[int, list[Said]] = defaultdict(list)
+        self.restart()
+
+    def restart(self) -> None:
+        """The claim begins once more: it gets the answers that it has had."""
+        self.turn: Counter[int] = Counter()
+
+    def said(self, key: int, request: Request) -> Said:
+        """What it answers, or the trouble instead."""
+        number, given = self.turn[key], self.given[key]
+        self.turn[key] += 1
+        if number == len(given):
+            own = self.known.get(key) if number == 0 else None
+            given.append(spoken(super().call, request) if own is None else own)
+            self.known.setdefault(key, given[0])
+        return given[number]
+
+    def call(self, request: Request) -> Answer:
+        """The answer. Raises Trouble."""
+        return heard(self.said(key(request), request))
+
+
+class Scripted(Recalling):
+    """A sound function that writes down what a claim asks it and what it answers."""
+
+    def begin(self) -> None:
+        """Another case begins."""
+        self.memory: dict[Packed, Packed] = {}
+        self.asked: dict[int, Request] = {}
+        super().begin()
+
+    def claim(self) -> None:
+        """Another claim begins, with a script of its own."""
+        super().claim()
+        self.script: Script = []
+
+    def said(self, key: int, request: Request) -> Said:
+        """What it answers, written down."""
+        own = super().said(key, request)
+        if key not in self.asked:
+            self.asked[key] = self._lighter(request)
+        self.script.append((key, self.asked[key], own))
+        return own
+
+    def _lighter(self, request: Request) -> Request:
+        """The request on memory that it shares with earlier ones: most arrays of a case are asked about a hundred times."""
+
+        def shared(packed: Any) -> Any:
+            return self.memory.setdefault(packed, packed) if isinstance(packed, Packed) else packed
+
+        arrays, options = ({name: shared(value) for name, value in part.items()} for part in (request.arrays, request.options))
+        beside = None if request.beside is None else self._lighter(request.beside)
+        return replace(request, arrays=arrays, options=options, beside=beside, dout=shared(request.dout))
+
+
+class Suspect(Recalling):
+    """A function whose answers are compared with scripts."""
+
+    def begin(self) -> None:
+        """Another case begins."""
+        super().begin()
+        self.compared: dict[tuple[int, int], bool] = {}
+
+    def follows(self, script: Script) -> bool:
+        """Whether it gives the answers of the script, bit for bit."""
+        self.restart()
+        return all(self._alike(self.said(key, request), said) for key, request, said in script)
+
+    def _alike(self, own: Said, said: Said) -> bool:
+        """Compared once: both are kept as long as the case lasts, so their addresses name them."""
+        pair = id(own), id(said)
+        if pair not in self.compared:
+            self.compared[pair] = alike(own, said)
+        return self.compared[pair]
+
+
+def spoken(call: Callable[[Request], Answer], request: Request) -> Said:
+    """The answer, or the trouble instead of one."""
+    try:
+        return call(request)
+    except Trouble as trouble:
+        return trouble
+
+
+def heard(said: Said) -> Answer:
+    """The answer. Raises the trouble if it is one."""
+    if isinstance(said, Trouble):
+        raise said
+    return said
+
+
+def alike(a: Said, b: Said) -> bool:
+    """Equal but for the time they took."""
+    if isinstance(a, Trouble) or isinstance(b, Trouble):
+        return isinstance(a, Trouble) and isinstance(b, Trouble) and (a.outcome, str(a)) == (b.outcome, str(b))
+    if (a.changed, a.aliased, a.extra.keys()) != (b.changed, b.aliased, b.extra.keys()):
+        return False
+    return same(a.out, b.out) and all(same(a.extra[name], b.extra[name]) for name in a.extra)
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Same dtype, shape and bits."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def key(request: Request) -> int:
+    """A number that tells requests of a case apart."""
+    options = tuple((name, o if isinstance(o, Packed) else repr(o)) for name, o in request.options.items())
+    beside = None if request.beside is None else key(request.beside)
+    return hash((tuple(request.arrays.items()), options, request.wanted, beside, request.wrt, request.dout))

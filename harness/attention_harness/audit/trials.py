@@ -1,0 +1,201 @@
+"""One function on its way through the cases of an audit, and what rejected it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from attention_harness.audit.transcripts import Script, Scripted, Suspect
+from attention_harness.conformance.check import Checking, Plan
+from attention_harness.conformance.judging import GATES, Finding, find, judge_applying
+from attention_harness.conformance.under_test import Subject
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.contract import Conventions, Description
+from attention_specs.formats import DTYPES
+from attention_specs.property import CLAIMS, Claim
+
+VALUED = ("empty_rows", "causal_alignment", "window_alignment", "lse_base")
+"""The conventions that say which answer is right; the others are claims that properties ask about one by one."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A property that rejected a function: after how many cases that it was asked, and how many seconds spent on it."""
+
+    property: str
+    clause: str
+    outcome: str
+    dtype: str
+    cases: int
+    seconds: float
+    case: str
+    message: str
+
+
+class Listening(Subject):
+    """A subject that notes which declarations a claim asks it about."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.noted: dict[str, Any] = {}
+
+    def declared(self, name: str) -> Any:
+        """A declared convention."""
+        self.noted[name] = super().declared(name)
+        return self.noted[name]
+
+
+class Trial:
+    """A function and its verdicts so far."""
+
+    def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
+        self.name, self.worker = name, worker
+        description: Description = worker.description
+        self.subject = Listening(worker, description, specs[description.spec])
+        self.checking = Checking(self.subject, Target(name, name), plan, lambda: None)
+        self.kills: dict[str, Kill] = {}
+        self.cases, self.seconds = 0, 0.0
+
+    @cached_property
+    def refused(self) -> Mapping[str, str]:
+        """Dtypes in which it is not judged."""
+        return self.checking.refused_dtypes()
+
+    def kind(self, dtype: str) -> tuple[Description, str | None]:
+        """Functions of one kind are asked the same in this dtype, and held to the same, but for what a claim asks to be declared."""
+        told: Description = self.worker.description
+        values = {name: getattr(told.conventions, name) for name in VALUED}
+        told = replace(told, name="", summary="", version="", conventions=Conventions(**values), precision={})
+        return told, self.worker.description.precision.get(dtype)
+
+    def wanted(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The claims that have not rejected it yet, and those that must come first."""
+        return [claim for claim in claims if claim.name not in self.kills or claim.clause in GATES]
+
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims."""
+        if case.problem.dtype in self.refused:
+            return []
+        started = perf_counter()
+        findings = self.judged(case, self.wanted(claims))
+        self.checking.judged.count(case, claims, findings)
+        self.subject.forget()  # hundreds of functions would each keep the arrays of a case
+        self.cases += 1
+        self.seconds += perf_counter() - started
+        for finding in findings:
+            if finding.wrong:
+                self._killed(finding.claim, finding.outcome, case.problem.dtype, str(case), finding.verdict.message)
+        return findings
+
+    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """What the claims say of the case."""
+        return self.checking.visit(case, claims, self.find)[1]
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """What one claim says of these inputs."""
+        self.subject.noted = {}
+        return find(subject, claim, x)
+
+    def close(self) -> None:
+        """All cases were seen: what refused most of them is asked where it answers, and claims about the whole run are judged."""
+        if self.checking.judged.mostly_refused and not self.kills:
+            self.ask_inside()
+        for (dtype, name), tally in self.checking.tallies.items():
+            tally.close(CLAIMS[name])
+            if tally.outcome == "violates":
+                self._killed(CLAIMS[name], tally.outcome, dtype, "the whole run", tally.reason)
+
+    def ask_inside(self) -> None:
+        """The refused cases, moved to where it answers, until one rejects it."""
+        for case, claims in self.checking.inside():
+            self.step(case, claims)
+            if self.kills:
+                return
+
+    def _killed(self, claim: Claim, outcome: str, dtype: str, case: str, message: str) -> None:
+        kill = Kill(claim.name, claim.clause, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
+        self.kills.setdefault(claim.name, kill)
+
+
+class Judged(NamedTuple):
+    """What a claim asked a sound function and was answered, which declarations it asked about, and what it found."""
+
+    script: Script
+    declared: Mapping[str, Any]
+    finding: Finding
+
+
+class Base(Trial):
+    """A sound function whose answers to each claim on the current case are written down for others to be compared with."""
+
+    worker: Scripted
+
+    def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
+        super().__init__(name, Scripted(function, name), plan, specs)
+        self.said: dict[str, Judged] = {}
+
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims; the scripts of it are kept until the next."""
+        self.worker.begin()
+        self.said = {}
+        return super().step(case, claims)
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """What one claim says, with its script."""
+        subject.forget_answers()
+        self.worker.claim()
+        finding = super().find(subject, claim, x)
+        self.said[claim.name] = Judged(self.worker.script, self.subject.noted, finding)
+        return finding
+
+
+class Suspected(Trial):
+    """A function that a claim judges by itself only where it answers otherwise than the sound ones of its kind."""
+
+    worker: Suspect
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
+    ) -> None:
+        super().__init__(name, Suspect(function, name), plan, specs)
+        self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
+        self.alike: list[Base] = []
+
+    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """One case by these claims."""
+        findings = super().step(case, claims)
+        self.worker.begin()  # hundreds of functions would each keep their answers
+        return findings
+
+    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+        """What the claims say; which of them apply is known from the sound functions of its kind."""
+        self.alike = self.bases[case.problem.dtype]
+        if not self.alike:
+            return super().judged(case, claims)
+        applying = {name for base in self.alike for name in base.said}
+        known, subject = [claim for claim in claims if claim.name in applying], self.subject
+        subject.forget()
+        return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
+
+    def ask_inside(self) -> None:
+        """Without the sound functions, which are not asked there."""
+        self.bases = {dtype: [] for dtype in DTYPES}
+        super().ask_inside()
+
+    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+        """The finding of a sound function if it answers alike, else its own."""
+        self.worker.claim()
+        for said in (base.said[claim.name] for base in self.alike if claim.name in base.said):
+            if self._declares(said.declared) and self.worker.follows(said.script):
+                return said.finding
+        subject.forget_answers()
+        self.worker.restart()
+        return super().find(subject, claim, x)
+
+    def _declares(self, asked: Mapping[str, Any]) -> bool:
+        declared = self.worker.description.conventions
+        return all(getattr(declared, name) == value for name, value in asked.items())

@@ -1,0 +1,102 @@
+"""Run against run: what `compare` writes and prints, and a timing held against a stored one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+import attention_reports as reports
+from attention_harness import timing
+from attention_harness.cli.output import print_json
+from attention_harness.errors import UsageError
+from attention_harness.registry.targets import Target
+from attention_harness.runs.progress import told
+from attention_harness.runs.run import Run
+from attention_harness.timing.workloads import Workload
+from attention_reports.comparison import headline
+
+Progress = Callable[[str], None]
+
+
+def load(folder: Path) -> reports.Run:
+    """The run in a folder. Raises UsageError where there is none."""
+    try:
+        return reports.Run.load(folder)
+    except reports.ReportError as error:
+        raise UsageError(str(error)) from error
+
+
+def present(comparison: reports.Comparison, folder: Path, as_json: bool) -> None:
+    """Writes the comparison into a folder and prints it. Raises UsageError."""
+    try:
+        page = reports.write_comparison(comparison, folder)
+    except OSError as error:
+        raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+    if as_json:
+        print_json(_document(comparison) | {"page": str(page)})
+    else:
+        reports.print_comparison(comparison, Console())
+        print(f"comparison: {page}")
+
+
+def _document(comparison: reports.Comparison) -> dict[str, Any]:
+    tables = {"checks": comparison.checks.to_dict("records"), "timings": comparison.timings.to_dict("records")}
+    return {"verdict": headline.verdict(comparison).sentence, **tables, "differing": comparison.differing}
+
+
+def against(
+    stored: reports.Run, run: Run, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings, quiet: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Holds the timings of a run against those of a stored one; returns what run.json says of it under `compared`."""
+    comparison = reports.Comparison(stored, reports.Run.load(run.folder))
+    with told("timing again", quiet) as progress:
+        found = confirmed(comparison, targets, workloads, settings, progress)
+    facts = {"run": str(stored.folder), "lines": _lines(comparison, found), "regressions": found}
+    run.save(compared=facts)
+    return facts
+
+
+def confirmed(
+    comparison: reports.Comparison, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings,
+    progress: Progress,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What became slower, and is slower again when it alone is timed again. None where the runs cannot be compared.
+
+    With many comparisons some are decided by chance; that the same one is, twice in a row, is none.
+    """
+    found: list[dict[str, Any]] = []
+    for workload in workloads:
+        slower = comparison.regressions[comparison.regressions["workload"] == workload.name]
+        if len(slower):
+            wanted = {*slower["implementation"], *slower["baseline"]}
+            longer = twice(replace(settings, baseline=slower["baseline"].iloc[0]))
+            again = timing.bench([target for target in targets if target.name in wanted], [workload], longer, progress)
+            found += _both(slower, comparison.retimed(again.rows, again.noise).regressions)
+    return found
+
+
+def twice(settings: timing.Settings) -> timing.Settings:
+    """Double rounds: as long in each process, in twice as many fresh ones, in another order."""
+    seconds, processes = 2 * settings.seconds * settings.processes, 2 * settings.processes
+    return replace(settings, seconds_per_workload=seconds, replicas=processes, seed=settings.seed + 1)
+
+
+def _both(first: pd.DataFrame, again: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows that are in both, with the change of the second as `again`."""
+    key = ["workload", "dtype", "direction", "implementation"]
+    both = first.merge(again[[*key, "change"]].rename(columns={"change": "again"}), on=key)
+    return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
+
+
+def _lines(comparison: reports.Comparison, found: Sequence[dict[str, Any]]) -> list[str]:
+    """What is said of a stored run on the terminal: the regressions, or what was compared."""
+    told = headline.speed(comparison) or "no time in common, nothing compared"
+    lost = len(comparison.regressions) - len(found)
+    passed = [f"{lost} that seemed slower did not when timed again"] if lost else []
+    sure = [f"{headline.slowed(row)}; timed again: {row['again']:.3g} times" for row in found]
+    return [*sure, "; ".join([f"beside {comparison.before.folder}: {told}", *passed])]

@@ -1,0 +1,70 @@
+"""Where the commands leave what they found: a folder, a report, tables on the terminal, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from attention_harness.errors import UsageError
+from attention_harness.runs import ending
+from attention_harness.runs import folder as folders
+from attention_harness.runs.folder import Asked
+from attention_harness.runs.run import Run
+
+
+def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
+    """The folder of a run that begins or goes on, held for this process. Raises UsageError."""
+    if output is not None and resume is not None:
+        raise UsageError(f"output={output}, but should be left out: --resume {resume} names the folder")
+    folder = resume or output or folders.fresh(asked.command)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if resume is None:
+            folders.require_empty(folder)
+        lock = folders.locked(folder)
+        if resume is None:
+            folders.require_empty(folder)  # once more: another run may have come first
+    except OSError as error:
+        raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+    ending.begun((asked.command, folder))
+    return Run(folder, asked.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
+
+
+def write_report(folder: Path, show: str) -> None:
+    """Writes the report, prints the named tables, and says where the report is."""
+    import attention_reports as reports
+
+    try:
+        page = reports.write_report(folder)
+    except reports.ReportError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+    loaded, console = reports.Run.load(folder), Console()
+    if "checks" in show:
+        reports.print_checks(loaded, console)
+    if "audit" in show:
+        reports.print_audit(loaded, console)
+    if "timings" in show:
+        reports.print_timings(loaded, console)
+    print(f"report: {page}", file=sys.stdout if show else sys.stderr)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(_finite(document), default=str))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: null stands for both."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

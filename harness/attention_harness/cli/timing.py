@@ -1,0 +1,53 @@
+"""Timing into the folder of a run, for the commands `bench` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+import attention_reports as reports
+from attention_harness import timing
+from attention_harness.errors import UsageError
+from attention_harness.registry.targets import Target, resolve
+from attention_harness.runs.progress import told
+from attention_harness.runs.run import Run
+from attention_harness.timing.workloads import Workload
+
+
+def workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
+    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
+    resolve([baseline])
+    return timing.named(names, quick=quick)
+
+
+def pace(quick: bool, seed: int, baseline: str, seconds: float | None = None, processes: int | None = None) -> timing.Settings:
+    """How the commands time. Raises UsageError."""
+    for name, value in (("seconds", seconds), ("processes", processes)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name}={value}, but should be above 0")
+    return timing.Settings(quick=quick, seed=seed, baseline=baseline, seconds_per_workload=seconds, replicas=processes)
+
+
+def bench(
+    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
+) -> list[dict[str, Any]]:
+    """Times into the folder of the run; returns the rows of `timings`."""
+    with told("timing", quiet) as progress:
+        found = timing.bench(targets, workloads, settings, progress)
+    reports.write_table(run.folder, "timings", pd.DataFrame(found.rows))
+    reports.write_table(run.folder, "rounds", pd.DataFrame(found.rounds))
+    timing.record(found, run.folder)
+    run.save(noise=found.noise, absent=found.absent)
+    return found.rows
+
+
+def invalid(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether something gave wrong answers, and so has no time."""
+    return any(row["verdict"] == "INVALID" for row in rows)
+
+
+def timed(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether anything has a time."""
+    return any(row["median"] == row["median"] for row in rows)  # NaN where there is none

@@ -1,0 +1,1 @@
+"""One implementation by every property: cases asked, answers judged, failures made small and written down."""

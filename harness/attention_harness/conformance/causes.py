@@ -1,0 +1,90 @@
+"""Whether two failures have one cause: the one, without what the other does without, must still fail in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from attention_harness.conformance.judging import Finding, applies, fails
+from attention_harness.conformance.shrink import PLAIN, resized, sizes_of
+from attention_harness.conformance.under_test import Subject
+from attention_specs.case import Case
+from attention_specs.property import Claim
+
+
+def alike(subject: Subject, claim: Claim, case: Case, kind: tuple[str, str]) -> Finding | None:
+    """The finding if the claim fails on the case in that way, else None."""
+    again = fails(subject, claim, case)
+    return again if again and again.kind == kind else None
+
+
+def explains(subject: Subject, known: Case, case: Case, finding: Finding) -> bool:
+    """Whether nothing shows that the failure needs what the known case, which fails in the same way, does without.
+
+    What the claim says nothing of, once it is stripped, shows nothing; nor do given numbers, which belong to their options.
+    """
+    bare = stripped(case, known)
+    return (
+        bool(bare.arrays) or not _applies(subject, finding.claim, bare) or bool(alike(subject, finding.claim, bare, finding.kind))
+    )
+
+
+def _applies(subject: Subject, claim: Claim, case: Case) -> bool:
+    subject.forget()
+    return applies(subject, claim, subject.realise(case))
+
+
+def leads_to(subject: Subject, known: Case, case: Case, finding: Finding) -> bool:
+    """Whether the failure can be followed to the known one: it stays on the whole way from the sizes of its case down."""
+    return all(alike(subject, finding.claim, nearer, finding.kind) for nearer in _way(case, known))
+
+
+def needs(case: Case) -> frozenset[str]:
+    """What is special about a case, sizes and dtype apart."""
+    given = [option.partition("=")[0] for option in case.problem.options()]
+    special = {
+        "recipe": case.recipe != PLAIN,
+        "arrays": bool(case.arrays),
+        "groups": _grouped(case),
+        **dict.fromkeys(case.layouts, True),
+    }
+    return frozenset([*given, *(name for name, true in special.items() if true)])
+
+
+def stripped(case: Case, known: Case) -> Case:
+    """The case without the options, groups of heads, layouts, values and numbers that the known one does without."""
+    options = fields(case.problem)[case.problem.sizes :]
+    gone: dict[str, Any] = {f.name: f.default for f in options if getattr(known.problem, f.name) == f.default}
+    if _grouped(case) and not _grouped(known):
+        gone["key_heads"] = case.problem.query_heads
+    plain = replace(
+        case,
+        recipe=PLAIN if known.recipe == PLAIN else case.recipe,
+        layouts={name: layout for name, layout in case.layouts.items() if name in known.layouts},
+        arrays=case.arrays if known.arrays else {},
+    )
+    return plain.with_problem(**gone)
+
+
+def _grouped(case: Case) -> bool:
+    p = case.problem
+    return bool(getattr(p, "key_heads", None) != getattr(p, "query_heads", None))
+
+
+def _way(case: Case, known: Case) -> Iterator[Case]:
+    """From the case to the sizes of the known one: each time half of what every size is above."""
+    nearer, before = stripped(case, known), ""
+    while nearer.id != before:
+        yield nearer
+        before, nearer = nearer.id, _halfway(nearer, known)
+
+
+def _halfway(case: Case, known: Case) -> Case:
+    for names in sizes_of(case):
+        size, least = (max(getattr(c.problem, name) for name in names) for c in (case, known))
+        try:
+            case = resized(case, names, least + (size - least) // 2) if size > least else case
+        except ValueError:  # sizes that do not fit each other stay
+            continue
+    return case

@@ -1,0 +1,285 @@
+"""Checks one implementation: a worker, the cases, the claims; tallies, minimal counterexamples and agreement samples."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+from attention_harness.conformance import waivers
+from attention_harness.conformance.agreement import Kept
+from attention_harness.conformance.judged import Judged
+from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
+from attention_harness.conformance.plan import Checked as Checked
+from attention_harness.conformance.plan import Plan as Plan
+from attention_harness.conformance.precision_fit import Measured
+from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
+from attention_harness.conformance.schedule import Schedule
+from attention_harness.conformance.tallies import Tallied
+from attention_harness.conformance.text import printable
+from attention_harness.conformance.under_test import Subject
+from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.generation.coverage import covered
+from attention_harness.generation.domain import learned
+from attention_harness.process.worker import Worker
+from attention_harness.registry.targets import Target
+from attention_specs import properties
+from attention_specs.case import Case
+from attention_specs.contract import Conventions, Description
+from attention_specs.formats import DTYPES
+from attention_specs.precision import held_to
+from attention_specs.property import CLAIMS, Claim
+
+Result = TypeVar("Result")
+
+HANGS = 3
+"""Calls that may time out before the rest is not tried."""
+
+AGAIN_SECONDS = 90.0
+"""For the cases of one implementation that were refused, asked again where it answers."""
+
+
+def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
+    """Judges one target by every property that its signature supports. Whatever it does, this returns.
+
+    So it does with a fault of ours, which ends the check of this target alone and is named as ours.
+    """
+    load_claims()
+    try:
+        return _check(target, plan, tick)
+    except Exception as error:
+        _require_space(error)
+        return Checked(target.name, [absent_row(target.name, "errored", our_fault(error))], ours=True)
+
+
+def _require_space(error: Exception) -> None:
+    """Raises what ends the whole run, and is nobody's fault: no space is left."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+
+
+def our_fault(error: Exception) -> str:
+    """The sentence about an exception that no implementation has raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    said = printable(f"{type(error).__name__}: {error}")
+    return f"fault of attention-harness: {said} ({where}); nothing is said of the implementation, please report this"
+
+
+def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
+    with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
+        try:
+            description = _with_claims(worker.description(), target, plan)
+        except Trouble as trouble:
+            outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
+            message = printable(str(trouble))
+            unloadable = message if trouble.outcome == "unloadable" else ""
+            return Checked(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
+        checking = Checking(Subject(worker, description), target, plan, tick, aside)
+        rows = checking.rows()
+        judged = checking.judged
+        counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
+        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
+
+
+def load_claims() -> None:
+    """Registers all claims in `CLAIMS`: those of the property modules and the worked example."""
+    properties.load_all()
+    import_module("attention_specs.worked_example")
+
+
+def _with_claims(description: Description, target: Target, plan: Plan) -> Description:
+    """Conventions given on the command line are for functions that cannot declare any themselves."""
+    if target.registered or not plan.claims:
+        return description
+    declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
+    return replace(description, conventions=Conventions.declared(declared | dict(plan.claims)))
+
+
+class Checking:
+    """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
+
+    def __init__(
+        self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
+    ) -> None:
+        self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
+        self.schedule = Schedule(subject, plan)
+        self.agenda, self.claims = self.schedule.agenda, self.schedule.claims
+        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.kept, self.measured = Kept(), dict[str, Measured]()
+        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
+        self.worked_example: list[list[float]] = []
+        self.judged, self.untried = Judged(), 0
+        self.covered: dict[str, list[tuple[str, str]]] = {}
+        self.faults: list[str] = []
+        """Ours, one sentence each."""
+
+    @property
+    def hangs(self) -> bool:
+        """Whether so many calls have timed out that no more are tried."""
+        return sum(tally.outcomes.get("timed-out", 0) for tally in self.tallies.values()) >= HANGS
+
+    @property
+    def ours(self) -> bool:
+        """Whether a fault of ours came between."""
+        return bool(self.faults)
+
+    def rows(self) -> list[CheckRow]:
+        """All cases, then the smallest counterexample to each claim that failed."""
+        refused = self.refused_dtypes()
+        for case, claims in self.agenda():
+            if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
+                self.untried += self.hangs
+                if not self.hangs:
+                    self._guarded(partial(self._ask, case, claims))
+            self.tick()
+        if self.judged.mostly_refused and not self.hangs:
+            self._guarded(self._ask_inside)
+        self.kept.save(self.plan.folder, self.target.name)
+        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded, self.aside)
+        rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+        if self.untried:
+            rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
+        rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
+        return [*rows, self._row("too-little", self.judged.sentence)] if self.judged.too_little else rows
+
+    def _ask(self, case: Case, claims: Sequence[Claim]) -> None:
+        x, findings = self.visit(case, claims)
+        self.judged.count(case, claims, findings)
+        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
+            self._measure(case, x)
+
+    def _ask_inside(self) -> None:
+        for case, claims in self.inside():
+            self._guarded(partial(self._ask, case, claims))
+
+    def inside(self) -> Iterator[tuple[Case, Sequence[Claim]]]:
+        """The refused cases once more, moved to where the implementation answers."""
+        refused = self.judged.moved(learned(self._answers, [case for case, _ in self.judged.refused]))
+        deadline = monotonic() + AGAIN_SECONDS
+        asked: set[str] = set()
+        for case, claims in refused:
+            moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
+            if moved and moved.id not in asked and monotonic() < deadline:
+                asked.add(moved.id)
+                yield self.subject.within_its_options(moved), claims
+
+    def _answers(self, case: Case) -> bool:
+        self.subject.forget()
+        try:
+            self.subject(self.subject.realise(self.subject.within_its_options(case)))
+        except Trouble as trouble:
+            return trouble.outcome != "unsupported"
+        except ValueError:  # no problem at all
+            return False
+        return True
+
+    def _guarded(self, step: Callable[[], Result]) -> Result | None:
+        """What the step gives; nothing after a fault of ours, which is written down and ends this step alone."""
+        try:
+            return step()
+        except Exception as error:
+            _require_space(error)
+            self.faults.append(our_fault(error))
+            return None
+
+    def _row(self, outcome: str, message: str) -> CheckRow:
+        """A row about the implementation as a whole."""
+        return replace(check_row(self.subject.description, "", self.claims[0], Tally(), "", message, ""), outcome=outcome)
+
+    def _outlived_waivers(self) -> list[CheckRow]:
+        """A failing row for each waiver that is no longer needed."""
+        return [
+            replace(
+                check_row(self.subject.description, "", CLAIMS[waiver.property], Tally(), "", message, ""), outcome="violates"
+            )
+            for waiver, message in waivers.outlived(self.subject, self.waivers)
+        ]
+
+    def refused_dtypes(self) -> dict[str, str]:
+        """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
+        declared = self.subject.description.dtypes
+        if declared is not None:
+            return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
+        plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
+        return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
+
+    def _refusal(self, dtype: str) -> str:
+        """Why a plain problem in that dtype is not taken; nothing if it is. What else goes wrong is for the gates to judge."""
+        self.subject.forget()
+        case = Case(self.subject.spec.Problem(dtype=dtype))
+        x = self.subject.realise(case)
+        try:
+            self.subject(x)
+        except Trouble as trouble:
+            if trouble.outcome in REFUSALS:
+                return printable(str(trouble))
+            self.count(case, judge(self.subject, x, [claim for claim in self.claims if claim.clause in GATES]))
+        return ""
+
+    def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:
+        """Judges the case by these claims; the inputs, and what was found."""
+        self.subject.forget()
+        x = self.subject.realise(case)
+        self._cover(case, x)
+        return x, self.count(case, judge(self.subject, x, claims, find))
+
+    def _cover(self, case: Case, x: Any) -> None:
+        """Writes down what the case covers, unless there are no words for it and nobody is asked."""
+        with contextlib.suppress(Trouble):
+            self.subject.lowered(x)
+            self.covered[case.id] = sorted(covered(case, x))
+
+    def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings on a case, which are tallied."""
+        found = []
+        for finding in findings:
+            self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
+            found.append(finding)
+            if finding.outcome == "timed-out" and self.hangs:
+                break
+        return found
+
+    def _measure(self, case: Case, x: Any) -> None:
+        """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""
+        out, expected = self.subject(x), self.subject.expected(x)
+        if case.recipe.startswith("three_words") and not self.worked_example:
+            self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
+        self.kept.add(case, out, expected)
+        if x.dtype not in self.measured:
+            self.measured[x.dtype] = Measured(x.dtype, held_to(self.subject.description.precision, x.dtype))
+        self.measured[x.dtype].add(x, out, expected)
+
+    def precision(self) -> list[PrecisionRow]:
+        """What the answers said about rounding."""
+        return [row for measured in self.measured.values() for row in measured.rows(self.subject.description)]
+
+    def _not_judged(self) -> list[CheckRow]:
+        """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
+        description, judged = self.subject.description, {name for _, name in self.tallies}
+        rows = []
+        for claim in self.claims:
+            if claim.name not in judged and self.plan.asks_for(claim):
+                missing = [option for option in claim.options if option not in description.options]
+                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
+                if claim.gradient and not description.gradient:
+                    nothing = Tally(reason="gradient not declared")
+                reason = nothing.reason or self.plan.absent.get(claim.name, "no case of this run applies")
+                rows.append(check_row(description, "", claim, nothing, "", reason, ""))
+        return rows
+
+    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
+        first = self.claims[0]
+        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
+        return [
+            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")
+            for dtype, reason in wanted.items()
+        ]

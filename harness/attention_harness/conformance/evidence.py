@@ -1,0 +1,168 @@
+"""What a failure is shown by: the smallest case that fails in the same way, in a file that replays it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from attention_harness.conformance import reproducers
+from attention_harness.conformance.causes import alike, explains, needs
+from attention_harness.conformance.judging import Failure, Finding, fails
+from attention_harness.conformance.plan import Plan
+from attention_harness.conformance.shrink import minimise
+from attention_harness.conformance.under_test import Subject
+from attention_harness.process.worker import Worker
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.property import Claim
+
+REPEATS = 30
+"""Times that a failure is asked for which did not come again at once."""
+
+SHOWN = 3
+"""Failures of one property in one dtype that are shown, if they differ in kind."""
+
+AFTER_OTHERS = "only after other calls"
+"""When a failure comes whose smallest case is right in a process in which nothing was called before."""
+
+Excluded = Callable[[Case, Finding], bool]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One failure as a reader meets it. `new` tells that its smallest case is that of no failure before it."""
+
+    failure: Failure
+    case: str
+    message: str
+    replay: str
+    new: bool
+
+    def among(self, failures: Sequence[Failure]) -> dict[str, Any]:
+        """As one of the further failures of a row, with the number of those that are of its kind and have all that it needs."""
+        case, finding = self.failure
+        number = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
+        own = {"outcome": finding.outcome, "case": self.case, "message": self.message, "replay": self.replay}
+        return own | {"cases": number}
+
+
+def nothing(case: Case, finding: Finding) -> bool:
+    """No failure is excluded."""
+    return False
+
+
+class Evidence:
+    """Failures of one implementation, made small one after the other. A process `aside` is asked nothing but small cases."""
+
+    def __init__(
+        self, subject: Subject, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
+    ) -> None:
+        self.subject, self.target, self.plan, self.aside = subject, target, plan, aside
+        self.dependent = False
+        self.smallest = list(known)
+
+    def of(self, failure: Failure, seconds: float, excluded: Excluded = nothing) -> Shown:
+        """The failure made small, without becoming one that is excluded, and written down."""
+        case, finding = failure
+        deadline, new = monotonic() + seconds, False
+        when = self._not_repeatable(case, finding, deadline)
+        if not when and finding.outcome != "timed-out":
+            known = self._known(case, finding, excluded)
+            case, finding = self._smallest(*(known or failure), seconds, excluded)
+            if new := known is None:
+                self.smallest.append(case)
+            if not self._fails_alone(case, finding, new, deadline):
+                when = self._often(case, finding, deadline, []) or AFTER_OTHERS
+        message = f"{when}{': ' if when else ''}{finding.verdict.message} [{case}]"
+        path = reproducers.write(self.plan.folder, self.target, self.subject, finding.claim, case, message, when)
+        return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
+
+    def others(
+        self, kinds: Sequence[Sequence[Failure]], first: Shown, seconds: float, excluded: Excluded = nothing
+    ) -> list[Shown]:
+        """The further failures of a row, each made small: those of other kinds, then those that need something else."""
+        deadline, shown = monotonic() + seconds, [first]
+        for failure in self._further(kinds, shown, deadline):
+            if len(shown) == SHOWN:
+                break
+            left = max(deadline - monotonic(), 0) / 2
+            one = self.of(failure, left, lambda *smaller: excluded(*smaller) or self._explained(shown, *smaller))
+            if one.case not in [other.case for other in shown]:
+                shown.append(one)
+        return shown[1:]
+
+    def _further(self, kinds: Sequence[Sequence[Failure]], shown: list[Shown], deadline: float) -> Iterator[Failure]:
+        """One failure of each other kind; of the first kind those that none of the smallest cases explains.
+
+        Where the first case is that of an earlier failure, only those that lack something which it needs: the others were
+        looked at there.
+        """
+        yield from (kind[0] for kind in kinds[1:])
+        least = needs(shown[0].failure[0])
+        for special, failure in {needs(case): (case, finding) for case, finding in reversed(kinds[0])}.items():
+            lacking = not special >= least
+            if (lacking or shown[0].new) and monotonic() < deadline and not self._explained(shown, *failure):
+                yield failure
+
+    def _explained(self, shown: Sequence[Shown], case: Case, finding: Finding) -> bool:
+        known = [one.failure[0] for one in shown if one.failure[1].kind == finding.kind]
+        return any(explains(self.subject, smallest, case, finding) for smallest in known)
+
+    def again(self, claim: Claim) -> str:
+        """The command that asks for a claim about the whole run once more."""
+        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
+
+    def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
+        """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
+
+        What times out is not asked again.
+        """
+        if finding.outcome == "timed-out" or fails(self.subject, finding.claim, case):
+            return ""
+        return self._often(case, finding, deadline, [False])
+
+    def _often(self, case: Case, finding: Finding, deadline: float, again: list[bool]) -> str:
+        """How often a failure comes when it is asked for again, those times `again` included; nothing if it always does."""
+        while len(again) < REPEATS and monotonic() < deadline:
+            again.append(fails(self.subject, finding.claim, case) is not None)
+        return "" if all(again) else f"not repeatable, {1 + sum(again)} of {1 + len(again)} times"
+
+    def _fails_alone(self, case: Case, finding: Finding, new: bool, deadline: float) -> bool:
+        """Whether the claim fails on the case in a process aside in which nothing was called before; True where time is out.
+
+        The process is started anew for a new case, and for each one once a failure was seen to depend on earlier calls:
+        until then what fails in it fails alone, most likely.
+        """
+        if self.aside is None or (self.aside.starts and monotonic() > deadline):
+            return True
+        alone = Subject(self.aside, self.subject.description, self.subject.spec)
+        if not new and not self.dependent and fails(alone, finding.claim, case):
+            return True
+        self.aside.stop()
+        failing = fails(alone, finding.claim, case) is not None
+        self.dependent |= not failing
+        return failing
+
+    def _known(self, case: Case, finding: Finding, excluded: Excluded) -> Failure | None:
+        """A minimal case of an earlier failure, if this claim fails on it too, and needs nothing else: it is one bug."""
+        for earlier in self.smallest:
+            known = earlier.with_problem(dtype=case.problem.dtype)
+            again = alike(self.subject, finding.claim, known, finding.kind)
+            if again and not excluded(known, again) and explains(self.subject, known, case, finding):
+                return known, again
+        return None
+
+    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Excluded) -> Failure:
+        found = {case.id: finding}
+
+        def still(simpler: Case) -> bool:
+            again = alike(self.subject, finding.claim, simpler, finding.kind)
+            if again and not excluded(simpler, again):
+                found[simpler.id] = again
+                return True
+            return False
+
+        smallest = minimise(case, still, seconds)
+        return smallest, found[smallest.id]

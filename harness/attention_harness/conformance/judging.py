@@ -1,0 +1,184 @@
+"""One case, all properties: the implementation and the oracle answer once, then each claim is judged on it in turn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from attention_harness.conformance.text import printable
+from attention_harness.conformance.under_test import Subject
+from attention_harness.errors import Trouble
+from attention_specs.case import Case
+from attention_specs.judge import Verdict
+from attention_specs.property import Claim
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one claim on one case."""
+
+    claim: Claim
+    outcome: str
+    verdict: Verdict
+    seconds: float = 0.0
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the implementation is to blame."""
+        return self.outcome not in ("agrees", "vacuous", "unsupported")
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What tells failures apart: the outcome, and the message without numbers, shapes and addresses.
+
+        Of a violation it is what came, not what was due.
+        """
+        message = self.verdict.message
+        seen = message.partition(", but should")[0] if self.outcome == "violates" else message
+        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", seen)))
+
+
+INDEX = re.compile(r"\[[^\]]*\]")
+NUMBER = re.compile(r"0x[\da-fA-F]+|[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
+SHAPE = re.compile(r"#(\s?[,x*]\s?#)+,?|#,(?=\))")
+"""Numbers in a row, however many: (2, 3), 2x3x4, (5,)."""
+
+Failure = tuple[Case, Finding]
+
+SEVERITY = ("crashed", "timed-out", "out-of-memory", "errored", "violates")
+"""Outcomes of failures, worst first."""
+
+
+@dataclass
+class Tally:
+    """All findings of one claim in one dtype. Vacuous cases are not among `cases`."""
+
+    cases: int = 0
+    vacuous: int = 0
+    worst: float = 0.0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    reason: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    samples: list[Any] = field(default_factory=list)
+    together: Verdict | None = None
+    """Of a claim about the whole run, once all cases were seen."""
+
+    def add(self, case: Case, finding: Finding) -> None:
+        """Counts one finding."""
+        self.seconds += finding.seconds
+        self.samples += finding.verdict.samples
+        self.outcomes[finding.outcome] = self.outcomes.get(finding.outcome, 0) + 1
+        if finding.outcome == "unsupported":
+            self.reason = finding.verdict.message
+            return
+        self.cases += finding.outcome != "vacuous"
+        self.vacuous += finding.outcome == "vacuous"
+        if not (np.isnan(self.worst) or finding.verdict.ratio <= self.worst):  # once NaN, it stays NaN
+            self.worst = finding.verdict.ratio
+        if finding.wrong:
+            self.failures.append((case, finding))
+
+    @property
+    def kinds(self) -> list[list[Failure]]:
+        """The failures of each kind: one kind of every outcome, the worst first, and then the further ones.
+
+        Of each kind those come first whose numbers are not given, since they can be made small.
+        """
+        kinds: dict[tuple[str, str], list[Failure]] = {}
+        for case, finding in sorted(self.failures, key=lambda failure: bool(failure[0].arrays)):
+            kinds.setdefault(finding.kind, []).append((case, finding))
+        ranked = sorted(kinds, key=lambda kind: SEVERITY.index(kind[0]))
+        turns = {kind: [other for other in ranked if other[0] == kind[0]].index(kind) for kind in ranked}
+        return [kinds[kind] for kind in sorted(ranked, key=turns.__getitem__)]
+
+    @property
+    def first(self) -> Failure | None:
+        """The failure that the row is about: the first of the first kind."""
+        return min(self.failures, key=lambda failure: (SEVERITY.index(failure[1].outcome), bool(failure[0].arrays)), default=None)
+
+    @property
+    def message(self) -> str:
+        """Of the first failure, else why there is nothing to say."""
+        return self.first[1].verdict.message if self.first else self.reason
+
+    def close(self, claim: Claim) -> None:
+        """All cases were seen: a claim about the whole run is judged now."""
+        if claim.over_run and self.samples and not self.first:
+            self.together = claim.over_run(self.samples)
+            self.worst = self.together.ratio
+            self.reason = self.together.message
+            if self.together.vacuous:
+                self.cases, self.vacuous = 0, self.vacuous + self.cases
+
+    @property
+    def outcome(self) -> str:
+        """That of the first failure; else whether anything was seen at all."""
+        if self.first:
+            return self.first[1].outcome
+        if self.together and not self.together.holds:
+            return "violates"
+        if self.cases:
+            return "agrees"
+        return "vacuous" if self.vacuous else "unsupported"
+
+
+def find(subject: Subject, claim: Claim, x: Any) -> Finding:
+    """What one claim says of these inputs."""
+    start = perf_counter()
+    try:
+        with np.errstate(all="ignore"):
+            verdict = claim.check(subject, x)
+        outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
+    except Trouble as trouble:
+        outcome, verdict = _after_a_restart(trouble), Verdict(np.inf, printable(str(trouble)))
+    return Finding(claim, outcome, verdict, perf_counter() - start)
+
+
+def _after_a_restart(trouble: Trouble) -> str:
+    """The outcome of the call. What could be loaded once, and cannot be loaded again after its process died, is an error."""
+    return "errored" if trouble.outcome in ("unloadable", "unavailable") else trouble.outcome
+
+
+Find = Callable[[Subject, Claim, Any], Finding]
+
+
+def judge(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
+    """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
+    return judge_applying(subject, x, [claim for claim in claims if applies(subject, claim, x)], find)
+
+
+def judge_applying(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
+    """As `judge`, of claims that are known to apply."""
+    for claim in sorted(claims, key=lambda claim: claim.clause not in GATES):
+        finding = find(subject, claim, x)
+        yield finding
+        if claim.clause in GATES and finding.outcome != "agrees":
+            return
+
+
+GATES = ("P1", "P2", "L1", "L2")
+"""Clauses of the claims that come first, an answer and its shape: without them there is nothing to judge."""
+
+
+def applies(subject: Subject, claim: Claim, x: Any) -> bool:
+    """Whether the claim can be judged on these inputs with what the signature has and what is declared."""
+    if claim.gradient and not subject.description.gradient:
+        return False
+    with np.errstate(all="ignore"):
+        return set(claim.options) <= set(subject.description.options) and bool(claim.needs(x))
+
+
+def fails(subject: Subject, claim: Claim, case: Case) -> Finding | None:
+    """The finding if the claim alone fails on the case, else None."""
+    subject.forget()
+    x = subject.realise(case)
+    if not applies(subject, claim, x):
+        return None
+    finding = find(subject, claim, x)
+    return finding if finding.wrong else None

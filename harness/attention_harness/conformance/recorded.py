@@ -1,0 +1,172 @@
+"""A case file read again. Types, sizes and shapes are looked at before anything is judged: the file may be damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import prod
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any
+
+import numpy as np
+
+from attention_harness.errors import UsageError
+from attention_harness.process.limits import Limits
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.formats import DTYPES
+from attention_specs.layouts import LAYOUTS
+from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
+from attention_specs.plain_data import require
+from attention_specs.property import CLAIMS, Claim
+from attention_specs.sizes import require_fitting
+from attention_specs.spec import spec_of
+
+BYTES = 2**25
+DEPTH = 64
+"""Levels of nesting; a run writes five, and one more for each mask within a mask."""
+
+CELLS, NUMBERS, PRODUCTS = 2**20, 2**21, 2**27
+"""Scores, elements of the largest array and multiplications of one case: some twenty times as many as a run draws."""
+
+ARGUMENTS = {"attention": ("q", "k", "v", "mask", "bias", "sinks"), "multi-head": (*LAYER_ARRAYS, "mask")}
+"""Spec -> arrays that have a layout."""
+GIVEN = {"attention": (*ARGUMENTS["attention"], "out", "weights"), "multi-head": ()}
+"""Spec -> arrays that a case may list number by number."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run wrote down of one failure: who failed, which claim, on what, and under what conditions."""
+
+    target: Target
+    claim: Claim
+    case: Case
+    conventions: Mapping[str, Any]
+    limits: Limits
+    when: str = ""
+    """When it failed, if not at each call."""
+
+
+def read(path: Path) -> Recorded:
+    """The content of a case file. UsageError if it is none, or one that is too large to be judged."""
+    try:
+        if path.stat().st_size > BYTES:
+            raise ValueError(f"size={path.stat().st_size}, but should be at most {BYTES} bytes")
+        return recorded(json.loads(path.read_text()))
+    except OSError as error:
+        raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
+
+
+def recorded(data: Any) -> Recorded:
+    """What the data of a case file stand for. ValueError for what no run writes."""
+    if _deeper(data, DEPTH):
+        raise ValueError(f"nesting=above {DEPTH} levels, but should be less")
+    require("content", data, dict)
+    for name in ("target", "location", "property"):
+        require(name, data.get(name), str)
+    require("when", data.get("when", ""), str)
+    if data["property"] not in CLAIMS:
+        raise ValueError(f"property={data['property'][:60]}, but should be one of {', '.join(CLAIMS)}")
+    case, claim = Case.from_json(data.get("case")), CLAIMS[data["property"]]
+    if claim.spec != case.problem.spec:
+        raise ValueError(f"spec={case.problem.spec}, but should be {claim.spec} for {claim.name}")
+    require_affordable(case.problem)
+    require_buildable(case)
+    target = Target(data["target"], data["location"], data.get("registered") is not False)
+    conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
+    return Recorded(target, claim, case, conventions, limits, data.get("when", ""))
+
+
+def _deeper(data: Any, levels: int) -> bool:
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return not levels or any(_deeper(value, levels - 1) for value in inner)
+
+
+def _conventions(data: Any) -> Mapping[str, Any]:
+    require("conventions", data, dict)
+    try:
+        Conventions.declared(data)
+    except TypeError as error:
+        raise ValueError(f"conventions={short(data)}, but should be as declared: {error}") from error
+    return dict(data)
+
+
+def _limits(data: Any) -> Limits:
+    require("limits", data, dict)
+    unknown = set(data) - {"seconds", "memory"}
+    for name, kind in (("seconds", float), ("memory", int)):
+        require(name, data.get(name, 1), kind)
+    if unknown or not all(value > 0 for value in data.values()):
+        raise ValueError(f"limits={short(data)}, but should be seconds and memory, each above 0")
+    return Limits(**data)
+
+
+def require_affordable(problem: Any) -> None:
+    """ValueError for sizes that are none, or above what is judged."""
+    for field in fields(problem)[: problem.sizes]:
+        size = getattr(problem, field.name)
+        if field.name != "dtype" and not 0 <= size <= NUMBERS:
+            raise ValueError(f"{field.name}={size}, but should be from 0 to {NUMBERS}")
+    if problem.dtype not in DTYPES:
+        raise ValueError(f"dtype={short(problem.dtype)}, but should be one of {', '.join(DTYPES)}")
+    costs = (("scores", prod(problem.score_shape), CELLS), ("numbers", problem.numbers, NUMBERS))
+    for name, cost, limit in (*costs, ("products", problem.products, PRODUCTS)):
+        if cost > limit:
+            raise ValueError(f"{name}={cost} [{problem}], but should be at most {limit}")
+
+
+def require_buildable(case: Case) -> None:
+    """ValueError for a case whose arrays cannot be made, or do not fit its sizes."""
+    _require_known("layouts", case.layouts, ARGUMENTS[case.problem.spec])
+    _require_known("arrays", case.arrays, GIVEN[case.problem.spec])
+    for name, layout in case.layouts.items():
+        if not isinstance(layout, str) or layout not in LAYOUTS:
+            raise ValueError(f"layout of {name}={short(layout)}, but should be one of {', '.join(LAYOUTS)}")
+    try:
+        with np.errstate(all="ignore"):
+            _require_shapes(case.problem, spec_of(case.problem.spec).realise(case))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"values of [{short(str(case))}] cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _require_known(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := set(given) - set(known):
+        raise ValueError(f"{what}={', '.join(sorted(unknown))}, but should be among {', '.join(known) or 'none'}")
+
+
+def _require_shapes(problem: Any, x: Any) -> None:
+    """ValueError unless arrays, lengths and answers have the shapes that the problem says."""
+    if problem.spec == "attention":
+        require_fitting(x.q, x.k, x.v, x.mask, x.bias)
+        _require_lengths(problem)
+    for name, (got, should) in _shapes(problem, x).items():
+        if tuple(got) != should:
+            raise ValueError(f"shape of {name}={got}, but should be {should}")
+
+
+def _shapes(p: Any, x: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """What has a shape of its own -> the shape it has, and the one that the problem says."""
+    if p.spec == "multi-head":
+        return {"query": (x.query.shape, (p.batch, p.query_length, p.d_model)), "scores": (x.score_shape, p.score_shape)}
+    out = (*p.score_shape[:3], p.value_dim)
+    found = {
+        "q": (x.q.shape, (*p.score_shape[:3], p.head_dim)),
+        "v": (x.v.shape, (p.batch, p.key_heads, p.key_length, p.value_dim)),
+    }
+    found |= {"sinks": (x.sinks.shape, (p.query_heads,))} if x.sinks is not None else {}
+    return found | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
+
+
+def _require_lengths(problem: Any) -> None:
+    for name, longest in (("query_lengths", problem.query_length), ("key_lengths", problem.key_length)):
+        lengths = getattr(problem, name)
+        if lengths is not None and not (len(lengths) == problem.batch and all(0 <= n <= longest for n in lengths)):
+            raise ValueError(f"{name}={short(lengths)}, but should be {problem.batch} numbers from 0 to {longest}")
+    if problem.window and any(side is not None and side < 0 for side in problem.window):
+        raise ValueError(f"window={problem.window}, but should have no side below 0")

@@ -1,0 +1,211 @@
+"""Failing cases as files: `<id>.json` to replay here, `<id>.py` to run anywhere with NumPy and the implementation alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attention_harness.conformance.text import printable
+from attention_harness.conformance.under_test import Subject
+from attention_harness.errors import Trouble
+from attention_harness.process.limits import Limits
+from attention_harness.process.packing import pack
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.contract import IN_LAYOUT
+from attention_specs.property import Claim
+
+PICTURE_CELLS = 4096
+"""Largest mask or error that is kept with a case as a picture."""
+
+SHOWN = 4
+"""Arrays of so few numbers are written as numbers."""
+NUMBERS = ("float64", "float32", "float16", "int64", "bool")
+
+
+def file_name(text: str) -> str:
+    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits tell them apart."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
+    return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str, when: str = "") -> Path:
+    """Writes both files and returns the path of the JSON. `when` the failure comes, if not at each call."""
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
+    path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
+    message = printable(message)
+    subject.forget()
+    x = subject.realise(case)
+    data = {
+        "schema": 1,
+        "target": target.name,
+        "location": target.location,
+        "registered": target.registered,
+        "conventions": asdict(subject.description.conventions),
+        "limits": asdict(getattr(subject.worker, "limits", Limits())),
+        "property": claim.name,
+        "clause": claim.clause,
+        "message": message,
+        "when": when,
+        "case": case.to_json(),
+        "problem": case.problem.to_json(),
+        "picture": _picture(subject, x),
+    }
+    path.write_text(json.dumps(data, indent=1, default=str) + "\n")
+    path.with_suffix(".py").write_text(_script(subject, target, x, message))
+    return path
+
+
+def _picture(subject: Subject, x: Any) -> dict[str, Any]:
+    """The mask that counts and error / bound of the output, of the batch entry and head that are furthest off; nothing if large."""
+    try:
+        expected, out = subject.expected(x), subject(x)
+        off = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
+        error = np.nan_to_num(off, nan=1e9, posinf=1e9)
+        worst = np.unravel_index(int(np.argmax(error)), error.shape)[:-2]
+        mask = np.isfinite(expected.exact.scores[(*worst, 0)[:2]].astype(np.float64))
+    except (Trouble, ValueError, IndexError, AttributeError):
+        return {}
+    if max(mask.size, error[worst].size) > PICTURE_CELLS:
+        return {}
+    return {"mask": mask.astype(int).tolist(), "error": error[worst].tolist()}
+
+
+def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
+    """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
+    lowered = subject.lowered(x)
+    call = subject.spec.call(lowered)
+    names = subject.description.names
+    options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
+    expected = subject.expected(x)
+    wanted, bound = (
+        array.astype(np.float64) for array in (expected.out, np.broadcast_to(expected.bounds.out, expected.out.shape))
+    )
+    return SCRIPT.format(
+        message=message.replace("\\", "/").replace('"""', "'''"),
+        arrays="".join(f"    {name!r}: {_literal(array)},\n" for name, array in call.arrays.items()),
+        options="".join(f"    {name!r}: {text},\n" for name, text in options.items()),
+        in_layout=tuple(names.get(name, name) for name in (*call.arrays, *call.options) if name in IN_LAYOUT),
+        wanted=_literal(wanted),
+        bound=_literal(bound),
+        framework=subject.description.framework,
+        location=target.location,
+    )
+
+
+def _literal(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.size <= SHOWN and value.dtype.name in NUMBERS and value.flags.c_contiguous:
+        return f"np.array({value.tolist()}, {value.dtype.name!r}).reshape{value.shape}"
+    packed = pack(value)
+    data = base64.b64encode(zlib.compress(packed.data)).decode()
+    return f"array({data!r}, {packed.dtype!r}, {packed.shape}, {packed.strides}, {packed.offset})"
+
+
+SCRIPT = '''"""{message}
+
+Stands alone: needs NumPy (ml_dtypes for bfloat16), the framework and the implementation.
+"""
+
+import base64
+import importlib
+import importlib.util
+import os
+import sys
+import zlib
+
+import numpy as np
+
+inf, nan = np.inf, np.nan
+
+
+def array(data, dtype, shape, strides, offset):
+    """An array with its own memory layout."""
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        dtype = ml_dtypes.bfloat16
+    return np.ndarray(shape, dtype, bytearray(zlib.decompress(base64.b64decode(data))), offset, strides)
+
+
+def native(a, device="cpu", framework={framework!r}):
+    """The array as the framework's own."""
+    if not isinstance(a, np.ndarray) or framework == "numpy":
+        return a
+    if framework == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        return jax.numpy.asarray(a)
+    import torch
+
+    a = a.copy() if any(s < 0 for s in a.strides) or not a.flags.writeable else a
+    t = torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) if a.dtype.name == "bfloat16" else torch.from_numpy(a)
+    return t.to(device)
+
+
+def load(location={location!r}):
+    """The implementation."""
+    container, _, name = location.rpartition(":")
+    if container.endswith(".py"):
+        sys.path.insert(0, os.path.dirname(container))
+        spec = importlib.util.spec_from_file_location("implementation", container)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(container)
+    names = [name] if name else ["attention", "multi_head"]
+    found = [getattr(module, name) for name in names if hasattr(module, name)]
+    return found[0] if found else prepared(module)
+
+
+def prepared(module):
+    """A module with `prepare` as a function."""
+
+    def attention(q, k, v, **options):
+        problem = {{"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}}
+        return module.prepare(problem)(q, k, v, **options)
+
+    attention.layout, attention.device = getattr(module, "layout", "bhld"), getattr(module, "device", "cpu")
+    return attention
+
+
+def called(function, arrays, options):
+    """The output as float64, in the layout [batch, heads, length, dim]."""
+    device, blhd = getattr(function, "device", "cpu"), getattr(function, "layout", "bhld") == "blhd"
+
+    def given(name, a):
+        return native(a.transpose(0, 2, 1, 3) if blhd and name in IN_LAYOUT else a, device)
+
+    out = function(*(given(*pair) for pair in arrays.items()), **{{name: given(name, a) for name, a in options.items()}})
+    out = np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
+    return out.transpose(0, 2, 1, 3) if blhd and out.ndim == 4 else out
+
+
+ARRAYS = {{
+{arrays}}}
+OPTIONS = {{
+{options}}}
+IN_LAYOUT = {in_layout}
+WANTED = {wanted}
+BOUND = {bound}
+
+if __name__ == "__main__":
+    got = called(load(), ARRAYS, OPTIONS)
+    if got.shape != WANTED.shape:
+        sys.exit(f"shape={{got.shape}}, but should be {{WANTED.shape}}")
+    with np.errstate(all="ignore"):
+        right = (got == WANTED) | (np.isnan(got) & np.isnan(WANTED)) | (np.abs(got - WANTED) <= BOUND)
+        largest = np.nanmax(np.abs(got - WANTED), initial=0)
+    print("got:", got, "should be:", WANTED, "largest difference:", largest, sep="\\n")
+    sys.exit(f"{{np.sum(~right)}} of {{right.size}} numbers are beyond the bound" if not right.all() else 0)
+'''

@@ -1,0 +1,112 @@
+"""The rows of the claims that were judged: what each failure is shown by, which are known, and which others come beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from attention_harness.conformance.evidence import Evidence, Excluded, Shown, nothing
+from attention_harness.conformance.judging import Failure, Finding, Tally
+from attention_harness.conformance.plan import Plan
+from attention_harness.conformance.records import CheckRow, check_row
+from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.waivers import Waiver, covering
+from attention_harness.process.worker import Worker
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.property import CLAIMS, Claim
+
+MINIMISE_SECONDS = 20.0
+"""For all failures of one implementation together; half of what is left goes to each, the first failure of every row first."""
+
+Guarded = Callable[[Callable[[], Any]], Any]
+"""What a step gives, or None after a fault of ours, which is written down there."""
+
+
+@dataclass
+class Line:
+    """What becomes a row."""
+
+    dtype: str
+    claim: Claim
+    tally: Tally
+    waiver: Waiver | None = None
+    waived: list[Failure] = field(default_factory=list)
+    excluded: Excluded = nothing
+    shown: Shown | None = None
+    others: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def new(self) -> bool:
+        """Whether anything fails that no waiver covers."""
+        return self.tally.failures != self.waived
+
+
+class Tallied:
+    """The tallies of one implementation as rows."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        target: Target,
+        plan: Plan,
+        waivers: Sequence[Waiver],
+        guarded: Guarded,
+        aside: Worker | None = None,
+    ) -> None:
+        self.subject, self.plan, self.waivers, self.guarded = subject, plan, waivers, guarded
+        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in waivers], aside)
+        self.left = MINIMISE_SECONDS
+
+    def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:
+        """One for each dtype and claim that is asked for or fails."""
+        lines = [Line(dtype, CLAIMS[name], tally) for (dtype, name), tally in tallies.items()]
+        for line in lines:
+            line.tally.close(line.claim)
+            self._timed(partial(self._show, line))
+        more = sorted(((line, line.shown) for line in lines if line.shown and line.new), key=lambda found: not found[1].new)
+        for place, (line, first) in enumerate(more):
+            self._timed(partial(self._show_others, line, first, self.left / (len(more) - place)))
+        return [self._row(line) for line in lines if self.plan.asks_for(line.claim) or line.tally.first]
+
+    def _timed(self, step: Callable[[], None]) -> None:
+        start = monotonic()
+        self.guarded(step)
+        self.left = max(self.left - (monotonic() - start), 0.0)
+
+    def _show(self, line: Line) -> None:
+        self._set_waived_apart(line)
+        if line.tally.first:
+            line.shown = self.evidence.of(line.tally.first, self.left / 2, line.excluded)
+
+    def _set_waived_apart(self, line: Line) -> None:
+        """The failures that a waiver covers are no longer tallied, unless all are."""
+        if not any(waiver.property == line.claim.name for waiver in self.waivers):
+            return
+        found = [(failure, covering(self.subject, self.waivers, *failure)) for failure in line.tally.failures]
+        line.waived = [failure for failure, waiver in found if waiver]
+        line.waiver = next((waiver for _, waiver in found if waiver), None)
+        if new := [failure for failure, waiver in found if not waiver]:
+            line.tally.failures, line.excluded = new, self._covered
+
+    def _covered(self, case: Case, finding: Finding) -> bool:
+        return covering(self.subject, self.waivers, case, finding) is not None
+
+    def _show_others(self, line: Line, first: Shown, seconds: float) -> None:
+        shown = self.evidence.others(line.tally.kinds, first, seconds, line.excluded)
+        line.others = [one.among(line.tally.failures) for one in shown]
+
+    def _row(self, line: Line) -> CheckRow:
+        again = self.evidence.again(line.claim) if line.tally.outcome == "violates" and not line.tally.first else ""
+        shown = line.shown
+        told = (shown.case, shown.message, shown.replay) if shown else ("", line.tally.message, again)
+        row = check_row(self.subject.description, line.dtype, line.claim, line.tally, *told, line.others)
+        if line.waiver is None:
+            return row
+        if not line.new:
+            return replace(row, outcome="waived", message=f"{line.waiver}: {row.message}")
+        known = {"outcome": "waived", "case": "", "message": str(line.waiver), "replay": "", "cases": len(line.waived)}
+        return replace(row, others=[*line.others, known])

@@ -1,0 +1,201 @@
+"""The implementation under test as properties see it: `attend(x)`, remembered while a case lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.process.messages import Answer, Request, pack_options
+from attention_harness.process.packing import pack
+from attention_specs.case import Case
+from attention_specs.contract import Description
+from attention_specs.formats import DTYPES
+from attention_specs.precision import held_to, named_precision
+from attention_specs.spec import spec_of
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names of the arrays that the call wrote to, and of those that the output shares memory with."""
+
+    changed: tuple[str, ...]
+    aliased: tuple[str, ...]
+
+
+class Caller(Protocol):
+    """What calls the function: a worker process, or whatever stands for one."""
+
+    def call(self, request: Request) -> Answer:
+        """The answer to one request. Raises Trouble."""
+
+
+def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises Trouble then."""
+    if array.shape != shape:
+        raise Trouble("violates", f"shape of {what}={array.shape}, but should be {shape}")
+    if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
+        raise Trouble("violates", f"dtype of {what}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
+    return array
+
+
+def _extra_shape(x: Any, name: str) -> tuple[int, ...]:
+    return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
+
+
+class Subject:
+    """Answers calls through a worker. Answers and expectations are kept until `forget`."""
+
+    def __init__(self, worker: Caller, description: Description, spec: Any = None) -> None:
+        self.worker, self.description = worker, description
+        self.spec = spec or spec_of(description.spec)
+        self.forget()
+
+    def within_its_options(self, case: Case) -> Case:
+        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
+        return case if case.arrays else replace(case, problem=self.spec.restrict(case.problem, self.description.options))
+
+    def realise(self, case: Case) -> Any:
+        """The arrays and options of a case, meant as declared."""
+        return self.spec.realise(case).under(self.description.conventions)
+
+    def forget(self) -> None:
+        """Forgets everything: a new case begins."""
+        self.forget_answers()
+        self._expected: dict[int, Any] = {}
+        self._expected_gradients: dict[tuple[int, int], Any] = {}
+        self._kept: dict[int, Any] = {}
+
+    def forget_answers(self) -> None:
+        """Forgets what was answered, and not what is right."""
+        self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
+        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | Trouble] = {}
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """The output for these inputs. Raises Trouble, as all of these do also where a shape is another than it should be."""
+        return shaped("out", self._answer(x).out, x.output_shape)
+
+    def again(self, x: Any) -> np.ndarray:
+        """The output of one more call with the same inputs. Raises Trouble."""
+        return shaped("out", self._ask(self.lowered(x), ()).out, x.output_shape)
+
+    def beside(self, x: Any, other: Any) -> np.ndarray:
+        """The output for x while another thread asks for that of `other`. Raises Trouble."""
+        request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
+        return shaped("out", self.worker.call(request).out, x.output_shape)
+
+    def refusal(self, x: Any) -> str:
+        """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises Trouble."""
+        try:
+            self.worker.call(self._request(x))
+        except Trouble as trouble:
+            if trouble.outcome in REFUSALS:
+                return str(trouble)
+            raise
+        return ""
+
+    def extra(self, x: Any, name: str) -> np.ndarray:
+        """The returned weights or log-sum-exp. Raises Trouble."""
+        return shaped(name, self._answer(x, (name,)).extra[name], _extra_shape(x, name))
+
+    def out_beside(self, x: Any, name: str) -> np.ndarray:
+        """The output that comes together with the returned weights or log-sum-exp. Raises Trouble."""
+        return shaped("out", self._answer(x, (name,)).out, x.output_shape)
+
+    def together(self, x: Any) -> Mapping[str, np.ndarray]:
+        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse". Raises Trouble."""
+        answer = self._answer(x, ("weights", "lse"))
+        extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
+        return extras | {"out": shaped("out", answer.out, x.output_shape)}
+
+    def facts(self, x: Any) -> Facts:
+        """What the worker saw while answering, whatever the shape of the answer. Raises Trouble."""
+        answer = self._answer(x)
+        return Facts(answer.changed, answer.aliased)
+
+    def expected(self, x: Any) -> Any:
+        """The right answer under the declared conventions, and the bounds of the declared precision."""
+        if id(x) not in self._expected:
+            model = self.description.precision.get(x.dtype)
+            self._expected[id(x)] = self.spec.expect(self.lowered(x), self.description.conventions, model)
+            self._kept[id(x)] = x
+        return self._expected[id(x)]
+
+    def accumulator(self, x: Any) -> str:
+        """The format in which sums are kept, as declared."""
+        return named_precision(held_to(self.description.precision, x.dtype), x.dtype).sums
+
+    def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises Trouble.
+
+        Keys and values of a cache are handed over joined with the others, so that theirs are one gradient.
+        """
+        key = (id(x), id(dout), tuple(wrt))
+        if key not in self._gradients:
+            self._kept |= {id(x): x, id(dout): dout}
+            try:
+                request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
+                self._gradients[key] = self.worker.call(request)
+            except Trouble as trouble:
+                self._gradients[key] = trouble
+        answer = self._gradients[key]
+        if isinstance(answer, Trouble):
+            raise answer
+        gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
+        return gradients | {"out": shaped("out", answer.out, x.output_shape)}
+
+    def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
+        """The right gradients under the declared conventions, and the bounds of the declared precision."""
+        key = (id(x), id(dout))
+        if key not in self._expected_gradients:
+            self._kept |= {id(x): x, id(dout): dout}
+            model = self.description.precision.get(x.dtype)
+            found = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
+            self._expected_gradients[key] = found
+        return self._expected_gradients[key]
+
+    def _joined(self, x: Any) -> Any:
+        return self.lowered(x if getattr(x, "past", None) is None else x.with_explicit_mask())
+
+    def declared(self, name: str) -> Any:
+        """A declared convention."""
+        return getattr(self.description.conventions, name)
+
+    def lowered(self, x: Any) -> Any:
+        """The inputs as this implementation is asked. Raises Trouble where it has no words or no numbers for them."""
+        try:
+            asked = self.spec.lower(x, self.description.options)
+        except self.spec.Unsupported as error:
+            raise Trouble("unsupported", str(error)) from error
+        self._require_range(asked)
+        return asked
+
+    def _require_range(self, x: Any) -> None:
+        model = self.description.precision.get(x.dtype)
+        beyond = self.spec.beyond(x, named_precision(model, x.dtype)) if model else ""
+        if beyond:
+            raise Trouble("unsupported", f"precision={model}, but should be wider: {beyond} is out of its range")
+
+    def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
+        key = (id(x), wanted)
+        if key not in self._answers:
+            self._kept[id(x)] = x
+            try:
+                self._answers[key] = self._ask(self.lowered(x), wanted)
+            except Trouble as trouble:
+                self._answers[key] = trouble
+        answer = self._answers[key]
+        if isinstance(answer, Trouble):
+            raise answer
+        return answer
+
+    def _ask(self, x: Any, wanted: tuple[str, ...]) -> Answer:
+        return self.worker.call(self._request(x, wanted))
+
+    def _request(self, x: Any, wanted: tuple[str, ...] = ()) -> Request:
+        call = self.spec.call(x)
+        arrays = {name: pack(array) for name, array in call.arrays.items()}
+        return Request(arrays, pack_options(call.options), wanted)

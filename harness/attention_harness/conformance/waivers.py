@@ -1,0 +1,74 @@
+"""Known deviations of shipped implementations, as data: `implementations/attention_implementations/waivers.toml`, one entry for each.
+
+A waiver is strict. It names one implementation, one property, the outcome, why, where upstream says so, and a case on which
+it shows. It covers the failures that can be followed to that case, and no others of the property. Every run asks the case
+again: a deviation that is gone is an error until its waiver is removed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import attention_implementations
+from attention_harness.conformance.causes import alike, leads_to
+from attention_harness.conformance.judging import Finding, fails
+from attention_harness.conformance.under_test import Subject
+from attention_specs.case import Case
+from attention_specs.property import CLAIMS
+
+PATH = Path(attention_implementations.__path__[0], "waivers.toml")
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One known deviation. `link` is where it is documented or reported."""
+
+    implementation: str
+    property: str
+    outcome: str
+    reason: str
+    link: str
+    case: Case
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.link})"
+
+
+def load(path: Path = PATH) -> list[Waiver]:
+    """All waivers; ValueError naming the entry for one that is incomplete or of a property that there is not."""
+    entries = tomllib.loads(path.read_text()).get("waiver", [])
+    return [_waiver(number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
+    try:
+        waiver = Waiver(**entry | {"case": Case.from_json(entry["case"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
+    if waiver.property not in CLAIMS:
+        raise ValueError(f"waiver {number}: property={waiver.property}, but should be one of {', '.join(CLAIMS)}")
+    return waiver
+
+
+def covering(subject: Subject, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
+    """The waiver whose case shows this failure: it fails in the same way, and what fails here can be followed down to it."""
+    for waiver in waivers:
+        if (waiver.property, waiver.outcome) == (finding.claim.name, finding.outcome):
+            known = waiver.case.with_problem(dtype=case.problem.dtype)
+            if alike(subject, finding.claim, known, finding.kind) and leads_to(subject, known, case, finding):
+                return waiver
+    return None
+
+
+def outlived(subject: Subject, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
+    """The waivers whose case does not fail any more, or fails otherwise, each with what is wrong with it."""
+    for waiver in waivers:
+        finding = fails(subject, CLAIMS[waiver.property], waiver.case)
+        seen = finding.outcome if finding else "agrees"
+        if seen != waiver.outcome:
+            where = f"{PATH.parent.name}/{PATH.name} [{waiver.case}]"
+            yield waiver, f"waiver of {waiver.property}={seen}, but should be {waiver.outcome}: remove it from {where}"

@@ -1,0 +1,80 @@
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, device_peak, version, missing.
+
+Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
+
+DEVICES = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda", "gpu", "rocm", "tpu")}
+"""Framework -> the devices that its arrays can be made on."""
+
+NAMES = tuple(DEVICES)
+"""Those that have verbs."""
+
+
+class Framework(Protocol):
+    """The verbs. Arrays cross bit for bit, bfloat16 included."""
+
+    COMPILES: bool
+    """Whether each new shape or set of options costs a compilation."""
+
+    def from_numpy(self, array: np.ndarray, device: str) -> Any:
+        """The array as one of the framework's own, with its strides where the framework has such strides."""
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """The framework's array as NumPy's; TypeError if it is not one of the framework's."""
+
+    def wait(self, array: Any) -> None:
+        """Returns when the array has been computed."""
+
+    def gradient(
+        self, function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """The output, and by name the gradient of sum(dout * output) to each of the arrays and options that `wrt` names.
+
+        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError if nobody can.
+        """
+
+    def compiled(self, step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+        """The function as one would call it in a loop with such options: compiled where the framework compiles."""
+
+    def device_peak(self, call: Callable[[], Any]) -> float:
+        """Bytes that the call takes on another device than the CPU, above what was there; NaN where the framework cannot say."""
+
+    def version(self) -> str:
+        """Version of the framework."""
+
+    def missing(self, device: str) -> str:
+        """Why the device cannot be used here, or nothing."""
+
+
+def installed(framework: str) -> str:
+    """Why the framework cannot be imported here, with the way to get it, or nothing."""
+    if find_spec(framework):
+        return ""
+    return f"{framework} is not installed: {INSTALL.get(framework, f'python -m pip install {framework}')}"
+
+
+def load(framework: str) -> Framework:
+    """Imports the framework's verbs; ValueError for a framework that has none."""
+    module = f"attention_harness.frameworks.{framework}_arrays"
+    if not find_spec(module):
+        raise ValueError(f"framework={framework}, but should be one of {', '.join(NAMES)}")
+    return import_module(module)
+
+
+def lost_its_device(error: Exception) -> bool:
+    """Whether every later call of this process would fail, too: CUDA's errors of kernels stay (CUDA programming guide, "Error
+    Checking"). torch raises them as AcceleratorError, before 2.8 as RuntimeError; XLA spells the code.
+    """
+    return type(error).__name__ == "AcceleratorError" or re.search("CUDA error: |CUDA_ERROR_", str(error)) is not None

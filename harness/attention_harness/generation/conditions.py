@@ -1,0 +1,64 @@
+"""Conditions under which implementations answer that refuse other problems: whole blocks, one head dim, one query and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import combinations, product
+from typing import Any
+
+from attention_specs import masks
+
+Condition = Callable[[Any], dict[str, Any]]
+
+
+def lengths(queries: int, keys: int) -> dict[str, Any]:
+    """Other lengths, without what is counted in the old ones."""
+    return {"query_length": queries, "key_length": keys, **dict.fromkeys(("query_lengths", "key_lengths", "past"))}
+
+
+def _blocks(size: int) -> Condition:
+    """Lengths rounded up to whole blocks; what was shorter stays shorter."""
+
+    def moved(p: Any) -> dict[str, Any]:
+        queries, keys = (-(-n // size) for n in (p.query_length, p.key_length))
+        alike = queries == keys
+        queries += alike and p.query_length > p.key_length
+        keys += alike and p.query_length < p.key_length
+        return lengths(queries * size, keys * size)
+
+    return moved
+
+
+def _dims(size: int) -> Condition:
+    return lambda p: {"head_dim": size, "value_dim": size, "d_model": size * getattr(p, "heads", 1)}
+
+
+AXES: tuple[Mapping[str, Condition], ...] = (
+    {"is_causal": lambda p: {"is_causal": True}},
+    {f"lengths in blocks of {size}": _blocks(size) for size in (16, 64, 128)},
+    {f"head_dim == {size}": _dims(size) for size in (64, 128, 32, 8)},
+    {"batch == 1": lambda p: {**lengths(p.query_length, p.key_length), "batch": 1}},
+    {
+        "one key head": lambda p: {"key_heads": min(getattr(p, "query_heads", 1), 1)},
+        "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
+    },
+    {"one query": lambda p: {**lengths(1, p.key_length), "self_attention": False}},
+    {"a scale": lambda p: {"scale": 0.25}, "a mask": lambda p: {"mask": p.mask or masks.everything()}},
+)
+"""Conditions, one of each group at most. The order is that in which they are met."""
+
+NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
+"""Condition -> the option that it gives."""
+
+
+def meeting(p: Any, condition: Condition) -> Any:
+    """The problem under the condition, as far as it has such fields. ValueError where that is none."""
+    names = {field.name for field in fields(p)}
+    return replace(p, **{name: value for name, value in condition(p).items() if name in names})
+
+
+def of_different_groups(groups: Sequence[Sequence[str] | Mapping[str, Condition]], number: int) -> Iterator[tuple[str, ...]]:
+    """So many conditions at once, no two out of one group."""
+    for some in combinations(groups, number):
+        yield from product(*some)

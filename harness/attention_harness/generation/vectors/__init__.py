@@ -1,0 +1,25 @@
+"""Vectors: cases with given numbers that every run asks before it draws its own, as Project Wycheproof has them.
+
+`found` holds failures that were found once, `onnx_cases` reads those that the onnx package generates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attention_specs.case import Case
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A case, and the properties that are judged on it beside an answer of the right shape."""
+
+    name: str
+    case: Case
+    properties: tuple[str, ...]
+    comment: str = ""
+    flags: tuple[str, ...] = ()
+    """Classes of bugs that it is about."""
+    source: str = ""
+    rejects: str = ""
+    """The fault of `attention_harness.audit.faults` that does not get past it."""

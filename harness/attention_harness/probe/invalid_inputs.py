@@ -1,0 +1,105 @@
+"""What is made of calls that hold something bad: NaN where nobody may look, and sizes that do not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.session import Lab, NotAsked, counted
+from attention_specs import masks
+from attention_specs.biases import minus_infinity
+from attention_specs.judge import identical
+from attention_specs.properties.calls import misfits
+
+SAFE: dict[tuple[bool, bool], bool | str] = {
+    (False, False): True, (False, True): "keys", (True, False): "values", (True, True): False,
+}  # fmt: skip
+"""Whether it spreads from keys, and from values -> the declaration."""
+
+GARBAGE = {"NaN": np.nan, "infinity": np.inf}
+
+
+@experiment()
+def masked_nan_safe(lab: Lab) -> Found:
+    """NaN and infinity in keys, then in values, that nobody may see, by each way of hiding them."""
+    calls = [(how, x) for dtype in lab.dtypes for how, x in _hiding(lab, dtype) if _hidden(x).any()]
+    answered = [(how, x, out) for how, x in calls for _, out in _answered(lab, x)]
+    ways = list(dict.fromkeys(how for how, *_ in answered))
+    if not ways:
+        raise NotAsked("no call that hides a key from all is answered" if calls else "no option that it has hides a key from all")
+    spread = {name: {how for how, x, out in answered if _spreads(lab, x, out, name)} for name in ("keys", "values")}
+    told = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in spread.items()]
+    value = SAFE[bool(spread["keys"]), bool(spread["values"])]
+    return Found("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(told)}")
+
+
+def _answered(lab: Lab, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
+    """The call with its answer, or nothing."""
+    try:
+        yield x, lab(x)
+    except Trouble as trouble:
+        if trouble.outcome not in REFUSALS:
+            raise
+
+
+def _where(hows: set[str], ways: list[str]) -> str:
+    if not hows:
+        return "stay there"
+    return "spread" if hows == set(ways) else f"spread by {', '.join(how for how in ways if how in hows)}"
+
+
+def _hiding(lab: Lab, dtype: str) -> Iterator[tuple[str, Any]]:
+    """The first or the last keys hidden from all, once among few keys and once among many."""
+    for keys in (6, 130):
+        given: dict[str, Any] = {"mask": {"mask": _all_but_ends}, "bias": {"bias": lambda p: minus_infinity(_all_but_ends(p))}}
+        given["key_lengths"] = {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))}
+        given |= {"is_causal": {"is_causal": True}, "window": {"window": (2, 0)}}
+        for how, options in given.items():
+            if lab.asks(how):
+                yield how, lab.x(queries=5, keys=keys, dtype=dtype, **options)
+
+
+def _all_but_ends(p: Any) -> masks.Mask:
+    return masks.block(2, p.key_length - 1)
+
+
+def _hidden(x: Any) -> np.ndarray:
+    """Bool [B, Hkv, Lk, 1]: keys that no query of the group sees."""
+    seen: np.ndarray = x.visible().reshape(*x.k.shape[:2], -1, x.k.shape[2]).any(2)
+    return ~seen[..., None]
+
+
+def _spreads(lab: Lab, x: Any, out: np.ndarray, name: str) -> bool:
+    """Whether something bad in hidden keys, or values, shows in the answer."""
+    for garbage in GARBAGE.values():
+        dirty = {a: np.where(_hidden(x), garbage, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
+        got = lab(x.replace(**dirty))
+        if not (np.isfinite(got).all() if lab.varies else identical(got, out).holds):
+            return True
+    return False
+
+
+SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "heads": 1, "queries": 1, "keys": 2, "dim": 2})
+"""Sizes of 1 too, which broadcast where others fail."""
+
+
+@experiment()
+def checks_shapes(lab: Lab) -> Found:
+    """Sizes that do not fit together: refused, or answered with something."""
+    asked = [(x, *call) for x in (lab.x(**sizes) for sizes in SIZES) for call in misfits(x)]
+    wrong = [(name, y) for x, name, y in asked if y.mask is x.mask or lab.takes("mask")]
+    answered = [name for name, x in wrong if not _refused(lab, x)]
+    told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
+    return Found("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
+
+
+def _refused(lab: Lab, x: Any) -> bool:
+    """Whether the call is refused; a crash is no refusal."""
+    try:
+        return bool(lab.subject.refusal(lab.told(x)))
+    except Trouble:
+        return False

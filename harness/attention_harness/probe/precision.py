@@ -1,0 +1,71 @@
+"""How it rounds: the tightest model whose bound all outputs keep, in each dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from attention_harness.conformance.precision_fit import Measured
+from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.session import Lab
+from attention_specs import masks
+from attention_specs.biases import noise
+from attention_specs.formats import largest
+from attention_specs.precision import held_to, stores_products
+
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
+    {"queries": 16, "keys": 16, "dim": 24},
+)  # fmt: skip
+"""Of D, not all are powers of 4: the root of those is exact in any format, so that the format of the scale would not show."""
+RECIPES = ("normal", "steep", "peaked", "positive_values", "one_hot_values", "heavy_tails", "rising", "flat")
+"""Rounded scores show where scores are large (steep, peaked, rising); rounded weights where values do not cancel (positive_values)."""
+LAYER_RECIPES = ("normal", "steep", "positive_values", "uniform", "loud_heads", "identity_projections")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "scale": {"scale": 0.3}, "softcap": {"softcap": 1.7}, "bias": {"bias": noise(1, 2.0, "hij")}, "sinks": {"sinks": 0.1},
+    "mask": {"mask": masks.random(2, 0.5, "bhij")}, "is_causal": {"is_causal": True}, "window": {"window": (3, 1)},
+    "key_lengths": {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))},
+}  # fmt: skip
+"""What is asked of each option that the signature names: numbers that no format of fewer bits holds."""
+OPTION_RECIPES = ("normal", "steep")
+
+
+@experiment(layers=True)
+def precision(lab: Lab) -> Iterator[Found]:
+    """Each dtype by itself."""
+    for dtype in lab.dtypes:
+        declared, overflows = held_to(lab.precision, dtype), _overflows(lab, dtype)
+        measured = Measured(dtype, declared, overflows)
+        for x, out in lab.answers(_cases(lab, dtype)):
+            measured.add(x, out, lab.expected(x))
+        refuted = not measured.keeps(declared) or (overflows and not stores_products(declared))
+        evidence = measured.evidence() + OVERFLOW * overflows
+        yield Found(f"precision {dtype}", measured.tightest, evidence, "precision", refuted=refuted)
+
+
+OVERFLOW = "; products beyond the dtype's range overflow before they are scaled"
+
+
+def _overflows(lab: Lab, dtype: str) -> bool:
+    """Whether products beyond the range of float16, whose scaled scores are within, give no numbers."""
+    if lab.layer or dtype != "float16":
+        return False
+    x = lab.x(dtype=dtype, dim=CHANNELS)
+    size = np.sqrt(2 * largest(dtype) / CHANNELS)
+    level = x.replace(q=np.full_like(x.q, size), k=np.full_like(x.k, size))
+    return not all(np.isfinite(out).all() for _, out in lab.answers([level]))
+
+
+CHANNELS = 64
+"""With them a product is eight times a score."""
+
+
+def _cases(lab: Lab, dtype: str) -> Iterator[Any]:
+    recipes = LAYER_RECIPES if lab.layer else RECIPES
+    for shape in SHAPES:
+        yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
+    for name, options in OPTIONS.items() if not lab.layer else ():
+        if lab.asks(name):
+            yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))

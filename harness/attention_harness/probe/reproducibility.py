@@ -1,0 +1,115 @@
+"""What is asked of the bits: the same again, alone and in a batch, and beside another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.session import Lab, NotAsked
+from attention_specs.attention import transform
+from attention_specs.judge import identical
+from attention_specs.layouts import LAYOUTS
+from attention_specs.multi_head import transform as multi_head_transform
+
+REPEATS, MEETINGS = 12, 4
+BATCHES = (1, 2, 3, 7)
+LAID_OUT = {False: ("q", "k", "v"), True: ("query", "key", "value")}
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"queries": 6, "keys": 6}, {"queries": 40, "keys": 40, "dim": 32}, {"queries": 1, "keys": 33, "dim": 64},
+    {"queries": 130, "keys": 130, "heads": 4}, {"queries": 7, "keys": 70, "dim": 8},
+)  # fmt: skip
+DRAWN = 60
+"""Further calls, of all sizes and memory layouts; none where each shape is compiled."""
+
+
+def _calls(lab: Lab, **more: Any) -> Iterator[Any]:
+    """A call of each shape in each dtype."""
+    for number, shape in enumerate(SHAPES):
+        yield from (lab.x(dtype=dtype, number=number, **shape | more) for dtype in lab.dtypes)
+
+
+def _drawn(lab: Lab) -> Iterator[Any]:
+    """Odd sizes matter: entries then start at odd places, and vectorised code ends elsewhere."""
+    rng = np.random.default_rng(lab.seed)
+    for number in range(0 if lab.subject.description.compiles else DRAWN):
+        batch, heads, queries, keys, dim, value_dim = (int(most ** rng.random()) for most in (8, 7, 60, 100, 280, 60))
+        chosen = {name: rng.choice(list(LAYOUTS)) for name in LAID_OUT[lab.layer] if rng.random() < 0.5}
+        dims: dict[str, Any] = {} if lab.layer or number % 2 else {"value_dim": value_dim}
+        keys = keys if rng.random() < 0.5 else queries
+        sizes: dict[str, Any] = {"batch": batch + 1, "heads": heads, "queries": queries, "keys": keys, "dim": dim}
+        yield from (lab.x(dtype=dtype, number=number, layouts=chosen, **sizes, **dims) for dtype in lab.dtypes)
+
+
+def _other(lab: Lab, x: Any) -> Any:
+    """A call of the same shapes with other numbers."""
+    return x.replace(w_q=-x.w_q, w_v=-x.w_v) if lab.layer else x.replace(q=-x.q, v=x.v[..., ::-1].copy())
+
+
+def _all_the_same(tried: int, what: str, wrong: list[str]) -> str:
+    return f"{what}: {f'{len(wrong)} of {tried} differ, first {wrong[0]}' if wrong else f'the same bits in all of {tried}'}"
+
+
+def _shown(x: Any) -> str:
+    return f"{x.dtype} {'x'.join(map(str, x.score_shape))}"
+
+
+@experiment(layers=True)
+def deterministic(lab: Lab) -> Found:
+    """The same call many times, with other calls in between."""
+    wrong, tried = [], 0
+    tiny = () if lab.layer else _calls(lab, recipe="tiny")  # where another order may show in what underflows alone
+    for x, out in lab.answers(chain(_calls(lab), tiny)):
+        tried += 1
+        told, other = lab.told(x), lab.told(_other(lab, x))
+        for turn in range(REPEATS):
+            if turn % 3 == 2:
+                lab.subject.again(other)
+            if not identical(lab.back(lab.subject.again(told)), out).holds:
+                wrong.append(_shown(x))
+                break
+    lab.varies = bool(wrong)
+    return Found("deterministic", not wrong, _all_the_same(tried, f"{REPEATS} times the same call, others in between", wrong))
+
+
+@experiment(layers=True)
+def batch_invariant(lab: Lab) -> Found:
+    """Each entry alone and in batches, at several shapes and in each dtype."""
+    if lab.varies:
+        return Found("batch_invariant", False, "not even the same call twice gives the same bits")
+    if lab.x().output_shape[0] == 1:
+        raise NotAsked("only a batch of 1 is answered")
+    take: Any = multi_head_transform.take_batch if lab.layer else transform.take_batch
+    wrong, tried = [], 0
+    for x, out in lab.answers(chain(_calls(lab, batch=max(BATCHES)), _drawn(lab))):
+        for index in _others(len(out)):
+            tried += 1
+            if not identical(lab(take(x, index)), out[index]).holds:
+                wrong.append(f"{_shown(x)}, entries {', '.join(map(str, index))} alone")
+    told = _all_the_same(tried, "entries of a batch by themselves, in smaller batches and in another order", wrong)
+    return Found("batch_invariant", not wrong, told)
+
+
+def _others(batch: int) -> Iterator[np.ndarray]:
+    """The last entry alone, the last two and three, and all in another order."""
+    yield from (np.arange(batch - size, batch) for size in BATCHES if size < batch)
+    yield transform.mixed(batch)
+
+
+@experiment(layers=True)
+def thread_safe(lab: Lab) -> Found:
+    """A call while another thread makes one of the same shapes with other numbers."""
+    if lab.varies:
+        return Found("thread_safe", None, "its answers vary in one thread")
+    wrong, tried = [], 0
+    for x, out in lab.answers(_calls(lab)):
+        for _ in range(MEETINGS):
+            tried += 1
+            got = lab.back(lab.subject.beside(lab.told(x), lab.told(_other(lab, x))))
+            if not identical(got, out).holds:
+                wrong.append(_shown(x))
+                break
+    return Found("thread_safe", not wrong, _all_the_same(tried, "calls beside another thread", wrong))

@@ -1,0 +1,163 @@
+"""Messages on a socket: a header of fixed size with the number of the request, a document, and bytes.
+
+The number is drawn at random, so that what foreign code wrote ahead of time is not taken for the answer.
+"""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from select import select
+from struct import Struct
+from typing import Any, TypeVar
+
+import numpy as np
+
+from attention_harness.process.messages import Failure
+from attention_harness.process.packing import aligned
+from attention_harness.process.schema import Refused, decoded, encoded
+
+HEADER = Struct("<8s16sBIQ")
+MAGIC = b"attn-1\r\n"
+REQUEST, ANSWER, FAILURE = range(3)
+"""Kinds. A request is a pickle, which the process that runs foreign code may read; an answer is data."""
+
+LONGEST_DOCUMENT = 2**25
+"""Bytes of JSON: a round of timings has some 100,000 numbers at most."""
+
+SMALL = 2**16
+"""Bytes of a message that is sent in one piece: to copy it takes less than a call of the system."""
+
+BUFFER = 2**18
+"""Bytes that are read at once; a socket holds about as many."""
+
+Look = Callable[[bool], None]
+"""Called while nothing comes (True), and between parts (False); raises to give up."""
+
+
+Memory = TypeVar("Memory", bytearray, memoryview)
+
+
+class Garbled(Exception):
+    """What came is no answer to the request."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message."""
+
+    request: bytes
+    kind: int
+    document: bytearray
+    data: np.ndarray
+
+
+class Channel:
+    """One end of a pair of sockets. With `seconds`, `look` is called that often while it waits."""
+
+    def __init__(self, end: socket.socket, seconds: float | None = None, look: Look = lambda idle: None) -> None:
+        self.end, self.look = end, look
+        self.buffer = memoryview(bytearray(BUFFER))
+        self.held = self.buffer[:0]
+        end.settimeout(seconds)
+
+    def close(self) -> None:
+        """Closes this end."""
+        self.end.close()
+
+    def waiting(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self.held.nbytes or select([self.end], [], [], 0)[0])
+
+    def ask(self, message: Any) -> bytes:
+        """Sends a request and returns its number."""
+        request = secrets.token_bytes(16)
+        self._send(request, REQUEST, pickle.dumps(message))
+        return request
+
+    def reply(self, request: bytes, answer: Any) -> None:
+        """Sends an answer, or a Failure where it is none that crosses."""
+        try:
+            document, parts = encoded(answer)
+        except Refused as error:
+            answer = Failure("violates", str(error))
+            document, parts = encoded(answer)
+        except (TypeError, ValueError) as error:
+            answer = Failure("errored", f"what it gives cannot be sent: {error}")
+            document, parts = encoded(answer)
+        self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
+
+    def answer(self, request: bytes, hint: Any, most: int) -> Any:
+        """The answer of this type with at most so many bytes, or a Failure. Raises Garbled, and EOFError at the end."""
+        frame = self.receive(most, request)
+        if frame.kind not in (ANSWER, FAILURE):
+            raise Garbled(f"kind of the answer={frame.kind}, but should be {ANSWER} or {FAILURE}")
+        try:
+            return decoded(hint if frame.kind == ANSWER else Failure, frame.document, frame.data)
+        except ValueError as error:
+            raise Garbled(f"the answer is not of its schema: {str(error).splitlines()[0][:300]}") from None
+
+    def receive(self, most: int = 2**62, request: bytes = b"") -> Frame:
+        """The next message, to this request if one is given. Raises Garbled, and EOFError at the end."""
+        magic, number, kind, length, size = HEADER.unpack(self._filled(bytearray(HEADER.size)))
+        if magic != MAGIC:
+            raise Garbled(f"header={magic!r}, but should be {MAGIC!r}: something else was written to the pipe of the answers")
+        if request and number != request:
+            raise Garbled(f"request={number.hex()}, but should be {request.hex()}: an answer that nobody asked for")
+        if request and (length > LONGEST_DOCUMENT or size > most):
+            raise Garbled(f"size of the answer={length} and {size}, but should be {LONGEST_DOCUMENT} and {most} at most")
+        try:
+            document, data = bytearray(length), aligned(size)
+        except MemoryError:
+            raise Garbled(f"size of the answer={size}, but should fit into memory") from None
+        self._filled(document)
+        self._filled(data.data)
+        return Frame(number, kind, document, data)
+
+    def _send(self, request: bytes, kind: int, document: bytes, parts: Sequence[memoryview] = ()) -> None:
+        size = sum(part.nbytes for part in parts)
+        head = HEADER.pack(MAGIC, request, kind, len(document), size)
+        pieces: list[bytes | memoryview] = [head, document, *parts]
+        for piece in [b"".join(pieces)] if len(document) + size < SMALL else pieces:
+            self._write(memoryview(piece))
+
+    def _write(self, piece: memoryview) -> None:
+        while piece.nbytes:
+            try:
+                piece = piece[self.end.send(piece) :]
+            except TimeoutError:
+                self.look(True)
+            else:
+                self.look(False)
+
+    def _filled(self, memory: Memory) -> Memory:
+        """The memory, with what comes next in it."""
+        rest = memoryview(memory)
+        while rest.nbytes:
+            if not self.held.nbytes and rest.nbytes > SMALL:
+                rest = rest[self._come(rest) :]
+                continue
+            if not self.held.nbytes:
+                self.held = self.buffer[: self._come(self.buffer)]
+            count = min(rest.nbytes, self.held.nbytes)
+            rest[:count] = self.held[:count]
+            rest, self.held = rest[count:], self.held[count:]
+        return memory
+
+    def _come(self, memory: memoryview) -> int:
+        """How many bytes have come into the memory, once some have."""
+        while True:
+            try:
+                count = self.end.recv_into(memory)
+            except TimeoutError:
+                self.look(True)
+                continue
+            except ConnectionResetError:
+                count = 0
+            if not count:
+                raise EOFError
+            self.look(False)
+            return count

@@ -1,0 +1,19 @@
+"""What a process that runs foreign code may take, and what its environment says before any import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1")
+"""Read by the libraries when they are imported; NPROC is XLA's on the CPU."""
+
+POISONED_ALLOCATOR = {"MALLOC_PERTURB_": "128"}
+"""glibc fills fresh memory with 0x7F (mallopt(3)): what is read before it is written is huge or NaN, not a lucky zero."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds a call may take and MiB of resident memory a worker may use."""
+
+    seconds: float = 30.0
+    memory: int = 6144

@@ -1,0 +1,54 @@
+"""What crosses the pipe between a check and the worker of an implementation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from attention_harness.process.packing import Packed, pack
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
+
+    `beside` is a call that another thread makes at the same time; its answer is dropped. With an output gradient `dout`, the
+    gradients to the arguments that `wrt` names are the further results.
+    """
+
+    arrays: dict[str, Packed]
+    options: dict[str, Any]
+    wanted: tuple[str, ...] = ()
+    beside: Request | None = None
+    wrt: tuple[str, ...] = ()
+    dout: Packed | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The output, further results by name, and what was seen on the way."""
+
+    out: np.ndarray
+    extra: dict[str, np.ndarray]
+    changed: tuple[str, ...]
+    aliased: tuple[str, ...]
+    seconds: float
+
+
+Kind = Literal["unsupported", "errored", "violates", "out-of-memory", "crashed", "unavailable", "unloadable"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of the foreign code. `kind` is an outcome."""
+
+    kind: Kind
+    message: str
+    trace: str = ""
+
+
+def pack_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with their arrays packed."""
+    return {name: pack(value) if isinstance(value, np.ndarray) else value for name, value in options.items()}

@@ -1,0 +1,203 @@
+"""The worker process: loads one implementation, then answers calls until its pipe closes.
+
+Everything that can go wrong in foreign code goes wrong here. It learns nothing of cases, properties or the oracle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import cache
+from threading import Barrier
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from attention_harness import frameworks
+from attention_harness.process.framing import Channel
+from attention_harness.process.messages import Answer, Failure, Kind, Request
+from attention_harness.process.packing import Packed, unpacked
+from attention_harness.registry.loading import LoadError, load
+from attention_specs.contract import IN_LAYOUT, Description
+
+MEETINGS = 3
+"""Calls that each of two threads makes."""
+
+
+class Server:
+    """Holds the loaded function and answers requests."""
+
+    def __init__(self, function: Callable[..., Any], description: Description) -> None:
+        self.function, self.description = function, description
+        self.framework = frameworks.load(description.framework)
+        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+
+    def answer(self, request: Request) -> Answer | Failure:
+        """Calls the function once, beside another call if one is given."""
+        if request.beside is None:
+            return self._alone(request)
+        together = Barrier(2)
+        answers = [threads().submit(self._after, together, asked) for asked in (request, request.beside)]
+        wait(answers)
+        return answers[0].result()
+
+    def _after(self, start: Barrier, request: Request) -> Answer | Failure:
+        """The last of several answers: so that the calls of two threads meet, whatever one of them costs."""
+        start.wait()
+        for _ in range(MEETINGS - 1):
+            self._alone(request)
+        return self._alone(request)
+
+    def _alone(self, request: Request) -> Answer | Failure:
+        """Calls the function once; its exceptions become failures."""
+        sent = {**request.arrays, **request.options, "dout": request.dout}
+        memory = {name: unpacked(packed) for name, packed in sent.items() if isinstance(packed, Packed)}
+        arrays = {name: array for name, (array, _) in memory.items()}
+        given, options = (
+            {name: arrays[name] for name in request.arrays},
+            {n: arrays.get(n, o) for n, o in request.options.items()},
+        )
+        try:
+            if request.dout is None:
+                answer = self._call(given, options, request.wanted)
+            else:
+                answer = self._differentiate(given, options, request.wrt, arrays["dout"])
+        except Exception as error:
+            return _failure(error)
+        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != sent[name].data)
+        return replace(answer, changed=changed) if changed else answer
+
+    def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
+        positional = {name: self._native(name, array) for name, array in given.items()}
+        keywords = {name: self._native(name, value) for name, value in options.items()}
+        keywords |= {f"return_{name}": True for name in wanted}
+        start = perf_counter()
+        result = self.function(*positional.values(), **keywords)
+        self.framework.wait(result)
+        seconds = perf_counter() - start
+        results = _results(result, wanted)
+        out, *extra = (self._numpy(r) for r in results)
+        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
+        changed = self._changed(arrays, positional | keywords)
+        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
+        named = dict(zip(wanted, extra, strict=True))
+        return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+
+    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any]) -> tuple[str, ...]:
+        """What was written to on another device, where it lies in other memory than the arrays."""
+        if self.description.device == "cpu":
+            return ()
+        return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
+
+    def _differentiate(
+        self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
+    ) -> Answer:
+        """Calls the function once with gradients recorded, and asks for those of `wrt`."""
+        positional = {name: self._native(name, array) for name, array in given.items()}
+        keywords = {name: self._native(name, value) for name, value in options.items()}
+        start = perf_counter()
+        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
+        self.framework.wait(out)
+        gradients = {name: np.array(self._turned(name, self._numpy(array))) for name, array in found.items()}
+        seconds = perf_counter() - start
+        return Answer(np.array(self._turned("out", self._numpy(out))), gradients, (), (), seconds)
+
+    def _native(self, name: str, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        return self.framework.from_numpy(self._turned(name, value), self.description.device)
+
+    def _turned(self, name: str, array: np.ndarray) -> np.ndarray:
+        """An argument, its gradient or the output, from the layout of the contract to the function's own, or back."""
+        return array.transpose(self.axes) if self.axes and name in IN_LAYOUT and array.ndim == 4 else array
+
+    def _numpy(self, value: Any) -> np.ndarray:
+        return self.framework.to_numpy(value)
+
+
+@cache
+def threads() -> ThreadPoolExecutor:
+    """The two threads that make calls at once."""
+    return ThreadPoolExecutor(2)
+
+
+def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+    if not wanted:
+        if isinstance(result, tuple):
+            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")
+        return (result,)
+    if not isinstance(result, tuple) or len(result) != 1 + len(wanted):
+        shown = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise TypeError(f"output={shown}, but should be (out, {', '.join(wanted)})")
+    return result
+
+
+def _failure(error: Exception) -> Failure:
+    lines = "".join(traceback.format_exception(error))
+    if isinstance(error, NotImplementedError):
+        return Failure("unsupported", str(error) or "not implemented", lines)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Failure("out-of-memory", f"{type(error).__name__}: {error}", lines)
+    return Failure(*unexpected(error), lines)
+
+
+def unexpected(error: Exception) -> tuple[Kind, str]:
+    """The outcome of an exception that nobody announced, and one line about it."""
+    text = (str(error).splitlines() or [""])[0]
+    return "crashed" if frameworks.lost_its_device(error) else "errored", f"{type(error).__name__}: {text}"
+
+
+def serve(channel: Channel, name: str, location: str) -> None:
+    """Answers the first request with the description, or with why there is none, and each further one with a call."""
+    first = channel.receive().request
+    try:
+        server = Server(*load(name, location))
+    except LoadError as error:
+        channel.reply(first, Failure("unavailable" if error.unavailable else "unloadable", str(error)))
+        return
+    channel.reply(first, server.description)
+    while True:
+        try:
+            frame = channel.receive()
+        except EOFError:
+            return
+        channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
+
+
+def die_with_parent() -> None:
+    """On Linux, asks to be killed when the parent dies, so that a hanging call leaves no process behind (prctl(2))."""
+    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """On Linux, becomes the parent of descendants that lose theirs, so that they are found (prctl(2))."""
+    _control(PR_SET_CHILD_SUBREAPER, 1)
+
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def _control(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def channel_to_parent(descriptor: str) -> Channel:
+    """The channel on this socket, which what this process starts does not inherit; and the ties of a worker's family."""
+    die_with_parent()
+    adopt_orphans()
+    end = socket.socket(fileno=int(descriptor))
+    end.set_inheritable(False)
+    return Channel(end)
+
+
+if __name__ == "__main__":
+    serve(channel_to_parent(sys.argv[1]), *sys.argv[2:4])

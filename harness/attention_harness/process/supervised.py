@@ -1,0 +1,199 @@
+"""A process that runs foreign code, seen from outside: it answers, or `Ended` says what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from time import monotonic, sleep
+from typing import Any
+
+import psutil
+
+from attention_harness.process.framing import Channel, Garbled
+
+MIB = 2**20
+MARK = "ATTENTION_HARNESS_PROCESS"
+"""A variable in the environment of a process and of what it starts, by which they are found wherever they moved to."""
+
+CHILDREN_SECONDS = 1.0
+"""How often a waiting parent adds up the memory of what the process started; to find it takes milliseconds."""
+
+ROUNDS, ROUND_SECONDS = 50, 0.01
+"""How often is looked for what is left to kill: what is being killed may start something more."""
+
+
+class Ended(Exception):
+    """The process gave no answer, and there is none any more."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome, self.reason = outcome, reason
+
+
+class Foreign:
+    """`python -P -m MODULE SOCKET ARGUMENTS` in a session of its own. `stage` tells how far it came: with each change the time
+    limit begins anew. It is looked at every `look_seconds`, and may use `memory` MiB together with what it starts."""
+
+    def __init__(
+        self, module: str, arguments: Sequence[str], environment: Mapping[str, str], memory: int,
+        look_seconds: float, descriptors: Sequence[int] = (), stage: Callable[[], Any] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.limit, self.look_seconds, self.stage = memory, look_seconds, stage
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self.mark = secrets.token_hex(8)
+        self.seconds = self.deadline = self.next_look = self.next_children = 0.0
+        self.children, self.seen = 0, stage()
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments],
+            pass_fds=[theirs.fileno(), *descriptors],
+            stdin=subprocess.DEVNULL,
+            stdout=self.errors,
+            stderr=self.errors,
+            env={**environment, "PYTHONPATH": search_path(), MARK: self.mark},
+            start_new_session=True,
+        )
+        self.began = _began(psutil.Process(self.process.pid))
+        theirs.close()
+        self.channel = Channel(ours, look_seconds, self._look)
+
+    def send(self, message: Any, seconds: float) -> bytes:
+        """Asks without waiting for the answer; returns the number of the request. Raises Ended."""
+        self._begin(seconds)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a death shows when the answer is awaited
+            return self.channel.ask(message)
+        return b"\0" * 16
+
+    def receive(self, request: bytes, hint: Any, seconds: float) -> Any:
+        """The answer to a request, of the type `hint`, or a Failure. Raises Ended."""
+        self._begin(seconds)
+        try:
+            return self.channel.answer(request, hint, self.limit * MIB)
+        except Garbled as error:
+            raise self.ended("crashed", str(error)) from None
+        except EOFError:
+            raise self._died() from None
+
+    def _begin(self, seconds: float) -> None:
+        now = monotonic()
+        self.seconds, self.deadline, self.next_look = seconds, now + seconds, now + self.look_seconds
+        self.next_children = max(self.next_children, now)
+        self.seen = self.stage()
+
+    def _look(self, idle: bool) -> None:
+        """Raises Ended for a process that is dead, too slow or too large."""
+        if idle and self.process.poll() is not None and not self.channel.waiting():
+            raise self._died()
+        if (now := monotonic()) < self.next_look:
+            return
+        self.next_look = now + self.look_seconds
+        if (stage := self.stage()) != self.seen:
+            self.seen, self.deadline = stage, now + self.seconds
+        if now > self.deadline:
+            raise self.ended("timed-out", f"no answer after {self.seconds:g} s")
+        if (used := self._memory(now)) > self.limit:
+            raise self.ended("out-of-memory", f"memory={used} MiB, but should stay below {self.limit} MiB")
+
+    def _memory(self, now: float) -> int:
+        """MiB of the process, and of its children what they share with nobody."""
+        if now >= self.next_children:
+            self.next_children = now + CHILDREN_SECONDS
+            self.children = sum(_bytes(child, own=True) for child in descendants(self.process.pid))
+        with contextlib.suppress(psutil.Error):
+            return (_bytes(psutil.Process(self.process.pid)) + self.children) // MIB
+        return 0
+
+    def _died(self) -> Ended:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        return self.ended("crashed", f"the process {ending(self.process.poll())}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        size = os.fstat(self.errors.fileno()).st_size
+        text = os.pread(self.errors.fileno(), 400, max(0, size - 400)).decode(errors="replace").strip()
+        return f"; its last words: {text.splitlines()[-1]}" if text else ""
+
+    def ended(self, outcome: str, reason: str) -> Ended:
+        """Stops the process, and says why."""
+        self.stop()
+        return Ended(outcome, reason)
+
+    def stop(self) -> None:
+        """Kills the process and everything that it started, once."""
+        if self.errors.closed:
+            return
+        left: set[psutil.Process] = set()
+        for _ in range(ROUNDS):
+            left = {one for one in {*left, *descendants(self.process.pid), *marked(self.mark, self.began)} if alive(one)}
+            if not left and self.process.poll() is not None:
+                break
+            self.process.kill()
+            for one in left:
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+            self.process.wait()
+            sleep(ROUND_SECONDS)
+        self.channel.close()
+        self.errors.close()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """What a process started, and what that started; orphans too, where the process adopts them."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def marked(mark: str, since: float) -> list[psutil.Process]:
+    """Processes that have this mark in their environment, of those that began since then."""
+    return [one for one in psutil.process_iter() if _began(one) >= since and _mark(one) == mark]
+
+
+def _began(process: psutil.Process) -> float:
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return -inf
+
+
+def _mark(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(MARK, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it runs; what only waits for its parent to look does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _bytes(process: psutil.Process, own: bool = False) -> int:
+    try:
+        return int(process.memory_full_info().uss if own else process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def ending(status: int | None) -> str:
+    """How a process came to its end, in words."""
+    if status is None:
+        return "closed its pipe"
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+
+
+def search_path() -> str:
+    """The places where this process finds modules, so that the worker finds the same ones."""
+    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)

@@ -1,0 +1,102 @@
+"""A worker process seen from outside: a call that answers, or raises what became of it.
+
+A crash, an exit, a hang that ignores signals and a memory blow-up are all exceptions here, so that nothing that drives
+a check needs to know about processes. The next call after a death starts the worker again.
+
+Why not a pool library: a pool tells a dead worker from a slow one only by its own time limit (`os._exit(0)` looks like
+a time-out), and what is needed is one process, one pipe, one wait on both.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+from attention_harness.errors import Trouble
+from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
+from attention_harness.process.messages import Answer, Failure, Request
+from attention_harness.process.supervised import Ended, Foreign
+from attention_harness.registry.targets import Target
+from attention_specs.contract import Description
+
+SERVER = "attention_harness.process.server"
+"""The module that the process runs."""
+
+POLL_SECONDS = 0.05
+START_SECONDS = 180.0
+"""A first import of torch or JAX on a busy machine takes tens of seconds."""
+
+
+class Worker:
+    """One implementation in a process of its own. Use as a context manager."""
+
+    def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
+        self.target, self.limits = target, limits
+        self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
+        self.foreign: Foreign | None = None
+        self.starts = 0
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process, while there is one."""
+        return self.foreign.process if self.foreign else None
+
+    def description(self) -> Description:
+        """Starts the process if need be and returns what the implementation declares. Raises Trouble."""
+        self.stop()
+        target, variables = self.target, os.environ | self.variables
+        self.foreign = Foreign(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
+        self.starts += 1
+        described = self._ask(None, Description, START_SECONDS)
+        if isinstance(described, Failure):
+            self.stop()
+            raise Trouble(described.kind, described.message)
+        assert isinstance(described, Description)
+        return described
+
+    def call(self, request: Request) -> Answer:
+        """The answer to one request. Raises Trouble; the process is started again when it died of the last one."""
+        if self.foreign is None:
+            self._start_again()
+        answer = self._ask(request, Answer, self.limits.seconds)
+        if isinstance(answer, Failure):
+            if answer.kind == "crashed":  # the process lives, but its device does not
+                self.stop()
+            raise Trouble(answer.kind, answer.message, answer.trace)
+        assert isinstance(answer, Answer)
+        if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
+            self.stop()
+            raise Trouble("crashed", f"results={', '.join(answer.extra)}, but should be those that were asked for")
+        return answer
+
+    def _start_again(self) -> None:
+        """What could be loaded once and cannot now is no implementation that is missing: it is broken by its own calls."""
+        again = self.starts > 0
+        try:
+            self.description()
+        except Trouble as trouble:
+            if again and trouble.outcome in ("unloadable", "unavailable"):
+                raise Trouble("crashed", f"it cannot be loaded again: {trouble}") from trouble
+            raise
+
+    def _ask(self, message: Request | None, hint: type, seconds: float) -> Any:
+        """What the worker answers. Raises Trouble: it is dead, too slow, too large, or no answer came."""
+        assert self.foreign
+        try:
+            return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
+        except Ended as ended:
+            self.foreign = None
+            raise Trouble(ended.outcome, ended.reason) from None
+
+    def stop(self) -> None:
+        """Kills the process and everything that it started; nothing if there is none."""
+        if self.foreign is not None:
+            self.foreign.stop()
+        self.foreign = None

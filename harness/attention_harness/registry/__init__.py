@@ -1,0 +1,1 @@
+"""Names and places of implementations, and how they are loaded."""

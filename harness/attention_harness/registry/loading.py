@@ -1,0 +1,212 @@
+"""Turns a location into a function and its description. Runs in the worker: this is where frameworks are imported."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from importlib import import_module
+from importlib.metadata import entry_points, packages_distributions, version
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from attention_harness import frameworks
+from attention_harness.registry.declarations import (
+    POSITIONAL,
+    by_its_names,
+    names_of,
+    options_of,
+    refuse_other_kinds,
+    refuse_unread,
+)
+from attention_harness.registry.targets import GROUP, known
+from attention_specs.choices import one_of
+from attention_specs.contract import FACTS, Conventions, Description
+from attention_specs.formats import DTYPES
+from attention_specs.precision import named_precision
+
+
+class LoadError(Exception):
+    """The implementation cannot be loaded; `unavailable` tells whether only something is missing here."""
+
+    def __init__(self, message: str, unavailable: bool = False) -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split())))
+        self.unavailable = unavailable
+
+
+def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
+    """The function at `location`, which takes options by their names in the contract, and what it declares. Raises LoadError."""
+    container, _, attribute = location.rpartition(":")
+    framework = name.partition("-")[0] if container.startswith("implementations.") and ":" not in name else ""
+    if framework and (reason := frameworks.installed(framework)):
+        raise LoadError(reason, unavailable=True)
+    module = _import(container)
+    function = _function(module, attribute, location)
+    description = describe(function, name)
+    if reason := frameworks.installed(description.framework) or frameworks.load(description.framework).missing(
+        description.device
+    ):
+        raise LoadError(reason, unavailable=True)
+    return by_its_names(function), replace(description, version=_version(description, container, function))
+
+
+def _version(description: Description, container: str, function: Callable[..., Any]) -> str:
+    """The version of the framework that is declared, and that of the distribution that the function comes from.
+
+    What declares no framework is handed NumPy's arrays, and may compute with anything: of a file nothing is said then.
+    """
+    package = "" if container.endswith(".py") else container.partition(".")[0]
+    ours = package in ("attention_implementations", framework_of(function))
+    found = {} if ours else _distributions(description.name, package)
+    known = ours or found or hasattr(function, "framework")
+    return ", ".join([*([description.version] if known else []), *(f"{name} {number}" for name, number in found.items())])
+
+
+def _distributions(name: str, package: str) -> dict[str, str]:
+    """Name -> version of the distributions that register the implementation, or else that hold the package."""
+    registered = {entry.dist.name: entry.dist.version for entry in entry_points(group=GROUP, name=name) if entry.dist}
+    return registered or {found: version(found) for found in packages_distributions().get(package, [])}
+
+
+def framework_of(function: Callable[..., Any]) -> Any:
+    """The framework whose arrays the function takes, as declared."""
+    return getattr(function, "framework", "numpy")
+
+
+def _import(container: str) -> ModuleType:
+    try:
+        return _import_file(Path(container)) if container.endswith(".py") else import_module(container)
+    except ModuleNotFoundError as error:
+        raise LoadError(f"{error}: install it to use {container}", unavailable=True) from error
+    except Exception as error:
+        raise LoadError(f"importing {container} raised {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """The file as a module. Files beside it come first while it is imported, as in a script, and last for all others."""
+    name = path.stem if path.stem.isidentifier() and not known(path.stem) else f"file_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+        sys.path.append(str(path.parent))
+    return module
+
+
+def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., Any]:
+    names = [attribute] if attribute else ["attention", "multi_head", "prepare"]
+    found = [getattr(module, name) for name in names if hasattr(module, name)]
+    if not found:
+        functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
+        raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
+    if not callable(found[0]):
+        raise LoadError(f"target={location}, but should be a function, not {type(found[0]).__name__}")
+    protocol = not attribute and "prepare" in vars(module) and (len(found) == 1 or "supports" in vars(module))
+    return _from_protocol(module, location) if protocol else found[0]
+
+
+def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:
+    """As `from_protocol`. LoadError for plain data of the module that is nearly a declaration."""
+    data = {name: value for name, value in vars(module).items() if not callable(value) and not inspect.ismodule(value)}
+    try:
+        refuse_unread(data)
+    except ValueError as error:
+        raise LoadError(f"{location}: {error}") from error
+    return from_protocol(module)
+
+
+def from_protocol(module: Any) -> Callable[..., Any]:
+    """A module with `supports` and `prepare` as a function: each new kind of problem is prepared once."""
+    prepared: dict[str, Callable[..., Any]] = {}
+
+    def attention(q: Any, k: Any, v: Any, **options: Any) -> Any:
+        problem = {"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}
+        if reason := module.supports(problem) if hasattr(module, "supports") else None:
+            raise NotImplementedError(reason)
+        if str(problem) not in prepared:
+            prepared[str(problem)] = module.prepare(problem)
+        return prepared[str(problem)](q, k, v, **options)
+
+    for name in FACTS:
+        if hasattr(module, name):
+            setattr(attention, name, getattr(module, name))
+    attention.__doc__ = module.__doc__
+    if not hasattr(module, "options"):
+        attention.options = ("mask", "bias", "is_causal", "scale")  # type: ignore[attr-defined]
+    return attention
+
+
+LAYOUTS = ("bhld", "blhd")
+
+
+def describe(function: Callable[..., Any], name: str) -> Description:
+    """What the function declares by signature and attributes. Raises LoadError."""
+    try:
+        refuse_unread(getattr(function, "__dict__", {}))
+        refuse_other_kinds(function)
+        framework = one_of("framework", framework_of(function), frameworks.NAMES)
+        layout = one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
+        written = getattr(function, "conventions", {})
+        conventions = _conventions(written)
+        by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
+        spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
+        return Description(
+            name=name,
+            spec=spec,
+            framework=framework,
+            version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
+            device=_device(str(getattr(function, "device", "cpu")), framework),
+            options=options_of(function, spec),
+            names=names_of(function),
+            dtypes=_dtypes(getattr(function, "dtypes", None)),
+            conventions=conventions,
+            precision=_precision(getattr(function, "precision", {})),
+            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True)),
+            compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
+            summary=(inspect.getdoc(function) or "").partition("\n")[0],
+            layout=layout,
+            declared=(*(fact for fact in FACTS if hasattr(function, fact)), *_written(written)),
+        )
+    except (TypeError, ValueError) as error:
+        raise LoadError(f"{name}: {error}") from error
+
+
+def _conventions(declared: Any) -> Conventions:
+    return declared if isinstance(declared, Conventions) else Conventions.declared(declared)
+
+
+def _written(declared: Any) -> Iterator[str]:
+    """The conventions that are named; of an object that has them all, those that are no defaults."""
+    if not isinstance(declared, Conventions):
+        yield from declared
+        return
+    yield from (field.name for field in fields(Conventions) if getattr(declared, field.name) != field.default)
+
+
+def _device(declared: str, framework: str) -> str:
+    """The device as declared, `cuda:1` too."""
+    one_of("device", declared.partition(":")[0], frameworks.DEVICES[framework])
+    return declared
+
+
+def _dtypes(declared: Any) -> tuple[str, ...] | None:
+    unknown = set(declared or ()) - set(DTYPES)
+    if unknown:
+        raise ValueError(f"dtypes={', '.join(sorted(unknown))}, but should be among {', '.join(DTYPES)}")
+    return tuple(declared) if declared is not None else None
+
+
+def _precision(declared: Any) -> Mapping[str, str]:
+    by_dtype = dict.fromkeys(DTYPES, declared) if isinstance(declared, str) else dict(declared)
+    for dtype, name in by_dtype.items():
+        one_of("precision of dtype", dtype, DTYPES)
+        named_precision(name, dtype)
+    return by_dtype

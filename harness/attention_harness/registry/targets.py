@@ -1,0 +1,121 @@
+"""Names to implementations: built-in files, entry points of other packages, `package.module:function`, `file.py:function`.
+
+Nothing is imported here but metadata: loading happens in the worker of the implementation.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import attention_implementations
+from attention_harness.errors import UsageError
+
+GROUP = "attention_harness.implementations"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An implementation that can be asked for: `location` is `module:attribute`, `module:` or `file.py:attribute`."""
+
+    name: str
+    location: str
+    registered: bool = True
+
+
+def registered() -> list[Target]:
+    """All built-ins and entry points, sorted by name. UsageError if two have one name."""
+    targets = [*_built_in(), *(Target(e.name, e.value if ":" in e.value else f"{e.value}:") for e in entry_points(group=GROUP))]
+    taken: dict[str, Target] = {}
+    for target in targets:
+        if target.name in taken:
+            raise UsageError(f"name={target.name}, but should be taken once: {taken[target.name].location} and {target.location}")
+        taken[target.name] = target
+    return [taken[name] for name in sorted(taken)]
+
+
+def _built_in() -> list[Target]:
+    files = (Path(folder) for folder in attention_implementations.__path__)
+    names = sorted(f.stem for folder in files for f in folder.glob("*.py") if not f.stem.startswith("_"))
+    return [Target(name.replace("_", "-"), f"implementations.{name}:") for name in names]
+
+
+def resolve(wanted: Sequence[str]) -> list[Target]:
+    """The targets named on the command line, each once; all registered ones if none is named."""
+    everything = registered()
+    if not wanted:
+        return everything
+    found = {target.name: target for name in wanted for target in _matches(name, everything)}
+    return list(found.values())
+
+
+def _matches(name: str, everything: list[Target]) -> list[Target]:
+    if ":" in name:
+        return [_from_file(name) if _path(name).suffix == ".py" else _from_module(name)]
+    found = [target for target in everything if fnmatchcase(target.name, name)]
+    if not found:
+        raise UsageError(f"target={name}, but should be {_hint(name, everything)}")
+    return found
+
+
+def _hint(name: str, everything: list[Target]) -> str:
+    if name.endswith(".py"):
+        return f"{name}:FUNCTION, with the name of the function in that file"
+    near = get_close_matches(name, [target.name for target in everything], 3)
+    names = f"{' or '.join(near)}" if near else "a name that `attention-harness list` shows"
+    return f"{names}, a glob over names, package.module:function or file.py:function"
+
+
+def _path(name: str) -> Path:
+    return Path(name.rpartition(":")[0])
+
+
+def _from_file(name: str) -> Target:
+    path, function = _path(name), name.rpartition(":")[2]
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"target={name}, but should name a file that can be read: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"target={name}, but should name a Python file: {error}") from error
+    if not function.isidentifier():
+        raise UsageError(f"target={name}, but should end in a function of that file: {_functions(tree)}")
+    return Target(name, f"{path.resolve()}:{function}", registered=False)
+
+
+def _functions(tree: ast.Module) -> str:
+    return ", ".join(node.name for node in tree.body if isinstance(node, ast.FunctionDef)) or "it defines none"
+
+
+def _from_module(name: str) -> Target:
+    module, _, function = name.partition(":")
+    if not _importable(module) or not function.isidentifier():
+        raise UsageError(f"target={name}, but should be package.module:function with a module that can be imported from here")
+    return Target(name, name, registered=False)
+
+
+def _importable(module: str) -> bool:
+    """Whether the module can be imported, from the working directory if from nowhere else; processes are told where."""
+    if known(module):
+        return True
+    sys.path.append(os.getcwd())
+    if known(module):
+        return True
+    sys.path.pop()
+    return False
+
+
+def known(module: str) -> bool:
+    """Whether a module of that name is found where this process looks."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

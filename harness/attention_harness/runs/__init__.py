@@ -1,0 +1,1 @@
+"""Many implementations, one suite, one folder."""

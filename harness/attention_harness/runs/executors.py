@@ -1,0 +1,102 @@
+"""Where the targets of a run are checked: in processes of this machine, or on a Ray cluster. Same work, same records."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from attention_harness.conformance import check
+from attention_harness.conformance.check import Checked, Plan
+from attention_harness.errors import UsageError
+from attention_harness.frameworks import installed
+from attention_harness.process.server import die_with_parent
+from attention_harness.registry.targets import Target
+from attention_harness.runs import ending
+
+Step = Callable[[str], None]
+Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[Checked]]
+
+
+def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+    """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
+    return spread(_check, [(target, plan) for target in targets], jobs, step)
+
+
+def spread(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
+    """What `work(item, step)` gives for each item, in processes of a pool, finished ones first; `step` is called here."""
+    context = multiprocessing.get_context("spawn")
+    with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
+        futures = [pool.submit(_work, work, item) for item in items]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _ticks(context: Any, step: Step) -> Iterator[Any]:
+    """A queue that calls `step` for each name put into it."""
+    queue = context.Queue()
+
+    def drain() -> None:
+        for name in iter(queue.get, None):
+            step(name)
+
+    thread = threading.Thread(target=drain, daemon=True)
+    thread.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        thread.join()
+
+
+_queue: Any = None
+
+
+def _connect(queue: Any) -> None:
+    die_with_parent()
+    ending.forward()
+    global _queue
+    _queue = queue
+
+
+def _work(work: Callable[[Any, Step], Any], item: Any) -> Any:
+    return work(item, _queue.put)
+
+
+def _check(item: tuple[Target, Plan], step: Step) -> Checked:
+    target, plan = item
+    return check.check(target, plan, partial(step, target.name))
+
+
+def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+    """Each target as a task of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine with `jobs` cores.
+
+    The folder of the run must be one that all nodes see. A task whose node is lost is run again by Ray.
+    """
+    if reason := installed("ray"):
+        raise UsageError(f"executor=ray, but should be local: {reason}")
+    import os
+
+    import ray
+
+    cluster: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
+    try:
+        task = ray.remote(num_cpus=1)(check.check)
+        waiting = [task.remote(target, plan) for target in targets]
+        while waiting:
+            finished, waiting = ray.wait(waiting)
+            yield ray.get(finished[0])
+    finally:
+        ray.shutdown()
+
+
+EXECUTORS: dict[str, Executor] = {"local": local, "ray": ray}

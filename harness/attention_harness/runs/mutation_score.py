@@ -1,0 +1,50 @@
+"""What a run would have caught: the planted faults that its properties reject, by the last full audit (`power.json`).
+
+`python -m attention_harness.runs.mutation_score RUN` takes this over from the folder of an audit.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from attention_harness.errors import UsageError
+from attention_specs.property import CLAIMS
+
+TABLE = Path(__file__).with_name("power.json")
+"""When and how the audit was run, and for each spec: fault -> the clauses that reject it."""
+
+
+def caught(clauses: Collection[str]) -> dict[str, Any]:
+    """How many faults the audit planted in the specs of these clauses, how many of them one of these rejects, and the audit."""
+    audit = json.loads(TABLE.read_text(encoding="utf-8"))
+    killers = audit.pop("killers")
+    specs = {claim.spec for claim in CLAIMS.values() if claim.clause in clauses}
+    told = [set(by.split()) for spec in specs for by in killers[spec].values()]
+    return {"faults": len(told), "rejected": sum(not by.isdisjoint(clauses) for by in told), **audit}
+
+
+def take_over(folder: Path) -> None:
+    """Writes the table from the folder of a full audit. Raises UsageError for another folder."""
+    import pandas as pd
+
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if run.get("audit", {}).get("quick", True):
+        raise UsageError(f"run={folder}, but should be the folder of an audit without --quick")
+    faults, kills = (pd.read_parquet(folder / f"{name}.parquet") for name in ("faults", "kills"))
+    clauses = kills.drop_duplicates(["fault", "clause"]).groupby("fault")["clause"].agg(" ".join)
+    killers = {spec: {name: clauses.get(name, "") for name in sorted(names)} for spec, names in faults.groupby("spec")["fault"]}
+    audit = {"audited": run["started"][:10], "seed": run["seed"], "examples": run["arguments"]["examples"]}
+    TABLE.write_text(json.dumps({**audit, "killers": killers}, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = ArgumentParser(description="Takes over what a full audit found.")
+    parser.add_argument("run", type=Path, help="its folder")
+    try:
+        take_over(parser.parse_args().run)
+    except (UsageError, OSError) as error:
+        parser.error(str(error))

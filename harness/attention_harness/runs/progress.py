@@ -1,0 +1,76 @@
+"""How a run shows that it is alive: a bar on a terminal, a line for each finished implementation elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from attention_harness.conformance.check import Checked
+from attention_harness.conformance.records import BLAMELESS
+from attention_harness.runs.run import Progress
+
+
+@contextmanager
+def shown(task: str, quiet: bool) -> Iterator[Progress]:
+    """Progress on standard error; nothing if quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Progress()
+    elif console.is_terminal:
+        with Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        ) as bar:
+            yield _on(bar, task)
+    else:
+        yield Progress(done=lambda checked: print(_line(checked), file=sys.stderr), start=lambda total: None)
+
+
+def _on(bar: Bar, task: str) -> Progress:
+    identity = bar.add_task(task, total=None)
+    return Progress(
+        step=lambda name: bar.update(identity, advance=1, description=f"{task} {name}"),
+        done=lambda checked: bar.console.print(_line(checked), markup=False, highlight=False),
+        start=lambda total: bar.update(identity, total=total),
+    )
+
+
+@contextmanager
+def counted(task: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Called for each of so many steps: a bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda name: None
+        return
+    with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        identity = bar.add_task(task, total=total)
+        yield lambda name: bar.update(identity, advance=1)
+
+
+def _line(checked: Checked) -> str:
+    """`numpy-eager: agrees` or what is wrong, in a few words."""
+    outcomes = {row.outcome for row in checked.rows}
+    wrong = sorted(outcomes - set(BLAMELESS))
+    if checked.description is None:
+        return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
+    if checked.too_little and not wrong:
+        return f"{checked.name}: {checked.rows[-1].message}"
+    good = [name for name in ("agrees", "waived") if name in outcomes]
+    return f"{checked.name}: {', '.join(wrong or good) or 'nothing judged'}"
+
+
+@contextmanager
+def told(task: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What is being done now: a spinner on a terminal, lines elsewhere, nothing if quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda line: None
+    elif console.is_terminal:
+        with console.status(task) as status:
+            yield lambda line: status.update(f"{task} {line}")
+    else:
+        yield lambda line: print(f"{task} {line}", file=sys.stderr)

@@ -1,0 +1,232 @@
+"""A run: many implementations on one agenda, in parallel, into one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from time import monotonic
+from typing import IO, Any
+from weakref import finalize
+
+from attention_harness.conformance import agreement
+from attention_harness.conformance import check as conformance
+from attention_harness.conformance.check import Checked, Plan
+from attention_harness.conformance.records import CheckRow, PrecisionRow
+from attention_harness.errors import UsageError
+from attention_harness.generation.coverage import coverage
+from attention_harness.generation.suite import absent, agenda, vectors
+from attention_harness.generation.vectors import onnx_cases
+from attention_harness.process.limits import Limits
+from attention_harness.registry.targets import Target
+from attention_harness.runs.environment import environment
+from attention_harness.runs.executors import EXECUTORS
+from attention_harness.runs.mutation_score import caught
+from attention_specs.case import Case
+from attention_specs.contract import Conventions, Description
+from attention_specs.formats import DTYPES
+from attention_specs.precision import held_to
+from attention_specs.property import CLAIMS
+from attention_specs.worked_example import EXPECTED, WORDS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `check` is asked for. Everything that decides which cases are judged is here."""
+
+    examples: int = 150
+    seed: int = 0
+    properties: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DTYPES
+    jobs: int = 2
+    seconds: float = 30.0
+    memory: int = 6144
+    executor: str = "local"
+    claims: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Called while a run goes on: with the name of an implementation that made a step, and when it is done."""
+
+    step: Callable[[str], None] = lambda name: None
+    done: Callable[[Checked], None] = lambda checked: None
+    start: Callable[[int], None] = lambda total: None
+
+
+class Run:
+    """The folder of a run. What is finished is written down at once, so that a killed run can be resumed."""
+
+    def __init__(self, folder: Path, arguments: dict[str, Any], line: str = "", lock: IO[str] | None = None) -> None:
+        self.folder, self.began = folder, monotonic()
+        if lock is not None:
+            finalize(self, lock.close)
+        self.cases: dict[str, list[Case]] = {}
+        """Spec -> the cases of this run, once they have been drawn."""
+        self.facts: dict[str, Any] = {
+            "schema": 1,
+            "arguments": arguments,
+            "command_line": line,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": environment(),
+            "complete": False,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.save()
+        except OSError as error:
+            raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
+
+    def save(self, **facts: Any) -> None:
+        """Adds facts and writes run.json."""
+        self.facts |= {**facts, "seconds": round(monotonic() - self.began, 1)}
+        partial = self.folder / "run.json.partial"
+        partial.write_text(json.dumps(self.facts, indent=1, default=str) + "\n")
+        partial.replace(self.folder / "run.json")
+
+    @property
+    def journal(self) -> Path:
+        """One line for each implementation that is finished."""
+        return self.folder / "finished.jsonl"
+
+    def finished(self) -> dict[str, Checked]:
+        """What an interrupted run had finished; a last line that was cut off is left out."""
+        if not self.journal.exists():
+            return {}
+        return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _parse(line))}
+
+    def append(self, checked: Checked) -> None:
+        """Writes one finished implementation down."""
+        with self.journal.open("a") as file:
+            file.write("\n" + json.dumps(asdict(checked)) + "\n")  # a new line first: the last one may have been cut off
+
+
+def _parse(line: str) -> Checked | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    description = data.pop("description")
+    rows = [CheckRow(**row) for row in data.pop("rows")]
+    precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
+    return Checked(**data, rows=rows, precision=precision, description=_description(description) if description else None)
+
+
+def _description(data: dict[str, Any]) -> Description:
+    tuples = {name: tuple(data[name]) for name in ("options", "dtypes", "declared") if data.get(name) is not None}
+    return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
+
+
+def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[Checked]:
+    """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
+    validate(settings)
+    cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
+    limits = Limits(settings.seconds, settings.memory)
+    given = vectors(settings.properties)
+    drawn = f"--examples {settings.examples} --seed {settings.seed}"
+    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims, given, drawn, absent())
+    results = run.finished()
+    waiting = [target for target in targets if target.name not in results]
+    progress.start(sum(len(cases[spec]) + sum(v.case.problem.spec == spec for v in given) for spec in map(_spec, waiting)))
+    for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.step):
+        run.append(checked)
+        results[checked.name] = checked
+        progress.done(checked)
+    return [results[target.name] for target in targets]
+
+
+def _spec(target: Target) -> str:
+    return "multi-head" if target.name.endswith("multi-head") else "attention"
+
+
+def validate(settings: Settings) -> None:
+    """UsageError for properties or conventions that there are not."""
+    conformance.load_claims()
+    unknown = [name for name in settings.properties if name not in CLAIMS]
+    if unknown:
+        raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(CLAIMS)}")
+    try:
+        Conventions.declared(settings.claims)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
+    """What run.json says about the implementations, the properties and the worked example."""
+    got = {r.name: r.worked_example for r in results if r.worked_example}
+    return {
+        "seed": settings.seed,
+        "implementations": [_implementation(result) for result in results],
+        "properties": property_facts(),
+        "power": caught({row.clause for result in results for row in result.rows if row.cases}),
+        "worked_example": {
+            "source": "a published introduction to attention",
+            "words": list(WORDS),
+            "expected": EXPECTED.tolist(),
+            "got": got,
+            "deviation": {name: float(abs(EXPECTED - rows).max()) for name, rows in got.items()},
+        },
+        "vectors": {"onnx": onnx_cases.facts()},
+        "notes": [f"{r.name} did not run: {r.rows[0].message}" for r in results if r.description is None],
+    }
+
+
+def property_facts() -> list[dict[str, str]]:
+    """What run.json says of the properties."""
+    return [{"name": c.name, "clause": c.clause, "spec": c.spec, "summary": c.summary} for c in CLAIMS.values()]
+
+
+def _implementation(result: Checked) -> dict[str, Any]:
+    d = result.description
+    if d is None:
+        row = result.rows[0]
+        return {"name": result.name, "framework": row.framework, "spec": row.spec, "available": False, "reason": row.message}
+    held = {dtype: held_to(d.precision, dtype) for dtype in d.dtypes or DTYPES}
+    judged = {"asked": result.asked, "answered": result.answered, "too_little": result.too_little}
+    return {**d.to_json(), "precision": held, "available": True, "reason": "", "lowered": lowered(d), **judged}
+
+
+def lowered(description: Description) -> list[str]:
+    """Options that the implementation is asked in another form, as `option -> form`."""
+    from attention_specs.attention.spec import LOWERED
+
+    if description.spec != "attention":
+        return []
+    forms = {option: next((f for f in ways if f in description.options), "") for option, ways in LOWERED.items()}
+    return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
+
+
+def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `checks`, `precision`, `agreement` and `coverage`."""
+    described = [r.description for r in results if r.description]
+    samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
+    return {
+        "checks": [row.to_table() for result in results for row in result.rows],
+        "precision": [row.to_json() for result in results for row in result.precision],
+        "agreement": agreement.agreement(samples),
+        "coverage": coverage(_covered(results).values()),
+    }
+
+
+def _covered(results: Sequence[Checked]) -> dict[str, set[tuple[str, str]]]:
+    """Case -> what it covers; one that several implementations were asked counts once."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for result in results:
+        for case, pairs in result.covered.items():
+            found.setdefault(case, set()).update((region, value) for region, value in pairs)
+    return found
+
+
+def complete(run: Run) -> None:
+    """The run is done: says so, and removes what only a running check needs."""
+    run.save(complete=True)
+    tidy(run.folder)
+
+
+def tidy(folder: Path) -> None:
+    """Removes what only a running check needs."""
+    rmtree(folder / "agreement", ignore_errors=True)
+    (folder / "finished.jsonl").unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""What a timing collects about one workload, before it is judged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from attention_harness.timing.analysis.statistics import Interval, interval, paired
+from attention_harness.timing.measure.ceilings import Ceilings
+from attention_harness.timing.measure.messages import Ran, Tried, Warmed
+from attention_harness.timing.workloads import Workload
+
+TWIN = "the baseline again"
+"""The baseline as one more candidate: what it differs by from itself is noise."""
+
+ABSENCES = {"unsupported": "UNSUPPORTED", "undecided": "UNRESOLVED"}
+"""Outcome -> verdict of what has no time without being at fault; undecided is whether its time is one of the work."""
+
+QUIET, ENOUGH = 0.08, 4
+"""Rounds in which others used at most 8 % of the machine are quiet; where there are four, the others are not judged."""
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One round: seconds per call by candidate and row, and who the baseline was; the twin is the baseline's."""
+
+    replica: int
+    baseline: str
+    ran: Ran
+
+
+@dataclass
+class Found:
+    """Everything measured on one workload. Seconds, bytes."""
+
+    workload: Workload
+    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Candidate -> INVALID, UNSUPPORTED or UNRESOLVED, and the reason."""
+    laps: list[Lap] = field(default_factory=list)
+    compiling: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    first_calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    memory: dict[str, float] = field(default_factory=dict)
+    ceilings: dict[str, list[Ceilings]] = field(default_factory=lambda: defaultdict(list))
+    errors: dict[str, float] = field(default_factory=dict)
+    """Largest |out - truth| of the first calls."""
+    unsteady: set[str] = field(default_factory=set)
+    pairs: int = 0
+    bytes: int = 0
+    """Of all inputs and the output: what has to be moved at least."""
+
+    def lose(self, name: str, outcome: str, reason: str) -> None:
+        """The candidate has no timing on this workload."""
+        self.lost.setdefault(name, (ABSENCES.get(outcome, "INVALID"), reason))
+
+    def cold(self, name: str, tried: Tried, warmed: Warmed) -> None:
+        """What the first call took, and what of it beyond a steady one."""
+        self.first_calls[name].append(tried.seconds[0])
+        self.compiling[name].append(max(tried.seconds[0] - warmed.seconds, 0.0))
+        if not warmed.steady:
+            self.unsteady.add(name)
+
+    def samples(self, name: str) -> list[float]:
+        """Seconds per call of all slots, in the order in which they were taken."""
+        return [seconds for lap in self.laps for seconds in lap.ran.seconds.get(name, [])]
+
+
+def against(laps: Sequence[Lap], name: str, baseline: str) -> Interval:
+    """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
+    both = [lap for lap in laps if {name, baseline} <= set(lap.ran.seconds) and (name != TWIN or lap.baseline == baseline)]
+    return interval([paired(lap.ran.seconds[name], lap.ran.seconds[baseline]) for lap in quiet(both)])
+
+
+def quiet(laps: Sequence[Lap]) -> Sequence[Lap]:
+    """The quiet ones, where there are enough; all are in the records."""
+    chosen = [lap for lap in laps if lap.ran.others <= QUIET]
+    return chosen if len(chosen) >= ENOUGH else laps

@@ -1,0 +1,140 @@
+"""What a candidate may be accused of, by what rule, and how often the rule is wrong.
+
+In each round a coin that the candidate cannot see says which of two things comes first. If the candidate treats both alike,
+the coin is all that makes one of them the slower, whatever the machine did in that round: so an honest round *shows* the
+offence with a probability of at most 1/2, and rounds are independent because the coins are. Of n rounds at least m show it
+with the probability of at least m heads in n throws. An accusation needs that in each of several fresh processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import comb
+from statistics import median
+
+from attention_harness.timing.measure.honesty import IDLE, Watched
+
+LEVEL = 0.01
+"""How often, at most, the rounds of one process speak against an honest candidate, or for a dishonest one."""
+
+PROCESSES = 3
+"""Fresh processes, each of which has to show an offence. All offences together accuse 5 * 0.01 ** 3 of honest candidates at
+most: one of 200,000."""
+
+MUCH = 1.5
+"""How many times longer a call on new values may take than on values seen before."""
+
+VERY_MUCH = 3.0
+"""How many times longer a call on new values may take than one of a timed round, whose caches are warm."""
+
+LEAST_READING = 2e-4
+"""Seconds; conversions that are set up once take less."""
+
+PROCESSORS = 1.5
+
+
+@dataclass(frozen=True)
+class Offence:
+    """`shows` says whether a round shows it; `told` puts the median round into words; `other` is what Watch compares with."""
+
+    name: str
+    shows: Callable[[Watched], bool]
+    told: Callable[[Watched], str]
+    other: str = "seen"
+
+
+KEPT = Offence(
+    "outputs are kept",
+    lambda seen: seen.novel > MUCH * seen.other,
+    lambda seen: f"a call on values seen before takes {seen.other:.2g} s, on new ones {seen.novel:.2g} s",
+)
+WHEN_TIMED = Offence(
+    "it knows when it is timed",
+    lambda seen: seen.novel > VERY_MUCH * seen.other,
+    lambda seen: f"a timed call takes {seen.other:.2g} s, one on new values {seen.novel:.2g} s",
+    "timed",
+)
+PUT_OFF = Offence(
+    "the work is put off",
+    lambda seen: seen.reading > max(seen.novel, LEAST_READING),
+    lambda seen: f"a call takes {seen.novel:.2g} s, and reading its output {seen.reading:.2g} s",
+)
+GOES_ON = Offence(
+    "the work goes on after the return",
+    lambda seen: seen.after > max(seen.novel, IDLE / 2),  # a framework may tidy up, but not for longer than it worked
+    lambda seen: f"after the return, {seen.after / IDLE:.0%} of a processor go on working",
+)
+THREADS = Offence(
+    "it starts threads of its own",
+    lambda seen: seen.cores > PROCESSORS,
+    lambda seen: f"processors={seen.cores:.1f}, but should be 1 like everybody's",
+)
+OFFENCES = (KEPT, WHEN_TIMED, PUT_OFF, GOES_ON, THREADS)
+
+
+def chance(rounds: int, least: int) -> float:
+    """The probability of at least so many heads in so many throws: the exact tail of the binomial distribution."""
+    return sum(comb(rounds, heads) for heads in range(least, rounds + 1)) / 2**rounds
+
+
+@cache
+def needed(rounds: int, level: float = LEVEL) -> int:
+    """The fewest of so many rounds that an honest candidate reaches with a probability of at most `level`; one more than all
+    of them where there are too few."""
+    return next((least for least in range(rounds + 1) if chance(rounds, least) <= level), rounds + 1)
+
+
+@dataclass
+class Trial:
+    """Rounds of one process, how many of them there will be, and how many have shown the offence."""
+
+    offence: Offence
+    planned: int
+    seen: list[Watched]
+
+    @property
+    def shown(self) -> int:
+        """Rounds that show the offence."""
+        return sum(map(self.offence.shows, self.seen))
+
+    @property
+    def guilty(self) -> bool:
+        """So many rounds show it that chance is no explanation."""
+        return self.shown >= needed(self.planned)
+
+    @property
+    def innocent(self) -> bool:
+        """So many rounds do not show it that a candidate which shows it in half of them, or more, would hardly do so."""
+        return len(self.seen) - self.shown >= needed(self.planned)
+
+    @property
+    def decided(self) -> bool:
+        """Rounds that are left cannot change what came out."""
+        return self.guilty or self.innocent or len(self.seen) >= self.planned
+
+
+def acquits(trials: Sequence[Trial]) -> bool:
+    """Whether the rounds of all these processes together speak for the candidate, and none of them against it."""
+    rounds = sum(len(trial.seen) for trial in trials)
+    return not any(trial.guilty for trial in trials) and rounds - sum(trial.shown for trial in trials) >= needed(rounds)
+
+
+def accusation(trials: Sequence[Trial]) -> str:
+    """The sentence about an offence that every one of these processes has shown."""
+    rounds = [one for trial in trials for one in trial.seen]
+    offence, middle = trials[0].offence, _middle(rounds)
+    counts = ", ".join(f"{trial.shown} of {len(trial.seen)}" for trial in trials)
+    return f"{offence.told(middle)}: {offence.name} (so in {counts} rounds of {len(trials)} fresh processes)"
+
+
+def doubt(first: Trial, trials: Sequence[Trial]) -> str:
+    """The sentence about an offence that was neither shown nor refuted."""
+    counts = ", ".join(f"{trial.shown} of {len(trial.seen)}" for trial in (first, *trials))
+    return f"undecided whether {first.offence.name}: {counts} rounds of {1 + len(trials)} processes look like it"
+
+
+def _middle(rounds: Sequence[Watched]) -> Watched:
+    names = ("novel", "other", "reading", "after", "cores")
+    return Watched(**{name: median(getattr(one, name) for one in rounds) for name in names})

@@ -1,0 +1,1 @@
+"""What happens inside the timed process: slots, buffers, clocks, memory."""

@@ -1,0 +1,182 @@
+"""One candidate in the timed process: its function, its own native inputs in several copies, and its slots.
+
+Each candidate has buffers of its own, so that none gains by another's warm cache or suffers from another's writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from attention_harness import frameworks
+from attention_harness.timing.measure.buffers import Signs, own_copy, same_bits
+from attention_harness.timing.measure.messages import Outputs, Tried, Warmed
+from attention_harness.timing.workloads import TRAINING
+from attention_specs.attention import spec as spec
+from attention_specs.attention.inputs import Inputs
+from attention_specs.contract import CACHE, Description
+from attention_specs.properties.gradients import output_gradient
+
+Clock = Callable[[], int]
+"""Nanoseconds, monotonic."""
+
+WINDOW = 5
+STEADY = 0.05
+LEAST_SECONDS = 0.05
+"""Steady: the median of the last five calls is within 5 % of the five before, after 50 ms at least."""
+
+
+class Candidate:
+    """A loaded implementation, ready to be called on the copies of one workload's inputs."""
+
+    def __init__(self, function: Callable[..., Any], description: Description, clock: Clock = perf_counter_ns) -> None:
+        self.attention, self.description, self.clock = function, description, clock
+        self.framework = frameworks.load(description.framework)
+        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of all arrays."""
+        self.function = self.attention
+        self.contents: list[dict[str, np.ndarray]] = []
+        self.buffers: list[dict[str, np.ndarray]] = []
+        self.options: list[dict[str, Any]] = []
+        self.calls: list[tuple[list[Any], dict[str, Any]]] = []
+        self.series: list[float] = []
+        self.number, self.signs = 0, Signs()
+
+    def open(self, copies: Sequence[Inputs], direction: str = "forward") -> None:
+        """Makes the native inputs of all copies. Raises attention_specs.attention.spec.Unsupported or NotImplementedError."""
+        dtypes = self.description.dtypes
+        if dtypes is not None and copies[0].dtype not in dtypes:
+            raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
+        calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
+        douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
+        self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
+        self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
+        self.options = [
+            {name: self._native(value) for name, value in call.options.items() if name not in CACHE} for call in calls
+        ]
+        if direction == TRAINING:
+            self.function = self.framework.compiled(self._train, self.options[0])
+        self.fill(0)
+
+    def _train(self, q: Any, k: Any, v: Any, dout: Any, **options: Any) -> dict[str, Any]:
+        """The output and its gradients, in one call."""
+        out, found = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
+        return {"out": out} | {f"d{name}": gradient for name, gradient in found.items()}
+
+    def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
+        """The arrays that get new values in each round: the positional ones, and those of a cache."""
+        cache = {name: value for name, value in call.options.items() if name in CACHE}
+        arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
+        return {name: self._turned(array) for name, array in (arrays | cache).items()}
+
+    def fill(self, number: int) -> bool:
+        """Moves the contents on by `number` buffers, with signs of that number: neither an address nor values seen before
+        say what the answer is. Returns whether the candidate had written to the buffer that is looked at first.
+        """
+        looked_at = number % len(self.buffers)
+        wrote = bool(self.calls) and any(
+            not same_bits(self.buffers[looked_at][name], array) for name, array in self._content(looked_at).items()
+        )
+        self.number, self.signs = number, Signs.of(number, self.contents[0])
+        for i, buffer in enumerate(self.buffers):
+            for name, array in self.contents[self.copy(i)].items():
+                self.signs.give(name, array, buffer[name])
+        self.calls = [self._arguments(*pair) for pair in zip(self.buffers, self.options, strict=True)]
+        return wrote
+
+    def _content(self, buffer: int) -> dict[str, np.ndarray]:
+        """What the buffer was filled with last."""
+        return {name: self.signs.given(name, array) for name, array in self.contents[self.copy(buffer)].items()}
+
+    def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        native = {name: self._native(array) for name, array in buffer.items()}
+        return [native[name] for name in native if name not in CACHE], options | {n: native[n] for n in native if n in CACHE}
+
+    def copy(self, buffer: int) -> int:
+        """Which copy's contents the buffer holds now."""
+        return (buffer + self.number) % len(self.contents)
+
+    def _native(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        native = self.framework.from_numpy(value, self.description.device)
+        self.framework.wait(native)
+        return native
+
+    def _turned(self, array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
+
+    def output(self, native: Any) -> Outputs:
+        """The output, or also its gradients, as NumPy's, on memory of its own, for the values without signs. Raises TypeError."""
+        if isinstance(native, tuple):
+            raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
+        named = native if isinstance(native, dict) else {"out": native}
+        return {name: self.signs.taken(name, self._back(self.framework.to_numpy(array))) for name, array in named.items()}
+
+    def _back(self, out: np.ndarray) -> np.ndarray:
+        return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
+
+    def call(self, buffer: int) -> Any:
+        """The output on this buffer, computed to the end."""
+        arrays, options = self.calls[buffer % len(self.calls)]
+        out = self.function(*arrays, **options)
+        self.framework.wait(out)
+        return out
+
+    def timed(self, buffer: int) -> tuple[float, Any]:
+        """Seconds of one call, and its output."""
+        start = self.clock()
+        out = self.call(buffer)
+        return (self.clock() - start) / 1e9, out
+
+    def tried(self) -> Tried:
+        """One call per copy; the first includes what is compiled or set up once."""
+        results = [self.timed(buffer) for buffer in range(len(self.calls))]
+        self.series = [seconds for seconds, _ in results[1:]]
+        return Tried(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
+
+    def warmed(self, cap: float) -> Warmed:
+        """Calls until steady, for `cap` seconds at most, once at least; the calls after the first count too."""
+        series = [*self.series, self.timed(0)[0]]
+        while sum(series) < cap and not is_steady(series):
+            series.append(self.timed(len(series))[0])
+        return Warmed(median(series[-WINDOW:]), len(series), is_steady(series))
+
+    def slot(self, inner: int, start: int, keep: int | None) -> tuple[float, float, Any]:
+        """Seconds of a first call, whose caches are cold; seconds per call over `inner` more; and the output of number `keep`.
+
+        On other devices than the CPU calls queue up in order, so one wait at the end is enough, and not a part of each call.
+        """
+        turns = [self.calls[(start + i) % len(self.calls)] for i in range(1, inner + 1)]
+        middle = inner if keep is None else keep + 1
+        until, after = turns[:middle], turns[middle:]
+        cold, _ = self.timed(start)
+        begin = self.clock()
+        kept = self._run(until)
+        last = self._run(after, kept)
+        self.framework.wait(last)
+        return cold, (self.clock() - begin) / 1e9 / inner, kept
+
+    def _run(self, turns: Sequence[tuple[list[Any], dict[str, Any]]], out: Any = None) -> Any:
+        """The last output; nothing else happens here, because the clock runs."""
+        function, wait, each = self.function, self.framework.wait, self.description.device == "cpu"
+        for arrays, options in turns:
+            out = function(*arrays, **options)
+            if each:
+                wait(out)
+        return out
+
+
+def is_steady(series: Sequence[float]) -> bool:
+    """Whether the last five calls took as long as the five before them."""
+    if len(series) < 2 * WINDOW or sum(series) < LEAST_SECONDS:
+        return False
+    before, last = median(series[-2 * WINDOW : -WINDOW]), median(series[-WINDOW:])
+    return abs(last - before) <= STEADY * before

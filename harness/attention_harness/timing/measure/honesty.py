@@ -1,0 +1,163 @@
+"""Does a candidate work while the clock runs, on every call, whatever it has seen before? One round of the experiment.
+
+Outputs kept from earlier calls, outputs that are computed when somebody reads them, and work that goes on after the return
+have been found in submissions to kernel contests (flashinfer-bench-starter-kit issue 21). Correct outputs do not show them:
+the right values are there by the time that they are looked at. Times do.
+
+Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. What the
+machine does meanwhile hits either with the same probability, so its noise favours none: see attention_harness.timing.analysis.offences.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter, process_time, sleep
+from typing import Any
+
+from attention_harness.timing.measure.candidate import Candidate
+from attention_harness.timing.measure.messages import Outputs, Watch
+
+LEADS, SHORT = 8, 2e-3
+"""So many calls on one buffer come first: whoever works less when calls follow each other closely does so by then. One call
+does, where calls take long."""
+
+AGAIN = 3
+"""So many times values were seen when they count as seen before; once, where calls take long."""
+
+IDLE = 5e-3
+"""Seconds for which a finished candidate is listened to."""
+
+MOST_IDLE = 20
+"""So many times that long a candidate may go on from an earlier call, before it is listened to."""
+
+
+@dataclass
+class Watched:
+    """Seconds of one round; `outputs` are of values that are new, as (copy, output)."""
+
+    novel: float
+    """Of a call on new values."""
+    other: float
+    """Of a call on values seen before, or of one as in a timed round."""
+    reading: float = 0.0
+    """Of an output's first conversion to NumPy, less that of an output which was read before."""
+    after: float = 0.0
+    """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
+    cores: float = 1.0
+    """Processors used during calls."""
+    outputs: list[tuple[int, Outputs]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many calls an arm of the experiment takes."""
+
+    leads: int
+    again: int
+    buffers: Sequence[int]
+    """On which calls are timed."""
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Pace:
+        """Fewer where one call takes long."""
+        short = median(candidate.series) < SHORT
+        return cls(LEADS, AGAIN, range(1, max(len(candidate.calls), 2))) if short else cls(1, 1, (1,))
+
+
+@dataclass
+class Arm:
+    """What calls on the contents of one number gave: seconds of the fastest, and native outputs by copy."""
+
+    seconds: float
+    outputs: list[tuple[int, Any]]
+    processor: float
+    wall: float
+
+
+def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = sleep) -> Watched:
+    """One round, in the order that the message says."""
+    pace, (seen, new) = Pace.of(candidate), message.numbers
+    if message.other == "seen":
+        _show(candidate, seen, pace)
+    first, second = (new, seen) if message.novel_first else (seen, new)
+    arms = {number: _arm(candidate, number, pace, number == seen and message.other == "timed") for number in (first, second)}
+    novel, other = arms[new], arms[seen]
+    candidate.fill(new)  # whose signs are taken back from the outputs on new values
+    reading = _reading(candidate, novel.outputs[-1][1], other.outputs[-1][1], message.read_novel)
+    return Watched(
+        novel=novel.seconds,
+        other=other.seconds,
+        reading=reading,
+        after=_after(candidate, message.rest_first, rest),
+        cores=(novel.processor + other.processor) / (novel.wall + other.wall),
+        outputs=[(copy, candidate.output(out)) for copy, out in novel.outputs],
+    )
+
+
+def _show(candidate: Candidate, number: int, pace: Pace) -> None:
+    candidate.fill(number)
+    for buffer in [0, *pace.buffers] * pace.again:
+        candidate.call(buffer)
+
+
+def _arm(candidate: Candidate, number: int, pace: Pace, as_in_a_round: bool) -> Arm:
+    """Fresh contents, the leading calls on these buffers, and timed ones on others. As in a round, many calls on all buffers
+    follow each other before, without the garbage collector; what is timed is the same."""
+    candidate.fill(number)
+    own, wall = process_time(), perf_counter()
+    for buffer in [0] * pace.leads:
+        candidate.call(buffer)
+    with _without_collector() if as_in_a_round else nullcontext():
+        for buffer in [*range(len(candidate.calls))] * (pace.leads if as_in_a_round else 0):
+            candidate.call(buffer)
+        timed = [(candidate.copy(buffer), *candidate.timed(buffer)) for buffer in pace.buffers]
+    own, wall = process_time() - own, perf_counter() - wall
+    return Arm(min(took for _, took, _ in timed), [(copy, out) for copy, _, out in timed], own, wall)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> float:
+    """How much longer the output takes that is read for the first time; the other was read before."""
+    before, fresh = (novel, other) if read_novel else (other, novel)
+    candidate.output(before)
+    seconds = {id(out): _seconds(candidate, out) for out in (novel, other)}
+    return seconds[id(fresh)] - seconds[id(before)]
+
+
+def _seconds(candidate: Candidate, native: Any) -> float:
+    start = candidate.clock()
+    candidate.output(native)
+    return (candidate.clock() - start) / 1e9
+
+
+def _after(candidate: Candidate, rest_first: bool, rest: Callable[[float], None]) -> float:
+    """How much more the process works after a call than otherwise."""
+    used = {called: _working(candidate, called, rest) for called in (not rest_first, rest_first)}
+    return used[True] - used[False]
+
+
+def _working(candidate: Candidate, called: bool, rest: Callable[[float], None]) -> float:
+    for _ in range(MOST_IDLE):
+        if _processor(rest) < IDLE / 2:
+            break
+    if called:
+        candidate.call(0)
+    return _processor(rest)
+
+
+def _processor(rest: Callable[[float], None]) -> float:
+    start = process_time()
+    rest(IDLE)
+    return process_time() - start

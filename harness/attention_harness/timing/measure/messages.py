@@ -1,0 +1,120 @@
+"""What crosses the pipe between a timing and the process that runs the candidates. A failure is that of a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from attention_harness.timing.measure.schedule import Slot
+
+Outputs = dict[str, np.ndarray]
+"""`out`, and in training also `dq`, `dk` and `dv`."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Import the candidate at `location` and keep it as `name`. Answer: its Description."""
+
+    name: str
+    target: str
+    location: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """Begin a workload: forget the last one's arrays, make these cases' (as JSON). Answer: True."""
+
+    cases: tuple[dict[str, Any], ...]
+    direction: str = "forward"
+
+
+@dataclass(frozen=True)
+class First:
+    """The first calls: one per copy of the inputs. Answer: Tried."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Seconds of each call, the first with its compilation, and the outputs, one per copy."""
+
+    seconds: tuple[float, ...]
+    outputs: tuple[Outputs, ...]
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Call until steady, for `cap` seconds at most. Answer: Warmed."""
+
+    name: str
+    cap: float
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """Median seconds of the last calls, how many there were, and whether they had become steady."""
+
+    seconds: float
+    calls: int
+    steady: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill). Answer: Ran."""
+
+    rows: list[list[Slot]]
+    number: int
+
+
+@dataclass
+class Ran:
+    """What came of a round. Seconds per call, by candidate and row."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    cold: dict[str, list[float]] = field(default_factory=dict)
+    """Of the first call of each slot."""
+    outputs: list[tuple[str, int, Outputs]] = field(default_factory=list)
+    """What was kept, as (candidate, copy, output)."""
+    wrote: tuple[str, ...] = ()
+    """Who wrote to its inputs."""
+    others: float = 0.0
+    """Share of the machine that other processes used."""
+    cores: float = 1.0
+    """Processors that this process used."""
+    inside: float = 0.0
+    whole: float = 0.0
+    """Seconds inside timed calls, and of the round with everything that belongs to it."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One call with memory watched instead of the clock. Answer: bytes above those before the call, or NaN."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """See once whether the candidate works when it should. Answer: `honesty.Watched`."""
+
+    name: str
+    numbers: tuple[int, int]
+    """Of contents that nobody has had (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
+    other: str = "seen"
+    """What calls on new values are compared with: on values "seen" before, or as they are "timed" in rounds."""
+    novel_first: bool = True
+    read_novel: bool = True
+    rest_first: bool = True
+    """In what order, drawn by the one who asks, for the candidate not to know."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The fastest matrix product of a framework in this dtype, and the fastest copy. Answer: `ceilings.Ceilings`."""
+
+    name: str
+    dtype: str

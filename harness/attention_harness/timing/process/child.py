@@ -1,0 +1,99 @@
+"""The process of the candidates seen from outside: `ask` answers, or raises Lost with the name of the one that ran."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, get_type_hints
+
+from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
+from attention_harness.process.messages import Failure
+from attention_harness.process.supervised import Ended, Foreign
+from attention_harness.timing.process.blackbox import BlackBox
+from attention_harness.timing.process.server import Server
+
+POLL_SECONDS = 0.25
+"""How often a silent process is looked at; its answers wake the wait at once."""
+
+
+class Lost(Exception):
+    """The candidate `name` ended the process, hung, or failed; `died` tells whether the process is gone."""
+
+    def __init__(self, name: str, reason: str, died: bool = True, outcome: str = "crashed") -> None:
+        super().__init__(reason)
+        self.name, self.reason, self.died, self.outcome = name, reason, died, outcome
+
+
+def environment() -> dict[str, str]:
+    """One thread per library, read when they are imported; the allocator as it comes, since a poisoned one is slow."""
+    kept = {name: value for name, value in os.environ.items() if name not in POISONED_ALLOCATOR}
+    return kept | ONE_THREAD
+
+
+class Child:
+    """One fresh process. Use as a context manager."""
+
+    def __init__(self, timeout: float, memory: int) -> None:
+        self.timeout = timeout
+        self.noted = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self.box = BlackBox(descriptor := self.noted.fileno())
+        arguments = "attention_harness.timing.process.server", [str(descriptor)], environment(), memory, POLL_SECONDS
+        self.foreign = Foreign(*arguments, descriptors=[descriptor], stage=self.box.read)
+        self.asked: deque[tuple[bytes, Any]] = deque()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def ask(self, message: Any) -> Any:
+        """The answer to a message. Raises Lost."""
+        self.send(message)
+        return self.receive()
+
+    def send(self, message: Any) -> None:
+        """Asks without waiting for the answer. Raises Lost."""
+        with self._losing():
+            self.asked.append((self.foreign.send(message, self.timeout), answer_type(type(message).__name__.lower())))
+
+    def receive(self) -> Any:
+        """The next answer. Raises Lost; the time limit begins anew with each call that the black box notes."""
+        with self._losing():
+            answer = self.foreign.receive(*self.asked.popleft(), self.timeout)
+            if isinstance(answer, Failure) and answer.kind == "crashed":  # the process lives, but its device does not
+                raise self.foreign.ended(answer.kind, answer.message)
+        if isinstance(answer, Failure):
+            raise Lost(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
+        return answer
+
+    @contextlib.contextmanager
+    def _losing(self) -> Iterator[None]:
+        """The end of the process is that of the candidate that ran."""
+        try:
+            yield
+        except Ended as ended:
+            name = self.box.read()[1]
+            self.stop()
+            raise Lost(name, ended.reason, outcome=ended.outcome) from None
+
+    def stop(self) -> None:
+        """Kills the process and everything that it started, once."""
+        self.foreign.stop()
+        if not self.noted.closed:
+            self.noted.close()
+            self.box.close()
+
+
+@cache
+def answer_type(name: str) -> Any:
+    """What the child answers to messages of this name: the annotation of the method that does it."""
+    return get_type_hints(getattr(Server, name))["return"]
+
+
+Start = Callable[[], Any]
+"""Makes something with `ask` and `stop`: a Child, or a stand-in for one."""

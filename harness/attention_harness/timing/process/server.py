@@ -1,0 +1,145 @@
+"""The process in which all candidates of a workload run side by side: answers the messages of a timing until its pipe closes.
+
+Started as `python -m attention_harness.timing.process.server PIPE BLACKBOX` with the threads limited in its environment, before any import.
+"""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import sys
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from attention_harness.process.framing import Channel
+from attention_harness.process.messages import Failure
+from attention_harness.process.server import channel_to_parent, unexpected
+from attention_harness.registry.loading import LoadError, load
+from attention_harness.timing.measure.candidate import Candidate, Clock
+from attention_harness.timing.measure.ceilings import Ceilings, ceilings
+from attention_harness.timing.measure.honesty import Watched, watch
+from attention_harness.timing.measure.load import Usage
+from attention_harness.timing.measure.memory import peak
+from attention_harness.timing.measure.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Tried, Warm, Warmed, Watch
+from attention_harness.timing.measure.schedule import Slot
+from attention_harness.timing.process.blackbox import BlackBox
+from attention_specs.attention.inputs import Inputs, realise
+from attention_specs.attention.spec import Unsupported
+from attention_specs.case import Case
+from attention_specs.contract import Description
+
+
+class Server:
+    """Holds the candidates and answers messages. `note` is told who is about to run."""
+
+    def __init__(self, note: Callable[[str], None] = lambda name: None, clock: Clock = perf_counter_ns) -> None:
+        self.note, self.clock = note, clock
+        self.candidates: dict[str, Candidate] = {}
+        self.copies: list[Inputs] = []
+        self.direction = "forward"
+
+    def answer(self, message: Any) -> Any:
+        """The answer, or a Failure in place of an exception."""
+        self.note(getattr(message, "name", ""))
+        try:
+            return getattr(self, type(message).__name__.lower())(message)
+        except Exception as error:
+            return failure(error)
+
+    def load(self, message: Load) -> Description:
+        """Imports a candidate."""
+        function, description = load(message.target, message.location)
+        if description.spec == "attention":
+            self.candidates[message.name] = Candidate(function, description, self.clock)
+        return description
+
+    def open(self, message: Open) -> bool:
+        """Makes the inputs; what the last workload left is let go."""
+        for candidate in self.candidates.values():
+            candidate.close()
+        self.copies, self.direction = [realise(Case.from_json(data)) for data in message.cases], message.direction
+        return True
+
+    def first(self, message: First) -> Tried:
+        """First calls of a candidate."""
+        candidate = self.candidates[message.name]
+        candidate.open(self.copies, self.direction)
+        return candidate.tried()
+
+    def warm(self, message: Warm) -> Warmed:
+        """Further calls, until steady."""
+        return self.candidates[message.name].warmed(message.cap)
+
+    def memory(self, message: Memory) -> float:
+        """Peak memory of one call."""
+        candidate = self.candidates[message.name]
+        facts, least = candidate.description, sum(array.nbytes for array in candidate.output(candidate.call(0)).values())
+        return peak(lambda: candidate.call(0), facts.framework, facts.device, least)
+
+    def ceiling(self, message: Ceiling) -> Ceilings:
+        """What the candidate's framework could do at best."""
+        facts = self.candidates[message.name].description
+        return ceilings(facts.framework, facts.device, message.dtype)
+
+    def watch(self, message: Watch) -> Watched:
+        """Whether a candidate works when it should."""
+        return watch(self.candidates[message.name], message)
+
+    def round(self, message: Round) -> Ran:
+        """All rows, without the garbage collector."""
+        ran, whole = Ran(), self.clock()
+        names = sorted({slot.name for row in message.rows for slot in row})
+        ran.wrote = tuple(name for name in names if self._noted(name).fill(message.number))
+        gc.collect()
+        gc.disable()
+        usage = Usage()
+        try:
+            for slot in (slot for row in message.rows for slot in row):
+                self._slot(slot, ran)
+        finally:
+            gc.enable()
+        ran.others, ran.cores = usage.others(), usage.cores()
+        ran.whole = (self.clock() - whole) / 1e9
+        return ran
+
+    def _slot(self, slot: Slot, ran: Ran) -> None:
+        """One slot. A kept output is read at once: what is not computed by then is wrong."""
+        candidate = self._noted(slot.name)
+        cold, each, out = candidate.slot(slot.inner, slot.start, slot.keep)
+        if slot.keep is not None:
+            ran.outputs.append((slot.name, candidate.copy(slot.start + slot.keep + 1), candidate.output(out)))
+        ran.cold.setdefault(slot.name, []).append(cold)
+        ran.seconds.setdefault(slot.name, []).append(each)
+        ran.inside += cold + each * slot.inner
+
+    def _noted(self, name: str) -> Candidate:
+        """The candidate, after saying that it is about to run."""
+        self.note(name)
+        return self.candidates[name]
+
+
+def failure(error: Exception) -> Failure:
+    """An exception of foreign code as an outcome and one line."""
+    if isinstance(error, LoadError):
+        return Failure("unavailable" if error.unavailable else "unloadable", str(error))
+    if isinstance(error, NotImplementedError | Unsupported):
+        return Failure("unsupported", str(error) or "not implemented")
+    return Failure(*unexpected(error))
+
+
+def serve(channel: Channel, server: Server) -> None:
+    """Answers until the other side closes. What was imported is kept out of the collector's way first."""
+    while True:
+        try:
+            frame = channel.receive()
+        except EOFError:
+            return
+        message = pickle.loads(frame.document)
+        channel.reply(frame.request, server.answer(message))
+        if isinstance(message, Load):
+            gc.freeze()
+
+
+if __name__ == "__main__":
+    serve(channel_to_parent(sys.argv[1]), Server(BlackBox(int(sys.argv[2])).write))

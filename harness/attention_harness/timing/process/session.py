@@ -1,0 +1,91 @@
+"""One replica: a fresh process with all candidates loaded, started again without the candidate that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attention_harness.registry.targets import Target
+from attention_harness.timing.measure.messages import Load
+from attention_harness.timing.process.child import Lost, Start
+from attention_specs.contract import Description
+
+NAMELESS = 3
+"""Processes that may end before they said whose code they ran; a busy machine ends one, a broken one ends all."""
+
+
+class Session:
+    """Asks the process. `absent` collects, over all replicas, who cannot be timed at all, and why."""
+
+    def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, Lost]) -> None:
+        self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
+        self.descriptions: dict[str, Description] = {}
+        self.process: Any = None
+        self.nameless = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the process."""
+        if self.process is not None:
+            self.process.stop()
+        self.process = None
+
+    def ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Loads all candidates in a process, unless there is one; importing takes seconds, in which `meanwhile` is called."""
+        while self.process is None and (names := [name for name in self.targets if name not in self.absent]):
+            try:
+                self._load_all(names, meanwhile)
+            except Lost as lost:
+                self._lose(names, lost)
+                self.stop()
+
+    def _load_all(self, names: Sequence[str], meanwhile: Callable[[], None]) -> None:
+        self.process, self.descriptions = self.start(), {}
+        for name in names:
+            self.process.send(self._load(name, name))
+        meanwhile()
+        self._described(names)
+
+    def _lose(self, names: Sequence[str], lost: Lost) -> None:
+        """Without the one that ended the process; without all, and nobody to blame, where processes keep ending by themselves."""
+        self.descriptions = {}
+        if lost.name in names:
+            self.absent[lost.name] = lost
+            return
+        self.nameless += 1
+        if self.nameless >= NAMELESS:
+            reason = f"{self.nameless} processes ended before anything was loaded: {lost.reason}"
+            self.absent.update(dict.fromkeys(names, Lost("", reason, outcome="unavailable")))
+
+    def _described(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                description = self.process.receive()
+            except Lost as lost:
+                if lost.died:
+                    raise
+                self.absent[name] = lost
+                continue
+            if description.spec == "attention":  # layers have workloads of their own
+                self.descriptions[name] = description
+
+    def _load(self, name: str, target: str) -> Load:
+        return Load(name, target, self.targets[target].location)
+
+    def load_again(self, target: str, name: str) -> None:
+        """Loads a target once more, under another name. Raises Lost."""
+        self.ask(self._load(name, target))
+
+    def ask(self, message: Any) -> Any:
+        """The answer. Raises Lost; a process that died is forgotten."""
+        try:
+            return self.process.ask(message)
+        except Lost as lost:
+            if lost.died:
+                self.process = None
+            raise

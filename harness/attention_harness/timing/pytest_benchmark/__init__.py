@@ -1,0 +1,1 @@
+"""The same timings in the terms of pytest-benchmark."""

@@ -1,0 +1,64 @@
+"""Records a timing with pytest-benchmark, so that its JSON, tables and comparisons can be used: our samples, replayed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from attention_harness.timing.bench import Bench
+
+SAMPLES = "ATTENTION_HARNESS_SAMPLES"
+"""Environment variable with the path of samples.json, for replayed.py."""
+
+SHOWN = ("ratio", "ratio_low", "ratio_high", "verdict", "reason", "gflops", "peak_memory", "compile_seconds", "baseline", "dtype")
+
+
+def record(bench: Bench, folder: Path) -> Path:
+    """Writes samples.json and benchmark.json into the folder; returns the latter. Raises RuntimeError with pytest's words."""
+    folder = Path(folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    samples, recorded = folder / "samples.json", folder / "benchmark.json"
+    samples.write_text(json.dumps(document(bench), indent=1), encoding="utf-8")
+    done = subprocess.run(command(folder, recorded), cwd=folder, env=environment(samples), capture_output=True, text=True)
+    if done.returncode not in (0, NO_TESTS) or not (recorded.exists() or done.returncode):
+        raise RuntimeError(f"pytest-benchmark ended with status {done.returncode}: {(done.stdout + done.stderr).strip()[-1000:]}")
+    return recorded
+
+
+NO_TESTS = 5
+"""pytest's exit status where there is nothing to record."""
+
+
+def document(bench: Bench) -> dict[str, object]:
+    """Samples with what is known of them, as plain data; NaN is null."""
+    rows = {(row["workload"], row["implementation"]): row for row in bench.rows}
+    series = [
+        {"workload": workload, "implementation": name, "seconds": seconds} | {"extra": _extra(rows[workload, name])}
+        for workload, of in bench.samples.items()
+        for name, seconds in of.items()
+    ]
+    return {"schedule": bench.schedule, "noise": bench.noise, "series": series}
+
+
+def _extra(row: dict[str, object]) -> dict[str, object]:
+    return {name: None if row[name] != row[name] else row[name] for name in SHOWN}
+
+
+def command(folder: Path, recorded: Path) -> list[str]:
+    """pytest on the replaying module alone, deaf to any project's configuration and plug-ins."""
+    options = ["-c", os.devnull, f"--rootdir={folder}", "--import-mode=importlib", "--assert=plain"]
+    plugins = ["-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"]
+    benchmark = ["--benchmark-only", f"--benchmark-json={recorded}", f"--benchmark-storage={folder}", "-q"]
+    module = Path(__file__).with_name("replayed.py")
+    return [sys.executable, "-P", "-m", "pytest", *options, *plugins, *benchmark, str(module)]
+
+
+def environment(samples: Path) -> dict[str, str]:
+    """Ours without pytest's own variables, and the path of the samples."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path}
+    return kept | own | {SAMPLES: str(samples)}

@@ -1,0 +1,77 @@
+"""Functions whose speed, relative to the baseline, is known: the baseline itself, slowed down, or cheating."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import wraps
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from attention_harness.registry.targets import Target
+from attention_implementations import numpy_eager
+
+BASELINE = "numpy-eager"
+SLOWER = "ATTENTION_HARNESS_SLOWER"
+"""Environment variable: 0.1 makes `slower` take 10 % longer than the baseline."""
+
+
+SHARE = float(os.environ.get(SLOWER, "0"))
+KEPT: dict[int, Any] = {}
+
+like_the_baseline = wraps(numpy_eager.attention)
+same = numpy_eager.attention
+
+
+@like_the_baseline
+def slower(*args: Any, **options: Any) -> Any:
+    """The baseline, each call followed by a wait that is a fixed share of what it took: noise scales with it."""
+    start = perf_counter()
+    out = same(*args, **options)
+    end = start + (perf_counter() - start) * (1 + SHARE)
+    while perf_counter() < end:
+        pass
+    return out
+
+
+@like_the_baseline
+def keeping(q: Any, k: Any, v: Any, **options: Any) -> Any:
+    """Keeps the outputs of inputs that it has seen, and hands them out again."""
+    key = hash((q.tobytes(), k.tobytes(), v.tobytes()))
+    if key not in KEPT:
+        KEPT[key] = same(q, k, v, **options)
+    return KEPT[key]
+
+
+@like_the_baseline
+def early(q: Any, k: Any, v: Any, **options: Any) -> Any:
+    """Returns an array that another thread is still writing to."""
+    out = np.empty((*q.shape[:3], v.shape[3]), q.dtype)
+    threading.Thread(target=lambda: np.copyto(out, same(q, k, v, **options))).start()
+    return out
+
+
+class Tiring:
+    """A function that tires when it is called often."""
+
+    def __init__(self) -> None:
+        self.calls, self.last = 0, 0.0
+        self.kept: Any = None
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """From the thirtieth call on, works only when nobody has called for a while; else its last output has to do."""
+        self.calls += 1
+        if self.calls < 30 or perf_counter() - self.last > 1e-3:
+            self.kept = same(*args, **options)
+        self.last = perf_counter()
+        return self.kept
+
+
+tiring = like_the_baseline(Tiring())
+
+
+def target(function: str, name: str = "") -> Target:
+    """The planted function of that name, under another name where there are several."""
+    return Target(name or function, f"{__name__}:{function}", registered=False)

@@ -1,0 +1,192 @@
+"""One workload in one process: gate, warm-up, rounds, memory. Repeated without a candidate that is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import log1p
+from statistics import median
+from time import monotonic
+
+import numpy as np
+
+from attention_harness.timing.analysis.measurements import TWIN, Found, Lap, against
+from attention_harness.timing.analysis.offences import Offence, Trial
+from attention_harness.timing.analysis.statistics import LEVEL
+from attention_harness.timing.analysis.verdicts import LEAST_FLOOR
+from attention_harness.timing.expected_outputs import Truths
+from attention_harness.timing.inquiry import Finding, Watcher, fresh_numbers, inquire
+from attention_harness.timing.measure.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed
+from attention_harness.timing.measure.schedule import FEWEST_ROUNDS, LOOKS, order, size
+from attention_harness.timing.process.child import Lost
+from attention_harness.timing.process.session import Session
+from attention_harness.timing.settings import Settings
+
+WARM_SHARE = 0.05
+"""Part of a workload's seconds that the warm-up of one candidate may take."""
+
+WATCH_SHARE = 0.05
+"""Part of a workload's seconds for a first look at the honesty of one candidate."""
+
+OVERTIME = 1.5
+"""Rounds end when they took so many times longer than planned: the machine has become busier."""
+
+
+class NotTried(Exception):
+    """A suspicion could not be looked at in a fresh process."""
+
+
+@dataclass
+class Visit:
+    """What one visit works with."""
+
+    session: Session
+    truths: Truths
+    found: Found
+    settings: Settings
+    replica: int
+    cleared: set[tuple[str, str]] = field(default_factory=set)
+    """Candidates and offences that were looked at closely; a repetition does not suspect them again."""
+    numbers: Iterator[int] = field(default_factory=fresh_numbers)
+
+    def run(self) -> None:
+        """Adds the laps of this process to what was found. Each repetition loses a candidate, so it ends."""
+        self.session.ready()
+        while self._names():
+            try:
+                self._attempt()
+            except Lost as lost:
+                self._lose(lost)
+                self.session.ready()
+            else:
+                return
+
+    def _lose(self, lost: Lost) -> None:
+        name = self._baseline() if lost.name == TWIN else lost.name
+        for one in [name] if name in self._names() else self._names():
+            self.found.lose(one, lost.outcome, lost.reason)
+
+    def _names(self) -> list[str]:
+        return [name for name in self.session.descriptions if name not in self.found.lost]
+
+    def _baseline(self) -> str:
+        """The one asked for, else the first that passed."""
+        names = self._names()
+        return self.settings.baseline if self.settings.baseline in names else next(iter(names), "")
+
+    def _attempt(self) -> None:
+        self.session.ask(self._opening())
+        self.truths.prepare()
+        self.found.pairs, self.found.bytes = self.truths.pairs, self.truths.bytes
+        tried = {name: result for name in self._names() if (result := self._gate(name))}
+        if not tried:
+            return
+        self.session.load_again(self._baseline(), TWIN)
+        tried[TWIN] = self.session.ask(First(TWIN))
+        steady: dict[str, Warmed] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
+        laps = self._laps({name: warmed.seconds for name, warmed in steady.items()})
+        if not self.replica:
+            self._apart(laps)
+        for name in self._names():
+            self.found.ceilings[name].append(self.session.ask(Ceiling(name, self.found.workload.problem.dtype)))
+        self.found.laps += laps
+        for name, warmed in steady.items():
+            self.found.cold(name, tried[name], warmed)
+
+    def _opening(self) -> Open:
+        return Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction)
+
+    def _apart(self, laps: list[Lap]) -> None:
+        """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
+        for name in self._names():
+            timed = median(seconds for lap in laps for seconds in lap.ran.seconds[name])
+            self._examine_honesty(name, timed)
+        self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
+
+    def _examine_honesty(self, name: str, timed: float) -> None:
+        """Raises Lost where a suspicion was confirmed, or else where one could not be decided."""
+        here, undecided = self._watcher(self.session, name), Finding()
+        for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
+            finding = Finding() if (name, offence.name) in self.cleared else self._finding(here, offence)
+            if finding.outcome == "dishonest":
+                raise Lost(name, finding.reason, died=False, outcome=finding.outcome)
+            undecided = undecided if undecided.outcome else finding
+        if undecided.outcome:
+            raise Lost(name, undecided.reason, died=False, outcome=undecided.outcome)
+
+    def _watcher(self, session: Session, name: str) -> Watcher:
+        where = "on values that it had not seen before: "
+        return Watcher(session.ask, name, lambda watched: self._judge(name, watched.outputs, where), numbers=self.numbers)
+
+    def _finding(self, here: Watcher, offence: Offence) -> Finding:
+        """What a closer look says; what it clears is not suspected again."""
+        try:
+            finding = inquire(here, offence, partial(self._alone, here.name, offence))
+        except NotTried as error:
+            return Finding("undecided", f"undecided whether {offence.name}: {error}")
+        if not finding.outcome:
+            self.cleared.add((here.name, offence.name))
+        return finding
+
+    def _alone(self, name: str, offence: Offence) -> Trial:
+        """A trial in a fresh process that has no other candidate. Raises NotTried, and Lost for wrong outputs."""
+        absent: dict[str, Lost] = {}
+        with Session(self.session.start, [self.session.targets[name]], absent) as session:
+            try:
+                session.ready()
+                if absent:
+                    raise absent[name]
+                session.ask(self._opening())
+                self._judge(name, list(enumerate(session.ask(First(name)).outputs)))
+                session.ask(Warm(name, WARM_SHARE * self.settings.seconds))
+                return self._watcher(session, name).trial(offence)
+            except Lost as lost:
+                if lost.outcome == "wrong":
+                    raise
+                raise NotTried(f"in a process of its own, {lost.reason}") from None
+
+    def _gate(self, name: str) -> Tried | None:
+        """The first calls, if their outputs are right; a process that dies of them raises Lost."""
+        try:
+            tried: Tried = self.session.ask(First(name))
+            self._judge(name, list(enumerate(tried.outputs)))
+        except Lost as lost:
+            if lost.died:
+                raise
+            self.found.lose(name, lost.outcome, lost.reason)
+            return None
+        self.found.errors[name] = self.truths.error(self.session.descriptions[name], tried.outputs[0])
+        return tried
+
+    def _laps(self, steady: dict[str, float]) -> list[Lap]:
+        plan, laps = size(steady, self.settings.seconds), list[Lap]()
+        rng = np.random.default_rng([self.settings.seed, self.replica, len(self.found.workload.name)])
+        deadline = monotonic() + OVERTIME * self.settings.seconds
+        for number in range(1, plan.rounds + 1):
+            ran: Ran = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
+            self._examine(ran)
+            laps.append(Lap(self.replica, self._baseline(), replace(ran, outputs=[])))
+            if (number >= FEWEST_ROUNDS and monotonic() > deadline) or (number in LOOKS and self._narrow(laps)):
+                break
+        return laps
+
+    def _narrow(self, laps: list[Lap]) -> bool:
+        """Whether all intervals are so narrow, at a level that allows for all looks, that more rounds would change no verdict."""
+        level = 1 - (1 - LEVEL) / len(LOOKS)
+        halves = (against(laps, name, self._baseline()).half_at(level) for name in laps[0].ran.seconds)
+        return max(halves) < log1p(LEAST_FLOOR) / 2
+
+    def _examine(self, ran: Ran) -> None:
+        """Raises Lost for an output of a timed call that is wrong, or an input that was written to."""
+        for name in ran.wrote:
+            raise Lost(name, "wrote to its inputs", died=False, outcome="wrong")
+        for name, copy, out in ran.outputs:
+            self._judge(name, [(copy, out)], "in a timed call: ")
+
+    def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str = "") -> None:
+        """Raises Lost for the first output that is wrong."""
+        description = self.session.descriptions[self._baseline() if name == TWIN else name]
+        for copy, out in outputs:
+            if fault := self.truths.fault(description, copy, out):
+                raise Lost(name, f"{where}{fault}", died=False, outcome="wrong")

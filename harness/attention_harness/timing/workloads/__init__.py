@@ -1,0 +1,113 @@
+"""Workloads: the attention calls of published models, one TOML file each in this folder, sweeps, and any file given by its path.
+
+A file holds `description`, `source`, optionally `quick = true` and `direction = "forward+backward"`, and a table `[problem]` with
+the fields of `attention.problem.Problem`. With a table `[sweep]` it stands for many: see `sweeps.py`. The sweeps of the
+folder `sweeps` are timed only when they are named.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from attention_harness.errors import UsageError
+from attention_harness.timing.workloads.sweeps import members
+from attention_specs.attention.problem import Problem
+
+FIELDS = ("description", "source", "quick", "direction", "tokens", "variants", "sweep", "problem")
+TRAINING = "forward+backward"
+DIRECTIONS = ("forward", TRAINING)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One problem worth timing: `source` says who published these sizes, `quick` whether a quick run takes it.
+
+    In a sweep, `varied` is the field that differs from one member to the next and `value` what it is here; NaN for a word.
+    """
+
+    name: str
+    description: str
+    source: str
+    problem: Problem
+    quick: bool = False
+    direction: str = "forward"
+    sweep: str = ""
+    varied: str = ""
+    value: float = nan
+
+
+@cache
+def published() -> tuple[Workload, ...]:
+    """The workloads of this folder, sorted by name: what is timed where none is named."""
+    return tuple(workload for path in _files("*.toml") for workload in read(path))
+
+
+@cache
+def by_file() -> dict[str, tuple[Workload, ...]]:
+    """What each file of this folder and of its sweeps stands for, by its name."""
+    return {path.stem: read(path) for path in (*_files("*.toml"), *_files("sweeps/*.toml"))}
+
+
+def _files(pattern: str) -> list[Path]:
+    return sorted(Path(__file__).parent.glob(pattern))
+
+
+def named(names: Sequence[str] = (), quick: bool = False) -> list[Workload]:
+    """The workloads of these names or file paths, each once; without names all, or the quick ones. Raises UsageError.
+
+    The name of a sweep stands for all its members.
+    """
+    if not names:
+        return [workload for workload in published() if workload.quick or not quick]
+    return list(dict.fromkeys(workload for name in names for workload in _named(name)))
+
+
+def _named(name: str) -> Sequence[Workload]:
+    if name.endswith(".toml"):
+        return read(Path(name))
+    files = by_file()
+    every = (workload for workloads in files.values() for workload in workloads)
+    found = files.get(name) or [workload for workload in every if name in (workload.name, workload.sweep)]
+    if not found:
+        raise UsageError(f"workload={name}, but should be one of {', '.join(files)}, a member of a sweep, or a .toml file")
+    return found
+
+
+def read(path: Path) -> tuple[Workload, ...]:
+    """The workloads in a file: one that is named after it, or the members of its sweep. Raises UsageError with one line."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"workload={path}, but should be a file that can be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"workload={path}, but should be a TOML file: {error}") from error
+    common = _common(path, data)
+    try:
+        return tuple(_workload(common, own) for own in members(path.stem, data))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"workload={path}: {error}") from error
+
+
+def _workload(common: dict[str, Any], own: dict[str, Any]) -> Workload:
+    """Members of a sweep say which they are, since a table of timings shows only the description."""
+    told = f"{common['description']}: {own['name']}" if "sweep" in own else common["description"]
+    return Workload(**common | own | {"description": told})
+
+
+def _common(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    unknown = ", ".join(sorted(set(data) - set(FIELDS)))
+    if unknown or not isinstance(data.get("problem"), dict):
+        raise UsageError(
+            f"workload={path} has {unknown or 'no problem'}, but should have {', '.join(FIELDS[:-1])} and a table [problem]"
+        )
+    direction = data.get("direction", DIRECTIONS[0])
+    if direction not in DIRECTIONS:
+        raise UsageError(f"workload={path}: direction={direction}, but should be one of {', '.join(DIRECTIONS)}")
+    texts = {name: str(data.get(name, "")) for name in ("description", "source")}
+    return texts | {"quick": bool(data.get("quick", False)), "direction": direction}

@@ -1,8 +1,0 @@
-"""Attention by torch's matmul, softmax and matmul on a CUDA device: `torch-eager` with another device."""
-
-from __future__ import annotations
-
-from implementations import torch_eager
-from specs.contract import on
-
-attention = on("cuda", torch_eager.attention)

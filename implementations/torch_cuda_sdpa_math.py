@@ -1,8 +1,0 @@
-"""torch's scaled_dot_product_attention with its math kernel on a CUDA device: `torch-sdpa-math` with another device."""
-
-from __future__ import annotations
-
-from implementations import torch_sdpa_math
-from specs.contract import on
-
-attention = on("cuda", torch_sdpa_math.attention)

@@ -1,0 +1,149 @@
+"""A cell of the conformance matrix: what one implementation did with one property, over its dtypes."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from attention_reports import outcomes
+from attention_reports.load import Run
+from attention_reports.text import claim, count, natural, number
+
+Row = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The recorded rows of one (spec, property, implementation), one for each dtype, those that fail first."""
+
+    spec: str
+    clause: str
+    name: str
+    implementation: str
+    rows: tuple[Row, ...]
+    only_here: bool = False
+
+    @property
+    def outcome(self) -> outcomes.Outcome:
+        return outcomes.BY_NAME[outcomes.worst(row["outcome"] for row in self.rows)]
+
+    @property
+    def failing(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row["outcome"] in outcomes.FAILING)
+
+    @property
+    def cases(self) -> int:
+        return sum(row["cases"] for row in self.rows)
+
+    @property
+    def worst_ratio(self) -> float:
+        """The largest error / bound; NaN in a failing row is worse than any number, NaN elsewhere says nothing."""
+        return max((_severity(row) for row in self.rows), default=math.nan)
+
+    @property
+    def witness(self) -> Row:
+        """The row to show: a failing one that has a case to replay, where there is one."""
+        return next((row for row in self.failing if row["case"]), self.rows[0])
+
+    @property
+    def others(self) -> list[Row]:
+        """What its rows fail by beside the witness, each cause once."""
+        found = {cause(self.witness): self.witness}
+        for row in self.failing:
+            for failure in (row, *others(row)):
+                found.setdefault(cause(failure), failure)
+        return list(found.values())[1:]
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The message taken apart: what it is about, what was got, and what was wanted; empty where it has another shape."""
+        before, found, after = str(self.witness["message"]).partition(", but should be ")
+        what, equals, got = before.rpartition("=")
+        return {"what": what, "got": got, "wanted": after.rpartition(" [")[0] or after} if found and equals else {}
+
+    @property
+    def dtypes(self) -> list[str]:
+        return [row["dtype"] for row in self.failing or self.rows if row["dtype"]]
+
+    @property
+    def summary(self) -> str:
+        """Everything that the sign of this cell stands for, in one line."""
+        kinds: dict[str, list[str]] = {}
+        for row in self.rows:
+            kinds.setdefault(row["outcome"], []).append(row["dtype"])
+        told = "; ".join(
+            f"{name}{' in ' + ', '.join(filter(None, dtypes)) if any(dtypes) else ''}" for name, dtypes in kinds.items()
+        )
+        worst = f"; worst error {number(self.worst_ratio)} of the bound" if not math.isnan(self.worst_ratio) else ""
+        return f"{self.implementation}, {claim(self.name)}: {told}; {count(self.cases, 'case')}{worst}"
+
+
+def others(row: Row) -> list[Row]:
+    """The failures that a row has beside its first; none where a run wrote none."""
+    try:
+        found = json.loads(row["others"] or "[]")
+    except ValueError:
+        found = []
+    known = [other for other in found if isinstance(other, dict)] if isinstance(found, list) else []
+    return [{name: str(other.get(name, "")) for name in ("outcome", "case", "message", "replay")} for other in known]
+
+
+def cause(row: Row) -> tuple[str, frozenset[str]]:
+    """What failures of one cause share: the words of an exception, without numbers; of a wrong answer the options that it needs."""
+    said, _, case = str(row["message"]).rpartition(" [")
+    if row["outcome"] != "violates":
+        return row["outcome"], frozenset([re.sub(r"\d+", "0", said or str(row["message"]))])
+    return row["outcome"], frozenset(re.findall(r"\b(?!seed=|recipe=normal)[a-z_]+=", case))
+
+
+def cells(run: Run) -> list[Cell]:
+    """Every cell in which something was recorded, in the order of specs, clauses and implementations."""
+    groups: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in run.checks.to_dict("records"):
+        if row["property"]:
+            key = (row["spec"], row["clause"], row["property"], row["implementation"])
+            groups.setdefault(key, []).append(row)
+    ordered = sorted(groups, key=lambda key: (key[0], natural(key[1]), key[2]))
+    return _marked([Cell(*key, rows=tuple(sorted(groups[key], key=_order))) for key in ordered])
+
+
+def failures(run: Run) -> list[Cell]:
+    """The failing cells, those of the implementations with the fewest failures first: they say the most."""
+    failing = [cell for cell in cells(run) if cell.outcome.failing]
+    amount = _tally(cell.implementation for cell in failing)
+    return sorted(failing, key=lambda cell: (amount[cell.implementation], cell.implementation))
+
+
+def _marked(found: list[Cell]) -> list[Cell]:
+    """With `only_here` set where an implementation fails what at least one other was judged on, and all others agree."""
+    failing = _tally((cell.spec, cell.name) for cell in found if cell.outcome.failing)
+    judged = _tally((cell.spec, cell.name) for cell in found if cell.outcome.name in outcomes.JUDGED)
+    return [
+        Cell(cell.spec, cell.clause, cell.name, cell.implementation, cell.rows, only_here=True)
+        if cell.outcome.failing and failing[cell.spec, cell.name] == 1 < judged[cell.spec, cell.name]
+        else cell
+        for cell in found
+    ]
+
+
+def _tally(keys: Iterable[Any]) -> dict[Any, int]:
+    counts: dict[Any, int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _severity(row: Row) -> float:
+    ratio = float(row["worst_ratio"])
+    return math.inf if math.isnan(ratio) and row["outcome"] == "violates" else ratio
+
+
+def _order(row: Row) -> tuple[bool, bool]:
+    return row["outcome"] not in outcomes.FAILING, not row["case"]
+
+
+def untimed(row: Row) -> bool:
+    """Whether a timing has no valid time, and so no numbers to show."""
+    return bool(row["verdict"] == "INVALID" or math.isnan(row["median"]))

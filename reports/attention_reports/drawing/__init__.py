@@ -1,0 +1,1 @@
+"""Pictures: SVG, axes and their labels."""

@@ -1,0 +1,117 @@
+"""What is wrong, told once: failures that have one cause most likely are one finding, and the one that explains most is first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from attention_reports.cells import Cell, Row, cause, failures
+from attention_reports.load import Run
+from attention_reports.text import claim, listed
+
+DIED = ("crashed", "timed-out", "out-of-memory", "errored")
+"""Outcomes without an answer, worst first: they come before all wrong answers."""
+
+JUDGED_BY_THE_ORACLE = {
+    "calls": ("P1", "L1", "P2", "L2", "P3", "L3"),
+    "out": (
+        "P4", "L4", "E1", "L0", "V1", "L17", "L18", "W4", "W1", "W2", "W3", "W5", "W6", "W7", "T1", "T2", "T3", "T5", "T7",
+        "S2", "S3", "S5", "S6", "S7", "M8", "P10", "L8", "P15", "L19",
+    ),
+    "empty rows": ("P5", "L5"),
+    "lse": ("P6",),
+    "weights": ("P7", "L6", "V2"),
+    "gradients": ("G2", "G3", "G1", "G4", "G6", "G5", "G8"),
+}  # fmt: skip
+"""What is looked at -> the clauses that hold it against the specification itself, those that say most about it first.
+
+All other clauses are relations: they hold two answers against each other. Calls that give other bits each time (P10, L8)
+explain relations that fail, and so stand before them.
+"""
+_RANK = {clause: rank for rank, clause in enumerate(clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses)}
+_SUBJECT = {clause: subject for subject, clauses in JUDGED_BY_THE_ORACLE.items() for clause in clauses}
+RELATIONS = {"P8": "weights", "L7": "weights", "S4": "weights", "P9": "lse", "P16": "weights", "D1": "lse", "D2": "lse"}
+"""Relations about something else than the output."""
+
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One failure, as the cell of its property, and the cells that fail by the same cause most likely."""
+
+    head: Cell
+    same: tuple[Cell, ...] = ()
+
+    @property
+    def others(self) -> list[Row]:
+        """What else these properties fail by."""
+        told = self.head.others
+        for failure in (failure for cell in self.same for failure in cell.others):
+            if not any(_same_cause(known, failure) for known in (self.head.witness, *told)):
+                told.append(failure)
+        return told
+
+    @property
+    def told(self) -> str:
+        """How many properties say the same, and which; "" where none does."""
+        names = [claim(name) for name in dict.fromkeys(cell.name for cell in self.same)]
+        if not names:
+            return ""
+        more = "1 more property fails" if len(names) == 1 else f"{len(names)} more properties fail"
+        why = "in the same words" if self.head.outcome.name in DIED else "by the same cause most likely"
+        return f"{more}, {why}: {listed(names, MOST_NAMED)}"
+
+
+def findings(run: Run) -> list[Finding]:
+    """All failures, those of the implementations with the fewest first, and of each what explains the most first."""
+    owners: dict[tuple[str, str], list[Cell]] = {}
+    for cell in failures(run):
+        owners.setdefault((cell.implementation, cell.spec), []).extend(_by_outcome(cell))
+    return [finding for own in owners.values() for finding in _folded(sorted(own, key=_order))]
+
+
+def _by_outcome(cell: Cell) -> list[Cell]:
+    """The failing rows of a cell, apart where they ended differently: a crash in one dtype is not the error of another."""
+    kinds = dict.fromkeys(row["outcome"] for row in cell.failing)
+    return [replace(cell, rows=tuple(row for row in cell.failing if row["outcome"] == kind)) for kind in kinds]
+
+
+def _order(cell: Cell) -> tuple[int, int]:
+    outcome = cell.outcome.name
+    return (DIED.index(outcome) if outcome in DIED else len(DIED)), _RANK.get(cell.clause, len(_RANK))
+
+
+def _folded(ordered: Iterable[Cell]) -> list[Finding]:
+    """Each cell joins the finding before it that explains it best; else it is a finding of its own."""
+    found: list[Finding] = []
+    for cell in ordered:
+        able = [place for place, finding in enumerate(found) if _explains(finding.head, cell)]
+        if able:
+            place = min(able, key=lambda place: _SUBJECT.get(found[place].head.clause) != _about(cell))
+            found[place] = replace(found[place], same=(*found[place].same, cell))
+        else:
+            found.append(Finding(cell))
+    return found
+
+
+def _explains(head: Cell, cell: Cell) -> bool:
+    """Whether one cause for both is most likely: one exception, or a wrong answer in a dtype that both fail in."""
+    if cell.outcome.name in DIED:
+        return any(cause(row) == cause(cell.witness) for row in (head.witness, *head.others))
+    if head.outcome is not cell.outcome:
+        return False
+    together = set(head.dtypes) & set(cell.dtypes) or not (head.dtypes and cell.dtypes)
+    subject = _SUBJECT.get(head.clause)
+    of_the_output = subject == "out" and cell.clause not in _SUBJECT
+    return bool(together) and (subject == _about(cell) or of_the_output)
+
+
+def _about(cell: Cell) -> str:
+    """What the property looks at: the output, if nothing else is known."""
+    known = _SUBJECT.get(cell.clause) or RELATIONS.get(cell.clause)
+    return known or ("gradients" if cell.clause.startswith("G") else "out")
+
+
+def _same_cause(known: Row, failure: Row) -> bool:
+    """Whether the causes are one: the words are the same, or a wrong answer needs all options that the known one needs."""
+    (outcome, said), (other, its) = cause(known), cause(failure)
+    return outcome == other and (said == its or (outcome == "violates" and said <= its))

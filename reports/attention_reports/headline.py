@@ -1,0 +1,188 @@
+"""The first screen in words: is it right, how do we know, is it fast, what should I use."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from attention_reports import outcomes
+from attention_reports.load import Run
+from attention_reports.text import count, duration, listed, number, percent, sentence
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence, and its tone: "good", "bad", or "open" where nothing was judged or the run was interrupted."""
+
+    sentence: str
+    tone: str
+
+
+def verdict(run: Run) -> Verdict:
+    """Whether the implementations agree with the specification, in one sentence."""
+    standing = run.table("standing")
+    judged = standing[standing["standing"].isin(list(outcomes.JUDGED))]
+    failing = judged[judged["standing"].isin(outcomes.FAILING)]
+    if judged.empty:
+        return Verdict(f"Nothing could be judged: {_why_nothing(run, standing)}.", "open")
+    so_far = "" if run.complete else " as far as the run got"
+    known = _waived(list(judged.loc[judged["standing"] == "waived", "implementation"]))
+    if failing.empty:
+        return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}{known}.", "good" if run.complete else "open")
+    if len(judged) == 1:
+        return Verdict(_one_fails(str(failing["implementation"].iloc[0]), str(failing["standing"].iloc[0]), so_far), "bad")
+    return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}{known}.", "bad")
+
+
+def _waived(names: list[str]) -> str:
+    return f", but for known deviations of {listed(names)}" if names else ""
+
+
+def _why_nothing(run: Run, standing: pd.DataFrame) -> str:
+    absent = run.table("what did not run")
+    if len(absent):
+        reasons = listed(dict.fromkeys(reason.rstrip(".") for reason in absent["reason"]), 3)
+        return f"{count(len(absent), 'implementation')} did not run ({reasons})"
+    if standing.empty:
+        return "no check was recorded"
+    groups = standing.groupby("standing")["implementation"].agg(list)
+    return "; ".join(f"{listed(names)} {_verb(str(name), names)}" for name, names in groups.items())
+
+
+def _all_agree(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} agrees with the specification"
+    return f"{'Both' if len(names) == 2 else f'All {len(names)}'} implementations agree with the specification"
+
+
+def _one_fails(name: str, standing: str, so_far: str) -> str:
+    how = "" if standing == "violates" else f": it {_verb(standing, [name])}"
+    return f"{name} does not agree with the specification{so_far}{how}."
+
+
+def _some_agree(agreeing: int, judged: int) -> str:
+    agree = "agrees" if agreeing == 1 or not agreeing else "agree"
+    return f"{agreeing or 'None'} of {judged} implementations {agree} with the specification"
+
+
+def _wrong(failing: pd.DataFrame) -> str:
+    kinds = {name: list(group["implementation"]) for name, group in failing.groupby("standing")}
+    ordered = [(name, kinds[name]) for name in outcomes.BY_NAME if name in kinds]
+    return "; ".join(f"{len(names)} {_verb(name, names)}: {listed(names)}" for name, names in ordered)
+
+
+def _verb(outcome: str, names: list[str]) -> str:
+    singular, plural = outcomes.BY_NAME[outcome].verb
+    return singular if len(names) == 1 else plural
+
+
+def interruption(run: Run) -> str:
+    """What a reader must know about a run that did not reach its end; "" for one that did."""
+    if run.complete:
+        return ""
+    return "This run was interrupted: what follows is what it had recorded by then."
+
+
+def tried(run: Run) -> list[str]:
+    """How much was tried, as sentences."""
+    rows = run.checks[run.checks["property"] != ""]
+    if rows.empty:
+        return ["No property was checked."]
+    implementations = count(rows["implementation"].nunique(), "implementation")
+    properties = count(len(rows.drop_duplicates(["spec", "property"])), "property", "properties")
+    dtypes = [dtype for dtype in dict.fromkeys(rows["dtype"]) if dtype]
+    vacuous = int(rows["vacuous"].sum())
+    told = [
+        f"{implementations} held to {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
+    ]
+    if vacuous:
+        told.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
+    return told + _power(run) + _closest(run)
+
+
+def _power(run: Run) -> list[str]:
+    """Which planted faults the properties of this run reject, by an audit that was run before."""
+    power = run.section("power")
+    faults, rejected, examples = (power.get(name) for name in ("faults", "rejected", "examples"))
+    if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
+        return []
+    told = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
+    return [f"{told} (audit of {power.get('audited')})."]
+
+
+def _closest(run: Run) -> list[str]:
+    nearest = run.table("closest calls").head(1).to_dict("records")
+    agreeing = [row for row in nearest if row["error / bound"] > 0]
+    return [
+        f"Where they agree, the worst error is {number(row['error / bound'])} of the bound ({row['implementation']})."
+        for row in agreeing
+    ]
+
+
+def absent(run: Run) -> list[tuple[str, list[str]]]:
+    """What did not run: each reason with the implementations that it kept away."""
+    groups = run.table("what did not run").groupby("reason", sort=False)["implementation"].agg(list)
+    return [(str(reason), names) for reason, names in groups.items()]
+
+
+def speed(run: Run) -> list[str]:
+    """How the comparisons with the baseline came out, as sentences."""
+    decided = run.table("timing verdicts")
+    total = int(decided["comparisons"].sum())
+    if run.timings.empty:
+        return ["Nothing was timed in this run."]
+    baselines = listed(dict.fromkeys(name for name in run.timings["baseline"] if name)) or "the baseline"
+    pairs = zip(decided["verdict"], decided["comparisons"], strict=True)
+    parts = [f"{amount} {verdict.lower()}" for verdict, amount in pairs if amount]
+    return [f"{count(total, 'comparison')} with {baselines}: {', '.join(parts) or 'none decided'}."]
+
+
+SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interval", "memory exponent", "points"]
+
+
+def scaling(run: Run) -> list[list[str]]:
+    """How time and memory grow over each sweep, in the words of SCALING; nothing for fewer than three points."""
+    fits = run.table("scaling").dropna(subset=["time exponent"]).to_dict("records")
+    return [
+        [
+            *(str(row[name]) for name in SCALING[:3]), number(row["time exponent"]),
+            f"[{number(row['time low'])}, {number(row['time high'])}]", number(row["memory exponent"]), str(row["points"]),
+        ]
+        for row in fits
+    ]  # fmt: skip
+
+
+NOISY = 0.05
+"""The smallest difference that is called one, above which a session is noisy."""
+
+
+def trust(run: Run) -> tuple[str, str]:
+    """How far the timings can be trusted: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
+    noise = run.section("noise")
+    if run.timings.empty:
+        return "", ""
+    if not isinstance(noise.get("floor"), int | float):
+        return "unknown", "The noise of this machine was not measured: read the intervals with care."
+    floor, half_width = float(noise["floor"]), float(noise.get("aa_half_width", float("nan")))
+    own = f"the same code timed against itself differs by ±{percent(half_width)}, and " if math.isfinite(half_width) else ""
+    load = f" The load was {number(float(noise['load']))}." if isinstance(noise.get("load"), int | float) else ""
+    word = "noisy" if floor > NOISY else "steady"
+    among = (
+        f" Of the {count(noise['comparisons'], 'comparison')}, 5 % of those decided may be false."
+        if noise.get("comparisons")
+        else ""
+    )
+    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} is not called one") + among + load
+
+
+def method(run: Run) -> list[str]:
+    """How the run judged and timed, for the block that is copied with the environment."""
+    took = run.facts.get("seconds")
+    lines = [
+        "Judged against an oracle in float64 or better: exact claims bit for bit,",
+        "all others within a bound derived from the data and the declared precision.",
+        "Timed: what passed its checks, in randomly ordered rounds of one process, each with new values; outputs of timed calls",
+        "judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",
+        "FLOPs = 4 * D * (visible pairs) * B * Hq; speed-up = baseline's time / its time.",
+    ]
+    return [*lines, f"The run took {duration(float(took))}."] if isinstance(took, int | float) else lines

@@ -1,0 +1,130 @@
+"""A run, read from its folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from attention_reports import outcomes, schema
+
+SCHEMA = 1
+
+
+class ReportError(ValueError):
+    """What was given is no run, or a damaged one; the message is one line that says what and what would be right."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of one run: `facts` is run.json, the frames have the columns of `attention_reports.schema`.
+
+    A file that is missing, because the run was interrupted or timed nothing, is an empty frame with the same columns.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+    checks: pd.DataFrame
+    precision: pd.DataFrame
+    agreement: pd.DataFrame
+    coverage: pd.DataFrame
+    timings: pd.DataFrame
+    faults: pd.DataFrame
+    kills: pd.DataFrame
+    sound: pd.DataFrame
+    vacuity: pd.DataFrame
+    peers: pd.DataFrame
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Run":
+        """Read a run folder. Raises ReportError where there is no run, or where one of its files cannot be read."""
+        folder = Path(folder)
+        facts = _facts(folder)
+        frames = {name: _frame(folder / f"{name}.parquet", columns) for name, columns in schema.FRAMES.items()}
+        for name, none in (("checks", set()), ("faults", {""})):  # a fault that survived has no outcome
+            unknown = sorted(set(frames[name]["outcome"]) - outcomes.BY_NAME.keys() - none)
+            if unknown:
+                known = ", ".join(outcomes.BY_NAME)
+                raise ReportError(f"outcome={unknown[0]!r}, but should be one of {known} [{folder / name}.parquet]")
+        return cls(folder, facts, **frames)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run reached its end."""
+        return self.facts.get("complete") is True
+
+    @property
+    def audits(self) -> bool:
+        """Whether it is the properties that were tried, on planted faults, and not implementations."""
+        return self.section("arguments").get("command") == "audit" or not self.faults.empty
+
+    @property
+    def quick(self) -> bool:
+        """Whether an audit asked of each fault no more than who rejects it first."""
+        return bool({**self.section("arguments"), **self.section("audit")}.get("quick"))
+
+    @cached_property
+    def implementations(self) -> list[dict[str, Any]]:
+        """What each implementation declared, available or not; empty where the run was stopped before it knew."""
+        return _dictionaries(self.facts.get("implementations"))
+
+    @cached_property
+    def properties(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What each property claims, by (spec, name)."""
+        listed = _dictionaries(self.facts.get("properties"))
+        return {(str(p.get("spec", "")), str(p.get("name", ""))): p for p in listed}
+
+    def section(self, name: str) -> dict[str, Any]:
+        """One object of run.json, such as "environment"; empty where it is missing or null."""
+        value = self.facts.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def case(self, identifier: str) -> dict[str, Any]:
+        """The recorded case of that id, empty where there is none. An id that is a path is nobody's id."""
+        path = self.folder / "cases" / f"{identifier}.json"
+        if not identifier or Path(identifier).name != identifier or not path.is_file():
+            return {}
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The report table of that name, see `attention_reports.tables`. Raises KeyError where there is none."""
+        from attention_reports.tables import tabulate  # the tables need the words of this module
+
+        return tabulate(self, name)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    if not path.is_file():
+        why = "it does not" if folder.is_dir() else "there is no such folder"
+        raise ReportError(f"run folder={folder}, but should contain run.json: {why}")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ReportError(f"run.json={path}, but should be JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise ReportError(f"run.json={path}, but should hold one JSON object: it holds a {type(facts).__name__}")
+    if facts.get("schema", SCHEMA) != SCHEMA:
+        raise ReportError(f"schema={facts['schema']!r}, but should be {SCHEMA} [{path}]")
+    return facts
+
+
+def _frame(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    if not path.is_file():
+        return schema.conform(pd.DataFrame(), columns)
+    try:
+        return schema.conform(pd.read_parquet(path), columns)
+    except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+        reason = str(error).splitlines()[0]
+        raise ReportError(f"table={path}, but should be a Parquet file of this project: {reason}") from error
+
+
+def _dictionaries(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

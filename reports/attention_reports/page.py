@@ -1,0 +1,151 @@
+"""report.html: one offline file that answers is it right, how do we know, is it fast, what should I use."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from attention_reports import headline, outcomes, pictures
+from attention_reports.audit import page as audit
+from attention_reports.cells import Cell, failures
+from attention_reports.findings import findings
+from attention_reports.load import Run
+from attention_reports.matrix import MOST_EVIDENCE, anchors, matrices
+from attention_reports.tables import LISTED
+from attention_reports.templating import asset, templates
+from attention_reports.timing import page as timing
+
+MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
+MOST_IN_HEAT_MAP = 48
+MOST_ON_FIRST_SCREEN = 4
+
+
+def render(run: Run) -> str:
+    """The page as text. Whatever a run holds is shown as text: markup is escaped, control characters are spelled out."""
+    sections = {
+        **_first_screen(run),
+        **_findings(run),
+        **_conformance(run),
+        **timing.sections(run),
+        **_about(run),
+        **audit.sections(run),
+    }
+    styles = {"css": asset("report.css"), "js": asset("report.js")}
+    styles |= {"audit_css": asset("audit.css"), "audit_js": asset("audit.js")} if run.audits else {}
+    return templates(audit.FILTERS).get_template("report.html.j2").render(run=run, **styles, **sections)
+
+
+def _first_screen(run: Run) -> dict[str, Any]:
+    counts = run.table("outcome counts")
+    return {
+        "verdict": headline.verdict(run),
+        "interruption": headline.interruption(run),
+        "counts": [
+            (outcomes.BY_NAME[name], amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
+        ],
+        "tried": headline.tried(run),
+        "absent": headline.absent(run),
+        "speed": headline.speed(run),
+        "trust": headline.trust(run),
+        "fastest": run.table("fastest").to_dict("records"),
+        "sound": [row["implementation"] for row in run.table("standing").to_dict("records") if row["standing"] == "agrees"],
+    }
+
+
+def _findings(run: Run) -> dict[str, Any]:
+    """What is wrong, each cause once; the first with its smallest case and its picture."""
+    found = findings(run)
+    shown = found[:MOST_ON_FIRST_SCREEN]
+    items = [
+        _evidence(run, finding.head, f"finding-{place}") | {"told": finding.told, "others": finding.others}
+        for place, finding in enumerate(shown, 1)
+    ]
+    return {"findings": items, "more_findings": len(found) - len(shown)}
+
+
+def _conformance(run: Run) -> dict[str, Any]:
+    failing = failures(run)
+    matrix = run.table("agreement")
+    drawable = 2 <= len(matrix) <= MOST_IN_HEAT_MAP
+    return {
+        "roomy": 12,
+        "matrices": matrices(run),
+        "anchors": anchors(run),
+        "evidence": [
+            _evidence(run, cell, f"failure-{place}", place <= MOST_PICTURES)
+            for place, cell in enumerate(failing[:MOST_EVIDENCE], 1)
+        ],
+        "unshown": max(0, len(failing) - MOST_EVIDENCE),
+        "heat_map": Markup(pictures.agreement("agreement", matrix)) if drawable else "",
+        "apart": run.table("standing apart").to_dict("records"),
+        **_precision(run),
+    }
+
+
+def _precision(run: Run) -> dict[str, Any]:
+    """Implementation -> dtype -> its row, and the dtypes in the order in which they came."""
+    rows = run.table("precision")
+    found = {
+        str(name): {row["dtype"]: row for row in group.to_dict("records")}
+        for name, group in rows.groupby("implementation", sort=False)
+    }
+    return {"precision": found, "dtypes": list(dict.fromkeys(rows["dtype"]))}
+
+
+def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, Any]:
+    """A failing cell with its minimal case; the problem in it is what a reader wants to see, the arrays are not there."""
+    case = run.case(cell.witness["case"])
+    picture, problem = case.get("picture"), case.get("problem")
+    drawn = pictures.counterexample(f"{name}-picture", picture) if isinstance(picture, dict) and draw else ""
+    facts = problem.items() if isinstance(problem, dict) else ()
+    return {
+        "id": name,
+        "cell": cell,
+        "said": cell.said,
+        "others": cell.others,
+        "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
+        "picture": Markup(drawn),
+    }
+
+
+def _about(run: Run) -> dict[str, Any]:
+    conventions = run.table("conventions")
+    usual = {name: conventions[name].mode().iloc[0] for name in conventions.columns[1:] if conventions[name].any()}
+    facts = run.table("environment")
+    lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
+    lines += [headline.trust(run)[1]] if headline.trust(run)[1] else []
+    return {
+        "conventions": conventions,
+        "usual": usual,
+        "options": run.table("options taken").to_dict("records"),
+        "example": _example(run),
+        "regions": _regions(run),
+        "environment": [*lines, *headline.method(run)],
+        "notes": [str(note) for note in run.facts.get("notes") or []],
+        "tables": [(name, frame) for name, frame in ((name, run.table(name)) for name in LISTED) if len(frame)],
+    }
+
+
+def _example(run: Run) -> dict[str, Any]:
+    """The worked example: its expected numbers word by word, and what each implementation got."""
+    example = run.section("worked_example")
+    words, expected = example.get("words") or [], example.get("expected") or []
+    if not expected:
+        return {}
+    got = example.get("got") or {}
+    rows = run.table("worked example").to_dict("records")
+    wanted = list(zip(words, expected, strict=False))
+    return {
+        "source": example.get("source", ""),
+        "wanted": wanted,
+        "rows": [(row, got.get(row["implementation"]) or []) for row in rows],
+    }
+
+
+def _regions(run: Run) -> list[tuple[str, list[tuple[str, int, float]]]]:
+    """Each region with its values, how many cases fell there, and that as a share of the fullest value."""
+    regions = []
+    for region, group in run.coverage.groupby("region", sort=False):
+        fullest = max(1, int(group["cases"].max()))
+        pairs = zip(group["value"], group["cases"], strict=True)
+        regions.append((str(region), [(str(value), int(cases), int(cases) / fullest) for value, cases in pairs]))
+    return regions

@@ -1,0 +1,85 @@
+"""Tables about what was declared, drawn and used."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from attention_reports.load import Run
+from attention_reports.registry import table
+from attention_reports.text import plain
+
+
+@table("agreement", listed=False)
+def agreement(checks: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
+    """Implementation x implementation: the largest difference between the two in units of the larger bound."""
+    compared = {*agreement["a"], *agreement["b"]}
+    names = [name for name in dict.fromkeys([*checks["implementation"], *sorted(compared)]) if name in compared]
+    both = pd.concat([agreement, agreement.rename(columns={"a": "b", "b": "a"})])
+    return both.groupby(["a", "b"])["worst_ratio"].max().unstack().reindex(index=names, columns=names)
+
+
+@table("standing apart", listed=False)
+def standing_apart(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Who is further from others than the two bounds together, so that they cannot both be right.
+
+    Each pair is told once, under the implementation that stands apart from the most.
+    """
+    far = agreement[~(agreement["worst_ratio"] <= 2) & (agreement["cases"] > 0)]
+    rows = []
+    while len(far):
+        name = pd.concat([far["a"], far["b"]]).value_counts(sort=True).index[0]
+        own = far[(far["a"] == name) | (far["b"] == name)]
+        others = tuple(own["b"].where(own["a"] == name, own["a"]))
+        rows.append((name, others, own["worst_ratio"].max(skipna=False)))
+        far = far.drop(own.index)
+    return pd.DataFrame(rows, columns=["implementation", "others", "worst_ratio"])
+
+
+@table("conventions", listed=False)
+def conventions(implementations: list[dict[str, Any]]) -> pd.DataFrame:
+    """Implementation x convention, and the precision that each dtype is held to; "" where nothing was declared."""
+    rows = {}
+    for entry in implementations:
+        if entry.get("available", True):
+            declared = {**_mapping(entry.get("conventions")), **_mapping(entry.get("precision"))}
+            rows[str(entry.get("name", ""))] = {key: plain(value) for key, value in declared.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("implementation").reset_index()
+
+
+@table("options taken", listed=False)
+def options_taken(implementations: list[dict[str, Any]]) -> pd.DataFrame:
+    """Which options each implementation takes natively, which the harness lowers for it, and the dtypes it offers."""
+    rows = [
+        {
+            "implementation": str(entry.get("name", "")),
+            "natively": plain(entry.get("options") or []),
+            "lowered": plain(entry.get("lowered") or []),
+            "dtypes": plain(entry.get("dtypes") or []),
+        }
+        for entry in implementations
+        if entry.get("available", True)
+    ]
+    return pd.DataFrame(rows, columns=["implementation", "natively", "lowered", "dtypes"])
+
+
+@table("worked example", listed=False)
+def worked_example(run: Run) -> pd.DataFrame:
+    """Each implementation's largest deviation from the worked example, the closest first."""
+    deviation = _mapping(run.section("worked_example").get("deviation"))
+    frame = pd.DataFrame({"implementation": list(deviation), "deviation": pd.to_numeric(pd.Series(list(deviation.values())))})
+    return frame.sort_values("deviation", kind="stable", na_position="last")
+
+
+@table("environment", listed=False)
+def environment(run: Run) -> pd.DataFrame:
+    """What the run ran on, one fact a row: everything that must be equal for two runs to be compared."""
+    rows = [("command", run.facts.get("command_line")), ("started", run.facts.get("started")), ("seed", run.facts.get("seed"))]
+    for key, value in run.section("environment").items():
+        entries = value.items() if isinstance(value, dict) else [("", value)]
+        rows.extend((f"{key} {name}".strip(), plain(entry)) for name, entry in entries)
+    return pd.DataFrame([(fact, str(value)) for fact, value in rows if value is not None], columns=["fact", "value"])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

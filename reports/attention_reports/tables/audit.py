@@ -1,0 +1,114 @@
+"""Tables about what the properties see: planted faults, sound variants, cases that could tell nothing, other checks."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from attention_reports.load import Run
+from attention_reports.registry import table
+from attention_reports.schema import PEERS
+from attention_reports.text import natural
+
+STOPPED = frozenset({"crashed", "timed-out", "out-of-memory"})
+"""Outcomes after which a fault was asked no further: that nothing else rejected it says nothing."""
+OURS = "attention-harness"
+MOST_VACUOUS = 0.2
+
+
+@table("standing of faults", listed=False)
+def standing_of_faults(run: Run) -> pd.DataFrame:
+    """One row for each fault, survivors first, then by class; `only` where one property rejects it and all others let it pass."""
+    only = (run.faults["killers"] == 1) & ~run.faults["outcome"].isin(list(STOPPED)) & (not run.quick)
+    shown = run.faults.assign(survived=run.faults["killed_by"] == "", only=only)
+    order = sorted(shown.index, key=lambda i: (not shown.at[i, "survived"], natural(str(shown.at[i, "family"])), i))
+    return shown.loc[order].reset_index(drop=True)
+
+
+@table("first rejection", listed=False)
+def first_rejection(faults: pd.DataFrame) -> pd.DataFrame:
+    """By how many cases, and by how many seconds, half and nine tenths of all faults were rejected; no row where that never came."""
+    rejected = faults[faults["killed_by"] != ""]
+    cases, seconds = sorted(rejected["cases"]), sorted(rejected["seconds"])
+    places = [(share, math.ceil(share * len(faults)) - 1) for share in (0.5, 0.9)]
+    rows = [(share, cases[place], seconds[place]) for share, place in places if 0 <= place < len(rejected)]
+    return pd.DataFrame(rows, columns=["share", "cases", "seconds"])
+
+
+@table("power by class", listed=False)
+def power_by_class(faults: pd.DataFrame) -> pd.DataFrame:
+    """One row for each class of faults: how many, how many were rejected, the properties that did so first, and how soon."""
+    rows: list[tuple[Any, ...]] = []
+    for family, group in faults.groupby("family", sort=False):
+        rejected = group[group["killed_by"] != ""]
+        first = (rejected["clause"] + " " + rejected["killed_by"]).value_counts(sort=True)
+        soon = (rejected["cases"].median(), rejected["seconds"].median())
+        rows.append((str(family), str(group["family_name"].iloc[0]), len(group), len(rejected), tuple(first.index), *soon))
+    columns = ["class", "name", "faults", "rejected", "first", "median cases", "median seconds"]
+    return pd.DataFrame(sorted(rows, key=lambda row: natural(str(row[0]))), columns=columns)
+
+
+@table("what each property rejects")
+def what_each_property_rejects(run: Run) -> pd.DataFrame:
+    """One row for each property that could be asked: the faults it rejected, those it was the first to, and those only it rejects."""
+    faults = run.table("standing of faults")
+    rows: list[tuple[Any, ...]] = [
+        (spec, str(entry.get("clause", "")), name, *_counts(run.kills, faults, name))
+        for (spec, name), entry in run.properties.items()
+        if spec in set(faults["spec"])
+    ]
+    columns = ["spec", "clause", "property", "rejected", "first", "alone"]
+    return pd.DataFrame(sorted(rows, key=lambda row: natural(str(row[1]))), columns=columns)
+
+
+def _counts(kills: pd.DataFrame, faults: pd.DataFrame, name: str) -> tuple[int, int, int]:
+    first = faults["killed_by"] == name
+    return int((kills["property"] == name).sum()), int(first.sum()), int((first & faults["only"]).sum())
+
+
+@table("idle properties", listed=False)
+def idle_properties(run: Run) -> pd.DataFrame:
+    """Properties that were never the first to reject a fault and never the only one; those that rejected the fewest come first."""
+    every = run.table("what each property rejects")
+    idle = every[(every["first"] == 0) & (every["alone"] == 0)]
+    return idle.drop(columns=["first", "alone"]).sort_values("rejected", kind="stable").reset_index(drop=True)
+
+
+@table("vacuity", listed=False)
+def vacuity(vacuity: pd.DataFrame) -> pd.DataFrame:
+    """The share of a property's cases that could tell nothing, the largest first; above a fifth it is `too much`."""
+    shown = vacuity.assign(too_much=vacuity["share"] > MOST_VACUOUS)
+    return shown.sort_values("share", ascending=False, kind="stable").reset_index(drop=True)
+
+
+@table("accusations", listed=False)
+def accusations(sound: pd.DataFrame) -> pd.DataFrame:
+    """One row for each sound variant and property that accuses it."""
+    return sound[sound["accused_by"] != ""].reset_index(drop=True)
+
+
+@table("sound variants", listed=False)
+def sound_variants(sound: pd.DataFrame) -> pd.DataFrame:
+    """One row for each sound variant, with all that accuse it; the accused come first."""
+    groups = sound.groupby("name", sort=False)
+    shown = groups.agg(cases=("cases", "max"), seconds=("seconds", "max"), accused_by=("accused_by", _named)).reset_index()
+    return shown.sort_values("accused_by", key=lambda names: names.map(len) == 0, kind="stable").reset_index(drop=True)
+
+
+def _named(names: pd.Series) -> tuple[str, ...]:
+    return tuple(name for name in names if name)
+
+
+@table("peers", listed=False)
+def peers(run: Run) -> pd.DataFrame:
+    """What other checks find among the same faults, and what they say of sound variants; the properties here are the first row."""
+    if run.peers.empty:
+        return run.peers.assign(share=0.0)
+    sound = run.table("sound variants")
+    accused = sum(len(names) > 0 for names in sound["accused_by"])
+    found = int((run.faults["killed_by"] != "").sum())
+    seconds = run.faults["seconds"].sum() + sound["seconds"].sum()
+    ours = [OURS, "the properties of this run", found, len(run.faults), accused, len(sound), seconds]
+    others = run.peers.sort_values("faults_found", ascending=False, kind="stable")
+    rows = pd.concat([pd.DataFrame([ours], columns=list(PEERS)), others], ignore_index=True)
+    return rows.assign(share=rows["faults_found"] / rows["faults"].clip(lower=1))

@@ -1,0 +1,1 @@
+"""Attention: problems, inputs, oracle, bounds and gradients."""

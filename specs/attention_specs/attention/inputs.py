@@ -1,0 +1,179 @@
+"""The arrays and options of one call, and how a case becomes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from attention_specs import masks
+from attention_specs.attention.problem import Problem, Window
+from attention_specs.attention.recipes import RECIPES
+from attention_specs.case import Case
+from attention_specs.contract import Conventions
+from attention_specs.formats import numpy_dtype
+from attention_specs.layouts import LAYOUTS
+
+RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
+"""Option that a mask can say -> its value where it hides nothing."""
+POSITIONAL = ("is_causal", "window")
+"""Those of them that a cache moves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """One call: q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], and the options of the contract.
+
+    The first `past` keys and values are those of a cache; they are here joined with the others.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    mask: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    is_causal: bool = False
+    scale: float | None = None
+    window: Window | None = None
+    softcap: float | None = None
+    sinks: np.ndarray | None = None
+    query_lengths: np.ndarray | None = None
+    key_lengths: np.ndarray | None = None
+    past: int | None = None
+    causal_alignment: str = "top-left"
+    window_alignment: str = "top-left"
+    """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and the last key."""
+    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What another source says: "out", "weights"."""
+
+    def replace(self, **changes: Any) -> Inputs:
+        """The same call with other arrays or options."""
+        return replace(self, **changes)
+
+    @property
+    def score_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, key length]."""
+        return self.q.shape[0], self.q.shape[1], self.q.shape[2], self.k.shape[2]
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, value dim]."""
+        return self.q.shape[0], self.q.shape[1], self.q.shape[2], self.v.shape[3]
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype of the query, and so of the output."""
+        return self.q.dtype.name
+
+    @property
+    def group(self) -> int:
+        """Query heads per key head: query head h reads key head h // group."""
+        return self.q.shape[1] // max(self.k.shape[1], 1)
+
+    def under(self, conventions: Conventions) -> Inputs:
+        """The same call, meant as declared; x itself where it is already."""
+        declared = (conventions.causal_alignment, conventions.window_alignment)
+        if declared == (self.causal_alignment, self.window_alignment):
+            return self
+        return self.replace(causal_alignment=declared[0], window_alignment=declared[1])
+
+    @property
+    def causal_shift(self) -> int:
+        """Under is_causal, query i sees the keys up to i + causal_shift."""
+        return self._shift(self.causal_alignment)
+
+    def _shift(self, alignment: str) -> int:
+        return (self.past or 0) if alignment == "top-left" else self.k.shape[2] - self.q.shape[2]
+
+    def positional(self) -> list[masks.Mask]:
+        """The masks that is_causal and window describe, as declared."""
+        causal = [masks.window(None, self.causal_shift)] if self.is_causal else []
+        return causal + ([self._window_from(self._shift(self.window_alignment))] if self.window else [])
+
+    def lengths(self) -> list[masks.Mask]:
+        """The masks that lengths of keys and queries describe."""
+        keys = [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
+        return keys + ([masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else [])
+
+    def rules(self) -> masks.Mask | None:
+        """The mask that is_causal, window and lengths describe together; None if they hide nothing."""
+        parts = [*self.positional(), *self.lengths()]
+        return None if not parts else _joined(parts)
+
+    def _window_from(self, shift: int) -> masks.Mask:
+        """The window as seen from the query's index, which its position is `shift` ahead of."""
+        left, right = self.window or (None, None)
+        return masks.window(None if left is None else left - shift, None if right is None else right + shift)
+
+    def allowed(self) -> np.ndarray:
+        """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, the bias left out."""
+        allowed = np.ones(self.score_shape, bool)
+        rules = self.rules()
+        if rules:
+            allowed &= rules.dense(*self.score_shape)
+        return allowed if self.mask is None else allowed & self.mask
+
+    def visible(self) -> np.ndarray:
+        """Bool [B, Hq, Lq, Lk]: where mask, rules and a bias of -inf together allow attention."""
+        return self.allowed() if self.bias is None else self.allowed() & (self.bias != -np.inf)
+
+    def with_explicit_mask(self) -> Inputs:
+        """The same question with is_causal, window and lengths written out as `mask`, and a cache joined with the keys."""
+        written = self.written_out(RULES)
+        return written if written.past is None else written.replace(past=None)
+
+    def written_out(self, names: Collection[str]) -> Inputs:
+        """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options."""
+        rules = self.replace(**{name: value for name, value in RULES.items() if name not in names}).rules()
+        if rules is None:
+            return self
+        dense = rules.dense(*self.score_shape)
+        mask = dense if self.mask is None else dense & self.mask
+        return self.replace(mask=mask, **{name: RULES[name] for name in names})
+
+
+def _joined(parts: list[masks.Mask]) -> masks.Mask:
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined & part
+    return joined
+
+
+def realise(case: Case) -> Inputs:
+    """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
+    p, dtype = case.problem, numpy_dtype(case.problem.dtype)
+    rng = np.random.default_rng(case.seed)
+    q, k, v = (array.astype(dtype) for array in RECIPES[case.recipe](rng, p))
+    given = {name: _given(name, numbers, dtype) for name, numbers in case.arrays.items()}
+    answers = {name: given.pop(name) for name in ANSWERS if name in given}
+    arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype), **given}
+    laid_out: dict[str, Any] = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    return Inputs(**laid_out, **_options(p), answers=answers)
+
+
+ANSWERS = ("out", "weights")
+
+
+def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
+    """Nested lists as an array; what JSON has no number for is a string there: "nan", "inf", "-inf"."""
+    return np.array(numbers, bool) if name == "mask" else np.array(numbers, object).astype(np.float64).astype(dtype)
+
+
+def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
+    dense = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}
+    with np.errstate(over="ignore"):  # a filler may be -inf in 16 bits
+        return dense | ({"bias": p.bias.dense(*p.score_shape).astype(dtype)} if p.bias else {})
+
+
+def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """About the level that is asked for; of a single head exactly there, since a sink of 0 is no absent one."""
+    spread = 0 if p.query_heads == 1 else 1
+    return {} if p.sinks is None else {"sinks": (p.sinks + spread * rng.standard_normal(p.query_heads)).astype(dtype)}
+
+
+def _options(p: Problem) -> dict[str, Any]:
+    lengths = {"query_lengths": p.query_lengths, "key_lengths": p.key_lengths}
+    given = {name: np.asarray(value, np.int64) for name, value in lengths.items() if value is not None}
+    return {"is_causal": p.is_causal, "window": p.window, "scale": p.scale, "softcap": p.softcap, "past": p.past, **given}

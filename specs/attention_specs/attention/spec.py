@@ -1,0 +1,228 @@
+"""The attention spec as the harness sees it: how a problem becomes a call, and what may come back.
+
+A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, beyond, expect, expect_gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from attention_specs import masks
+from attention_specs.attention.bounds import AttentionBounds, Bounds
+from attention_specs.attention.gradient_bounds import gradient_bounds, in_range
+from attention_specs.attention.gradients import Gradients, gradients
+from attention_specs.attention.inputs import POSITIONAL, RULES, Inputs, realise
+from attention_specs.attention.oracle import Reference, attention
+from attention_specs.attention.problem import Problem
+from attention_specs.attention.ranges import beyond
+from attention_specs.contract import Conventions
+from attention_specs.formats import accumulator, largest
+from attention_specs.precision import Units, default_model, named_precision
+
+__all__ = [
+    "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
+    "lower", "realise", "restrict",
+]  # fmt: skip
+
+NAME = "attention"
+FUNCTION = "attention"
+OPTIONAL = ("mask", "bias", "is_causal", "scale", "window", "softcap", "sinks", "query_lengths", "key_lengths", "past")
+
+LOWERED = {
+    "is_causal": ("mask", "bias"),
+    "window": ("mask", "bias"),
+    "query_lengths": ("mask", "bias"),
+    "key_lengths": ("mask", "bias"),
+    "mask": ("bias",),
+}
+"""Option -> options that can express it, best first."""
+
+
+class Unsupported(Exception):
+    """The implementation does not claim this; the text says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """Positional arrays and keyword options, as the implementation receives them."""
+
+    arrays: dict[str, np.ndarray]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What must come back, under the declared conventions, and how far from it is allowed."""
+
+    out: np.ndarray
+    weights: np.ndarray
+    lse: np.ndarray
+    bounds: Bounds
+    exact: Reference
+    asked: Inputs
+    """The call, meant as declared."""
+    empty_rows: np.ndarray
+    """Str [B, Hq, Lq]: what is declared for a row that sees no key, out of CHOICES["empty_rows"]; "" where a key is seen."""
+    model: str
+    """The precision model of these bounds."""
+    lse_unit: float = 1.0
+    """The natural logarithm of the base in which lse is declared."""
+
+    @property
+    def lse_bound(self) -> np.ndarray:
+        """The bound of the lse in its declared base."""
+        bound: np.ndarray = self.bounds.lse / self.lse_unit
+        return bound
+
+    @cached_property
+    def out_bound(self) -> np.ndarray:
+        """The bound of the output, [B, Hq, Lq, Dv], also in rows that see no key: zeros and NaN are exact, a mean is a sum."""
+        if not (self.empty_rows == "uniform").any():
+            return np.where(self.exact.empty[..., None], 0.0, self.bounds.out)
+        flat = Inputs(np.zeros_like(self.asked.q), self.asked.k, self.asked.v)
+        mean = AttentionBounds(flat, attention(flat), self.bounds.u).out
+        of_empty = np.where((self.empty_rows == "uniform")[..., None], mean, 0.0)
+        return np.where(self.exact.empty[..., None], of_empty, self.bounds.out)
+
+    @property
+    def lse_in_range(self) -> np.ndarray:
+        """Bool [B, Hq, Lq]: rows whose lse, in its declared base, is a number that is computed in, or -inf."""
+        in_range: np.ndarray = np.isneginf(self.lse) | (np.abs(self.lse) <= largest(accumulator(self.asked.dtype)))
+        return in_range
+
+    @property
+    def specified(self) -> np.ndarray:
+        """Bool [B, Hq, Lq]: rows of which something is declared."""
+        specified: np.ndarray = self.empty_rows != "unspecified"
+        return specified
+
+    def of(self, u: Units) -> Bounds:
+        """The bounds for other costs of rounding."""
+        return AttentionBounds(self.asked, self.exact, u)
+
+
+def expressible(option: str, options: Collection[str]) -> bool:
+    """Whether an implementation that accepts `options` can be asked this, natively or lowered."""
+    return option in (*options, "past") or any(form in options for form in LOWERED.get(option, ()))
+
+
+def restrict(problem: Problem, options: Collection[str]) -> Problem:
+    """The problem without the options that the implementation can be asked in no form."""
+    absent: dict[str, Any] = {name: False if name == "is_causal" else None for name in OPTIONAL if not expressible(name, options)}
+    return replace(problem, **absent)
+
+
+def lower(x: Inputs, options: Collection[str]) -> Inputs:
+    """The same question in the options that the implementation has; a mask says only the rules for which there is none.
+
+    Where there is no option for a cache, its keys are handed over with the others, and what it moves is said by a mask.
+    Raises Unsupported.
+    """
+    joined = x.past is not None and "past_k" not in options
+    words = set(options) - set(POSITIONAL if joined else ())
+    missing = [name for name in OPTIONAL if _given(x, name) and not expressible(name, words)]
+    if missing:
+        shown = dict.fromkeys("past_k" if name in options else name for name in missing)
+        raise Unsupported(f"{', '.join(shown)} not in its signature")
+    x = x.written_out([rule for rule in RULES if rule not in words])
+    x = x.replace(past=None) if joined else x
+    return _mask_as_bias(x) if x.mask is not None and "mask" not in words else x
+
+
+def call(x: Inputs) -> Call:
+    """The arguments of the function; keys and values of a cache are handed over apart."""
+    options = {name: getattr(x, name) for name in OPTIONAL if _given(x, name) and name != "past"}
+    if x.past is None:
+        return Call({"q": x.q, "k": x.k, "v": x.v}, options)
+    (past_k, k), (past_v, v) = (np.split(a, [x.past], axis=2) for a in (x.k, x.v))
+    return Call({"q": x.q, "k": k, "v": v}, options | {"past_k": past_k, "past_v": past_v})
+
+
+def _given(x: Inputs, option: str) -> bool:
+    value = getattr(x, option)
+    return value is not None and value is not False
+
+
+def _mask_as_bias(x: Inputs) -> Inputs:
+    hidden = np.where(np.asarray(x.mask), 0.0, -np.inf).astype(x.q.dtype)
+    return x.replace(mask=None, bias=hidden if x.bias is None else (hidden + x.bias).astype(x.q.dtype))
+
+
+def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expected:
+    """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
+    asked = x.under(conventions)
+    exact = attention(asked)
+    model = precision or default_model(x.dtype)
+    limits = AttentionBounds(asked, exact, Units.of(named_precision(model, x.dtype)))
+    declared = empty_rows(asked, exact.empty, conventions)
+    out = np.where(exact.empty[..., None], _of_empty_rows(asked, exact, declared), exact.out)
+    unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0
+    return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, declared, model, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedGradient:
+    """The right gradients and how far from them one may be, both by the name of the argument.
+
+    `in_range` is whether every format in use holds what a backward pass meets on its way.
+    """
+
+    gradients: dict[str, np.ndarray]
+    bounds: dict[str, np.ndarray]
+    in_range: bool
+    exact: Gradients
+
+
+def expect_gradient(x: Inputs, dout: np.ndarray, conventions: Conventions, precision: str | None) -> ExpectedGradient:
+    """The right gradients for the output gradient `dout` under these conventions, in rows that see a key."""
+    asked, model = x.under(conventions), named_precision(precision or default_model(x.dtype), x.dtype)
+    exact = gradients(asked, dout)
+    return ExpectedGradient(exact.named(), gradient_bounds(asked, exact, model), in_range(asked, exact, model), exact)
+
+
+def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.ndarray:
+    """Str [B, Hq, Lq]: what is declared for each row of `empty`, by the forms that hide its keys; "" elsewhere.
+
+    A row of several forms is what is declared of them together, else what they all give, else unspecified. A mean of no keys
+    is unspecified too.
+    """
+    declared = np.where(empty, _alone(conventions, "no_keys", x.dtype), "").astype("U11")
+    together = conventions.empty_rows_of("together", x.dtype, absent="")
+    met = np.zeros(x.score_shape[:3], bool)
+    for form, hides in _hiding(x).items() if empty.any() else ():
+        here, alone = empty & hides, conventions.empty_rows_of(form, x.dtype)
+        differs = np.where(declared == alone, declared, "unspecified")
+        declared = np.where(here, np.where(met, together or differs, alone), declared)
+        met |= here
+    return declared
+
+
+def _alone(conventions: Conventions, form: str, dtype: str) -> str:
+    """What is declared of one form, where there is no key to take a mean of."""
+    value = conventions.empty_rows_of(form, dtype)
+    return "unspecified" if value == "uniform" else value
+
+
+def _hiding(x: Inputs) -> dict[str, np.ndarray]:
+    """Form that is given -> bool, broadcastable to [B, Hq, Lq]: rows in which it hides a key."""
+    shown = {"mask": x.mask, "bias": None if x.bias is None else x.bias != -np.inf}
+    shown |= {"causal": _dense(x, x.positional()), "lengths": _dense(x, x.lengths())}
+    return {form: np.asarray(np.broadcast_to(~seen, x.score_shape).any(-1)) for form, seen in shown.items() if seen is not None}
+
+
+def _dense(x: Inputs, rules: list[masks.Mask]) -> np.ndarray | None:
+    return (
+        np.logical_and.reduce([np.broadcast_to(rule.dense(*x.score_shape), x.score_shape) for rule in rules]) if rules else None
+    )
+
+
+def _of_empty_rows(x: Inputs, exact: Reference, declared: np.ndarray) -> np.ndarray:
+    """What rows without visible keys give, [B, Hq, Lq, Dv]; 0 where nothing is declared."""
+    values = np.repeat(x.v, x.group, axis=1).astype(exact.out.dtype)
+    mean = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
+    return np.where(declared[..., None] == "uniform", mean, np.where(declared[..., None] == "nan", np.nan, 0.0))

@@ -1,0 +1,105 @@
+"""What the problems of all specs share, and a case: a problem with the way its values are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from reprlib import repr as short
+from typing import Any, ClassVar, Self
+
+from attention_specs.biases import Bias
+from attention_specs.masks import Mask
+from attention_specs.plain_data import hints, require
+from attention_specs.registry import SPECS, part
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the problems of all specs share: plain data in both directions, and options by name. Subclasses are dataclasses."""
+
+    spec: ClassVar[str]
+    sizes: ClassVar[int]
+    """Leading fields that every problem has; those behind them are options."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; fields that have their default are left out."""
+        data = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {name: value.to_json() if isinstance(value, Mask | Bias) else value for name, value in data.items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_json`; ValueError for unknown fields and for values of another type."""
+        require("problem", data, dict)
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"problem has {', '.join(sorted(unknown))}, but should have only the fields of {cls.__name__}")
+        found = {name: _field(name, value) for name, value in data.items()}
+        owner: Any = cls
+        for name, value in found.items():
+            require(name, value, hints(owner)[name])
+        return cls(**found)
+
+    def options(self) -> list[str]:
+        """The options that are given, as `name=value`."""
+        given = fields(self)[self.sizes :]
+        return [f"{f.name}={getattr(self, f.name)}" for f in given if getattr(self, f.name) != f.default]
+
+
+NAMED: dict[str, type[Mask | Bias]] = {"mask": Mask, "bias": Bias}
+
+
+def _field(name: str, value: Any) -> Any:
+    if name in NAMED and value is not None:
+        return NAMED[name].from_json(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem, the recipe and seed of its values, and how its arrays lie in memory (argument name -> layout name).
+
+    `arrays` holds what is known number by number, as nested lists: arguments that stand for those of the recipe, and the
+    answers "out" and "weights" of another source.
+    """
+
+    problem: Any
+    recipe: str = "normal"
+    seed: int = 0
+    layouts: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, from which `from_json` makes the same case again."""
+        own = {"spec": self.problem.spec, "problem": self.problem.to_json()}
+        values = {"recipe": self.recipe, "seed": self.seed, "layouts": dict(self.layouts)}
+        return own | values | ({"arrays": self.arrays} if self.arrays else {})
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Case:
+        """The inverse of `to_json`; ValueError for what is missing or of another type."""
+        require("case", data, dict)
+        spec = data.get("spec")
+        if not isinstance(spec, str) or spec not in SPECS:
+            raise ValueError(f"spec={short(spec)}, but should be one of {', '.join(SPECS)}")
+        values: dict[str, Any] = {"arrays": {}} | {
+            name: data.get(name) for name in ("recipe", "seed", "layouts", "arrays") if name in data
+        }
+        for name, kind in (("recipe", str), ("seed", int), ("layouts", dict), ("arrays", dict)):
+            require(name, values.get(name), kind)
+        return cls(part(spec, "spec").Problem.from_json(data.get("problem")), **values)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this case."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def with_problem(self, **changes: Any) -> Case:
+        """The same case of a problem with other fields."""
+        return replace(self, problem=replace(self.problem, **changes))
+
+    def __str__(self) -> str:
+        layouts = [f"{name}:{layout}" for name, layout in self.layouts.items()]
+        values = [f"given={','.join(self.arrays)}"] if self.arrays else [f"recipe={self.recipe}", f"seed={self.seed}"]
+        return " ".join([str(self.problem), *values, *layouts])

@@ -1,0 +1,179 @@
+"""What an implementation may declare, and the names of what it may accept.
+
+Everything here is optional for the author of an implementation: attributes on the function, plain values. `declares`
+sets them; nothing needs to be imported to set them by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from attention_specs.choices import one_of
+from attention_specs.formats import DTYPES
+
+OPTIONS = (
+    "mask", "bias", "is_causal", "scale", "window", "softcap", "sinks",
+    "query_lengths", "key_lengths", "past_k", "past_v", "return_weights", "return_lse",
+)  # fmt: skip
+"""Keyword options of the contract; those that a signature names are passed natively."""
+
+CACHE = ("past_k", "past_v")
+
+IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
+"""Arrays of attention that come in the layout which is declared, and their gradients too."""
+
+FACTS = (
+    "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
+    "ignored",
+)  # fmt: skip
+"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
+`names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults."""
+
+CHOICES = {
+    "empty_rows": ("zeros", "nan", "uniform", "unspecified"),
+    "causal_alignment": ("top-left", "bottom-right"),
+    "window_alignment": ("top-left", "bottom-right"),
+    "masked_nan_safe": (False, True, "keys", "values"),
+    "deterministic": (True, False),
+    "batch_invariant": (False, True),
+    "lse_base": ("e", "2"),
+    "thread_safe": (True, False),
+    "checks_shapes": (False, True),
+}
+
+
+EMPTY_ROWS = {
+    "mask": ("mask",),
+    "bias": ("bias",),
+    "causal": ("causal", "mask"),
+    "lengths": ("lengths", "mask"),
+    "no_keys": ("no_keys", "mask"),
+    "together": ("together",),
+}
+"""Form that leaves a row empty -> keys of an `empty_rows` mapping, the first that is there counts. `causal` is is_causal and
+window; `together` is two forms or more that each hide some keys of the row."""
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What frameworks legitimately do differently.
+
+    `empty_rows` may be a mapping with keys out of EMPTY_ROWS and the names of dtypes, nested in either order.
+    """
+
+    empty_rows: str | Mapping[str, str | Mapping[str, str]] = "zeros"
+    causal_alignment: str = "top-left"
+    window_alignment: str = "top-left"
+    masked_nan_safe: bool | str = False
+    deterministic: bool = True
+    batch_invariant: bool = False
+    lse_base: str = "e"
+    thread_safe: bool = True
+    checks_shapes: bool = False
+
+    def __post_init__(self) -> None:
+        for name in CHOICES:
+            object.__setattr__(self, name, _canonical(name, getattr(self, name)))
+
+    @classmethod
+    def declared(cls, facts: Mapping[str, Any]) -> Conventions:
+        """From a plain mapping; ValueError for anything else, and for an unknown name or value."""
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"conventions={facts}, but should be a dict")
+        unknown = set(facts) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
+        return cls(**facts)
+
+    def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
+        """What a row without visible keys gives in this dtype when a form out of EMPTY_ROWS hides them; `absent` if undeclared."""
+        return _most_particular(self.empty_rows, (dtype, *EMPTY_ROWS[form])) or absent
+
+    @property
+    def zeros_in_empty_rows(self) -> bool:
+        """Whether every row without visible keys gives zeros, whatever hides them."""
+        return set(_leaves("empty_rows", self.empty_rows)) <= {"zeros"}
+
+
+def _most_particular(value: Any, keys: tuple[str, ...]) -> str:
+    """The value under the first of the keys; what a mapping within lacks, the one around it says. Nothing if neither does."""
+    if isinstance(value, str):
+        return value
+    found = (_most_particular(value[key], keys) for key in keys if key in value)
+    return next(filter(None, found), "")
+
+
+def _leaves(name: str, value: Any) -> list[Any]:
+    """The values in a declaration that may be a mapping of mappings. Raises ValueError for a key that nobody asks for."""
+    if not isinstance(value, Mapping):
+        return [value]
+    keys = (*EMPTY_ROWS, *DTYPES) if name == "empty_rows" else ()
+    if unknown := [key for key in value if key not in keys]:
+        raise ValueError(f"{name} of {unknown[0]}, but should be of {', '.join(keys) or 'no form: one value'}")
+    return [leaf for inner in value.values() for leaf in _leaves(name, inner)]
+
+
+def _canonical(name: str, value: Any) -> Any:
+    """The value, or a mapping of values, as CHOICES spells it. Raises ValueError."""
+    if not isinstance(value, Mapping):
+        return one_of(name, value, CHOICES[name])
+    _leaves(name, value)
+    return {str(key): _canonical(name, inner) for key, inner in value.items()}
+
+
+@dataclass(frozen=True)
+class Description:
+    """An implementation as it describes itself once loaded; plain data, so that it crosses processes."""
+
+    name: str
+    spec: str = "attention"
+    framework: str = "numpy"
+    version: str = ""
+    device: str = "cpu"
+    options: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Option -> the parameter that stands for it, where that has another name."""
+    dtypes: tuple[str, ...] | None = None
+    conventions: Conventions = Conventions()
+    precision: Mapping[str, str] = field(default_factory=dict)
+    gradient: bool = False
+    compiles: bool = False
+    summary: str = ""
+    layout: str = "bhld"
+    declared: tuple[str, ...] = ()
+    """The facts and conventions that the author wrote down, whatever their values: all others are defaults."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def declares(**facts: Any) -> Callable[[Function], Function]:
+    """Decorator that sets the named facts as attributes; TypeError for a name that nobody reads."""
+    unknown = set(facts) - set(FACTS)
+    if unknown:
+        raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(FACTS)}")
+
+    def set_facts(function: Function) -> Function:
+        for name, value in facts.items():
+            setattr(function, name, value)
+        return function
+
+    return set_facts
+
+
+def on(device: str, function: Function) -> Function:
+    """The same implementation on another device: a function of its own, with the same signature and the same facts."""
+
+    @wraps(function)
+    def attention(*arrays: Any, **options: Any) -> Any:
+        return function(*arrays, **options)
+
+    attention.device = device  # type: ignore[attr-defined]
+    return cast(Function, attention)

@@ -1,0 +1,158 @@
+"""Masks: named predicates on (batch, head, query index, key index) that combine, and become arrays on demand.
+
+A predicate gets four index arrays that broadcast against each other and returns where attention is allowed. An axis
+that it does not look at stays of size 1 in the dense form, so each mask is delivered at its natural broadcast shape.
+
+>>> window(1, 0).dense(1, 1, 3, 3)[0, 0].astype(int).tolist()
+[[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+>>> (causal() & key_padding((2,))).dense(1, 1, 3, 3)[0, 0].astype(int).tolist()
+[[1, 0, 0], [1, 1, 0], [1, 1, 0]]
+>>> key_padding((2, 3)).dense(2, 4, 3, 3).shape, str(~window(1, 0))
+((2, 1, 1, 3), '~window(1, 0)')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attention_specs.hashing import uniform
+from attention_specs.named import Named, factory_of
+
+Predicate = Callable[[Any, Any, Any, Any], Any]
+
+MASKS: dict[str, Callable[..., Predicate]] = {}
+
+
+@dataclass(frozen=True)
+class Mask(Named):
+    """A named predicate."""
+
+    kinds = MASKS
+
+    def dense(self, batch: int, heads: int, query_length: int, key_length: int) -> np.ndarray:
+        """Bool array, True where attention is allowed, broadcastable to [batch, heads, query_length, key_length]."""
+        b, h, i, j = np.ix_(*(np.arange(n) for n in (batch, heads, query_length, key_length)))
+        return np.asarray(self.predicate(b, h, i, j), bool)
+
+    @property
+    def predicate(self) -> Predicate:
+        """The predicate itself, on index arrays."""
+        predicate: Predicate = self.made()
+        return predicate
+
+    def __and__(self, other: Mask) -> Mask:
+        return Mask("both", (self, other))
+
+    def __or__(self, other: Mask) -> Mask:
+        return Mask("either", (self, other))
+
+    def __invert__(self) -> Mask:
+        return Mask("opposite", (self,))
+
+    def __str__(self) -> str:
+        shown = [str(argument) for argument in self.arguments]
+        match self.kind:
+            case "both":
+                return " & ".join(shown)
+            case "either":
+                return f"({' | '.join(shown)})"
+            case "opposite":
+                return f"~{shown[0]}"
+        return super().__str__()
+
+
+mask = factory_of(Mask)
+
+
+@mask
+def both(left: Mask, right: Mask) -> Predicate:
+    """Visible under both masks."""
+    return lambda b, h, i, j: left.predicate(b, h, i, j) & right.predicate(b, h, i, j)
+
+
+@mask
+def either(left: Mask, right: Mask) -> Predicate:
+    """Visible under one of the masks."""
+    return lambda b, h, i, j: left.predicate(b, h, i, j) | right.predicate(b, h, i, j)
+
+
+@mask
+def opposite(inner: Mask) -> Predicate:
+    """Visible where the inner mask hides."""
+    return lambda b, h, i, j: ~inner.predicate(b, h, i, j)
+
+
+@mask
+def everything() -> Predicate:
+    """All keys are visible: must equal no mask at all."""
+    return lambda b, h, i, j: j >= 0
+
+
+@mask
+def causal() -> Predicate:
+    """Key j is visible to query i when j <= i (top-left aligned)."""
+    return lambda b, h, i, j: j <= i
+
+
+@mask
+def window(left: int | None, right: int | None) -> Predicate:
+    """Key j is visible to query i when i - left <= j <= i + right; None leaves that side open."""
+    ahead = right if right is not None else np.iinfo(np.int64).max
+    behind = left if left is not None else np.iinfo(np.int64).max
+    return lambda b, h, i, j: (i - j <= behind) & (j - i <= ahead)
+
+
+@mask
+def prefix(length: int) -> Predicate:
+    """The first `length` keys are visible to all (prefix-LM, joined with causal by |)."""
+    return lambda b, h, i, j: j < length
+
+
+@mask
+def key_padding(lengths: tuple[int, ...]) -> Predicate:
+    """Of batch entry b, the first lengths[b] keys are visible."""
+    return lambda b, h, i, j: j < np.asarray(lengths)[b]
+
+
+@mask
+def query_padding(lengths: tuple[int, ...]) -> Predicate:
+    """Of batch entry b, the first lengths[b] queries see; the others see nothing."""
+    return lambda b, h, i, j: i < np.asarray(lengths)[b]
+
+
+@mask
+def documents(length: int) -> Predicate:
+    """Packed documents of `length` positions each: a query sees the keys of its own document."""
+    return lambda b, h, i, j: i // length == j // length
+
+
+@mask
+def block(first: int, stop: int) -> Predicate:
+    """Keys first <= j < stop are visible: whole blocks before and behind are hidden."""
+    return lambda b, h, i, j: (j >= first) & (j < stop)
+
+
+@mask
+def hidden_key(key: int) -> Predicate:
+    """All keys but one."""
+    return lambda b, h, i, j: j != key
+
+
+@mask
+def hidden_query(query: int) -> Predicate:
+    """One query sees nothing: an empty row among full ones."""
+    return lambda b, h, i, j: i != query
+
+
+@mask
+def random(seed: int, density: float, axes: str) -> Predicate:
+    """Each cell visible with probability `density`, varying along the named axes, a subset of "bhij"."""
+    return lambda b, h, i, j: uniform(seed, *_only(axes, b, h, i, j)) < density
+
+
+def _only(axes: str, *indices: Any) -> list[Any]:
+    return [index if name in axes else np.zeros((1, 1, 1, 1), int) for name, index in zip("bhij", indices, strict=True)]

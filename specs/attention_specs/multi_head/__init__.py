@@ -1,0 +1,1 @@
+"""The multi-head layer: four projections around one attention for each head."""

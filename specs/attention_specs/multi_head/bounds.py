@@ -1,0 +1,91 @@
+"""How large an error of the layer may be: the bound of attention with the errors of four projections carried through.
+
+Derived in `precision.md`, section 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attention_specs.attention.bounds import DIVISION, AttentionBounds, Inherited
+from attention_specs.attention.inputs import Inputs
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.oracle import LayerReference, head_scale, join, split
+from attention_specs.precision import Units
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBounds:
+    """Largest allowed |error| of the output [B, Lq, d], and of each head's weights and log-sum-exp."""
+
+    u: Units
+    out: np.ndarray
+    weights: np.ndarray
+    lse: np.ndarray
+
+
+def bounds(x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = False) -> LayerBounds:
+    """The bounds for one call of a layer whose roundings cost `u`; `uniform`: empty rows give the mean value."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        dq, dk, dv = (
+            split(projection_error(a, w, b, u), x.heads)
+            for a, w, b in ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
+        )
+        inner = _attention_bounds(exact, u, dq, dk, dv, head_scale(x))
+        moved = np.where(exact.attention.empty[..., None], _mean_error(x, dv, u), inner.out) if uniform else inner.out
+        return LayerBounds(u, _leaving(x, exact, u, join(moved)), _returned(inner.weights, exact, u), inner.lse)
+
+
+def projection_sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """|a||w| + |b|, which a projection cannot exceed on the way."""
+    a, w, b = (np.abs(array.astype(np.float64)) for array in (a, w, b))
+    sizes: np.ndarray = a @ w + b
+    return sizes
+
+
+def projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, u: Units) -> np.ndarray:
+    """A sum of d products and a bias of data that are read, stored once before the bias is added and once after, [B, L, d]."""
+    terms = w.shape[0] + 1
+    lost = (terms + 2) * u.tiny * np.exp(u.sums(terms))
+    error: np.ndarray = np.expm1(u.sums(terms) + 2 * u.operand + 2 * u.w) * projection_sizes(a, w, b) + lost
+    return error
+
+
+def _attention_bounds(
+    exact: LayerReference, u: Units, dq: np.ndarray, dk: np.ndarray, dv: np.ndarray, scale: float
+) -> AttentionBounds:
+    """Attention in each head, on operands that are wrong already and its own: nothing is cast. Its output is stored like weights."""
+    q, k = (np.abs(a.astype(np.float64)) for a in (exact.q, exact.k))
+    inherited = scale * (dq @ k.swapaxes(-1, -2) + (q + dq) @ dk.swapaxes(-1, -2))
+    inner = Inputs(q + dq, k + dk, exact.attention.values.astype(np.float64))
+    stored = replace(u, o=u.w, tiny_out=u.tiny, cast=0.0, operand=u.read)
+    return AttentionBounds(inner, exact.attention, stored, Inherited(inherited, dv))
+
+
+def _mean_error(x: LayerInputs, dv: np.ndarray, u: Units) -> np.ndarray:
+    """Error of the plain mean of the values, [B, heads, 1, d/heads]: n equal weights, a sum, a division, two roundings."""
+    keys = max(dv.shape[2], 1)
+    sizes = split(projection_sizes(x.value, x.w_v, x.b_v), x.heads)
+    relative = np.expm1(u.sums(keys) + 2 * u.read + DIVISION * u.a + 2 * u.w)
+    error: np.ndarray = (dv + relative * (sizes + dv)).sum(2, keepdims=True) / keys + keys * u.tiny
+    return error
+
+
+def _leaving(x: LayerInputs, exact: LayerReference, u: Units, moved: np.ndarray) -> np.ndarray:
+    """The output projection of heads that are off by `moved`."""
+    w, terms = np.abs(x.w_o.astype(np.float64)), x.w_o.shape[0] + 1
+    out, bias = exact.out.astype(np.float64), x.b_o.astype(np.float64)
+    carried = moved @ w
+    summed = np.expm1(u.sums(terms) + u.read + u.operand) * (projection_sizes(join(exact.attention.out), x.w_o, x.b_o) + carried)
+    before = np.expm1(u.w) * (np.abs(out - bias) + carried + summed)
+    inside = carried + summed + before + (terms + 1) * u.tiny
+    error: np.ndarray = inside + np.expm1(u.o) * (np.abs(out) + inside) + u.tiny_out
+    return error
+
+
+def _returned(weights: np.ndarray, exact: LayerReference, u: Units) -> np.ndarray:
+    """Weights that are returned are rounded to the output's dtype."""
+    w = exact.attention.weights.astype(np.float64)
+    return np.where(w > 0, weights + np.expm1(u.o) * (w + weights) + u.tiny_out, 0)

@@ -1,0 +1,74 @@
+"""Things that are known by a name and its arguments, and become arrays on demand: masks and biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from reprlib import repr as short
+from typing import Any, ClassVar, Self, TypeVar
+
+from attention_specs.plain_data import hints, require
+
+
+@dataclass(frozen=True)
+class Named:
+    """`kind` names one of the class's factories, `arguments` are what it was called with."""
+
+    kinds: ClassVar[dict[str, Callable[..., Any]]]
+
+    kind: str
+    arguments: tuple[Any, ...] = ()
+
+    def made(self) -> Any:
+        """What the factory gives for the arguments."""
+        return self.kinds[self.kind](*self.arguments)
+
+    def __str__(self) -> str:
+        return f"{self.kind}({', '.join(map(str, self.arguments))})"
+
+    def to_json(self) -> list[Any]:
+        """Nested lists, kind first."""
+        return [self.kind, *(a.to_json() if isinstance(a, Named) else a for a in self.arguments)]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Self:
+        """The inverse of `to_json`; ValueError for a kind that the class does not have, or other arguments than it takes."""
+        what = cls.__name__.lower()
+        require(what, data, list | tuple)
+        kind, *arguments = data or [None]
+        if not isinstance(kind, str) or kind not in cls.kinds:
+            raise ValueError(f"{what}={short(kind)}, but should be one of {', '.join(sorted(cls.kinds))}")
+        made, wanted = tuple(_argument(a) for a in arguments), hints(cls.kinds[kind])
+        if len(made) != len(wanted):
+            raise ValueError(f"{what}={kind} of {len(made)} arguments, but should have {len(wanted)}")
+        for argument, (name, hint) in zip(made, wanted.items(), strict=True):
+            require(f"{name} of {kind}", argument, hint)
+        return cls(kind, made)
+
+
+Thing = TypeVar("Thing", bound=Named)
+
+
+def factory_of(cls: type[Thing]) -> Callable[[Callable[..., Any]], Callable[..., Thing]]:
+    """Decorator: registers the function as a kind of the class under its own name; calling it then gives the named thing."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Thing]:
+        cls.kinds[function.__name__] = function
+
+        @wraps(function)
+        def named(*arguments: Any) -> Thing:
+            return cls(function.__name__, arguments)
+
+        return named
+
+    return register
+
+
+def _argument(data: Any) -> Any:
+    """An argument may be named itself: then its kind tells which class it is of."""
+    if not isinstance(data, list):
+        return data
+    named = [cls for cls in Named.__subclasses__() if data and isinstance(data[0], str) and data[0] in cls.kinds]
+    owner = named[0] if named else None
+    return owner.from_json(data) if owner else tuple(data)

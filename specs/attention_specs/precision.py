@@ -1,0 +1,191 @@
+"""The formats in which an implementation says that it rounds: its precision, and what one rounding costs.
+
+`precision.md` derives the bounds that follow from it; `bounds`, `gradient_bounds` and `multi_head_bounds` work them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import ceil, log1p, sqrt
+from typing import Any
+
+import numpy as np
+
+from attention_specs.formats import accumulator
+
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+"""Unit roundoff u: rounding to nearest gives x(1 + e), |e| <= u."""
+UNDERFLOW = {"float64": 2.0**-1022, "float16": 2.0**-24}
+"""Largest absolute error where numbers become too small. Formats with eight exponent bits: 2^-126, since subnormals may be flushed."""
+TRUNCATING = "-truncating"
+"""Ends the name of a format whose sums are cut off instead of rounded, as matrix units do (Blanchard et al. 2020)."""
+
+DETERMINISTIC = 4096
+"""Roundings that are counted one by one. Above, 64 sqrt(n) of n count (Higham and Mary 2019, lambda = 64): precision.md, 2."""
+COARSE = "float16"
+"""A running sum in this format, or in a coarser one, loses terms in one direction: precision.md, 9."""
+NARROWEST_UNIT = 4
+"""Products that the smallest matrix unit adds at once (Blanchard et al. 2020)."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Formats: of operands as matrix products read them, products that are not scaled yet, scores, weights, sums, and the output.
+
+    The output's is the dtype.
+    """
+
+    inputs: str
+    products: str
+    scores: str
+    weights: str
+    accumulation: str
+    output: str
+
+    @property
+    def sums(self) -> str:
+        """The format in which sums are kept, cut off or not."""
+        return self.accumulation.removesuffix(TRUNCATING)
+
+
+STEPS = ("inputs", "products", "scores", "weights", "accumulation")
+"""What a model may have a format for, beside the output."""
+
+MODELS: dict[str, Callable[[str], dict[str, str]]] = {
+    "exact": lambda dtype: {},
+    "weights-rounded": lambda dtype: {"weights": dtype},
+    "products-rounded": lambda dtype: {"products": dtype},
+    "scores-rounded": lambda dtype: {"scores": dtype, "weights": dtype},
+    "tf32-inputs": lambda dtype: {"inputs": "tf32"},
+    "sums-rounded": lambda dtype: {step: dtype for step in STEPS if step != "products"},
+    "computed-in-float32": lambda dtype: dict.fromkeys(STEPS, "float32"),
+    "truncating-sums": lambda dtype: {"accumulation": accumulator(dtype) + TRUNCATING},
+}
+"""Name -> what is not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
+
+
+def named_precision(name: str, dtype: str) -> Precision:
+    """The precision of that name for a dtype: one of MODELS, or several joined by `+`. Raises ValueError for others."""
+    unknown = [part for part in name.split("+") if part not in MODELS]
+    if unknown:
+        raise ValueError(f"precision={name}, but should be one of {', '.join(MODELS)}, or several joined by +")
+    formats = dict.fromkeys(STEPS, accumulator(dtype))
+    for part in name.split("+"):
+        formats |= MODELS[part](dtype)
+    return Precision(**formats, output=dtype)
+
+
+def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
+    """Declarations that differ in a dtype, from the tightest on: what an implementation meets is the first that it keeps.
+
+    `unscaled`: those of products that are stored before they are scaled.
+    """
+    if unscaled:
+        return "products-rounded", *(f"products-rounded+{model}" for model in candidates(dtype) if model != "exact")
+    if dtype == "float64":
+        return "exact", "computed-in-float32"
+    if dtype == "float32":
+        return "exact", "truncating-sums", "tf32-inputs", "tf32-inputs+truncating-sums"
+    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", "sums-rounded"
+
+
+def stores_products(model: str) -> bool:
+    """Whether the declaration says that products are stored before they are scaled."""
+    return "products-rounded" in model.split("+")
+
+
+def default_model(dtype: str) -> str:
+    """What an implementation that declares nothing is held to."""
+    return "exact" if dtype in ("float32", "float64") else "scores-rounded"
+
+
+def held_to(declared: Mapping[str, str], dtype: str) -> str:
+    """The model that an implementation declares for a dtype, else the default."""
+    return declared.get(dtype) or default_model(dtype)
+
+
+def unit(name: str) -> float:
+    """What a rounding costs as an exponent: fl(x) = x exp(e), |e| <= -log(1 - u), so that any number of them add up."""
+    return -log1p(-ROUNDOFF[name.removesuffix(TRUNCATING)])
+
+
+def underflow(name: str) -> float:
+    """What is lost at most when a number becomes too small for its format."""
+    return UNDERFLOW.get(name.removesuffix(TRUNCATING), 2.0**-126)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What each kind of rounding costs; 0 where there is none, because the format is not coarser than what comes into it."""
+
+    a: float
+    """One operation in the accumulator's format."""
+    p: float
+    """Storing a product of a query and a key before it is scaled."""
+    s: float
+    """Storing a score."""
+    w: float
+    """Storing a weight."""
+    o: float
+    """Storing the output."""
+    cast: float
+    """Converting data to the accumulator's format."""
+    operand: float
+    """Reading data as an operand of a matrix product, with its conversion."""
+    read: float
+    """Reading an intermediate result as an operand of a matrix product."""
+    truncates: bool
+    tiny_products: float
+    """What underflow takes from such a product; 0, as the next, where it is in the dtype's usual accumulator."""
+    tiny_scores: float
+    tiny: float
+    """What underflow takes from a weight."""
+    tiny_sums: float
+    """What it takes from a product or a sum."""
+    tiny_out: float
+    rounds_sums: bool = True
+
+    @classmethod
+    def of(cls, p: Precision) -> Units:
+        """The units of a precision."""
+        inside, usual = p.sums, accumulator(p.output)
+        cast, read = _coarser(inside, p.output), _coarser(p.inputs, inside)
+        return cls(
+            a=unit(inside), p=_coarser(p.products, inside), s=_coarser(p.scores, inside),
+            w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
+            cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != inside,
+            tiny_products=underflow(p.products) if _coarser(p.products, usual) else 0.0,
+            tiny_scores=underflow(p.scores) if _coarser(p.scores, usual) else 0.0,
+            tiny=max(underflow(inside), underflow(p.weights)), tiny_sums=underflow(inside), tiny_out=underflow(p.output),
+        )  # fmt: skip
+
+    def sums(self, n: Any, among: Any = None) -> Any:
+        """What n additions cost, n a number or an array of numbers, of so many terms that are not 0 among all there are.
+
+        A unit that cuts off loses up to 2u for each of its addends and two results in each block; that has a sign, and is
+        never the square root of anything.
+        """
+        n = np.maximum(n, 0) * self.rounds_sums
+        if self.truncates:
+            return 2 * self.a * (n + 2 * np.minimum(n, np.ceil((n if among is None else among) / NARROWEST_UNIT)))
+        return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
+
+    @property
+    def leans(self) -> bool:
+        """Whether errors of sums have a sign: they are cut off, or so coarse that small terms are lost from them all the time."""
+        return self.truncates or self.a >= unit(COARSE)
+
+    @property
+    def systematic(self) -> Units:
+        """What may have the same sign in every element: constants and functions. Stores and sums round to nearest."""
+        return replace(self, p=0.0, s=0.0, w=0.0, o=0.0, operand=self.cast, read=0.0, rounds_sums=False)
+
+
+def _coarser(name: str, other: str) -> float:
+    return unit(name) if ROUNDOFF[name] > ROUNDOFF[other] else 0.0
+
+
+def tiles(keys: int) -> int:
+    """Tiles or parts in which keys are visited at most: none in use is smaller than 16 keys."""
+    return ceil(keys / 16)

@@ -1,0 +1,182 @@
+"""An audit finds what is wrong, accuses nobody who is right, and its short cut gives the verdicts of the long way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attention_harness.audit import audit, tables
+from attention_harness.audit.audit import Examined
+from attention_harness.audit.conforming import declaring
+from attention_harness.audit.controls import BASES, SOUND, quiet
+from attention_harness.audit.faults import load_all
+from attention_harness.audit.oracle_cache import Remembered
+from attention_harness.audit.transcripts import Scripted, Suspect
+from attention_harness.audit.trials import Base, Kill, Suspected
+from attention_harness.cli.app import main
+from attention_harness.conformance.check import Plan, load_claims
+from attention_harness.conformance.under_test import Subject
+from attention_harness.generation.suite import agenda
+from attention_harness.registry.loading import describe
+from attention_implementations.numpy_eager import attention
+from attention_specs import masks
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.formats import DTYPES
+from attention_specs.spec import spec_of
+
+load_claims()
+SUBTLE = (
+    "the_softcap_is_dropped_for_one_query",
+    "the_scale_is_that_of_the_first_call",
+    "small_weights_are_flushed",
+    "masks_of_three_axes_are_taken_per_batch_entry",
+    "a_hidden_first_block_gives_nan",
+    "nan_outside_the_window_spreads",
+    "large_batches_are_summed_in_another_order",
+    "sixteen_bit_weights_are_stored_undeclared",
+)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    cases = agenda(24, 5, DTYPES)
+    near = [case for case in cases["attention"] if max(case.problem.query_length, case.problem.key_length) < 500]
+    return Plan({"attention": near[::2], "multi-head": []}, Path())
+
+
+def tried(plan, name, function, bases):
+    """The function on all cases, compared with these bases."""
+    specs = {spec: Remembered(spec_of(spec)) for spec in audit.SPECS}
+    sound = [Base(base, SOUND[base], plan, specs) for base in bases]
+    trial = Suspected(name, function, plan, specs, sound)
+    audit._all_cases([*sound, trial], specs["attention"], quick=False, tick=lambda name: None)
+    return trial
+
+
+@pytest.mark.parametrize("name", SUBTLE)
+def test_the_short_cut_kills_what_the_long_way_kills(name, plan):
+    fault = load_all()[name]
+    short, long = (tried(plan, name, fault.function, bases) for bases in (BASES, ()))
+    told = [sorted((kill.property, kill.cases, kill.case) for kill in trial.kills.values()) for trial in (short, long)]
+    assert (
+        told[0] == told[1] if name != "the_scale_is_that_of_the_first_call" else {k[0] for k in told[0]} & {k[0] for k in told[1]}
+    )
+
+
+def test_what_refuses_most_is_tried_where_it_answers():
+    cases = [Case(Problem(2, 2, 1, 3, 5 + n, 8, 16, mask=masks.random(n, 0.5, "bhij"))) for n in range(4)]
+    name = "dims_of_sixty_four_alone_with_one_mask"
+    trial = tried(Plan({"attention": cases, "multi-head": []}, Path()), name, load_all()[name].function, BASES)
+    assert "head_dim == 64" in trial.checking.judged.inside.conditions
+    assert "output_agrees_with_the_oracle" in trial.kills
+
+
+def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):
+    case, spec = plan.cases["attention"][0], spec_of("attention")
+    sound, twin = Scripted(quiet(attention)), Suspect(quiet(attention))
+    Subject(sound, sound.description)(spec.realise(case))
+    assert len(sound.script) == 1
+    assert twin.follows(sound.script)
+
+    def off_by_a_bit(q, k, v, **o):
+        return np.nextafter(attention(q, k, v, **o), np.asarray(9, q.dtype))
+
+    assert not Suspect(quiet(off_by_a_bit)).follows(sound.script)
+
+
+@pytest.fixture
+def counted():
+    """A function that counts its calls, and the calls."""
+    calls = []
+
+    def counts(q, k, v, **o):
+        calls.append(1)
+        return attention(q, k, v, **o) + 1
+
+    return Suspect(quiet(counts)), calls
+
+
+def test_answers_to_a_script_are_not_asked_for_again(counted):
+    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
+    sound = Scripted(quiet(attention))
+    Subject(sound, sound.description)(x)
+    assert not suspect.follows(sound.script)
+    suspect.restart()
+    subject = Subject(suspect, suspect.description)
+    subject(x)
+    assert len(calls) == 1
+    subject.again(x)
+    assert len(calls) == 2
+
+
+def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
+    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
+    for _ in range(3):
+        suspect.claim()
+        subject = Subject(suspect, suspect.description)
+        subject(x)
+        subject.again(x)
+    assert len(calls) == 1 + 3
+
+
+def test_the_oracle_that_is_shared_says_what_it_says_alone(plan):
+    spec = spec_of("attention")
+    shared = Remembered(spec)
+    for case in plan.cases["attention"][:6]:
+        x = shared.realise(case)
+        again, alone = (s.expect(x, audit_conventions(), None) for s in (shared, spec))
+        assert shared.expect(x.replace(), audit_conventions(), None) is again
+        np.testing.assert_array_equal(again.out, alone.out)
+        np.testing.assert_array_equal(again.bounds.out, alone.bounds.out)
+
+
+def audit_conventions():
+    return Subject(Suspect(quiet(attention)), Suspect(quiet(attention)).description).description.conventions
+
+
+def test_no_sound_function_is_accused_on_these_cases(plan):
+    for name in set(SOUND) - set(BASES):
+        if describe(SOUND[name], name).spec == "attention":
+            assert list(tried(plan, name, SOUND[name], ()).kills) == []
+
+
+def kill(name="output_agrees_with_the_oracle"):
+    return Kill(name, "P4", "violates", "float32", 3, 0.5, "B=1", "out=1, but should be 0")
+
+
+def test_survivors_and_accusations_and_holes_make_it_fail():
+    fault = load_all()["the_softcap_is_dropped"]
+    found = tables.fault_rows([Examined(fault.name, (), 9, 1.0, {})])
+    assert found[0]["killed_by"] == ""
+    assert tables.survivors(found) == ["survivors=the_softcap_is_dropped, but should be none"]
+    assert tables.survivors(tables.fault_rows([Examined(fault.name, (kill(),), 9, 1.0, {})])) == []
+    accused = tables.sound_rows([Examined("eager", (kill(),), 9, 1.0, {})])
+    assert "it is sound" in tables.accusations(accused)[0]
+    assert tables.accusations(tables.sound_rows([Examined("eager", (), 9, 1.0, {})])) == []
+    assert tables.holes([{"region": "bias", "value": "alibi", "cases": 0}]) == ["cases of bias alibi=0, but should be some"]
+
+
+def test_a_property_that_tells_nothing_makes_it_fail():
+    seen = {"output_agrees_with_the_oracle": (70, 30), "answers_every_problem": (99, 1)}
+    told = tables.vacuous(tables.vacuity_rows([Examined("eager", (), 9, 1.0, seen)]))
+    assert told == ["vacuous cases of output_agrees_with_the_oracle=30%, but should be at most 20%"]
+
+
+def test_from_the_command_line(tmp_path, capsys):
+    names = ["the_softcap_is_dropped", "leaves_with_status_zero"]
+    assert main(["audit", *names, "--quick", "--examples", "30", "--json", "--output", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(row["fault"], row["class"]) for row in told["faults"]] == [(names[0], "C05"), (names[1], "C36")]
+    assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in told["faults"])
+    assert {row["name"] for row in told["sound"]} == {*SOUND, *declaring()}
+    assert not any(row["accused_by"] for row in told["sound"])
+    assert (tmp_path / "report.html").exists() and (tmp_path / "kills.parquet").exists()
+
+
+def test_an_unknown_fault_is_a_wrong_call(capsys):
+    assert main(["audit", "no_such_fault"]) == 2
+    assert "fault=no_such_fault, but should be" in capsys.readouterr().err

@@ -1,0 +1,41 @@
+"""What properties see of an answer that has another shape than it should have: a violation, and never an error of theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from attention_harness.conformance.judging import judge
+from attention_implementations.numpy_eager import attention
+from attention_specs.attention.inputs import realise
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.property import claims_of
+
+CASE = Case(Problem(2, 4, 2, 3, 4, 8, 2))
+
+
+def found(subject):
+    """Clause -> what became of its claim on the case."""
+    return {finding.claim.clause: finding for finding in judge(subject, realise(CASE), claims_of("attention"))}
+
+
+def test_an_output_without_an_axis_of_one_is_found_by_who_asks_for_one_column(subject_of):
+    def squeezed(q, k, v):
+        out = attention(q, k, v)
+        return out[..., 0] if v.shape[3] == 1 else out
+
+    findings = found(subject_of(squeezed))
+    assert findings["D4"].outcome == "violates"
+    assert findings["D4"].verdict.message == "shape of out=(2, 4, 3), but should be (2, 4, 3, 1)"
+    assert findings["P4"].outcome == "agrees"
+
+
+@pytest.mark.parametrize("turn", [lambda lse: lse.swapaxes(1, 2), lambda lse: lse[..., None], lambda lse: lse[0]])
+def test_lse_of_another_shape_is_found(turn, subject_of):
+    def turned(q, k, v, *, return_lse=False):
+        out = attention(q, k, v, return_lse=return_lse)
+        return (out[0], turn(out[1])) if return_lse else out
+
+    findings = found(subject_of(turned))
+    assert {clause for clause in ("P6", "D1", "D2") if findings[clause].outcome == "violates"} == {"P6", "D1", "D2"}
+    assert all(findings[clause].verdict.message.startswith("shape of lse=") for clause in ("P6", "D1", "D2"))

@@ -1,0 +1,129 @@
+"""A waiver covers the failures that its case shows, nothing else, and is an error once its case no longer fails."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from attention_harness.audit.in_process import Inside
+from attention_harness.conformance import waivers
+from attention_harness.conformance.check import Checking, Plan, load_claims
+from attention_harness.conformance.records import BLAMELESS
+from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.waivers import Waiver, load, outlived
+from attention_harness.registry.targets import Target
+from attention_implementations import numpy_eager
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.contract import OPTIONS, declares
+
+NAME = "output_agrees_with_the_oracle"
+WAIVER = Waiver("numpy-eager", NAME, "violates", "it halves", "https://example.org/1", Case(Problem(key_length=2)))
+SMALL = [Case(Problem(2, 2, 1, 3, 2, 4, 4), seed=1), Case(Problem(1, 1, 1, 2, 1, 3, 3), "steep", seed=2)]
+LARGE = Case(Problem(2, 2, 1, 3, 17, 4, 4), seed=3)
+load_claims()
+
+
+@declares(options=OPTIONS)
+def halves(q, k, v, **options):
+    return numpy_eager.attention(q, k, v, **options) / q.dtype.type(2)
+
+
+@declares(options=OPTIONS)
+def raises(q, k, v, **options):
+    raise RuntimeError("no")
+
+
+def test_the_shipped_waivers_load_and_each_says_why_and_where():
+    shipped = load()
+    assert all(w.reason and w.link.startswith("https://") and w.outcome not in BLAMELESS for w in shipped)
+    assert len({(w.implementation, w.property, w.case.id) for w in shipped}) == len(shipped)
+
+
+def rows_under(waiver, function, cases, tmp_path, monkeypatch):
+    """The failing and waived rows of float32 of the property that the waiver is about."""
+    monkeypatch.setattr(waivers, "load", lambda: [waiver])
+    worker = Inside(function)
+    plan = Plan({"attention": cases}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
+    target = Target(waiver.implementation, "mine.py:f", False)
+    rows = Checking(Subject(worker, worker.description), target, plan, lambda: None).rows()
+    return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]
+
+
+def test_a_known_failure_is_waived_with_its_reason(tmp_path, monkeypatch):
+    (row,) = rows_under(WAIVER, halves, [LARGE, *SMALL], tmp_path, monkeypatch)
+    assert row.outcome == "waived"
+    assert row.message.startswith("it halves (https://example.org/1): out[0,0,0,0]=")
+    assert row.others == []
+
+
+@declares(options=OPTIONS)
+def halves_two_keys(q, k, v, **options):
+    """The known failure alone: plain problems of few keys."""
+    out = numpy_eager.attention(q, k, v, **options)
+    return out / q.dtype.type(2) if k.shape[2] <= 2 and not options else out
+
+
+def also(wrong):
+    @declares(options=OPTIONS)
+    def function(q, k, v, **options):
+        out = halves_two_keys(q, k, v, **options)
+        return wrong(out, k, options)
+
+    return function
+
+
+ALSO = {
+    "of another option": (lambda out, k, o: out / out.dtype.type(2) if "softcap" in o else out, "softcap"),
+    "of many keys": (lambda out, k, o: out / out.dtype.type(2) if k.shape[2] >= 9 else out, "Lk=9"),
+    "that ends in NaN": (lambda out, k, o: out * np.nan if "scale" in o else out, "=nan"),
+}
+
+
+@pytest.mark.parametrize("other", ALSO)
+@pytest.mark.parametrize("known", [True, False])
+def test_another_failure_of_the_same_property_is_not_waived(other, known, tmp_path, monkeypatch):
+    wrong, said = ALSO[other]
+    cases = [
+        LARGE,
+        LARGE.with_problem(softcap=5.0, key_length=3),
+        LARGE.with_problem(scale=0.5, key_length=3),
+        *(SMALL if known else []),
+    ]
+    (row,) = rows_under(WAIVER, also(wrong), cases, tmp_path, monkeypatch)
+    assert row.outcome == "violates"
+    assert said in row.message
+    assert [(other["outcome"], other["message"]) for other in row.others] == [("waived", str(WAIVER))] * known
+
+
+def test_what_only_the_known_failure_explains_stays_waived(tmp_path, monkeypatch):
+    (row,) = rows_under(WAIVER, halves_two_keys, [LARGE, *SMALL], tmp_path, monkeypatch)
+    assert row.outcome == "waived"
+
+
+def test_a_waiver_is_needed_as_long_as_its_case_fails(subject_of):
+    assert list(outlived(subject_of(halves), [WAIVER])) == []
+
+
+@pytest.mark.parametrize(("function", "outcome"), [(numpy_eager.attention, "agrees"), (raises, "errored")])
+def test_a_waiver_whose_case_does_otherwise_is_an_error(function, outcome, subject_of):
+    with np.errstate(all="ignore"):
+        ((waiver, message),) = outlived(subject_of(function), [WAIVER])
+    assert waiver is WAIVER
+    assert f"={outcome}, but should be violates: remove it from implementations/attention_implementations/waivers.toml" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"property": "nothing"}, "property=nothing, but should be one of"), ({"reason": None}, "fields of Waiver")],
+)
+def test_a_waiver_that_is_incomplete_is_refused(change, said, tmp_path):
+    entry = {"implementation": "a", "property": NAME, "outcome": "violates", "reason": "b", "link": "c"} | change
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items() if value is not None]
+    case = 'case = { spec = "attention", problem = {}, recipe = "normal", seed = 0, layouts = {} }'
+    path = tmp_path / "waivers.toml"
+    path.write_text("\n".join(["[[waiver]]", *lines, case]))
+    with pytest.raises(ValueError, match=said):
+        load(path)

@@ -1,0 +1,119 @@
+"""A run is a folder: what is finished is kept, and a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+
+from attention_harness.cli.app import main
+from attention_harness.conformance.check import Checked
+from attention_harness.conformance.records import CheckRow
+from attention_harness.errors import UsageError
+from attention_harness.registry.loading import load
+from attention_harness.registry.targets import resolve
+from attention_harness.runs.folder import Asked
+from attention_harness.runs.run import Run, Settings, check, tables
+
+ROW = CheckRow(
+    "numpy-eager", "numpy", "0", "cpu", "float32", "attention", "output_agrees_with_the_oracle", "P4",
+    "agrees", 41, 1, 0.25, 1.5, "", "written before the run was killed", "",
+)  # fmt: skip
+SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",), jobs=1)
+
+
+def finished_checked():
+    return Checked("numpy-eager", [ROW], load("numpy-eager", "attention_implementations.numpy_eager:")[1], worked_example=[[0.5]])
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """The folder of a run that was killed while it wrote the second implementation down."""
+    run = Run(tmp_path / "run", Asked("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
+    run.append(finished_checked())
+    whole = run.journal.read_text()
+    with run.journal.open("a") as file:
+        file.write(whole[: len(whole) // 2].replace("numpy-eager", "numpy-online"))
+    return run.folder
+
+
+def test_a_line_that_was_cut_off_is_left_out(killed):
+    assert Run(killed, {}).finished() == {"numpy-eager": finished_checked()}
+
+
+def test_what_was_finished_is_not_run_again_and_the_rest_is(killed):
+    results = check(resolve(["numpy-eager", "numpy-online"]), SETTINGS, Run(killed, {}))
+    assert results[0] == finished_checked()
+    assert results[1].name == "numpy-online"
+    assert {row.outcome for row in results[1].rows} == {"agrees"}
+
+
+def test_nothing_is_lost_when_a_resumed_run_is_killed_again(killed):
+    run = Run(killed, {})
+    run.append(replace(finished_checked(), name="numpy-online"))
+    run.append(replace(finished_checked(), name="torch-eager"))
+    assert set(Run(killed, {}).finished()) == {"numpy-eager", "numpy-online", "torch-eager"}
+
+
+def test_resume_on_the_command_line_counts_nothing_twice(killed):
+    out = StringIO()
+    with redirect_stdout(out):
+        status = main(["check", "numpy-eager", "--resume", str(killed), "--json"])
+    assert status == 0
+    rows = json.loads(out.getvalue())["checks"]
+    assert [(row["cases"], row["message"]) for row in rows] == [(41, "written before the run was killed")]
+    facts = json.loads((killed / "run.json").read_text())
+    assert facts["complete"]
+    assert not (killed / "finished.jsonl").exists()
+
+
+def test_coverage_counts_cases_as_they_are_asked(tmp_path):
+    (tmp_path / "scaled.py").write_text(
+        "from attention_implementations.numpy_eager import attention as whole\n\n\n"
+        "def attention(q, k, v, *, scale=None):\n    return whole(q, k, v, scale=scale)\n"
+    )
+    settings = replace(SETTINGS, examples=60)
+    rows = {}
+    for name in ("numpy-eager", f"{tmp_path / 'scaled.py'}:attention"):
+        run = Run(tmp_path / f"run {len(rows)}", {})
+        counted = tables(check(resolve([name]), settings, run), run)["coverage"]
+        rows[name] = {(row["region"], row["value"]): row["cases"] for row in counted}
+    whole, scaled = rows.values()
+    for option in ("softcap", "window", "is_causal", "bias", "mask"):
+        assert whole["option", option] > scaled["option", option] == 0
+    assert whole["option", "scale"] >= scaled["option", "scale"] > 0
+    assert whole["dtype", "float16, attention"] == scaled["dtype", "float16, attention"] == 0
+
+
+def test_run_json_says_what_the_run_was_asked_and_on_what(tmp_path):
+    run = Run(tmp_path / "deep" / "folder", {"examples": 3})
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert (facts["schema"], facts["arguments"], facts["complete"]) == (1, {"examples": 3}, False)
+    assert {"python", "cpu", "packages", "variables"} <= set(facts["environment"])
+    run.save(complete=True)
+    assert json.loads((run.folder / "run.json").read_text())["complete"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"output=.*, but should be a folder that can be written to: Not a directory"):
+        Run(tmp_path / "file" / "run", {})
+
+
+@pytest.mark.parametrize(
+    "change", [{"properties": ("no_such_property",)}, {"claims": {"colour": "red"}}, {"claims": {"lse_base": "10"}}]
+)
+def test_settings_that_mean_nothing_are_refused(change, tmp_path):
+    with pytest.raises(UsageError, match="but should be one of"):
+        check(resolve(["numpy-eager"]), replace(SETTINGS, **change), Run(tmp_path, {}))
+
+
+def test_the_same_seed_gives_the_same_rows(tmp_path):
+    rows = []
+    for name in ("one", "two"):
+        (result,) = check(resolve(["numpy-online"]), SETTINGS, Run(tmp_path / name, {}))
+        rows.append([(row.dtype, row.property, row.outcome, row.cases, row.worst_ratio) for row in result.rows])
+    assert rows[0] == rows[1]

@@ -1,0 +1,65 @@
+"""What timed outputs are judged by: all rows of a small problem, some of a large one, and the counts of the whole either way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attention_harness.timing import expected_outputs
+from attention_harness.timing.workloads import Workload
+from attention_implementations.numpy_eager import attention
+from attention_specs.attention.inputs import realise
+from attention_specs.attention.problem import Problem
+from attention_specs.contract import OPTIONS, Conventions, Description
+
+PLAIN = Description("plain", options=OPTIONS)
+PROBLEMS = {
+    "causal": Problem(2, 4, 2, 32, 32, 8, 8, is_causal=True),
+    "window and lengths": Problem(2, 2, 2, 40, 40, 8, 4, window=(9, 3), key_lengths=(40, 17)),
+    "plain": Problem(1, 2, 1, 32, 16, 8, 8),
+}
+
+
+def truths_of(problem, monkeypatch, most):
+    monkeypatch.setattr(expected_outputs, "MOST", most)
+    return expected_outputs.Truths(Workload("it", "a description", "a source", problem), seed=0, copies=3)
+
+
+def answer(truths, copy):
+    x = realise(truths.cases[copy]).with_explicit_mask()
+    return attention(x.q, x.k, x.v, mask=x.mask)
+
+
+@pytest.mark.parametrize("most", [1 << 23, 1000])
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_right_outputs_have_no_fault_and_counts_are_those_of_the_whole(problem, most, monkeypatch):
+    truths = truths_of(problem, monkeypatch, most)
+    assert [truths.fault(PLAIN, copy, {"out": answer(truths, copy)}) for copy in range(3)] == ["", "", ""]
+    assert truths.pairs == realise(truths.cases[0]).visible().sum()
+    assert truths.error(PLAIN, {"out": answer(truths, 0)}) < 1e-5
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem, monkeypatch):
+    truths = truths_of(problem, monkeypatch, 1000)
+    right = answer(truths, 0)
+    found = []
+    for row in range(problem.query_length):
+        wrong = right.copy()
+        wrong[-1, -1, row] += 1
+        found.append(bool(truths.fault(PLAIN, 0, {"out": wrong})))
+    assert 0 < sum(found) < problem.query_length
+    assert sum(found) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
+
+
+def test_causality_between_unequal_lengths_is_judged_in_all_rows_as_it_is_declared(monkeypatch):
+    truths = truths_of(Problem(1, 2, 2, 16, 32, 8, 8, is_causal=True), monkeypatch, 100)
+    right = answer(truths, 0)
+    aligned = Description("aligned", options=OPTIONS, conventions=Conventions(causal_alignment="bottom-right"))
+    assert truths.fault(PLAIN, 0, {"out": right}) == ""
+    assert truths.fault(aligned, 0, {"out": right}) != ""
+
+
+def test_another_shape_is_a_fault(monkeypatch):
+    truths = truths_of(PROBLEMS["plain"], monkeypatch, 1000)
+    assert "shape of out" in truths.fault(PLAIN, 0, {"out": np.zeros((1, 2, 31, 8), np.float32)})

@@ -1,0 +1,212 @@
+"""The rule of accusations, without a machine: what noise, bursts and habits may do, and what only a cheat does. Processes are
+simulated by seeded draws."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import cycle, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attention_harness.timing.analysis.measurements import Found
+from attention_harness.timing.analysis.offences import (  # fmt: skip
+    GOES_ON,
+    KEPT,
+    LEVEL,
+    MUCH,
+    OFFENCES,
+    PROCESSES,
+    PUT_OFF,
+    THREADS,
+    WHEN_TIMED,
+    Trial,
+    chance,
+    needed,
+)
+from attention_harness.timing.inquiry import Finding, Watcher, inquire
+from attention_harness.timing.measure.honesty import IDLE, Watched
+from attention_harness.timing.measure.messages import Watch
+from attention_harness.timing.process.child import Lost
+
+Rng = np.random.Generator
+CALL = 1e-3
+
+
+def test_the_tail_is_that_of_all_outcomes_counted() -> None:
+    for rounds in range(1, 9):
+        heads = [sum(coins) for coins in product((0, 1), repeat=rounds)]
+        for least in range(rounds + 1):
+            assert chance(rounds, least) == sum(one >= least for one in heads) / 2**rounds
+
+
+@pytest.mark.parametrize("rounds", range(1, 60))
+def test_needed_is_the_fewest_within_the_level(rounds: int) -> None:
+    least = needed(rounds)
+    assert chance(rounds, least) <= LEVEL < chance(rounds, least - 1)
+    assert least <= rounds or rounds < 7  # 1 / 2**7 is the first below 1 of 100
+
+
+def test_honest_rows_are_accused_less_than_once_in_100_000() -> None:
+    """All offences, each in all processes, for every number of rounds that a trial may have."""
+    worst = max(chance(rounds, needed(rounds)) for rounds in range(17, 42))
+    assert len(OFFENCES) * worst**PROCESSES <= 5e-6
+
+
+class Bursts:
+    """Seconds of calls on a machine that a neighbour takes away in long spells: neither independent nor alike."""
+
+    def __init__(self, rng: Rng) -> None:
+        self.rng, self.busy = rng, False
+
+    def __call__(self, seconds: float) -> float:
+        self.busy ^= bool(self.rng.random() < 0.4)
+        return seconds * (self.rng.uniform(1.5, 12) if self.busy else self.rng.uniform(1.0, 1.1))
+
+
+def process(rng: Rng, seen_takes: float = CALL, **always: float) -> Callable[[Watch], Watched]:
+    """Answers Watch as a process with bursts does whose calls on seen values take `seen_takes`."""
+    spend = Bursts(rng)
+
+    def answer(watch: Watch) -> Watched:
+        order = ("novel", "other") if watch.novel_first else ("other", "novel")
+        took = {name: spend(CALL if name == "novel" else seen_takes) for name in order}
+        fresh, again = (spend(CALL) for _ in range(2))
+        reading = fresh - again if watch.read_novel else again - fresh
+        return replace(Watched(took["novel"], took["other"], reading), **always)
+
+    return answer
+
+
+def watcher(rng: Rng, ask: Callable[[Watch], Watched]) -> Watcher:
+    return Watcher(ask, "one", lambda watched: None, lambda: bool(rng.integers(2)))
+
+
+def found(seed: int, *seen_takes: float, offence: Any = KEPT, **always: float) -> Finding:
+    """Of processes whose calls on seen values take so long; the first is the one of the timing."""
+    rng = np.random.default_rng(seed)
+    here, *fresh = (watcher(rng, process(rng, seconds, **always)) for seconds in seen_takes)
+    turns = iter(fresh)
+    return inquire(here, offence, lambda: next(turns).trial(offence))
+
+
+def counted(shows: np.ndarray) -> np.ndarray:
+    """Guilty, of trials whose rounds are columns: the rule of Trial, for many at once."""
+    return shows.sum(-1) >= needed(shows.shape[-1])
+
+
+@pytest.mark.parametrize("noise", ["quiet", "bursts", "heavy tails", "ramps"])
+def test_noise_accuses_nobody_in_many_thousand_rows(noise: str) -> None:
+    """20,000 rows of honest code, three processes each: guilty in all is nobody, and in one at most what is stated."""
+    rng = np.random.default_rng(7)
+    shape = (20_000, PROCESSES, 41, 2)
+    times = {
+        "quiet": lambda: rng.normal(1, 0.01, shape), "bursts": lambda: 1 + 9 * (rng.random(shape) < 0.5),
+        "heavy tails": lambda: 1 + np.exp(3 * rng.standard_normal(shape)),
+        "ramps": lambda: 1.0 + 9 * np.broadcast_to(np.arange(2), shape),
+    }[noise]()  # fmt: skip
+    coins = rng.random(shape[:3]) < 0.5
+    novel, other = (np.where(coins == which, times[..., 0], times[..., 1]) for which in (True, False))
+    guilty = counted(novel > MUCH * other)
+    assert not guilty.all(-1).any()
+    assert guilty.mean() <= LEVEL
+
+
+def test_honest_code_is_never_dishonest_beside_a_neighbour() -> None:
+    """The whole inquiry, entered on every offence as if a first look had suspected it."""
+    outcomes = [found(seed, *[CALL] * 4, offence=offence).outcome for seed in range(60) for offence in OFFENCES]
+    assert "dishonest" not in outcomes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cheat_in_every_process_is_dishonest(seed: int) -> None:
+    finding = found(seed, *[CALL / 50] * 4)
+    assert finding.outcome == "dishonest"
+    assert "on new ones" in finding.reason and "outputs are kept" in finding.reason and "3 fresh processes" in finding.reason
+
+
+@pytest.mark.parametrize("seen_takes", [(CALL / 50, CALL, CALL, CALL), (CALL / 50, CALL / 50, CALL / 50, CALL)])
+def test_a_cheat_in_some_processes_is_undecided(seen_takes: tuple[float, ...]) -> None:
+    finding = found(3, *seen_takes)
+    assert finding.outcome == "undecided" and finding.reason.startswith("undecided whether outputs are kept: ")
+
+
+def test_a_suspicion_that_the_same_process_refutes_starts_no_other() -> None:
+    assert found(0, CALL) == Finding()
+
+
+@pytest.mark.parametrize(("pattern", "outcome"), [([1, 4], "undecided"), ([1, 1, 1, 4, 4], "")])
+def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(pattern: list[int], outcome: str) -> None:
+    """Four times as fast on values seen before in half of the rounds, and in two of five."""
+    speed, started = cycle(pattern), []
+    here = watcher(np.random.default_rng(1), lambda watch: Watched(CALL, CALL / next(speed)))
+
+    def fresh() -> Trial:
+        started.append(here.trial(KEPT))
+        return started[-1]
+
+    assert inquire(here, KEPT, fresh).outcome == outcome
+    assert started and not any(trial.guilty or trial.innocent for trial in started)
+
+
+@pytest.mark.parametrize(
+    ("offence", "shown", "honest"),
+    [
+        (KEPT, {"other": CALL / 2}, {"other": CALL / 1.4}), (WHEN_TIMED, {"other": CALL / 4}, {"other": CALL / 2.5}),
+        (PUT_OFF, {"reading": 2 * CALL}, {"reading": CALL / 2}), (GOES_ON, {"after": 0.8 * IDLE}, {"after": 0.4 * IDLE}),
+        (THREADS, {"cores": 1.9}, {"cores": 1.4}),
+    ],
+)  # fmt: skip
+def test_offences_have_a_size(offence: Any, shown: dict[str, float], honest: dict[str, float]) -> None:
+    rng = np.random.default_rng(0)
+    for seen, outcome in ((shown, "dishonest"), (honest, "")):
+        answer = replace(Watched(CALL, CALL), **seen)
+        one = watcher(rng, lambda watch, answer=answer: answer)  # type: ignore[misc]
+        assert inquire(one, offence, lambda one=one: one.trial(offence)).outcome == outcome  # type: ignore[misc]
+
+
+def test_a_first_look_suspects_by_half_of_its_rounds_and_by_the_timed_rounds() -> None:
+    rng = np.random.default_rng(0)
+    honest = watcher(rng, lambda watch: Watched(CALL, CALL))
+    assert honest.glance(0.0, CALL) == []
+    assert honest.glance(0.0, CALL / 4) == [WHEN_TIMED]
+    assert watcher(rng, lambda watch: Watched(CALL, CALL / 2)).glance(0.0, CALL) == [KEPT]
+
+
+def test_rounds_end_when_nothing_can_change() -> None:
+    rounds = 41
+    trial = Trial(KEPT, rounds, [Watched(CALL, CALL)] * (needed(rounds) - 1))
+    assert not trial.decided
+    trial.seen.append(Watched(CALL, CALL))
+    assert trial.decided and trial.innocent and not trial.guilty
+
+
+def test_wrong_outputs_on_new_values_end_it_at_once() -> None:
+    def wrong(watched: Watched) -> None:
+        raise Lost("one", "out[0]=1, but should be 2", died=False, outcome="wrong")
+
+    one = Watcher(lambda watch: Watched(CALL, CALL), "one", wrong)
+    with pytest.raises(Lost, match="should be 2"):
+        one.glance(0.0, CALL)
+
+
+def test_numbers_come_once_and_either_of_two_is_new() -> None:
+    asked: list[Watch] = []
+
+    def answer(watch: Watch) -> Watched:
+        asked.append(watch)
+        return Watched(CALL, CALL)
+
+    watcher(np.random.default_rng(0), answer).trial(KEPT)
+    numbers = [number for watch in asked for number in watch.numbers]
+    assert len(set(numbers)) == len(numbers)
+    assert {watch.numbers[0] < watch.numbers[1] for watch in asked} == {watch.novel_first for watch in asked} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [("undecided", "UNRESOLVED"), ("dishonest", "INVALID"), ("unsupported", "UNSUPPORTED")]
+)
+def test_only_what_is_shown_is_invalid(outcome: str, verdict: str) -> None:
+    found = Found(None)  # type: ignore[arg-type]
+    found.lose("one", outcome, "why")
+    assert found.lost["one"] == (verdict, "why")

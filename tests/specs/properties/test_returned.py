@@ -1,0 +1,29 @@
+"""What comes where weights and log-sum-exp are asked for at once is judged by a claim of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from attention_harness.audit.faults import returned
+from attention_harness.conformance.judging import judge
+from attention_implementations.numpy_eager import attention
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.property import claims_of
+
+CASE = Case(Problem(1, 2, 1, 3, 5, 4, 4), seed=1)
+
+
+@pytest.mark.parametrize(
+    "function, wrong",
+    [
+        (returned.the_lse_comes_before_the_weights, {"P16"}),
+        (returned.returned_weights_lose_a_fiftieth_beside_the_lse, {"P16"}),
+        (attention, set()),
+    ],
+)
+def test_what_is_wrong_beside_another_result_is_seen_there_alone(function, wrong, subject_of):
+    subject = subject_of(function)
+    findings = list(judge(subject, subject.spec.realise(CASE), claims_of("attention")))
+    assert {finding.claim.clause for finding in findings if finding.wrong} == wrong
+    assert "P16" in {finding.claim.clause for finding in findings}

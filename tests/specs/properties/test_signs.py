@@ -1,0 +1,114 @@
+"""Claims about whole runs: the statistic, a fault that each claim rejects, and sound implementations."""
+
+from __future__ import annotations
+
+from functools import partial, wraps
+
+import numpy as np
+import pytest
+
+from attention_harness.audit.faults import precision
+from attention_harness.conformance.judging import Tally, judge
+from attention_implementations import numpy_eager, numpy_multi_head, numpy_online
+from attention_specs.properties.signs import SIGMAS, no_preferred_sign, standard_errors
+from attention_specs.property import CLAIMS
+
+
+def samples(n, mean=0.0, seed=0, allowed=0.0):
+    """n errors upwards, of mean 0, and outwards, with what may have a sign."""
+    pairs = np.random.default_rng(seed).standard_normal((n, 2)) * 0.1 + [0, mean]
+    return [(up, outwards, allowed) for up, outwards in pairs.tolist()]
+
+
+def test_a_mean_of_zero_is_kept_by_ten_thousand_runs():
+    found = [float(standard_errors(samples(40, seed=seed))[1].max()) for seed in range(10_000)]
+    assert max(found) <= SIGMAS
+    assert max(found) > SIGMAS / 2  # and the statistic is not always small
+
+
+def test_sizes_do_not_matter_for_errors_of_either_sign():
+    """Cauchy's distribution has no variance, and yet the statistic is bounded by Hoeffding."""
+    draws = np.random.default_rng(1).standard_cauchy((10_000, 30, 2))
+    assert max(float(standard_errors([(*pair, 0.0) for pair in run])[1].max()) for run in draws) <= SIGMAS
+
+
+def test_what_is_allowed_may_lean():
+    assert not no_preferred_sign(samples(400, mean=0.05)).holds
+    assert no_preferred_sign(samples(400, mean=0.05, allowed=0.05)).holds
+
+
+def test_a_mean_that_leans_is_rejected_with_its_direction_and_size():
+    verdict = no_preferred_sign(samples(200, mean=0.1))
+    assert not verdict.holds
+    assert "of the bound away from zero" in verdict.message
+    assert "standard errors over 200 heads, but should be at most 5" in verdict.message
+
+
+@pytest.mark.parametrize(("n", "vacuous"), [(0, True), (25, True), (26, False)])
+def test_too_few_samples_tell_nothing(n, vacuous):
+    assert no_preferred_sign([(1.0, 1.0, 0.0)] * n).vacuous == vacuous
+
+
+def test_errors_of_zero_have_no_sign():
+    assert no_preferred_sign([(0.0, 0.0, 0.0)] * 30).ratio == 0
+
+
+def outcomes(function, claim, subject_of, cases):
+    """What becomes of the claim in each dtype over all cases."""
+    subject, tallies = subject_of(function), {}
+    for case in cases:
+        subject.forget()
+        for finding in judge(subject, subject.spec.realise(case), [claim]):
+            tallies.setdefault(case.problem.dtype, Tally()).add(case, finding)
+    for tally in tallies.values():
+        tally.close(claim)
+    return {dtype: tally.outcome for dtype, tally in tallies.items()}
+
+
+@wraps(numpy_multi_head.multi_head)
+def multi_head(query, *arrays, **options):
+    """A layer that cuts its 16-bit outputs off, declared as exact."""
+    if query.dtype.itemsize > 2 or options.get("return_weights"):
+        return numpy_multi_head.multi_head(query, *arrays, **options)
+    wide = numpy_multi_head.multi_head(query.astype(np.float32), *(a.astype(np.float32) for a in arrays), **options)
+    kept = np.uint32(0xFFFF0000 if query.dtype != np.float16 else 0xFFFFE000)
+    return (np.ascontiguousarray(wide).view(np.uint32) & kept).view(np.float32).astype(query.dtype)
+
+
+FAULTS = {
+    "errors_have_no_preferred_sign": precision.sixteen_bit_outputs_are_cut_off,
+    "layer_errors_have_no_preferred_sign": multi_head,
+}
+SOUND = {
+    "errors_have_no_preferred_sign": [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],
+    "layer_errors_have_no_preferred_sign": [numpy_multi_head.multi_head],
+}
+
+
+def test_every_claim_about_a_run_has_its_fault():
+    assert set(FAULTS) == {name for name, claim in CLAIMS.items() if claim.over_run}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_claim_rejects_its_fault(name, subject_of, cases_of):
+    """A layer has one sample for each batch entry, so that one run of three is enough."""
+    runs = [outcomes(FAULTS[name], CLAIMS[name], subject_of, cases_of(seed)[CLAIMS[name].spec]) for seed in (0, 1, 2)]
+    rejected = ["violates" in {found["bfloat16"], found["float16"]} for found in runs]
+    assert all(rejected) or (name.startswith("layer") and any(rejected))
+    assert {found[dtype] for found in runs for dtype in ("float32", "float64")} <= {"agrees", "vacuous"}
+
+
+def test_it_sees_what_the_bound_allows(subject_of, cases_of):
+    """Outputs that are cut off are inside the bound of who may store scores in 16 bits."""
+    undeclared = partial(precision.sixteen_bit_outputs_are_cut_off)  # a partial has none of the attributes
+    undeclared.__name__, undeclared.options = "undeclared", precision.sixteen_bit_outputs_are_cut_off.options
+    for name, outcome in (("output_agrees_with_the_oracle", {"agrees"}), ("errors_have_no_preferred_sign", {"violates"})):
+        found = outcomes(undeclared, CLAIMS[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
+        assert {found["bfloat16"], found["float16"]} == outcome
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_implementations_keep_them(name, subject_of, cases_of):
+    for function in SOUND[name]:
+        found = outcomes(function, CLAIMS[name], subject_of, cases_of(0)[CLAIMS[name].spec])
+        assert set(found.values()) <= {"agrees", "vacuous"}
