@@ -16,7 +16,7 @@ from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
 from attention_specs.multi_head.recipes import LAYER_DRAWN
-from attention_specs.registry import PROBLEMS
+from attention_specs.registry import SPECS
 from attention_specs.spec import spec_of
 
 Values = Callable[[Case, Any], Iterable[str]]
@@ -56,13 +56,13 @@ def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, Any]]
     return [{"region": name, "value": value, "cases": counts[name, value]} for name, value in [*known, *more]]
 
 
-@region("spec", *PROBLEMS)
+@region("spec", *SPECS)
 def specs(case: Case, x: Any) -> list[str]:
     """Attention or the layer."""
     return [case.problem.spec]
 
 
-@region("dtype", *(f"{dtype}, {spec}" for spec in PROBLEMS for dtype in DTYPES))
+@region("dtype", *(f"{dtype}, {spec}" for spec in SPECS for dtype in DTYPES))
 def dtypes(case: Case, x: Any) -> list[str]:
     """Of the inputs."""
     return [f"{x.dtype}, {case.problem.spec}"]
@@ -131,7 +131,13 @@ def rows(case: Case, x: Any) -> list[str]:
     )
 
 
-@region("option", "none", *dict.fromkeys(f.name for problem in PROBLEMS.values() for f in fields(problem)[problem.sizes :]))
+def _options() -> dict[str, None]:
+    """The options of all problems, in their order."""
+    problems = [spec_of(name).Problem for name in SPECS]
+    return dict.fromkeys(f.name for problem in problems for f in fields(problem)[problem.sizes :])
+
+
+@region("option", "none", *_options())
 def options(case: Case, x: Any) -> list[str]:
     """Each option that is given."""
     return [option.partition("=")[0] for option in case.problem.options()] or ["none"]

@@ -27,7 +27,7 @@ DEFAULTS = Settings()
 class Bench:
     """`rows` of the table `timings`; `noise` of the session; `absent`, candidate -> why it could not be loaded."""
 
-    tables: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
     noise: dict[str, Any]
     absent: dict[str, str]
     unloadable: tuple[str, ...] = ()
