@@ -7,6 +7,7 @@ import pandas as pd
 
 from attention_reports import outcomes
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.text import count, duration, listed, number, percent, sentence
 
 
@@ -20,7 +21,7 @@ class Verdict:
 
 def verdict(run: Run) -> Verdict:
     """Whether the implementations agree with the specification, in one sentence."""
-    standing = run.table("standing")
+    standing = tabulate(run, "standing")
     judged = standing[standing["standing"].isin(list(outcomes.JUDGED))]
     failing = judged[judged["standing"].isin(outcomes.FAILING)]
     if judged.empty:
@@ -39,7 +40,7 @@ def _waived(names: list[str]) -> str:
 
 
 def _why_nothing(run: Run, standing: pd.DataFrame) -> str:
-    absent = run.table("what did not run")
+    absent = tabulate(run, "what did not run")
     if len(absent):
         reasons = listed(dict.fromkeys(reason.rstrip(".") for reason in absent["reason"]), 3)
         return f"{count(len(absent), 'implementation')} did not run ({reasons})"
@@ -111,7 +112,7 @@ def _power(run: Run) -> list[str]:
 
 
 def _closest(run: Run) -> list[str]:
-    nearest = run.table("closest calls").head(1).to_dict("records")
+    nearest = tabulate(run, "closest calls").head(1).to_dict("records")
     agreeing = [row for row in nearest if row["error / bound"] > 0]
     return [
         f"Where they agree, the worst error is {number(row['error / bound'])} of the bound ({row['implementation']})."
@@ -121,13 +122,13 @@ def _closest(run: Run) -> list[str]:
 
 def absent(run: Run) -> list[tuple[str, list[str]]]:
     """What did not run: each reason with the implementations that it kept away."""
-    groups = run.table("what did not run").groupby("reason", sort=False)["implementation"].agg(list)
+    groups = tabulate(run, "what did not run").groupby("reason", sort=False)["implementation"].agg(list)
     return [(str(reason), names) for reason, names in groups.items()]
 
 
 def speed(run: Run) -> list[str]:
     """How the comparisons with the baseline came out, as sentences."""
-    decided = run.table("timing verdicts")
+    decided = tabulate(run, "timing verdicts")
     total = int(decided["comparisons"].sum())
     if run.timings.empty:
         return ["Nothing was timed in this run."]
@@ -142,7 +143,7 @@ SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interv
 
 def scaling(run: Run) -> list[list[str]]:
     """How time and memory grow over each sweep, in the words of SCALING; nothing for fewer than three points."""
-    fits = run.table("scaling").dropna(subset=["time exponent"]).to_dict("records")
+    fits = tabulate(run, "scaling").dropna(subset=["time exponent"]).to_dict("records")
     return [
         [
             *(str(row[name]) for name in SCALING[:3]), number(row["time exponent"]),

@@ -93,12 +93,6 @@ class Run:
             return {}
         return value if isinstance(value, dict) else {}
 
-    def table(self, name: str) -> pd.DataFrame:
-        """The report table of that name, see `attention_reports.tables`. Raises KeyError where there is none."""
-        from attention_reports.tables import tabulate  # the tables need the words of this module
-
-        return tabulate(self, name)
-
 
 def _facts(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"

@@ -6,6 +6,7 @@ from attention_reports.cells import Cell, Row, failures, untimed
 from attention_reports.findings import Finding, findings
 from attention_reports.github import MARKS, escape, fenced, table
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, duration, number
 
 MOST_FINDINGS = 20
@@ -36,7 +37,7 @@ def _blocks(run: Run) -> list[str]:
 
 
 def _verdict(run: Run) -> list[str]:
-    counts = run.table("outcome counts")
+    counts = tabulate(run, "outcome counts")
     pairs = zip(counts["outcome"], counts["checks"], strict=True)
     told = ", ".join(f"{amount:,} {name}" for name, amount in pairs if amount)
     verdict = headline.verdict(run)
@@ -46,7 +47,7 @@ def _verdict(run: Run) -> list[str]:
 
 
 def _standing(run: Run) -> list[str]:
-    rows = [row for row in run.table("standing").to_dict("records") if row["standing"] != "unavailable"]
+    rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
     uncommon = [name for name in outcomes.BY_NAME if name in outcomes.FAILING | {"waived"} and any(row[name] for row in rows)]
     head = ["implementation", "framework", "agrees", *uncommon, "vacuous", "unsupported", "cases"]
     return [table(head, [_standing_row(row, head) for row in rows])]
@@ -106,7 +107,7 @@ def _other(row: Row) -> list[str]:
 
 def _precision(run: Run) -> list[str]:
     """Implementation x dtype: the tightest model that was met, and the largest error / bound under it."""
-    rows = run.table("precision").to_dict("records")
+    rows = tabulate(run, "precision").to_dict("records")
     dtypes = list(dict.fromkeys(str(row["dtype"]) for row in rows))
     told = {(row["implementation"], row["dtype"]): f"{escape(row['tightest'] or 'none')} {number(row['worst'])}" for row in rows}
     names = list(dict.fromkeys(str(row["implementation"]) for row in rows))
@@ -121,7 +122,7 @@ def _precision(run: Run) -> list[str]:
 
 
 def _timings(run: Run) -> list[str]:
-    rows = run.table("timings").to_dict("records")
+    rows = tabulate(run, "timings").to_dict("records")
     head = ["workload", "implementation", "verdict", "speed-up", "95 % interval", "median"]
     shown = table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
     more = f"{len(rows) - MOST_TIMINGS} further timings are in report.html and timings.csv." if len(rows) > MOST_TIMINGS else ""

@@ -10,7 +10,7 @@ from attention_reports.cells import Cell, failures
 from attention_reports.findings import findings
 from attention_reports.load import Run
 from attention_reports.matrix import MOST_EVIDENCE, anchors, matrices
-from attention_reports.tables import LISTED
+from attention_reports.tables import LISTED, tabulate
 from attention_reports.templating import asset, templates
 from attention_reports.timing import page as timing
 
@@ -35,7 +35,7 @@ def render(run: Run) -> str:
 
 
 def _first_screen(run: Run) -> dict[str, Any]:
-    counts = run.table("outcome counts")
+    counts = tabulate(run, "outcome counts")
     return {
         "verdict": headline.verdict(run),
         "interruption": headline.interruption(run),
@@ -46,8 +46,8 @@ def _first_screen(run: Run) -> dict[str, Any]:
         "absent": headline.absent(run),
         "speed": headline.speed(run),
         "trust": headline.trust(run),
-        "fastest": run.table("fastest").to_dict("records"),
-        "sound": [row["implementation"] for row in run.table("standing").to_dict("records") if row["standing"] == "agrees"],
+        "fastest": tabulate(run, "fastest").to_dict("records"),
+        "sound": [row["implementation"] for row in tabulate(run, "standing").to_dict("records") if row["standing"] == "agrees"],
     }
 
 
@@ -64,7 +64,7 @@ def _findings(run: Run) -> dict[str, Any]:
 
 def _conformance(run: Run) -> dict[str, Any]:
     failing = failures(run)
-    matrix = run.table("agreement")
+    matrix = tabulate(run, "agreement")
     drawable = 2 <= len(matrix) <= MOST_IN_HEAT_MAP
     return {
         "roomy": 12,
@@ -76,14 +76,14 @@ def _conformance(run: Run) -> dict[str, Any]:
         ],
         "unshown": max(0, len(failing) - MOST_EVIDENCE),
         "heat_map": Markup(pictures.agreement("agreement", matrix)) if drawable else "",
-        "apart": run.table("standing apart").to_dict("records"),
+        "apart": tabulate(run, "standing apart").to_dict("records"),
         **_precision(run),
     }
 
 
 def _precision(run: Run) -> dict[str, Any]:
     """Implementation -> dtype -> its row, and the dtypes in the order in which they came."""
-    rows = run.table("precision")
+    rows = tabulate(run, "precision")
     found = {
         str(name): {row["dtype"]: row for row in group.to_dict("records")}
         for name, group in rows.groupby("implementation", sort=False)
@@ -108,20 +108,20 @@ def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, A
 
 
 def _about(run: Run) -> dict[str, Any]:
-    conventions = run.table("conventions")
+    conventions = tabulate(run, "conventions")
     usual = {name: conventions[name].mode().iloc[0] for name in conventions.columns[1:] if conventions[name].any()}
-    facts = run.table("environment")
+    facts = tabulate(run, "environment")
     lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
     lines += [headline.trust(run)[1]] if headline.trust(run)[1] else []
     return {
         "conventions": conventions,
         "usual": usual,
-        "options": run.table("options taken").to_dict("records"),
+        "options": tabulate(run, "options taken").to_dict("records"),
         "example": _example(run),
         "regions": _regions(run),
         "environment": [*lines, *headline.method(run)],
         "notes": [str(note) for note in run.facts.get("notes") or []],
-        "tables": [(name, frame) for name, frame in ((name, run.table(name)) for name in LISTED) if len(frame)],
+        "tables": [(name, frame) for name, frame in ((name, tabulate(run, name)) for name in LISTED) if len(frame)],
     }
 
 
@@ -132,7 +132,7 @@ def _example(run: Run) -> dict[str, Any]:
     if not expected:
         return {}
     got = example.get("got") or {}
-    rows = run.table("worked example").to_dict("records")
+    rows = tabulate(run, "worked example").to_dict("records")
     wanted = list(zip(words, expected, strict=False))
     return {
         "source": example.get("source", ""),

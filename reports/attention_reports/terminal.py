@@ -8,6 +8,7 @@ from attention_reports.cells import Row, untimed
 from attention_reports.findings import findings
 from attention_reports.load import Run
 from attention_reports.printing import STYLES, print_table, say
+from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, duration, number
 
 MOST_FINDINGS = 20
@@ -15,7 +16,7 @@ MOST_FINDINGS = 20
 
 def print_checks(run: Run, console: Console) -> None:
     """What each implementation did, each finding with its replay command, what did not run, and the verdict last."""
-    rows = [row for row in run.table("standing").to_dict("records") if row["standing"] != "unavailable"]
+    rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
     shown = [name for name in outcomes.BY_NAME if any(row[name] for row in rows)]
     lines = [
         [row["implementation"], row["standing"], *(f"{row[name] or ''}" for name in shown), f"{row['cases']:,}"] for row in rows
@@ -31,7 +32,7 @@ def print_checks(run: Run, console: Console) -> None:
 
 def print_timings(run: Run, console: Console) -> None:
     """Every timing with its speed-up, interval and verdict, then how far to trust them."""
-    rows = run.table("timings").to_dict("records")
+    rows = tabulate(run, "timings").to_dict("records")
     head = ["workload", "dtype", "direction", "implementation", "verdict", "speed-up", "interval", "median"]
     print_table(console, head, [_timing(row) for row in rows], numbers_from=5)
     print_table(console, headline.SCALING, headline.scaling(run), numbers_from=3)
@@ -48,11 +49,11 @@ def print_timings(run: Run, console: Console) -> None:
 def print_audit(run: Run, console: Console) -> None:
     """What became of each class of faults, survivors, accusations, what other checks find, and the verdict last."""
     head = ["class", "name", "faults", "rejected", "median cases", "first rejected by"]
-    classes = run.table("power by class").to_dict("records")
+    classes = tabulate(run, "power by class").to_dict("records")
     print_table(console, head, [_class(row) for row in classes], numbers_from=2, to=5)
     for name in audit.survivors(run):
         say(console, f"survived: {name}", "bold red")
-    for row in run.table("accusations").to_dict("records"):
+    for row in tabulate(run, "accusations").to_dict("records"):
         say(console, f"accused: {row['name']}, by {row['accused_by']}", "bold red")
         say(console, f"  {row['message']}{' [' + row['case'] + ']' if row['case'] else ''}")
     _print_audit_summary(run, console)
@@ -63,7 +64,7 @@ def _print_audit_summary(run: Run, console: Console) -> None:
         say(console, told, "dim")
     say(console, audit.vacuous(run), "yellow")
     head = ["check", "faults found", "of", "false alarms", "of", "time"]
-    print_table(console, head, [_peer(row) for row in run.table("peers").to_dict("records")], numbers_from=1)
+    print_table(console, head, [_peer(row) for row in tabulate(run, "peers").to_dict("records")], numbers_from=1)
     for told in [*audit.caught(run), *audit.compared(run)]:
         say(console, told)
     say(console, headline.interruption(run), "yellow")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from attention_reports import Run, schema, write_report, write_table
 from attention_reports.drawing.axes import label, looks, ticks
 from attention_reports.page import render
+from attention_reports.tables import tabulate
 from attention_reports.tables.scaling import scaling
 from attention_reports.tables.speed_pictures import accuracy_and_speed, factors_of_the_best, first_calls, roofline
 from attention_reports.timing.cold import earned
@@ -211,7 +212,7 @@ def test_a_sweep_has_its_picture_its_exponents_and_its_workloads(timed: Run, dra
     start = drawn.index("<b>backward</b>")
     assert "forward+backward, 5 workloads" in drawn[start:]
     picture = drawn[drawn.index("<svg", start) : drawn.index("</svg>", start) + 6]
-    fits = timed.table("scaling").query("sweep == 'backward'").to_dict("records")
+    fits = tabulate(timed, "scaling").query("sweep == 'backward'").to_dict("records")
     assert len(fits) == 3
     for row in fits:
         assert any(t.startswith(f"{row['implementation']}  {row['time exponent']:#.3g}".rstrip(".")) for t in texts(picture))

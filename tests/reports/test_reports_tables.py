@@ -40,7 +40,7 @@ def test_a_cell_is_the_worst_outcome_over_dtypes(make_run: Make, row: Row) -> No
 def test_clauses_are_in_the_order_of_their_numbers(make_run: Make, row: Row) -> None:
     rows = [row("a", name, "agrees", clause=clause) for name, clause in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
     run = Run.load(make_run(checks=rows))
-    assert list(run.table("conformance").index.get_level_values("clause")) == ["P1", "P2", "P10"]
+    assert list(tabulate(run, "conformance").index.get_level_values("clause")) == ["P1", "P2", "P10"]
     assert [cell.clause for cell in cells(run)] == ["P1", "P2", "P10"]
 
 
@@ -71,7 +71,7 @@ def test_the_fastest_is_sound_valid_and_names_whom_it_cannot_be_told_from(make_r
     rows = [row(name, "p", "agrees") for name in ("base", "good", "close", "invalid")] + [row("wrong", "p", "violates")]
     timings = [timed("base", 1.0, "BASELINE"), timed("good", 0.5), timed("close", 0.52), timed("wrong", 0.1)]
     run = Run.load(make_run(checks=rows, timings=[*timings, timed("invalid", 0.2, "INVALID")]))
-    (best,) = run.table("fastest").to_dict("records")
+    (best,) = tabulate(run, "fastest").to_dict("records")
     assert (best["implementation"], best["also"]) == ("good", ("close",))
 
 

@@ -1,4 +1,4 @@
-"""What a run would have caught: the planted faults that its properties reject, by the last full audit (`power.json`).
+"""What a run would have caught: the planted faults that its properties reject, by the last full audit (`mutation_score.json`).
 
 `python -m attention_harness.runs.mutation_score RUN` takes this over from the folder of an audit.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from attention_harness.errors import UsageError
 from attention_specs.property import CLAIMS
 
-TABLE = Path(__file__).with_name("power.json")
+TABLE = Path(__file__).with_name("mutation_score.json")
 """When and how the audit was run, and for each spec: fault -> the clauses that reject it."""
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from attention_reports.headline import Verdict
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, duration, listed, percent, portion
 
 MOST_NAMES = 4
@@ -32,7 +33,7 @@ def survivors(run: Run) -> list[str]:
 
 def accused(run: Run) -> list[str]:
     """The sound variants that something rejected."""
-    return list(dict.fromkeys(run.table("accusations")["name"]))
+    return list(dict.fromkeys(tabulate(run, "accusations")["name"]))
 
 
 def failures(run: Run) -> list[str]:
@@ -43,7 +44,7 @@ def failures(run: Run) -> list[str]:
 
 def further(run: Run) -> list[str]:
     """What makes it fail beside survivors, who share one sentence, and accusations: they have one each, and stand first."""
-    return failures(run)[bool(survivors(run)) + len(run.table("accusations")) :]
+    return failures(run)[bool(survivors(run)) + len(tabulate(run, "accusations")) :]
 
 
 def _faults(run: Run) -> str:
@@ -78,14 +79,14 @@ def caught(run: Run) -> list[str]:
 
 
 def _soon(run: Run) -> list[str]:
-    rows = run.table("first rejection").to_dict("records")
+    rows = tabulate(run, "first rejection").to_dict("records")
     told = [f"{count(int(row['cases']), 'case')} and {duration(float(row['seconds']))}" for row in rows]
     parts = [f"{who} within {most}" for who, most in zip(("Half of them were rejected", "nine in ten"), told, strict=False)]
     return [f"{', '.join(parts)}."] if parts else []
 
 
 def _idle(run: Run) -> list[str]:
-    every, idle = run.table("what each property rejects"), run.table("idle properties")
+    every, idle = tabulate(run, "what each property rejects"), tabulate(run, "idle properties")
     if every.empty:
         return []
     return [f"{len(every) - len(idle)} of {count(len(every), 'property', 'properties')} were the first to reject some fault."]
@@ -93,14 +94,14 @@ def _idle(run: Run) -> list[str]:
 
 def accusing(run: Run) -> list[str]:
     """Whether anything sound is accused, as sentences."""
-    rows = run.table("sound variants")
+    rows = tabulate(run, "sound variants")
     if rows.empty:
         return ["No sound variant was tried in this run."]
     tried = f"{count(len(rows), 'right attention')}, each computed another way, on {int(rows['cases'].sum()):,} cases together"
     names = accused(run)
     if not names:
         return [f"No. {tried}: nothing was held against them.", *_untried(run)]
-    told = run.table("accusations").groupby("name", sort=False)["accused_by"].agg(list)
+    told = tabulate(run, "accusations").groupby("name", sort=False)["accused_by"].agg(list)
     return [
         f"Yes. {tried}.",
         *(f"{name} is accused by {listed(map(claim, told[name]))}." for name in names[:MOST_NAMES]),
@@ -116,7 +117,7 @@ def _untried(run: Run) -> list[str]:
 
 def vacuous(run: Run) -> str:
     """The properties that too often could tell nothing, in a sentence."""
-    rows = run.table("vacuity")
+    rows = tabulate(run, "vacuity")
     much = rows[rows["too_much"]]
     if rows.empty or much.empty:
         return ""
@@ -126,7 +127,7 @@ def vacuous(run: Run) -> str:
 
 def compared(run: Run) -> list[str]:
     """How other checks do on the same faults, as sentences."""
-    rows = run.table("peers")
+    rows = tabulate(run, "peers")
     ran = rows[rows["faults"] > 0]
     if len(ran) < 2:
         return [f"Not measured in this run: {PEERS} puts the same faults under the checks that people use today."]
@@ -143,7 +144,7 @@ def _false_alarms(ran: pd.DataFrame) -> list[str]:
 
 def idle(run: Run) -> list[str]:
     """The properties that an audit would not miss, one sentence for each kind."""
-    rows = run.table("idle properties")
+    rows = tabulate(run, "idle properties")
     silent, never = (list(rows.loc[chosen, "property"]) for chosen in (rows["rejected"] == 0, rows["rejected"] > 0))
     kinds = [("rejected nothing at all", silent), ("never came first, never alone", never)]
     if run.quick:

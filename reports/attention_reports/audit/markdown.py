@@ -5,6 +5,7 @@ from attention_reports.cells import Row
 from attention_reports.github import MARKS, escape, fenced, table
 from attention_reports.headline import interruption
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, duration, portion
 
 MOST_SURVIVORS = 60
@@ -26,7 +27,7 @@ def _verdict(run: Run) -> list[str]:
 def _classes(run: Run) -> list[str]:
     """One line for each class; which property comes first says the most about what the others are for."""
     head = ["class", "", "faults", "rejected", "median cases", "first rejected by"]
-    return [table(head, [_class(row) for row in run.table("power by class").to_dict("records")[:MOST_CLASSES]])]
+    return [table(head, [_class(row) for row in tabulate(run, "power by class").to_dict("records")[:MOST_CLASSES]])]
 
 
 def _class(row: Row) -> list[str]:
@@ -36,7 +37,7 @@ def _class(row: Row) -> list[str]:
 
 
 def _survivors(run: Run) -> list[str]:
-    rows = [row for row in run.table("standing of faults").to_dict("records") if row["survived"]]
+    rows = [row for row in tabulate(run, "standing of faults").to_dict("records") if row["survived"]]
     lines = [[escape(row["fault"], 80), escape(row["family"], 40), escape(row["link"], 80), f"{row['cases']:,}"] for row in rows]
     more = f"{count(len(rows) - MOST_SURVIVORS, 'further survivor')} in report.html and faults.csv."
     shown = table(["survivor", "class", "seen in", "cases"], lines[:MOST_SURVIVORS])
@@ -45,7 +46,7 @@ def _survivors(run: Run) -> list[str]:
 
 def _failures(run: Run) -> list[str]:
     """Every accusation with its message, then what else makes the audit fail."""
-    accused, others = run.table("accusations").to_dict("records"), headline.further(run)
+    accused, others = tabulate(run, "accusations").to_dict("records"), headline.further(run)
     told = [f"**{escape(row['name'])}** is accused: {escape(claim(row['accused_by']))}\n\n{_case(row)}" for row in accused]
     reasons = "\n".join(f"- {escape(reason, 600)}" for reason in others[:MOST_FAILURES])
     left = max(0, len(accused) - MOST_FAILURES) + max(0, len(others) - MOST_FAILURES)
@@ -64,7 +65,7 @@ def _idle(run: Run) -> list[str]:
 
 def _peers(run: Run) -> list[str]:
     head = ["check", "faults found", "", "false alarms", "time", "from"]
-    shown = table(head, [_peer(row) for row in run.table("peers").to_dict("records")])
+    shown = table(head, [_peer(row) for row in tabulate(run, "peers").to_dict("records")])
     return ["#### Beside the checks in use" if shown else "", shown]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, natural
 
 Pair = tuple[str, str]
@@ -63,7 +64,7 @@ class Matrix:
 
 def matrices(run: Run) -> list[Matrix]:
     """One matrix for each spec that has faults; none for an audit that asked only who comes first."""
-    faults = run.table("standing of faults")
+    faults = tabulate(run, "standing of faults")
     if run.quick or run.kills.empty:
         return []
     found = [_matrix(run, spec, group) for spec, group in sorted(faults.groupby("spec"), key=lambda pair: str(pair[0]))]

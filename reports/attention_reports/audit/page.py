@@ -10,6 +10,7 @@ from attention_reports.audit import headline, pictures
 from attention_reports.audit.matrix import matrices
 from attention_reports.cells import Row
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 
 MOST_FAILURES = 30
 MOST_TOLD = 300  # letters of a message: there are hundreds, and the page stays under a megabyte
@@ -24,8 +25,8 @@ def sections(run: Run) -> dict[str, Any]:
     if not run.audits:
         return {}
     steps = _steps(run)
-    faults = [_fault(row, place, steps) for place, row in enumerate(run.table("standing of faults").to_dict("records"), 1)]
-    facts = run.table("environment")
+    faults = [_fault(row, place, steps) for place, row in enumerate(tabulate(run, "standing of faults").to_dict("records"), 1)]
+    facts = tabulate(run, "environment")
     lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
     shown = {**_first_screen(run, faults, steps), **_power(run), "faults": faults}
     return {"audit": shown, "verdict": headline.verdict(run), "environment": [*lines, *headline.method(run)]}
@@ -94,20 +95,20 @@ def _drawn(run: Run) -> str:
 
 
 def _power(run: Run) -> dict[str, Any]:
-    vacuity, idle = run.table("vacuity"), run.table("idle properties")
-    marks = run.table("first rejection").to_dict("records")
+    vacuity, idle = tabulate(run, "vacuity"), tabulate(run, "idle properties")
+    marks = tabulate(run, "first rejection").to_dict("records")
     drawn = [pictures.soon(f"in-{unit}", run.faults, marks, unit) for unit in ("cases", "seconds")]
     return {
         "pictures": [Markup(picture) for picture in drawn if picture],
         "matrices": matrices(run),
-        "classes": run.table("power by class").to_dict("records"),
+        "classes": tabulate(run, "power by class").to_dict("records"),
         "idle": idle[idle["rejected"] > 0].to_dict("records"),
         "silent": idle[idle["rejected"] == 0].to_dict("records"),
         "vacuity": vacuity[vacuity["share"] > 0].to_dict("records"),
         "widest": max([NARROWEST, *vacuity["share"]]),
         "never_vacuous": int((vacuity["share"] == 0).sum()),
         "too_vacuous": headline.vacuous(run),
-        "peers": run.table("peers").to_dict("records"),
-        "sound": run.table("sound variants").to_dict("records"),
-        "accusations": run.table("accusations").to_dict("records"),
+        "peers": tabulate(run, "peers").to_dict("records"),
+        "sound": tabulate(run, "sound variants").to_dict("records"),
+        "accusations": tabulate(run, "accusations").to_dict("records"),
     }

@@ -7,6 +7,7 @@ from attention_reports.cells import Row
 from attention_reports.comparison import headline
 from attention_reports.comparison.comparison import Comparison
 from attention_reports.comparison.pairing import paired
+from attention_reports.tables import tabulate
 from attention_reports.templating import asset, templates
 
 MOST_BROKEN = 100
@@ -59,6 +60,6 @@ def _position(value: float) -> float:
 
 def _facts(comparison: Comparison) -> list[Row]:
     """The environments side by side, what differs first; `load` and times always do."""
-    both = paired(comparison.before.table("environment"), comparison.after.table("environment"), ["fact"])
+    both = paired(tabulate(comparison.before, "environment"), tabulate(comparison.after, "environment"), ["fact"])
     rows = [{**row, "differs": row["value_before"] != row["value_after"]} for row in both.to_dict("records")]
     return sorted(rows, key=lambda row: not row["differs"])

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from attention_reports.load import Run
-from attention_reports.registry import table
+from attention_reports.registry import table, tabulate
 from attention_reports.schema import PEERS
 from attention_reports.text import natural
 
@@ -51,7 +51,7 @@ def power_by_class(faults: pd.DataFrame) -> pd.DataFrame:
 @table("what each property rejects")
 def what_each_property_rejects(run: Run) -> pd.DataFrame:
     """One row for each property that could be asked: the faults it rejected, those it was the first to, and those only it rejects."""
-    faults = run.table("standing of faults")
+    faults = tabulate(run, "standing of faults")
     rows: list[tuple[Any, ...]] = [
         (spec, str(entry.get("clause", "")), name, *_counts(run.kills, faults, name))
         for (spec, name), entry in run.properties.items()
@@ -69,7 +69,7 @@ def _counts(kills: pd.DataFrame, faults: pd.DataFrame, name: str) -> tuple[int, 
 @table("idle properties", listed=False)
 def idle_properties(run: Run) -> pd.DataFrame:
     """Properties that were never the first to reject a fault and never the only one; those that rejected the fewest come first."""
-    every = run.table("what each property rejects")
+    every = tabulate(run, "what each property rejects")
     idle = every[(every["first"] == 0) & (every["alone"] == 0)]
     return idle.drop(columns=["first", "alone"]).sort_values("rejected", kind="stable").reset_index(drop=True)
 
@@ -104,7 +104,7 @@ def peers(run: Run) -> pd.DataFrame:
     """What other checks find among the same faults, and what they say of sound variants; the properties here are the first row."""
     if run.peers.empty:
         return run.peers.assign(share=0.0)
-    sound = run.table("sound variants")
+    sound = tabulate(run, "sound variants")
     accused = sum(len(names) > 0 for names in sound["accused_by"])
     found = int((run.faults["killed_by"] != "").sum())
     seconds = run.faults["seconds"].sum() + sound["seconds"].sum()

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from attention_reports import pictures
 from attention_reports.drawing.axes import Looks, looks
 from attention_reports.load import Run
+from attention_reports.tables import tabulate
 from attention_reports.tables.scaling import SWEEP
 from attention_reports.tables.speed import GROUP
 from attention_reports.timing.cold import cold
@@ -25,7 +26,7 @@ EXTRA = ("own_peak", "machine_peak", "error", "break_even")
 
 def sections(run: Run) -> dict[str, Any]:
     """What the template needs of the timings."""
-    timings = run.table("timings")
+    timings = tabulate(run, "timings")
     own = _workloads(timings[timings["sweep"] == ""], pictures.speedup_limits(timings))
     return {
         "workloads": own,
@@ -49,7 +50,7 @@ def _workload(key: Any, group: pd.DataFrame, chart: str, limits: tuple[float, fl
 
 def _sweeps(run: Run, timings: pd.DataFrame) -> list[dict[str, Any]]:
     """Each sweep in each direction: its picture, its exponents, and its workloads without pictures of their own."""
-    swept, exponents = run.table("swept"), run.table("scaling")
+    swept, exponents = tabulate(run, "swept"), tabulate(run, "scaling")
     styles = looks(timings["implementation"])
     groups = timings[timings["sweep"] != ""].groupby(SWEEP, sort=False)
     return [
@@ -72,11 +73,11 @@ def _of_sweep(frame: pd.DataFrame, known: dict[str, Any]) -> pd.DataFrame:
 
 def _comparisons(run: Run, styles: Looks) -> list[dict[str, Any]]:
     """Pictures over all workloads, with a sentence on how each is read; those without data have no picture."""
-    ceilings, cold_rows = run.table("ceilings").to_dict("records"), run.table("first calls").to_dict("records")
+    ceilings, cold_rows = tabulate(run, "ceilings").to_dict("records"), tabulate(run, "first calls").to_dict("records")
     drawn = [
-        ("Near the best, and how often", PROFILE, profile("profile", run.table("factors of the best"), styles)),
-        ("Accuracy against speed", PARETO, pareto("pareto", run.table("accuracy and speed"), styles)),
-        ("Roofline", ROOFLINE, roofline("roofline", run.table("roofline"), ceilings, styles)),
+        ("Near the best, and how often", PROFILE, profile("profile", tabulate(run, "factors of the best"), styles)),
+        ("Accuracy against speed", PARETO, pareto("pareto", tabulate(run, "accuracy and speed"), styles)),
+        ("Roofline", ROOFLINE, roofline("roofline", tabulate(run, "roofline"), ceilings, styles)),
         ("First calls", COLD, cold("cold", cold_rows)),
     ]
     return [{"title": title, "told": told, "picture": Markup(picture)} for title, told, picture in drawn]

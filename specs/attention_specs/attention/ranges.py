@@ -13,9 +13,6 @@ from attention_specs.attention.bounds import DIVISION, finite, in_float64, magni
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
 from attention_specs.formats import accumulator, largest
-from attention_specs.multi_head.bounds import projection_error, projection_sizes
-from attention_specs.multi_head.inputs import ARRAYS, LayerInputs
-from attention_specs.multi_head.oracle import head_scale, join, split
 from attention_specs.precision import Precision, Units, tiles
 
 Step = tuple[str, np.ndarray, str]
@@ -25,37 +22,34 @@ Step = tuple[str, np.ndarray, str]
 def beyond(x: Inputs, p: Precision) -> str:
     """The first step of a call that may leave the range of its format, in words; nothing if none does."""
     given = (x.q, x.k, x.v, *(a for a in (x.bias, x.sinks) if a is not None))
-    return _first(_data(given, p), _steps(x, p))
+    return first(data(given, p), steps(x, p))
 
 
-def beyond_layer(x: LayerInputs, p: Precision) -> str:
-    """The same for a layer."""
-    return _first(_data([getattr(x, name) for name in ARRAYS], p), _steps_of_a_layer(x, p))
-
-
-def _first(*steps: Iterable[Step]) -> str:
+def first(*groups: Iterable[Step]) -> str:
+    """The first step that may leave the range of its format, in words; nothing if none does."""
     with np.errstate(all="ignore"):
-        found = (what for some in steps for what, size, name in some if bool((size > largest(name)).any()))
+        found = (what for group in groups for what, size, name in group if bool((size > largest(name)).any()))
         return next(found, "")
 
 
-def _narrow(name: str, p: Precision) -> bool:
+def narrow(name: str, p: Precision) -> bool:
     """Whether some numbers that the dtype's usual accumulator holds are beyond this format."""
     return largest(name) < largest(accumulator(p.output))
 
 
-def _data(arrays: Iterable[np.ndarray], p: Precision) -> Iterator[Step]:
+def data(arrays: Iterable[np.ndarray], p: Precision) -> Iterator[Step]:
+    """The inputs, where sums are kept in a smaller format than theirs."""
     if largest(p.sums) < largest(p.output):
         yield from ((f"a number of the {p.output} inputs", np.where(np.isfinite(a), np.abs(a), 0), p.sums) for a in arrays)
 
 
-def _steps(x: Inputs, p: Precision) -> Iterator[Step]:
+def steps(x: Inputs, p: Precision) -> Iterator[Step]:
     """Hidden keys count: what stands there is multiplied, and infinity and -infinity make NaN."""
     u, unscaled = Units.of(p), x.replace(scale=1.0)
-    if _narrow(p.products, p):
-        sizes = score_sizes(unscaled) if _narrow(p.sums, p) else _products(x)
+    if narrow(p.products, p):
+        sizes = score_sizes(unscaled) if narrow(p.sums, p) else _products(x)
         yield "a product of a query and a key", sizes + product_errors(unscaled, u), p.products
-    if _narrow(p.sums, p):
+    if narrow(p.sums, p):
         (q, k), scale = magnitudes(x), abs(float(default_scale(x)))
         yield "a scaled query", q * np.exp(3 * u.a) * scale, p.sums
         yield "a scaled key", k * np.exp(3 * u.a) * np.sqrt(scale), p.sums
@@ -75,24 +69,9 @@ def _sums_over_keys(x: Inputs, u: Units) -> np.ndarray:
     seen = x.visible().astype(np.float64)
     values = np.repeat(np.abs(in_float64(x.v)), x.group, axis=1)
     largest_sum = np.maximum(seen @ np.where(np.isfinite(values), values, 0), seen.sum(-1, keepdims=True) + 1)
-    return largest_sum * np.exp(_growth(x.k.shape[2], u))
+    return largest_sum * np.exp(growth(x.k.shape[2], u))
 
 
-def _growth(keys: int, u: Units) -> float:
+def growth(keys: int, u: Units) -> float:
     """The exponent by which roundings may enlarge a sum over keys."""
     return float(u.sums(keys + 2 * tiles(keys)) + DIVISION * u.a)
-
-
-def _steps_of_a_layer(x: LayerInputs, p: Precision) -> Iterator[Step]:
-    """Its projections, then attention on what these may be at most."""
-    if not (_narrow(p.products, p) or _narrow(p.sums, p)):
-        return
-    u = Units.of(p)
-    sent = ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
-    q, k, v = (split(projection_sizes(*one) + projection_error(*one, u), x.heads) for one in sent)
-    if _narrow(p.sums, p):
-        yield from (("a projection", a, p.sums) for a in (q, k, v))
-        grown = np.exp(u.sums(x.w_o.shape[0] + 1) + 2 * _growth(v.shape[2], u))
-        leaving = projection_sizes(join(v.max(2, keepdims=True, initial=0)), x.w_o, x.b_o)
-        yield "the output projection", leaving * grown, p.sums
-    yield from _steps(Inputs(q, k, v, mask=x.visible(), scale=head_scale(x)), p)

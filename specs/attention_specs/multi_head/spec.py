@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attention_specs.attention.ranges import beyond_layer as beyond
 from attention_specs.attention.spec import Call, Unsupported
 from attention_specs.contract import Conventions
 from attention_specs.multi_head.bounds import LayerBounds, bounds
 from attention_specs.multi_head.inputs import ARRAYS, LayerInputs, realise
 from attention_specs.multi_head.oracle import LayerReference, layer, leave, project, split
 from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.multi_head.ranges import beyond
 from attention_specs.precision import Units, default_model, named_precision
 
 __all__ = [
