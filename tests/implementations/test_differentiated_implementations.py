@@ -26,7 +26,10 @@ load_claims()
 @pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa_math", "jax_einsum"])
 def test_gradients_of_the_framework_are_not_rejected(name, subject_of):
     pytest.importorskip(name.partition("_")[0])
-    subject, outcomes = subject_of(importlib.import_module(f"implementations.{name}").attention), {}
+    subject, outcomes = (
+        subject_of(importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").attention),
+        {},
+    )
     for options in OPTIONS:
         subject.forget()
         x = realise(Case(Problem(**SIZES | options), layouts={"q": "heads_last"}))

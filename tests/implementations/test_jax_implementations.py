@@ -15,7 +15,8 @@ from attention_specs.judge import within
 
 jax = pytest.importorskip("jax")
 from attention_harness.frameworks import jax_arrays  # noqa: E402
-from attention_implementations import jax_einsum, jax_nn  # noqa: E402
+from attention_implementations.jax import einsum as jax_einsum  # noqa: E402
+from attention_implementations.jax import nn as jax_nn  # noqa: E402
 
 SIZES = (2, 4, 2, 5, 9, 8, 8)
 PROBLEMS = {

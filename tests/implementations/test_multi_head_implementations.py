@@ -25,7 +25,7 @@ FAST = Case(LayerProblem(2, 2, 4, 4, 8, mask=masks.random(1, 0.7, "bhij"), self_
 
 def load(name):
     pytest.importorskip(name.partition("_")[0])
-    return importlib.import_module(f"implementations.{name}").multi_head
+    return importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").multi_head
 
 
 def ask(function, x, **more):
@@ -100,7 +100,7 @@ def test_evaluation_refuses_what_would_leave_the_fast_path():
 )
 def test_each_form_of_mask_goes_to_its_own_argument(mask, argument, shape):
     torch = pytest.importorskip("torch")
-    from attention_implementations._multi_head_torch import masks as arguments
+    from attention_implementations.torch._multi_head import masks as arguments
 
     given = arguments(torch.from_numpy(mask.dense(2, 2, 4, 4)), (2, 2, 4, 4))
     assert list(given) == [argument] and given[argument].shape == shape

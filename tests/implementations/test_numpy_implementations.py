@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from attention_implementations import numpy_eager, numpy_online
+from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy import online as numpy_online
 from attention_specs import biases, masks
 from attention_specs.attention.inputs import Inputs, realise
 from attention_specs.attention.problem import Problem

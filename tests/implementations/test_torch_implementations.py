@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
 from attention_harness.frameworks import torch_arrays  # noqa: E402
-from attention_implementations import _torch  # noqa: E402
+from attention_implementations.torch import _common as _torch  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 
@@ -44,7 +44,7 @@ PROBLEMS = {
 
 
 def load(name):
-    return importlib.import_module(f"implementations.{name}").attention
+    return importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").attention
 
 
 def ask(attention, x, **extras):

@@ -10,8 +10,8 @@ import numpy as np
 from attention_harness.audit.faults import _backward
 from attention_harness.audit.faults._parts import staged, value_product
 from attention_harness.audit.meaning import Meant, filled, meant, safe
-from attention_implementations._numpy import joined as joined
-from attention_implementations._numpy import per_query_head
+from attention_implementations.numpy._common import joined as joined
+from attention_implementations.numpy._common import per_query_head
 from attention_specs.contract import Conventions
 
 Array = np.ndarray

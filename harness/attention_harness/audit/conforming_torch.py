@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attention_harness.audit.meaning import Meant, filled, safe
-from attention_implementations._torch import default_scale, per_query_head, softmax
+from attention_implementations.torch._common import default_scale, per_query_head, softmax
 from attention_specs.contract import Conventions
 
 FRAMEWORK = "torch"

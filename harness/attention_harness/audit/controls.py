@@ -25,9 +25,9 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
     value_product,
     weighed,
 )
-from attention_implementations.numpy_multi_head import multi_head
-from attention_implementations.numpy_online import online
-from attention_implementations.numpy_tensor_core import attention as tensor_core
+from attention_implementations.numpy.multi_head import multi_head
+from attention_implementations.numpy.online import online
+from attention_implementations.numpy.tensor_core import attention as tensor_core
 from attention_specs.contract import CACHE, OPTIONS, declares
 
 Array = np.ndarray

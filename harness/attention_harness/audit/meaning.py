@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attention_implementations._numpy import visible
+from attention_implementations.numpy._common import visible
 from attention_specs.contract import Conventions
 
 Array = np.ndarray

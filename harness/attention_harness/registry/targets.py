@@ -43,9 +43,10 @@ def registered() -> list[Target]:
 
 
 def _built_in() -> list[Target]:
-    files = (Path(folder) for folder in attention_implementations.__path__)
-    names = sorted(f.stem for folder in files for f in folder.glob("*.py") if not f.stem.startswith("_"))
-    return [Target(name.replace("_", "-"), f"implementations.{name}:") for name in names]
+    """One for each file of a framework's folder: `torch/sdpa_math.py` is `torch-sdpa-math`."""
+    (package,) = map(Path, attention_implementations.__path__)
+    places = [path.relative_to(package).with_suffix("").parts for path in package.glob("*/*.py") if not path.stem.startswith("_")]
+    return [Target("-".join(parts).replace("_", "-"), ".".join((package.name, *parts)) + ":") for parts in places]
 
 
 def resolve(wanted: Sequence[str]) -> list[Target]:

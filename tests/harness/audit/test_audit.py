@@ -21,7 +21,7 @@ from attention_harness.conformance.check import Plan, load_claims
 from attention_harness.conformance.under_test import Subject
 from attention_harness.generation.suite import agenda
 from attention_harness.registry.loading import describe
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.faults._sound import KEPT, remembered
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 
 Q, K, V = (np.random.default_rng(seed).standard_normal((1, 2, 5, 4)) for seed in range(3))
 

@@ -8,8 +8,8 @@ import pytest
 from attention_harness.audit.other_checks import PEERS, Peer, compare, load_all, peer, trials
 from attention_harness.audit.other_checks._trials import plain, unlike
 from attention_harness.audit.other_checks.flash_attention import within
-from attention_implementations.numpy_eager import attention
-from attention_implementations.numpy_online import online
+from attention_implementations.numpy.eager import attention
+from attention_implementations.numpy.online import online
 from attention_specs.attention.spec import Inputs
 from attention_specs.contract import OPTIONS, declares
 

@@ -21,7 +21,7 @@ BROKEN = {
     "garbage.json": "{",
     "other.json": '{"case": 1}',
     "old.json": '{"case": {"spec": "attention", "problem": {}, "recipe": "normal", "seed": 0, "layouts": {}}, "property": "gone", '
-    '"target": "numpy-eager", "location": "attention_implementations.numpy_eager:"}',
+    '"target": "numpy-eager", "location": "attention_implementations.numpy.eager:"}',
 }
 
 BAD_CALLS = [

@@ -18,7 +18,7 @@ from attention_harness.conformance.under_test import Subject
 from attention_harness.errors import Trouble
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
@@ -163,7 +163,7 @@ def test_a_failure_that_comes_again_says_nothing_of_repeats(tmp_path):
 
 
 KEEPING = """
-from attention_implementations.numpy_eager import attention as right
+from attention_implementations.numpy.eager import attention as right
 KEPT = {}
 def kept(q, k, v): return right(q, KEPT.setdefault((k.shape, k.dtype), k.copy()), v)
 def third(q, k, v):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from attention_harness.conformance.precision_fit import Measured, Ratios, eager
-from attention_implementations import numpy_eager, numpy_tensor_core
+from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy import tensor_core as numpy_tensor_core
 from attention_specs.attention.bounds import AttentionBounds
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.oracle import attention

@@ -33,7 +33,7 @@ def content(case, claim):
     return {
         "schema": 1,
         "target": "numpy-eager",
-        "location": "attention_implementations.numpy_eager:",
+        "location": "attention_implementations.numpy.eager:",
         "property": claim,
         "case": case.to_json(),
     }
@@ -92,7 +92,8 @@ def damaged(rng, data):
 
 def test_every_damaged_file_is_a_case_that_can_be_judged_or_one_line(valid, subject_of):
     """As `replay` does, without a process: 500 files, each within 5 s, all within 1 GiB more than before."""
-    from attention_implementations import numpy_eager, numpy_multi_head
+    from attention_implementations.numpy import eager as numpy_eager
+    from attention_implementations.numpy import multi_head as numpy_multi_head
 
     subjects = {"attention": subject_of(numpy_eager.attention), "multi-head": subject_of(numpy_multi_head.multi_head)}
     refused, before = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attention_harness.conformance.judging import judge
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

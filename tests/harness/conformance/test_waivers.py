@@ -14,7 +14,7 @@ from attention_harness.conformance.records import BLAMELESS
 from attention_harness.conformance.under_test import Subject
 from attention_harness.conformance.waivers import Waiver, load, outlived
 from attention_harness.registry.targets import Target
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.contract import OPTIONS, declares

@@ -14,7 +14,7 @@ from attention_harness.conformance.under_test import Subject
 from attention_harness.generation.domain import CONDITIONS, TINY, Inside, learned
 from attention_harness.generation.suite import agenda
 from attention_harness.registry.targets import Target
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict

@@ -18,7 +18,8 @@ from attention_harness.conformance.judging import fails
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.generation.vectors.onnx_masks import counted_from_the_end, masking
-from attention_implementations import numpy_eager, numpy_online
+from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy import online as numpy_online
 from attention_specs.attention.spec import expect, realise
 from attention_specs.contract import Conventions
 from attention_specs.judge import within

@@ -18,7 +18,7 @@ from attention_harness.conformance.check import load_claims
 from attention_harness.conformance.judging import GATES, judge
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import files
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.spec import expect, realise
 from attention_specs.case import Case
 from attention_specs.contract import Conventions

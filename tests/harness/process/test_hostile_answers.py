@@ -19,7 +19,7 @@ from attention_harness.conformance.under_test import Subject
 from attention_harness.errors import Trouble
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict

@@ -138,7 +138,7 @@ def test_of_a_file_the_version_is_that_of_the_framework_that_it_declares(declare
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("attention_implementations.numpy_eager:attention", np.__version__),
+        ("attention_implementations.numpy.eager:attention", np.__version__),
         ("pandas:concat", f"{np.__version__}, pandas {pd.__version__}"),
     ],
 )

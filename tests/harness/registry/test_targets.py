@@ -26,8 +26,8 @@ def file(tmp_path):
 
 
 def test_every_file_of_the_folder_is_registered_under_its_name():
-    stems = [path.stem for folder in attention_implementations.__path__ for path in Path(folder).glob("*.py")]
-    assert {stem.replace("_", "-") for stem in stems if not stem.startswith("_")} <= set(names(registered()))
+    files = [path for folder in attention_implementations.__path__ for path in Path(folder).glob("*/[a-z]*.py")]
+    assert {f"{path.parent.name}-{path.stem}".replace("_", "-") for path in files} <= set(names(registered()))
     assert names(registered()) == sorted(names(registered()))
 
 
@@ -36,7 +36,7 @@ def test_no_name_means_all():
 
 
 def test_a_registered_name_is_its_module():
-    assert resolve(["numpy-eager"]) == [Target("numpy-eager", "attention_implementations.numpy_eager:")]
+    assert resolve(["numpy-eager"]) == [Target("numpy-eager", "attention_implementations.numpy.eager:")]
 
 
 def test_globs_go_over_the_registered_names():
@@ -65,8 +65,8 @@ def test_a_relative_path_is_found_from_any_folder_later(file, monkeypatch):
 
 def test_a_function_of_a_module():
     assert (
-        resolve(["attention_implementations.numpy_eager:attention"])[0].location
-        == "attention_implementations.numpy_eager:attention"
+        resolve(["attention_implementations.numpy.eager:attention"])[0].location
+        == "attention_implementations.numpy.eager:attention"
     )
 
 
@@ -90,7 +90,7 @@ def test_a_function_of_a_module():
             "absent_package.module:attention",
             r"but should be package\.module:function with a module that can be imported from here",
         ),
-        ("attention_implementations.numpy_eager:", r"but should be package\.module:function"),
+        ("attention_implementations.numpy.eager:", r"but should be package\.module:function"),
         (":attention", r"but should be package\.module:function"),
     ],
 )

@@ -26,7 +26,7 @@ SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), d
 
 
 def finished_checked():
-    return Checked("numpy-eager", [ROW], load("numpy-eager", "attention_implementations.numpy_eager:")[1], worked_example=[[0.5]])
+    return Checked("numpy-eager", [ROW], load("numpy-eager", "attention_implementations.numpy.eager:")[1], worked_example=[[0.5]])
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_resume_on_the_command_line_counts_nothing_twice(killed):
 
 def test_coverage_counts_cases_as_they_are_asked(tmp_path):
     (tmp_path / "scaled.py").write_text(
-        "from attention_implementations.numpy_eager import attention as whole\n\n\n"
+        "from attention_implementations.numpy.eager import attention as whole\n\n\n"
         "def attention(q, k, v, *, scale=None):\n    return whole(q, k, v, scale=scale)\n"
     )
     settings = replace(SETTINGS, examples=60)

@@ -17,7 +17,7 @@ from attention_harness.timing.analysis.tables import COLUMNS
 from attention_harness.timing.process.child import Lost
 from attention_harness.timing.process.server import Server
 from attention_harness.timing.workloads import Workload
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
 
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))

@@ -13,7 +13,7 @@ from attention_specs.attention.problem import Problem
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 2, 2, 8, 8, 4, 4))
 FOREIGN = """
 import os, time
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 calls = []
 
 def good(q, k, v):

@@ -7,7 +7,7 @@ import pytest
 
 from attention_harness.timing import expected_outputs
 from attention_harness.timing.workloads import Workload
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.contract import OPTIONS, Conventions, Description

@@ -11,7 +11,7 @@ from attention_harness.timing.inquiry import FIRST_NUMBER
 from attention_harness.timing.measure.candidate import Candidate
 from attention_harness.timing.measure.honesty import AGAIN, LEADS, Watched, watch
 from attention_harness.timing.measure.messages import Watch
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

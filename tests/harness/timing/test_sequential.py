@@ -9,7 +9,7 @@ import pytest
 from attention_harness.registry.targets import Target
 from attention_harness.timing.pytest_benchmark.sequential import opened
 from attention_harness.timing.workloads import Workload
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
 
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 2, 2, 8, 8, 4, 4, is_causal=True))
@@ -33,7 +33,7 @@ def test_what_is_wrong_fails_and_what_is_not_claimed_is_skipped():
     with pytest.raises(pytest.skip.Exception):
         opened(target("capless"), SMALL)
     with pytest.raises(pytest.skip.Exception, match="a layer"):
-        opened(Target("numpy-multi-head", "attention_implementations.numpy_multi_head:"), SMALL)
+        opened(Target("numpy-multi-head", "attention_implementations.numpy.multi_head:"), SMALL)
 
 
 def test_bare_pytest_benchmark_runs_it_and_its_records_say_what_it_is(tmp_path):

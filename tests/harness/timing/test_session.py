@@ -16,7 +16,7 @@ from attention_harness.timing.workloads import Workload
 from attention_specs.attention.problem import Problem
 
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))
-TARGETS = [Target(name, f"implementations.{name.replace('-', '_')}:") for name in ("numpy-eager", "numpy-online")]
+TARGETS = [Target(name, f"attention_implementations.{name.replace('-', '.')}:") for name in ("numpy-eager", "numpy-online")]
 SHORT = Settings(baseline="numpy-eager", seconds_per_workload=0.05, replicas=1)
 
 
@@ -86,6 +86,6 @@ def test_an_unknown_baseline_is_a_wrong_call() -> None:
 
 
 def test_layers_are_not_timed_on_attention() -> None:
-    layer = Target("numpy-multi-head", "attention_implementations.numpy_multi_head:")
+    layer = Target("numpy-multi-head", "attention_implementations.numpy.multi_head:")
     found = bench([layer], [SMALL], Settings(quick=True), start=Here)
     assert found.rows == [] and found.samples == {"small": {}}

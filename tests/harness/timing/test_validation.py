@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from attention_harness.registry.loading import describe
 from attention_harness.timing.validation import planted, tools
 from attention_harness.timing.validation.__main__ import app
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 
 Q, K, V = (np.random.default_rng(seed).standard_normal((1, 2, 5, 4)).astype(np.float32) for seed in range(3))
 RIGHT = numpy_eager.attention(Q, K, V)

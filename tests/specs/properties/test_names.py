@@ -6,7 +6,7 @@ import pytest
 
 from attention_harness.conformance.check import load_claims
 from attention_harness.conformance.judging import applies
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

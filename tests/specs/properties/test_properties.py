@@ -27,7 +27,8 @@ from attention_harness.audit.faults import masks as wrong_masks
 from attention_harness.conformance.check import load_claims
 from attention_harness.conformance.judging import fails, judge
 from attention_harness.registry.loading import describe
-from attention_implementations import numpy_eager, numpy_online
+from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy import online as numpy_online
 from attention_specs.property import CLAIMS, claims_of
 
 attention = numpy_eager.attention

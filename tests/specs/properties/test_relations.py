@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from attention_harness.conformance.judging import fails
-from attention_implementations import numpy_tensor_core
+from attention_implementations.numpy import tensor_core as numpy_tensor_core
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

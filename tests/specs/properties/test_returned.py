@@ -6,7 +6,7 @@ import pytest
 
 from attention_harness.audit.faults import returned
 from attention_harness.conformance.judging import judge
-from attention_implementations.numpy_eager import attention
+from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.property import claims_of

@@ -9,7 +9,9 @@ import pytest
 
 from attention_harness.audit.faults import precision
 from attention_harness.conformance.judging import Tally, judge
-from attention_implementations import numpy_eager, numpy_multi_head, numpy_online
+from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy import multi_head as numpy_multi_head
+from attention_implementations.numpy import online as numpy_online
 from attention_specs.properties.signs import SIGMAS, no_preferred_sign, standard_errors
 from attention_specs.property import CLAIMS
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.audit.faults._parts import Step, attention, identity, invisible
-from attention_implementations._numpy import per_query_head, working_dtype
+from attention_implementations.numpy._common import per_query_head, working_dtype
 from attention_specs.contract import OPTIONS, declares
 
 Array = np.ndarray

@@ -14,7 +14,7 @@ import numpy as np
 from attention_harness.audit.faults import Attention, fault
 from attention_harness.audit.faults._parts import Step, identity
 from attention_harness.audit.faults._parts import softmax as with_sinks
-from attention_implementations._numpy import working_dtype
+from attention_implementations.numpy._common import working_dtype
 from attention_specs.multi_head.inputs import ARRAYS
 
 Array = np.ndarray

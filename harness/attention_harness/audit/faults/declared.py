@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_harness.audit.faults import fault
 from attention_harness.audit.faults._parts import attention, beside, empty_rows, given, partial, staged, value_product
-from attention_implementations._numpy import per_query_head, visible, working_dtype
+from attention_implementations.numpy._common import per_query_head, visible, working_dtype
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
 

@@ -20,7 +20,7 @@ AGREES = "output_agrees_with_the_oracle"
 
 def found(folder: Path = FOLDER) -> list[Vector]:
     """All recorded failures, by name. ValueError that names the file for one that is not as it should be."""
-    return [read(path) for path in sorted(folder.glob("*.json"))]
+    return [read(path) for path in sorted(folder.rglob("*.json"), key=lambda path: path.name)]
 
 
 def read(path: Path) -> Vector:

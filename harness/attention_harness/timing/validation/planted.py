@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.registry.targets import Target
-from attention_implementations import numpy_eager
+from attention_implementations.numpy import eager as numpy_eager
 
 BASELINE = "numpy-eager"
 SLOWER = "ATTENTION_HARNESS_SLOWER"

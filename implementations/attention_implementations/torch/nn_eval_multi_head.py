@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attention_implementations._multi_head_torch import masks, module
+from attention_implementations.torch._multi_head import masks, module
 from attention_specs.contract import declares
 
 

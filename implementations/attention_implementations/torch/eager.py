@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attention_implementations._torch import Result, eager
+from attention_implementations.torch._common import Result, eager
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
 

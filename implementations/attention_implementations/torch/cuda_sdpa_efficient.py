@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from attention_implementations._torch import sdpa
+from attention_implementations.torch._common import sdpa
 from attention_specs.contract import declares
 
 

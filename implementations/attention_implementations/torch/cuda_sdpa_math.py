@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attention_implementations import torch_sdpa_math
+from attention_implementations.torch import sdpa_math as torch_sdpa_math
 from attention_specs.contract import on
 
 attention = on("cuda", torch_sdpa_math.attention)

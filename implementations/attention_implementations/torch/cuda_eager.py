@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attention_implementations import torch_eager
+from attention_implementations.torch import eager as torch_eager
 from attention_specs.contract import on
 
 attention = on("cuda", torch_eager.attention)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_implementations._numpy import Result, answer, visible
-from attention_implementations.numpy_eager import at_once
+from attention_implementations.numpy._common import Result, answer, visible
+from attention_implementations.numpy.eager import at_once
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_implementations._numpy import (
+from attention_implementations.numpy._common import (
     Result,
     answer,
     finite,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_implementations._numpy import (
+from attention_implementations.numpy._common import (
     Product,
     Result,
     answer,

@@ -1,0 +1,1 @@
+"""Attentions in torch, on the CPU and on CUDA devices."""
