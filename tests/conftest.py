@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from attention_harness.audit.in_process import Inside
-from attention_harness.conformance.check import load_claims
-from attention_harness.conformance.under_test import Subject
+from attention_harness.audit.in_process import InProcessWorker
+from attention_harness.conformance.check import load_properties
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import agenda
 from attention_reports import write_table
 from attention_specs.case import Case
@@ -32,13 +32,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def subject_of() -> Callable[[Callable[..., Any]], Subject]:
+def subject_of() -> Callable[[Callable[..., Any]], UnderTest]:
     """A function on NumPy arrays as the properties see it."""
-    load_claims()
+    load_properties()
 
-    def subject(function: Callable[..., Any]) -> Subject:
-        worker = Inside(function)
-        return Subject(worker, worker.description)
+    def subject(function: Callable[..., Any]) -> UnderTest:
+        worker = InProcessWorker(function)
+        return UnderTest(worker, worker.description)
 
     return subject
 

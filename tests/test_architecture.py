@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from attention_harness.conformance.check import load_claims
-from attention_specs.property import CLAIMS
+from attention_harness.conformance.check import load_properties
+from attention_specs.property import PROPERTIES
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("specs", "implementations", "harness", "reports")
@@ -152,8 +152,8 @@ def anchors():
 
 
 def test_every_claim_is_stated_once_in_the_document_and_every_statement_has_a_claim():
-    load_claims()
-    claimed = Counter((claim.clause, name) for name, claim in CLAIMS.items())
+    load_properties()
+    claimed = Counter((property_.id, name) for name, property_ in PROPERTIES.items())
     assert Counter(anchors()) == claimed
 
 

@@ -6,7 +6,7 @@ REFUSALS = ("unsupported", "errored")
 """Outcomes of a call that the implementation did not take, and said so."""
 
 
-class Trouble(Exception):
+class CallFailed(Exception):
     """A call that gave no answer; `outcome` is one of the outcomes of a check."""
 
     def __init__(self, outcome: str, message: str, trace: str = "") -> None:

@@ -25,7 +25,7 @@ CACHE = ("past_k", "past_v")
 IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
 """Arrays of attention that come in the layout which is declared, and their gradients too."""
 
-FACTS = (
+ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
     "ignored",
 )  # fmt: skip
@@ -156,9 +156,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def declares(**facts: Any) -> Callable[[Function], Function]:
     """Decorator that sets the named facts as attributes; TypeError for a name that nobody reads."""
-    unknown = set(facts) - set(FACTS)
+    unknown = set(facts) - set(ATTRIBUTES)
     if unknown:
-        raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(FACTS)}")
+        raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(ATTRIBUTES)}")
 
     def set_facts(function: Function) -> Function:
         for name, value in facts.items():

@@ -147,7 +147,7 @@ class Units:
     rounds_sums: bool = True
 
     @classmethod
-    def of(cls, p: Precision) -> Units:
+    def from_precision(cls, p: Precision) -> Units:
         """The units of a precision."""
         inside, usual = p.sums, accumulator(p.output)
         cast, read = _coarser(inside, p.output), _coarser(p.inputs, inside)

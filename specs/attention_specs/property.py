@@ -32,7 +32,7 @@ class Attend(Protocol):
     def together(self, x: Any) -> Mapping[str, np.ndarray]:
         """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse"."""
 
-    def facts(self, x: Any) -> Any:
+    def side_effects(self, x: Any) -> Any:
         """What the worker saw while answering: inputs changed, output aliasing."""
 
     def declared(self, name: str) -> Any:
@@ -61,40 +61,40 @@ Check = Callable[[Attend, Any], Verdict]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A property: its name reads as the claim, `clause` is its number in attention.md."""
+class Property:
+    """Its name reads as a sentence, `id` is its number in attention.md."""
 
     name: str
-    clause: str
+    id: str
     spec: str
     summary: str
     check: Check
     needs: Callable[[Any], bool]
     options: tuple[str, ...]
-    cold: bool
-    alternate: bool = False
+    needs_new_oracle: bool
+    every_other_case: bool = False
     gradient: bool = False
-    compiles: bool = False
+    needs_recompile: bool = False
     over_run: Callable[[Sequence[Any]], Verdict] | None = None
 
-    def takes_turns(self, corner: bool) -> bool:
+    def takes_turns(self, edge_case: bool) -> bool:
         """Whether it is judged on a part of the cases. In corners no claim about gradients, all of which are cold, is left out."""
-        return self.alternate or (self.cold and not (corner and self.gradient))
+        return self.every_other_case or (self.needs_new_oracle and not (edge_case and self.gradient))
 
 
-CLAIMS: dict[str, Claim] = {}
+PROPERTIES: dict[str, Property] = {}
 
 
-def claim(
-    clause: str,
+def property_(
+    id: str,
     *,
     needs: Callable[[Any], bool] = lambda x: True,
     options: tuple[str, ...] = (),
-    cold: bool = False,
-    alternate: bool = False,
+    needs_new_oracle: bool = False,
+    every_other_case: bool = False,
     spec: str = "attention",
     gradient: bool = False,
-    compiles: bool = False,
+    needs_recompile: bool = False,
     over_run: Callable[[Sequence[Any]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
     """Registers a check as the claim of that clause.
@@ -110,14 +110,27 @@ def claim(
 
     def register(check: Check) -> Check:
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
-        if name in CLAIMS or clause in {c.clause for c in CLAIMS.values()}:
-            raise ValueError(f"claim={name} ({clause}), but should be a name and a clause that are not taken")
-        CLAIMS[name] = Claim(name, clause, spec, summary, check, needs, options, cold, alternate, gradient, compiles, over_run)
+        if name in PROPERTIES or id in {c.id for c in PROPERTIES.values()}:
+            raise ValueError(f"property={name} ({id}), but should be a name and an id that are not taken")
+        PROPERTIES[name] = Property(
+            name,
+            id,
+            spec,
+            summary,
+            check,
+            needs,
+            options,
+            needs_new_oracle,
+            every_other_case,
+            gradient,
+            needs_recompile,
+            over_run,
+        )
         return check
 
     return register
 
 
-def claims_of(spec: str) -> list[Claim]:
+def properties_of(spec: str) -> list[Property]:
     """The claims of one spec, in the order of the document."""
-    return [c for c in CLAIMS.values() if c.spec == spec]
+    return [c for c in PROPERTIES.values() if c.spec == spec]

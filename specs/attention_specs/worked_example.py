@@ -19,7 +19,7 @@ from attention_specs.judge import Verdict, within
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.recipes import named_recipe as layer_recipe
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 WORDS = ("she", "likes", "coffee")
 EMBEDDINGS = np.array([(0.2, 0.9, 0.1, 0.5), (0.8, 0.3, 0.7, 0.2), (0.4, 0.6, 0.3, 0.9)])
@@ -65,7 +65,7 @@ def _has_the_words(x: Inputs) -> bool:
     return x.v.shape == (1, 1, 3, 4) and np.array_equal(x.v[0, 0], values)
 
 
-@claim("E1", needs=_has_the_words)
+@property_("E1", needs=_has_the_words)
 def worked_example(attend: Attend, x: Inputs) -> Verdict:
     """Three words, worked out by hand, come out digit by digit; in float32 after rounding the inputs."""
     return _as_published(attend, x, x.dtype)
@@ -82,7 +82,7 @@ def _layer_has_the_words(x: LayerInputs) -> bool:
     return x.query.shape == (1, 3, 4) and np.array_equal(x.query[0], EMBEDDINGS.astype(x.query.dtype))
 
 
-@claim("L0", needs=_layer_has_the_words, spec="multi-head")
+@property_("L0", needs=_layer_has_the_words, spec="multi-head")
 def layer_worked_example(attend: Attend, x: LayerInputs) -> Verdict:
     """The same three words through a layer of one head with the example's projections."""
     return _as_published(attend, x, x.dtype)

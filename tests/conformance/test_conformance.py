@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.records import BLAMELESS, CheckRow
 from attention_harness.registry.targets import registered
 from attention_harness.runs.run import Run, Settings, check
-from attention_specs.property import claims_of
+from attention_specs.property import properties_of
 
 pytestmark = pytest.mark.conformance
 
@@ -25,10 +25,10 @@ EXAMPLES = int(os.environ.get("ATTENTION_HARNESS_EXAMPLES", "60"))
 
 def cells() -> Iterator[tuple[str, str]]:
     """(implementation, property), known without importing any framework."""
-    load_claims()
+    load_properties()
     for target in registered():
         spec = "multi-head" if target.name.endswith("-multi-head") else "attention"
-        yield from ((target.name, claim.name) for claim in claims_of(spec))
+        yield from ((target.name, property_.name) for property_ in properties_of(spec))
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import importlib
 
 import pytest
 
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import judge
 from attention_specs import biases, masks
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 SIZES = {"batch": 2, "query_heads": 4, "key_heads": 2, "query_length": 5, "key_length": 7, "head_dim": 8, "value_dim": 4}
@@ -20,7 +20,7 @@ OPTIONS = (
     {"softcap": 5.0, "sinks": 0.5, "bias": biases.noise(0, 1.0, "hj"), "is_causal": True},
     {"mask": masks.random(1, 0.5, "bhij") & masks.hidden_query(2) & masks.hidden_key(3)},
 )
-load_claims()
+load_properties()
 
 
 @pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa_math", "jax_einsum"])
@@ -33,7 +33,7 @@ def test_gradients_of_the_framework_are_not_rejected(name, subject_of):
     for options in OPTIONS:
         subject.forget()
         x = realise(Case(Problem(**SIZES | options), layouts={"q": "heads_last"}))
-        for finding in judge(subject, x, [claim for claim in CLAIMS.values() if claim.gradient]):
+        for finding in judge(subject, x, [property_ for property_ in PROPERTIES.values() if property_.gradient]):
             assert not finding.wrong, finding.verdict.message
-            outcomes.setdefault(finding.claim.clause, set()).add(finding.outcome)
+            outcomes.setdefault(finding.property_.id, set()).add(finding.outcome)
     assert "agrees" in outcomes["G2"] and {"G1", "G2", "G9"} <= outcomes.keys()

@@ -12,8 +12,8 @@ from attention_specs.formats import DTYPES, numpy_dtype
 from attention_specs.precision import DETERMINISTIC, MODELS, ROUNDOFF, Precision, Units, named_precision, unit
 
 
-def of(name, dtype):
-    return Units.of(named_precision(name, dtype))
+def units(name, dtype):
+    return Units.from_precision(named_precision(name, dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -28,13 +28,13 @@ def test_a_rounding_is_an_exponent_of_at_most_one_unit(dtype):
 
 
 def test_every_rounding_of_a_sum_counts_up_to_the_length_where_the_square_root_takes_over():
-    a = of("exact", "float32").a
-    assert [float(of("exact", "float32").sums(n) / a) for n in (-1, 0, 1, 256, DETERMINISTIC)] == [0, 0, 1, 256, DETERMINISTIC]
-    assert float(of("exact", "float32").sums(4 * DETERMINISTIC)) == 2 * DETERMINISTIC * a
+    a = units("exact", "float32").a
+    assert [float(units("exact", "float32").sums(n) / a) for n in (-1, 0, 1, 256, DETERMINISTIC)] == [0, 0, 1, 256, DETERMINISTIC]
+    assert float(units("exact", "float32").sums(4 * DETERMINISTIC)) == 2 * DETERMINISTIC * a
 
 
 def test_truncation_has_a_sign_and_so_no_square_root():
-    a, cut = of("exact", "float32").a, of("truncating-sums", "float32")
+    a, cut = units("exact", "float32").a, units("truncating-sums", "float32")
     assert [float(cut.sums(n) / a) for n in (1, 4, 16, 1 << 20)] == [6, 12, 48, 3 * (1 << 20)]
 
 
@@ -45,30 +45,32 @@ def test_models_are_formats_of_known_roundoff(model):
 
 
 def test_models_of_sixteen_bits_go_from_tight_to_loose():
-    exact, weights, scores = (of(name, "bfloat16") for name in ("exact", "weights-rounded", "scores-rounded"))
+    exact, weights, scores = (units(name, "bfloat16") for name in ("exact", "weights-rounded", "scores-rounded"))
     assert (exact.w, exact.s, weights.s) == (0, 0, 0)
     assert weights.w == scores.w == scores.s == unit("bfloat16")
     assert ROUNDOFF["bfloat16"] == float(ml_dtypes.finfo(ml_dtypes.bfloat16).eps) / 2
 
 
 def test_a_format_that_is_not_coarser_costs_nothing():
-    assert of("tf32-inputs", "bfloat16").operand == of("exact", "float32").operand == 0
-    assert of("exact", "float32").o == of("exact", "float32").cast == 0
-    assert of("computed-in-float32", "float64").cast == unit("float32")
+    assert units("tf32-inputs", "bfloat16").operand == units("exact", "float32").operand == 0
+    assert units("exact", "float32").o == units("exact", "float32").cast == 0
+    assert units("computed-in-float32", "float64").cast == unit("float32")
 
 
 def test_sums_that_lose_terms_in_one_direction_lean():
-    told = {model: [dtype for dtype in DTYPES if of(model, dtype).leans] for model in MODELS}
+    told = {model: [dtype for dtype in DTYPES if units(model, dtype).leans] for model in MODELS}
     assert told.pop("truncating-sums") == list(DTYPES)
     assert told.pop("sums-rounded") == ["bfloat16", "float16"]
     assert not any(told.values())
 
 
 def test_products_that_are_stored_beside_scores_cost_nothing_more():
-    products, scores, both = (of(m, "float16") for m in ("products-rounded", "scores-rounded", "products-rounded+scores-rounded"))
+    products, scores, both = (
+        units(m, "float16") for m in ("products-rounded", "scores-rounded", "products-rounded+scores-rounded")
+    )
     assert (products.p, products.s, products.w) == (unit("float16"), 0, 0)
     assert (both.s, both.w, both.p) == (scores.s, scores.w, products.p)
-    assert of("sums-rounded", "float16").p == 0 and named_precision("sums-rounded", "float16").products == "float32"
+    assert units("sums-rounded", "float16").p == 0 and named_precision("sums-rounded", "float16").products == "float32"
 
 
 def test_models_join():

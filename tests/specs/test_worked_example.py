@@ -9,7 +9,7 @@ from attention_specs import worked_example
 from attention_specs.attention import spec as attention
 from attention_specs.contract import Conventions
 from attention_specs.multi_head import spec as multi_head
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 SPECS = {"attention": (attention, "worked_example"), "multi-head": (multi_head, "layer_worked_example")}
 CASES = [pytest.param(spec, case, id=f"{spec}-{case.problem.dtype}") for spec in SPECS for case in worked_example.CASES[spec]]
@@ -24,8 +24,8 @@ def judged(spec, case, spoil=lambda out: out):
         def __call__(self, x):
             return spoil(expected.out.astype(x.dtype))
 
-    assert CLAIMS[name].needs(x)
-    return CLAIMS[name].check(Attend(expected=lambda x: expected), x)
+    assert PROPERTIES[name].needs(x)
+    return PROPERTIES[name].check(Attend(expected=lambda x: expected), x)
 
 
 @pytest.mark.parametrize(("spec", "case"), CASES)

@@ -12,10 +12,10 @@ from functools import cache, partial
 from typing import Any
 
 from attention_harness.audit.conforming import declaring
-from attention_harness.audit.controls import BASES, SOUND
+from attention_harness.audit.controls import BASES, CONTROLS
 from attention_harness.audit.faults import load_all
-from attention_harness.audit.oracle_cache import Remembered
-from attention_harness.audit.trials import Base, Kill, Suspected, Trial
+from attention_harness.audit.oracle_cache import CachedOracle
+from attention_harness.audit.trials import Base, Kill, MutantRun, Trial
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
 from attention_harness.process.limits import Limits
@@ -23,7 +23,7 @@ from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_harness.runs.executors import spread
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.property import PROPERTIES, Property
 from attention_specs.spec import spec_of
 
 LIMITS = Limits(10.0, 3072)
@@ -55,7 +55,7 @@ def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callab
     With `quick` each fault until its first kill.
     """
     alone = [name for name in names if load_all()[name].alone]
-    together = [name for name in (*SOUND, *declaring(), *names) if name not in alone and name not in BASES]
+    together = [name for name in (*CONTROLS, *declaring(), *names) if name not in alone and name not in BASES]
     shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
     processes = jobs + bool(alone)  # one more for those that hang: it mostly waits
     for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
@@ -72,7 +72,7 @@ Tick = Callable[[str], None]
 
 
 def _called(examine: Callable[[Tick], list[Examined]], tick: Tick) -> list[Examined]:
-    check.load_claims()
+    check.load_properties()
     functions()
     gc.freeze()  # what is loaded stays: a tenth of the time went into looking through it for garbage
     gc.set_threshold(20_000, 10, 50)
@@ -81,16 +81,16 @@ def _called(examine: Callable[[Tick], list[Examined]], tick: Tick) -> list[Exami
 
 def _side_by_side(names: Sequence[str], plan: Plan, quick: bool, first: bool, tick: Tick) -> list[Examined]:
     """A share of the functions, on all cases in turn; the first share tells of the bases too."""
-    specs = {name: Remembered(spec_of(name)) for name in SPECS}
-    bases = [Base(name, SOUND[name], plan, specs) for name in BASES]
-    trials = [Suspected(name, functions()[name], plan, specs, bases) for name in names]
+    specs = {name: CachedOracle(spec_of(name)) for name in SPECS}
+    bases = [Base(name, CONTROLS[name], plan, specs) for name in BASES]
+    trials = [MutantRun(name, functions()[name], plan, specs, bases) for name in names]
     for name, spec in specs.items():
         chosen = [trial for trial in (*bases, *trials) if trial.worker.description.spec == name]
         _all_cases(chosen, spec, quick, tick)
     return [examined(trial) for trial in (*(bases if first else ()), *trials)]
 
 
-def _all_cases(trials: Sequence[Trial], spec: Remembered, quick: bool, tick: Tick) -> None:
+def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
     agendas = [(trial, _in_turn(trial)) for trial in trials]
     while agendas:
@@ -110,11 +110,11 @@ TURNS = 8
 """Functions that declare something are asked on every so many cases: their oracle is theirs alone."""
 
 
-def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Claim]]]:
+def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Property]]]:
     """The cases and claims for a function; no claim where a function that declares something is not at its turn."""
     place = list(declaring()).index(trial.name) if trial.name in declaring() else None
-    for number, (case, claims) in enumerate(trial.checking.agenda()):
-        yield case, claims if place is None or (number + place) % TURNS == 0 else []
+    for number, (case, properties) in enumerate(trial.checking.agenda()):
+        yield case, properties if place is None or (number + place) % TURNS == 0 else []
 
 
 def _by_itself(name: str, plan: Plan, tick: Tick) -> list[Examined]:
@@ -140,7 +140,7 @@ class Described:
 @cache
 def functions() -> dict[str, Callable[..., Any]]:
     """Name -> what can be tried: sound functions and faults."""
-    return SOUND | declaring() | {name: fault.function for name, fault in load_all().items()}
+    return CONTROLS | declaring() | {name: fault.function for name, fault in load_all().items()}
 
 
 def examined(trial: Trial) -> Examined:
@@ -148,6 +148,6 @@ def examined(trial: Trial) -> Examined:
     seen: dict[str, tuple[int, int]] = {}
     for (_, name), tally in trial.checking.tallies.items():
         cases, vacuous = seen.get(name, (0, 0))
-        told, untold = (bool(tally.cases), not tally.cases) if CLAIMS[name].over_run else (tally.cases, tally.vacuous)
+        told, untold = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
         seen[name] = cases + told, vacuous + untold
     return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen)

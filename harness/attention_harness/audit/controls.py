@@ -161,7 +161,7 @@ DECLARED: dict[str, Function] = {
 }
 """Held to what they declare: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-SOUND = UNDECLARED | DECLARED
+CONTROLS = UNDECLARED | DECLARED
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
 """What most faults are variations of."""

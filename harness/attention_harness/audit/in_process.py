@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attention_harness.errors import Trouble
+from attention_harness.errors import CallFailed
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.server import Server
 from attention_harness.registry.declarations import by_its_names
 from attention_harness.registry.loading import describe
 
 
-class Inside:
+class InProcessWorker:
     """Stands where a `Worker` stands. Only for functions that leave the process alive."""
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
@@ -20,8 +20,8 @@ class Inside:
         self.server = Server(by_its_names(function), self.description)
 
     def call(self, request: Request) -> Answer:
-        """The answer. Raises Trouble."""
+        """The answer. Raises CallFailed."""
         answer = self.server.answer(request)
         if isinstance(answer, Failure):
-            raise Trouble(answer.kind, answer.message, answer.trace)
+            raise CallFailed(answer.kind, answer.message, answer.trace)
         return answer

@@ -12,7 +12,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Conventions
 
 
-class Remembered:
+class CachedOracle:
     """A spec that answers the same question once. Everything else is the spec's own."""
 
     def __init__(self, spec: ModuleType) -> None:

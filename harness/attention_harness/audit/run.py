@@ -11,7 +11,7 @@ from typing import Any
 from attention_harness.audit import tables as rows
 from attention_harness.audit.audit import audit, length
 from attention_harness.audit.conforming import absent
-from attention_harness.audit.controls import SOUND
+from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.other_checks import compare
 from attention_harness.audit.other_checks import load_all as known_peers
@@ -47,7 +47,7 @@ def named(wanted: Sequence[str]) -> list[str]:
 
 def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, peers: bool, quiet: bool) -> Audited:
     """Tries the faults, and writes the tables of the report."""
-    check.load_claims()
+    check.load_properties()
     cases = agenda(settings.examples, settings.seed, settings.dtypes)
     plan = Plan(cases, Path(), vectors=vectors(()))
     with counted("auditing", length(plan, names, settings.jobs), quiet) as step:
@@ -87,7 +87,7 @@ def _peers(names: Sequence[str], settings: Settings, quiet: bool) -> rows.Rows:
     """What the checks in use today make of the same attention faults and the same sound functions."""
     faults = [load_all()[name] for name in names]
     plain = {f.name: f.function for f in faults if not f.alone and _plain(f.function)}
-    sound = {name: function for name, function in SOUND.items() if _plain(function)}
+    sound = {name: function for name, function in CONTROLS.items() if _plain(function)}
     with counted("checking as others do", len(known_peers()) * (len(plain) + len(sound)), quiet) as step:
         found = compare(plain, sound, settings.seed, step)
     return [asdict(row) for row in found]

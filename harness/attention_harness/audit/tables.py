@@ -8,11 +8,11 @@ from typing import Any
 
 from attention_harness.audit.audit import Examined
 from attention_harness.audit.conforming import declaring
-from attention_harness.audit.controls import SOUND
+from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import Fault, load_all
 from attention_harness.audit.faults._families import FAMILIES
 from attention_harness.audit.trials import Kill
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.property import PROPERTIES, Property
 
 MOST_VACUOUS = 0.2
 """Share of the cases of a property that may tell nothing."""
@@ -58,14 +58,14 @@ def vacuity_rows(examined: Iterable[Examined]) -> Rows:
     """Property -> the share of cases that could tell nothing, of the sound function for which that is least."""
     best: dict[str, tuple[int, int]] = {}
     for e in examined:
-        if e.name in SOUND:
+        if e.name in CONTROLS:
             for name, (cases, vacuous) in e.seen.items():
                 best[name] = min((cases, vacuous), best.get(name, (cases, vacuous)), key=share)
-    return [_vacuity_row(claim, *best[name]) for name, claim in CLAIMS.items() if name in best]
+    return [_vacuity_row(property_, *best[name]) for name, property_ in PROPERTIES.items() if name in best]
 
 
-def _vacuity_row(claim: Claim, cases: int, vacuous: int) -> dict[str, Any]:
-    facts = {"spec": claim.spec, "property": claim.name, "clause": claim.clause}
+def _vacuity_row(property_: Property, cases: int, vacuous: int) -> dict[str, Any]:
+    facts = {"spec": property_.spec, "property": property_.name, "clause": property_.id}
     return {**facts, "cases": cases, "vacuous": vacuous, "share": share((cases, vacuous))}
 
 
@@ -75,7 +75,7 @@ def share(seen: tuple[int, int]) -> float:
 
 
 def _sound(examined: Examined) -> bool:
-    return examined.name in SOUND or examined.name in declaring()
+    return examined.name in CONTROLS or examined.name in declaring()
 
 
 def survivors(faults: Rows) -> list[str]:

@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.in_process import Inside
-from attention_harness.errors import Trouble
+from attention_harness.audit.in_process import InProcessWorker
+from attention_harness.errors import CallFailed
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed
 
-Said = Answer | Trouble
-Script = list[tuple[int, Request, Said]]
+Reply = Answer | CallFailed
+Script = list[tuple[int, Request, Reply]]
 
 
-class Recalling(Inside):
+class MemoWorker(InProcessWorker):
     """A function that is asked once for all claims of a case; only what one claim asks again is asked again.
 
-    So a claim can be judged alone, with the calls that it has among others: those of a `Subject`, which remembers too.
+    So a claim can be judged alone, with the calls that it has among others: those of a `UnderTest`, which remembers too.
     """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
@@ -34,19 +34,19 @@ class Recalling(Inside):
 
     def begin(self) -> None:
         """Another case begins."""
-        self.known: dict[int, Said] = {}
-        self.claim()
+        self.known: dict[int, Reply] = {}
+        self.property_()
 
-    def claim(self) -> None:
+    def property_(self) -> None:
         """Another claim begins."""
-        self.given: dict[int, list[Said]] = defaultdict(list)
+        self.given: dict[int, list[Reply]] = defaultdict(list)
         self.restart()
 
     def restart(self) -> None:
         """The claim begins once more: it gets the answers that it has had."""
         self.turn: Counter[int] = Counter()
 
-    def said(self, key: int, request: Request) -> Said:
+    def said(self, key: int, request: Request) -> Reply:
         """What it answers, or the trouble instead."""
         number, given = self.turn[key], self.given[key]
         self.turn[key] += 1
@@ -57,11 +57,11 @@ class Recalling(Inside):
         return given[number]
 
     def call(self, request: Request) -> Answer:
-        """The answer. Raises Trouble."""
+        """The answer. Raises CallFailed."""
         return heard(self.said(key(request), request))
 
 
-class Scripted(Recalling):
+class RecordingWorker(MemoWorker):
     """A sound function that writes down what a claim asks it and what it answers."""
 
     def begin(self) -> None:
@@ -70,12 +70,12 @@ class Scripted(Recalling):
         self.asked: dict[int, Request] = {}
         super().begin()
 
-    def claim(self) -> None:
+    def property_(self) -> None:
         """Another claim begins, with a script of its own."""
-        super().claim()
+        super().property_()
         self.script: Script = []
 
-    def said(self, key: int, request: Request) -> Said:
+    def said(self, key: int, request: Request) -> Reply:
         """What it answers, written down."""
         own = super().said(key, request)
         if key not in self.asked:
@@ -94,7 +94,7 @@ class Scripted(Recalling):
         return replace(request, arrays=arrays, options=options, beside=beside, dout=shared(request.dout))
 
 
-class Suspect(Recalling):
+class ComparedWorker(MemoWorker):
     """A function whose answers are compared with scripts."""
 
     def begin(self) -> None:
@@ -107,7 +107,7 @@ class Suspect(Recalling):
         self.restart()
         return all(self._alike(self.said(key, request), said) for key, request, said in script)
 
-    def _alike(self, own: Said, said: Said) -> bool:
+    def _alike(self, own: Reply, said: Reply) -> bool:
         """Compared once: both are kept as long as the case lasts, so their addresses name them."""
         pair = id(own), id(said)
         if pair not in self.compared:
@@ -115,25 +115,25 @@ class Suspect(Recalling):
         return self.compared[pair]
 
 
-def spoken(call: Callable[[Request], Answer], request: Request) -> Said:
+def spoken(call: Callable[[Request], Answer], request: Request) -> Reply:
     """The answer, or the trouble instead of one."""
     try:
         return call(request)
-    except Trouble as trouble:
+    except CallFailed as trouble:
         return trouble
 
 
-def heard(said: Said) -> Answer:
+def heard(said: Reply) -> Answer:
     """The answer. Raises the trouble if it is one."""
-    if isinstance(said, Trouble):
+    if isinstance(said, CallFailed):
         raise said
     return said
 
 
-def alike(a: Said, b: Said) -> bool:
+def alike(a: Reply, b: Reply) -> bool:
     """Equal but for the time they took."""
-    if isinstance(a, Trouble) or isinstance(b, Trouble):
-        return isinstance(a, Trouble) and isinstance(b, Trouble) and (a.outcome, str(a)) == (b.outcome, str(b))
+    if isinstance(a, CallFailed) or isinstance(b, CallFailed):
+        return isinstance(a, CallFailed) and isinstance(b, CallFailed) and (a.outcome, str(a)) == (b.outcome, str(b))
     if (a.changed, a.aliased, a.extra.keys()) != (b.changed, b.aliased, b.extra.keys()):
         return False
     return same(a.out, b.out) and all(same(a.extra[name], b.extra[name]) for name in a.extra)

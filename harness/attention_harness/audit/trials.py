@@ -8,15 +8,15 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from attention_harness.audit.transcripts import Script, Scripted, Suspect
-from attention_harness.conformance.check import Checking, Plan
+from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker, Script
+from attention_harness.conformance.check import ConformanceCheck, Plan
 from attention_harness.conformance.judging import GATES, Finding, find, judge_applying
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.property import PROPERTIES, Property
 
 VALUED = ("empty_rows", "causal_alignment", "window_alignment", "lse_base")
 """The conventions that say which answer is right; the others are claims that properties ask about one by one."""
@@ -36,7 +36,7 @@ class Kill:
     message: str
 
 
-class Listening(Subject):
+class DeclarationSpy(UnderTest):
     """A subject that notes which declarations a claim asks it about."""
 
     def __init__(self, *given: Any) -> None:
@@ -55,8 +55,8 @@ class Trial:
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
         description: Description = worker.description
-        self.subject = Listening(worker, description, specs[description.spec])
-        self.checking = Checking(self.subject, Target(name, name), plan, lambda: None)
+        self.subject = DeclarationSpy(worker, description, specs[description.spec])
+        self.checking = ConformanceCheck(self.subject, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
         self.cases, self.seconds = 0, 0.0
 
@@ -72,53 +72,53 @@ class Trial:
         told = replace(told, name="", summary="", version="", conventions=Conventions(**values), precision={})
         return told, self.worker.description.precision.get(dtype)
 
-    def wanted(self, claims: Sequence[Claim]) -> list[Claim]:
+    def wanted(self, properties: Sequence[Property]) -> list[Property]:
         """The claims that have not rejected it yet, and those that must come first."""
-        return [claim for claim in claims if claim.name not in self.kills or claim.clause in GATES]
+        return [property_ for property_ in properties if property_.name not in self.kills or property_.id in GATES]
 
-    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+    def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these claims."""
         if case.problem.dtype in self.refused:
             return []
         started = perf_counter()
-        findings = self.judged(case, self.wanted(claims))
-        self.checking.judged.count(case, claims, findings)
+        findings = self.judged(case, self.wanted(properties))
+        self.checking.judged.count(case, properties, findings)
         self.subject.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
         for finding in findings:
             if finding.wrong:
-                self._killed(finding.claim, finding.outcome, case.problem.dtype, str(case), finding.verdict.message)
+                self._killed(finding.property_, finding.outcome, case.problem.dtype, str(case), finding.verdict.message)
         return findings
 
-    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+    def judged(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """What the claims say of the case."""
-        return self.checking.visit(case, claims, self.find)[1]
+        return self.checking.visit(case, properties, self.find)[1]
 
-    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
         """What one claim says of these inputs."""
         self.subject.noted = {}
-        return find(subject, claim, x)
+        return find(subject, property_, x)
 
     def close(self) -> None:
         """All cases were seen: what refused most of them is asked where it answers, and claims about the whole run are judged."""
         if self.checking.judged.mostly_refused and not self.kills:
             self.ask_inside()
         for (dtype, name), tally in self.checking.tallies.items():
-            tally.close(CLAIMS[name])
+            tally.close(PROPERTIES[name])
             if tally.outcome == "violates":
-                self._killed(CLAIMS[name], tally.outcome, dtype, "the whole run", tally.reason)
+                self._killed(PROPERTIES[name], tally.outcome, dtype, "the whole run", tally.reason)
 
     def ask_inside(self) -> None:
         """The refused cases, moved to where it answers, until one rejects it."""
-        for case, claims in self.checking.inside():
-            self.step(case, claims)
+        for case, properties in self.checking.inside():
+            self.step(case, properties)
             if self.kills:
                 return
 
-    def _killed(self, claim: Claim, outcome: str, dtype: str, case: str, message: str) -> None:
-        kill = Kill(claim.name, claim.clause, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
-        self.kills.setdefault(claim.name, kill)
+    def _killed(self, property_: Property, outcome: str, dtype: str, case: str, message: str) -> None:
+        kill = Kill(property_.name, property_.id, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
+        self.kills.setdefault(property_.name, kill)
 
 
 class Judged(NamedTuple):
@@ -132,52 +132,52 @@ class Judged(NamedTuple):
 class Base(Trial):
     """A sound function whose answers to each claim on the current case are written down for others to be compared with."""
 
-    worker: Scripted
+    worker: RecordingWorker
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
-        super().__init__(name, Scripted(function, name), plan, specs)
+        super().__init__(name, RecordingWorker(function, name), plan, specs)
         self.said: dict[str, Judged] = {}
 
-    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+    def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these claims; the scripts of it are kept until the next."""
         self.worker.begin()
         self.said = {}
-        return super().step(case, claims)
+        return super().step(case, properties)
 
-    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
         """What one claim says, with its script."""
         subject.forget_answers()
-        self.worker.claim()
-        finding = super().find(subject, claim, x)
-        self.said[claim.name] = Judged(self.worker.script, self.subject.noted, finding)
+        self.worker.property_()
+        finding = super().find(subject, property_, x)
+        self.said[property_.name] = Judged(self.worker.script, self.subject.noted, finding)
         return finding
 
 
-class Suspected(Trial):
+class MutantRun(Trial):
     """A function that a claim judges by itself only where it answers otherwise than the sound ones of its kind."""
 
-    worker: Suspect
+    worker: ComparedWorker
 
     def __init__(
         self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
     ) -> None:
-        super().__init__(name, Suspect(function, name), plan, specs)
+        super().__init__(name, ComparedWorker(function, name), plan, specs)
         self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
         self.alike: list[Base] = []
 
-    def step(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+    def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these claims."""
-        findings = super().step(case, claims)
+        findings = super().step(case, properties)
         self.worker.begin()  # hundreds of functions would each keep their answers
         return findings
 
-    def judged(self, case: Case, claims: Sequence[Claim]) -> list[Finding]:
+    def judged(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """What the claims say; which of them apply is known from the sound functions of its kind."""
         self.alike = self.bases[case.problem.dtype]
         if not self.alike:
-            return super().judged(case, claims)
+            return super().judged(case, properties)
         applying = {name for base in self.alike for name in base.said}
-        known, subject = [claim for claim in claims if claim.name in applying], self.subject
+        known, subject = [property_ for property_ in properties if property_.name in applying], self.subject
         subject.forget()
         return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
 
@@ -186,15 +186,15 @@ class Suspected(Trial):
         self.bases = {dtype: [] for dtype in DTYPES}
         super().ask_inside()
 
-    def find(self, subject: Subject, claim: Claim, x: Any) -> Finding:
+    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""
-        self.worker.claim()
-        for said in (base.said[claim.name] for base in self.alike if claim.name in base.said):
+        self.worker.property_()
+        for said in (base.said[property_.name] for base in self.alike if property_.name in base.said):
             if self._declares(said.declared) and self.worker.follows(said.script):
                 return said.finding
         subject.forget_answers()
         self.worker.restart()
-        return super().find(subject, claim, x)
+        return super().find(subject, property_, x)
 
     def _declares(self, asked: Mapping[str, Any]) -> bool:
         declared = self.worker.description.conventions

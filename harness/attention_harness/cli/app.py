@@ -22,7 +22,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Baseline,
     BaselineRun,
     Beside,
-    Claims,
+    Declare,
     Deep,
     Dtype,
     Examples,
@@ -44,14 +44,14 @@ from attention_harness.cli.options import (  # fmt: skip
     Targets,
     Timeout,
     Workloads,
-    claims_of,
+    declarations_of,
     settings_of,
 )
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.conformance import replay as replaying
-from attention_harness.conformance.check import Checked
+from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import BLAMELESS
-from attention_harness.errors import Trouble, UsageError
+from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import ending
@@ -83,10 +83,10 @@ def list_(targets: Targets = None, as_json: Json = False) -> int:
 def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2,
     timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None, resume: Resume = None,
-    claim: Claims = None, as_json: Json = False,
+    declare: Declare = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
-    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
+    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
     asked = folders.asked("check", targets or [], settings, resume)
     chosen = _loadable(asked.targets, asked.settings)
     run = open_run(output, resume, asked)
@@ -125,14 +125,14 @@ def bench(
 def run(
     targets: Targets = None, quick: Quick = False, deep: Deep = False, examples: Examples = None, seed: Seed = 0,
     property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2, timeout: Timeout = 30.0, memory: Memory = 6144,
-    executor: Executor = "local", output: Output = None, resume: Resume = None, claim: Claims = None,
+    executor: Executor = "local", output: Output = None, resume: Resume = None, declare: Declare = None,
     baseline: Baseline = "numpy-eager", workload: Workloads = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
     from attention_harness.cli import timing
 
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
-    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, claim)
+    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
     more = {"quick": quick, "baseline": baseline, "workload": workload or []}
     asked = folders.asked("run", targets or [], settings, resume, **more)
     quick, baseline, workload = (asked.more[name] for name in more)
@@ -175,10 +175,10 @@ def compare(before: RunA, after: RunB, output: Beside = None, as_json: Json = Fa
 def replay(
     file: Annotated[Path, typer.Argument(help="A case, as a run writes it to cases/<id>.json.")],
     target: Annotated[str | None, typer.Argument(help="Another implementation to try it on.")] = None,
-    claim: Claims = None,
+    declare: Declare = None,
 ) -> int:
     """One recorded case again, under the conventions and limits of its run. Exit 3 if it could not be judged."""
-    finding = replaying.replay(file, target, claims_of(claim))
+    finding = replaying.replay(file, target, declarations_of(declare))
     print(finding.sentence)
     return WRONG if finding.wrong else RIGHT if finding.judged else NOTHING
 
@@ -191,7 +191,7 @@ def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memor
     try:
         with told("probing", quiet=as_json) as tell:
             probed = probing.probe(chosen, seed, Limits(timeout, memory), tell)
-    except Trouble as trouble:
+    except CallFailed as trouble:
         print(f"{chosen.name}: {trouble.outcome}: {trouble}", file=sys.stderr)
         return NOTHING
     if as_json:
@@ -237,7 +237,7 @@ def _loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:
     return list(targets)
 
 
-def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool) -> list[Checked]:
+def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool) -> list[CheckResult]:
     import pandas as pd
 
     import attention_reports as reports
@@ -250,11 +250,11 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
     return results
 
 
-def _wrong(result: Checked) -> bool:
+def _wrong(result: CheckResult) -> bool:
     return any(row.outcome not in BLAMELESS for row in result.rows)
 
 
-def _status(results: Sequence[Checked]) -> int:
+def _status(results: Sequence[CheckResult]) -> int:
     if any(result.ours for result in results):
         return ending.OURS
     if any(_wrong(result) for result in results):

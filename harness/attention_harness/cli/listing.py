@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attention_harness.errors import Trouble, UsageError
+from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
@@ -28,7 +28,7 @@ def _described(target: Target) -> dict[str, Any]:
     with Worker(target) as worker:
         try:
             return {**worker.description().to_json(), "available": True, "reason": ""}
-        except Trouble as trouble:
+        except CallFailed as trouble:
             framework = target.name.partition("-")[0] if target.registered else ""
             return {"name": target.name, "framework": framework, "available": False, "reason": str(trouble)}
 
@@ -38,7 +38,7 @@ def require(target: Target, limits: Limits) -> None:
     with Worker(target, limits) as worker:
         try:
             worker.description()
-        except Trouble as trouble:
+        except CallFailed as trouble:
             raise UsageError(str(trouble)) from trouble
 
 

@@ -15,7 +15,7 @@ from attention_specs.case import Case
 
 
 @dataclass(frozen=True)
-class Sampled:
+class ErrorSamples:
     """The errors and bounds of one implementation: case id -> (error, bound), of the visible elements."""
 
     name: str
@@ -30,7 +30,7 @@ SAMPLE_SIZE = 20_000
 """Elements of an output that is kept."""
 
 
-class Kept:
+class ErrorRecorder:
     """The errors of one implementation while it is checked."""
 
     def __init__(self) -> None:
@@ -55,23 +55,23 @@ def sample_path(folder: Path, name: str) -> Path:
     return folder / "agreement" / f"{file_name(name)}.npz"
 
 
-def load(folder: Path, name: str, spec: str) -> Sampled:
+def load(folder: Path, name: str, spec: str) -> ErrorSamples:
     """What a check kept; empty if it kept nothing."""
     path = sample_path(folder, name)
     if not path.exists():
-        return Sampled(name, spec, {})
+        return ErrorSamples(name, spec, {})
     with np.load(path) as arrays:
         ids = [key.removesuffix(" error") for key in arrays.files if key.endswith(" error")]
-        return Sampled(name, spec, {case: (arrays[f"{case} error"], arrays[f"{case} bound"]) for case in ids})
+        return ErrorSamples(name, spec, {case: (arrays[f"{case} error"], arrays[f"{case} bound"]) for case in ids})
 
 
-def agreement(samples: Sequence[Sampled]) -> list[dict[str, Any]]:
+def agreement(samples: Sequence[ErrorSamples]) -> list[dict[str, Any]]:
     """One row for each two implementations of a spec, and for each with itself, where its distance is to the oracle."""
     pairs = combinations_with_replacement(samples, 2)
     return [_row(a, b) for a, b in pairs if a.spec == b.spec and a.cases.keys() & b.cases.keys()]
 
 
-def _row(a: Sampled, b: Sampled) -> dict[str, Any]:
+def _row(a: ErrorSamples, b: ErrorSamples) -> dict[str, Any]:
     shared = sorted(a.cases.keys() & b.cases.keys())
     distances = {case: _distance(*a.cases[case], *(b.cases[case] if a is not b else (0.0, 0.0))) for case in shared}
     worst = max(shared, key=lambda case: distances[case])

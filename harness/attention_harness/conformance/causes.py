@@ -8,36 +8,38 @@ from typing import Any
 
 from attention_harness.conformance.judging import Finding, applies, fails
 from attention_harness.conformance.shrink import PLAIN, resized, sizes_of
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_specs.case import Case
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 
-def alike(subject: Subject, claim: Claim, case: Case, kind: tuple[str, str]) -> Finding | None:
+def alike(subject: UnderTest, property_: Property, case: Case, kind: tuple[str, str]) -> Finding | None:
     """The finding if the claim fails on the case in that way, else None."""
-    again = fails(subject, claim, case)
+    again = fails(subject, property_, case)
     return again if again and again.kind == kind else None
 
 
-def explains(subject: Subject, known: Case, case: Case, finding: Finding) -> bool:
+def explains(subject: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
     """Whether nothing shows that the failure needs what the known case, which fails in the same way, does without.
 
     What the claim says nothing of, once it is stripped, shows nothing; nor do given numbers, which belong to their options.
     """
     bare = stripped(case, known)
     return (
-        bool(bare.arrays) or not _applies(subject, finding.claim, bare) or bool(alike(subject, finding.claim, bare, finding.kind))
+        bool(bare.arrays)
+        or not _applies(subject, finding.property_, bare)
+        or bool(alike(subject, finding.property_, bare, finding.kind))
     )
 
 
-def _applies(subject: Subject, claim: Claim, case: Case) -> bool:
+def _applies(subject: UnderTest, property_: Property, case: Case) -> bool:
     subject.forget()
-    return applies(subject, claim, subject.realise(case))
+    return applies(subject, property_, subject.realise(case))
 
 
-def leads_to(subject: Subject, known: Case, case: Case, finding: Finding) -> bool:
+def leads_to(subject: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
     """Whether the failure can be followed to the known one: it stays on the whole way from the sizes of its case down."""
-    return all(alike(subject, finding.claim, nearer, finding.kind) for nearer in _way(case, known))
+    return all(alike(subject, finding.property_, nearer, finding.kind) for nearer in _way(case, known))
 
 
 def needs(case: Case) -> frozenset[str]:

@@ -15,28 +15,28 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from attention_harness.conformance import waivers
-from attention_harness.conformance.agreement import Kept
+from attention_harness.conformance.agreement import ErrorRecorder
 from attention_harness.conformance.judged import Judged
 from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
-from attention_harness.conformance.plan import Checked as Checked
+from attention_harness.conformance.plan import CheckResult as CheckResult
 from attention_harness.conformance.plan import Plan as Plan
-from attention_harness.conformance.precision_fit import Measured
+from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
 from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.tallies import Tallied
 from attention_harness.conformance.text import printable
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.generation.coverage import covered
 from attention_harness.generation.domain import learned
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_specs import properties
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.properties import load_all
+from attention_specs.property import PROPERTIES, Property
 
 Result = TypeVar("Result")
 
@@ -47,17 +47,17 @@ AGAIN_SECONDS = 90.0
 """For the cases of one implementation that were refused, asked again where it answers."""
 
 
-def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> Checked:
+def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
     """Judges one target by every property that its signature supports. Whatever it does, this returns.
 
     So it does with a fault of ours, which ends the check of this target alone and is named as ours.
     """
-    load_claims()
+    load_properties()
     try:
         return _check(target, plan, tick)
     except Exception as error:
         _require_space(error)
-        return Checked(target.name, [absent_row(target.name, "errored", our_fault(error))], ours=True)
+        return CheckResult(target.name, [absent_row(target.name, "errored", our_fault(error))], ours=True)
 
 
 def _require_space(error: Exception) -> None:
@@ -74,48 +74,48 @@ def our_fault(error: Exception) -> str:
     return f"fault of attention-harness: {said} ({where}); nothing is said of the implementation, please report this"
 
 
-def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> Checked:
+def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
     with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
         try:
-            description = _with_claims(worker.description(), target, plan)
-        except Trouble as trouble:
+            description = _as_declared(worker.description(), target, plan)
+        except CallFailed as trouble:
             outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
             message = printable(str(trouble))
             unloadable = message if trouble.outcome == "unloadable" else ""
-            return Checked(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
-        checking = Checking(Subject(worker, description), target, plan, tick, aside)
+            return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
+        checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
         judged = checking.judged
         counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
-        return Checked(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
+        return CheckResult(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
 
 
-def load_claims() -> None:
-    """Registers all claims in `CLAIMS`: those of the property modules and the worked example."""
-    properties.load_all()
+def load_properties() -> None:
+    """Registers all claims in `PROPERTIES`: those of the property modules and the worked example."""
+    load_all()
     import_module("attention_specs.worked_example")
 
 
-def _with_claims(description: Description, target: Target, plan: Plan) -> Description:
+def _as_declared(description: Description, target: Target, plan: Plan) -> Description:
     """Conventions given on the command line are for functions that cannot declare any themselves."""
-    if target.registered or not plan.claims:
+    if target.registered or not plan.declared:
         return description
     declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
-    return replace(description, conventions=Conventions.declared(declared | dict(plan.claims)))
+    return replace(description, conventions=Conventions.declared(declared | dict(plan.declared)))
 
 
-class Checking:
+class ConformanceCheck:
     """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
 
     def __init__(
-        self, subject: Subject, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
+        self, subject: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
     ) -> None:
         self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
         self.schedule = Schedule(subject, plan)
-        self.agenda, self.claims = self.schedule.agenda, self.schedule.claims
+        self.agenda, self.properties = self.schedule.agenda, self.schedule.properties
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.kept, self.measured = Kept(), dict[str, Measured]()
-        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(CLAIMS[w.property])]
+        self.kept, self.measured = ErrorRecorder(), dict[str, PrecisionFit]()
+        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
         self.judged, self.untried = Judged(), 0
         self.covered: dict[str, list[tuple[str, str]]] = {}
@@ -135,11 +135,11 @@ class Checking:
     def rows(self) -> list[CheckRow]:
         """All cases, then the smallest counterexample to each claim that failed."""
         refused = self.refused_dtypes()
-        for case, claims in self.agenda():
+        for case, properties in self.agenda():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
                 self.untried += self.hangs
                 if not self.hangs:
-                    self._guarded(partial(self._ask, case, claims))
+                    self._guarded(partial(self._ask, case, properties))
             self.tick()
         if self.judged.mostly_refused and not self.hangs:
             self._guarded(self._ask_inside)
@@ -151,32 +151,32 @@ class Checking:
         rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
         return [*rows, self._row("too-little", self.judged.sentence)] if self.judged.too_little else rows
 
-    def _ask(self, case: Case, claims: Sequence[Claim]) -> None:
-        x, findings = self.visit(case, claims)
-        self.judged.count(case, claims, findings)
-        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.claim.clause in GATES):
+    def _ask(self, case: Case, properties: Sequence[Property]) -> None:
+        x, findings = self.visit(case, properties)
+        self.judged.count(case, properties, findings)
+        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
     def _ask_inside(self) -> None:
-        for case, claims in self.inside():
-            self._guarded(partial(self._ask, case, claims))
+        for case, properties in self.inside():
+            self._guarded(partial(self._ask, case, properties))
 
-    def inside(self) -> Iterator[tuple[Case, Sequence[Claim]]]:
+    def inside(self) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The refused cases once more, moved to where the implementation answers."""
         refused = self.judged.moved(learned(self._answers, [case for case, _ in self.judged.refused]))
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
-        for case, claims in refused:
+        for case, properties in refused:
             moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                yield self.subject.within_its_options(moved), claims
+                yield self.subject.within_its_options(moved), properties
 
     def _answers(self, case: Case) -> bool:
         self.subject.forget()
         try:
             self.subject(self.subject.realise(self.subject.within_its_options(case)))
-        except Trouble as trouble:
+        except CallFailed as trouble:
             return trouble.outcome != "unsupported"
         except ValueError:  # no problem at all
             return False
@@ -193,13 +193,13 @@ class Checking:
 
     def _row(self, outcome: str, message: str) -> CheckRow:
         """A row about the implementation as a whole."""
-        return replace(check_row(self.subject.description, "", self.claims[0], Tally(), "", message, ""), outcome=outcome)
+        return replace(check_row(self.subject.description, "", self.properties[0], Tally(), "", message, ""), outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
         return [
             replace(
-                check_row(self.subject.description, "", CLAIMS[waiver.property], Tally(), "", message, ""), outcome="violates"
+                check_row(self.subject.description, "", PROPERTIES[waiver.property], Tally(), "", message, ""), outcome="violates"
             )
             for waiver, message in waivers.outlived(self.subject, self.waivers)
         ]
@@ -219,22 +219,22 @@ class Checking:
         x = self.subject.realise(case)
         try:
             self.subject(x)
-        except Trouble as trouble:
+        except CallFailed as trouble:
             if trouble.outcome in REFUSALS:
                 return printable(str(trouble))
-            self.count(case, judge(self.subject, x, [claim for claim in self.claims if claim.clause in GATES]))
+            self.count(case, judge(self.subject, x, [property_ for property_ in self.properties if property_.id in GATES]))
         return ""
 
-    def visit(self, case: Case, claims: Sequence[Claim], find: Find = find) -> tuple[Any, list[Finding]]:
+    def visit(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
         x = self.subject.realise(case)
         self._cover(case, x)
-        return x, self.count(case, judge(self.subject, x, claims, find))
+        return x, self.count(case, judge(self.subject, x, properties, find))
 
     def _cover(self, case: Case, x: Any) -> None:
         """Writes down what the case covers, unless there are no words for it and nobody is asked."""
-        with contextlib.suppress(Trouble):
+        with contextlib.suppress(CallFailed):
             self.subject.lowered(x)
             self.covered[case.id] = sorted(covered(case, x))
 
@@ -242,7 +242,7 @@ class Checking:
         """The findings on a case, which are tallied."""
         found = []
         for finding in findings:
-            self.tallies[case.problem.dtype, finding.claim.name].add(case, finding)
+            self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
             found.append(finding)
             if finding.outcome == "timed-out" and self.hangs:
                 break
@@ -255,7 +255,7 @@ class Checking:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         self.kept.add(case, out, expected)
         if x.dtype not in self.measured:
-            self.measured[x.dtype] = Measured(x.dtype, held_to(self.subject.description.precision, x.dtype))
+            self.measured[x.dtype] = PrecisionFit(x.dtype, held_to(self.subject.description.precision, x.dtype))
         self.measured[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
@@ -266,18 +266,18 @@ class Checking:
         """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
         description, judged = self.subject.description, {name for _, name in self.tallies}
         rows = []
-        for claim in self.claims:
-            if claim.name not in judged and self.plan.asks_for(claim):
-                missing = [option for option in claim.options if option not in description.options]
+        for property_ in self.properties:
+            if property_.name not in judged and self.plan.asks_for(property_):
+                missing = [option for option in property_.options if option not in description.options]
                 nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
-                if claim.gradient and not description.gradient:
+                if property_.gradient and not description.gradient:
                     nothing = Tally(reason="gradient not declared")
-                reason = nothing.reason or self.plan.absent.get(claim.name, "no case of this run applies")
-                rows.append(check_row(description, "", claim, nothing, "", reason, ""))
+                reason = nothing.reason or self.plan.absent.get(property_.name, "no case of this run applies")
+                rows.append(check_row(description, "", property_, nothing, "", reason, ""))
         return rows
 
     def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
-        first = self.claims[0]
+        first = self.properties[0]
         wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
         return [
             check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")

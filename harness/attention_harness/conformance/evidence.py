@@ -12,11 +12,11 @@ from attention_harness.conformance.causes import alike, explains, needs
 from attention_harness.conformance.judging import Failure, Finding, fails
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.shrink import minimise
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 REPEATS = 30
 """Times that a failure is asked for which did not come again at once."""
@@ -57,7 +57,7 @@ class Evidence:
     """Failures of one implementation, made small one after the other. A process `aside` is asked nothing but small cases."""
 
     def __init__(
-        self, subject: Subject, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
+        self, subject: UnderTest, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
     ) -> None:
         self.subject, self.target, self.plan, self.aside = subject, target, plan, aside
         self.dependent = False
@@ -76,7 +76,7 @@ class Evidence:
             if not self._fails_alone(case, finding, new, deadline):
                 when = self._often(case, finding, deadline, []) or AFTER_OTHERS
         message = f"{when}{': ' if when else ''}{finding.verdict.message} [{case}]"
-        path = reproducers.write(self.plan.folder, self.target, self.subject, finding.claim, case, message, when)
+        path = reproducers.write(self.plan.folder, self.target, self.subject, finding.property_, case, message, when)
         return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
     def others(
@@ -110,23 +110,23 @@ class Evidence:
         known = [one.failure[0] for one in shown if one.failure[1].kind == finding.kind]
         return any(explains(self.subject, smallest, case, finding) for smallest in known)
 
-    def again(self, claim: Claim) -> str:
+    def again(self, property_: Property) -> str:
         """The command that asks for a claim about the whole run once more."""
-        return f"attention-harness check {self.target.name} --property {claim.name} {self.plan.drawn}"
+        return f"attention-harness check {self.target.name} --property {property_.name} {self.plan.drawn}"
 
     def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
         """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
 
         What times out is not asked again.
         """
-        if finding.outcome == "timed-out" or fails(self.subject, finding.claim, case):
+        if finding.outcome == "timed-out" or fails(self.subject, finding.property_, case):
             return ""
         return self._often(case, finding, deadline, [False])
 
     def _often(self, case: Case, finding: Finding, deadline: float, again: list[bool]) -> str:
         """How often a failure comes when it is asked for again, those times `again` included; nothing if it always does."""
         while len(again) < REPEATS and monotonic() < deadline:
-            again.append(fails(self.subject, finding.claim, case) is not None)
+            again.append(fails(self.subject, finding.property_, case) is not None)
         return "" if all(again) else f"not repeatable, {1 + sum(again)} of {1 + len(again)} times"
 
     def _fails_alone(self, case: Case, finding: Finding, new: bool, deadline: float) -> bool:
@@ -137,11 +137,11 @@ class Evidence:
         """
         if self.aside is None or (self.aside.starts and monotonic() > deadline):
             return True
-        alone = Subject(self.aside, self.subject.description, self.subject.spec)
-        if not new and not self.dependent and fails(alone, finding.claim, case):
+        alone = UnderTest(self.aside, self.subject.description, self.subject.spec)
+        if not new and not self.dependent and fails(alone, finding.property_, case):
             return True
         self.aside.stop()
-        failing = fails(alone, finding.claim, case) is not None
+        failing = fails(alone, finding.property_, case) is not None
         self.dependent |= not failing
         return failing
 
@@ -149,7 +149,7 @@ class Evidence:
         """A minimal case of an earlier failure, if this claim fails on it too, and needs nothing else: it is one bug."""
         for earlier in self.smallest:
             known = earlier.with_problem(dtype=case.problem.dtype)
-            again = alike(self.subject, finding.claim, known, finding.kind)
+            again = alike(self.subject, finding.property_, known, finding.kind)
             if again and not excluded(known, again) and explains(self.subject, known, case, finding):
                 return known, again
         return None
@@ -158,7 +158,7 @@ class Evidence:
         found = {case.id: finding}
 
         def still(simpler: Case) -> bool:
-            again = alike(self.subject, finding.claim, simpler, finding.kind)
+            again = alike(self.subject, finding.property_, simpler, finding.kind)
             if again and not excluded(simpler, again):
                 found[simpler.id] = again
                 return True

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attention_harness.conformance.judging import GATES, Finding
-from attention_harness.generation.domain import Inside
+from attention_harness.generation.domain import Domain
 from attention_specs.case import Case
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 
 @dataclass
@@ -17,22 +17,22 @@ class Judged:
 
     asked: int = 0
     answered: int = 0
-    refused: list[tuple[Case, Sequence[Claim]]] = field(default_factory=list)
+    refused: list[tuple[Case, Sequence[Property]]] = field(default_factory=list)
     said: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """Kind of a refusal -> the texts of all of that kind."""
-    inside: Inside = field(default_factory=Inside)
+    inside: Domain = field(default_factory=Domain)
 
-    def count(self, case: Case, claims: Sequence[Claim], findings: Sequence[Finding]) -> None:
+    def count(self, case: Case, properties: Sequence[Property], findings: Sequence[Finding]) -> None:
         """Counts a case that was asked; one that no claim about an answer applies to says nothing."""
-        gates = [finding for finding in findings if finding.claim.clause in GATES]
+        gates = [finding for finding in findings if finding.property_.id in GATES]
         refusals = [finding for finding in gates if finding.outcome == "unsupported"]
         self.asked += bool(gates)
         self.answered += bool(gates) and not refusals
         if refusals:
-            self.refused.append((case, claims))
+            self.refused.append((case, properties))
             self.said.setdefault(refusals[0].kind, []).append(refusals[0].verdict.message)
 
-    def moved(self, inside: Inside) -> list[tuple[Case, Sequence[Claim]]]:
+    def moved(self, inside: Domain) -> list[tuple[Case, Sequence[Property]]]:
         """The refused cases, to be asked again inside: they count there, and no longer where they were refused."""
         refused, self.refused, self.inside = self.refused, [], inside
         self.asked -= len(refused) if inside.telling else 0

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from attention_harness.conformance.text import printable
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import CallFailed
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 
 @dataclass(frozen=True)
 class Finding:
     """What became of one claim on one case."""
 
-    claim: Claim
+    property_: Property
     outcome: str
     verdict: Verdict
     seconds: float = 0.0
@@ -107,10 +107,10 @@ class Tally:
         """Of the first failure, else why there is nothing to say."""
         return self.first[1].verdict.message if self.first else self.reason
 
-    def close(self, claim: Claim) -> None:
+    def close(self, property_: Property) -> None:
         """All cases were seen: a claim about the whole run is judged now."""
-        if claim.over_run and self.samples and not self.first:
-            self.together = claim.over_run(self.samples)
+        if property_.over_run and self.samples and not self.first:
+            self.together = property_.over_run(self.samples)
             self.worst = self.together.ratio
             self.reason = self.together.message
             if self.together.vacuous:
@@ -128,37 +128,37 @@ class Tally:
         return "vacuous" if self.vacuous else "unsupported"
 
 
-def find(subject: Subject, claim: Claim, x: Any) -> Finding:
+def find(subject: UnderTest, property_: Property, x: Any) -> Finding:
     """What one claim says of these inputs."""
     start = perf_counter()
     try:
         with np.errstate(all="ignore"):
-            verdict = claim.check(subject, x)
+            verdict = property_.check(subject, x)
         outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
-    except Trouble as trouble:
+    except CallFailed as trouble:
         outcome, verdict = _after_a_restart(trouble), Verdict(np.inf, printable(str(trouble)))
-    return Finding(claim, outcome, verdict, perf_counter() - start)
+    return Finding(property_, outcome, verdict, perf_counter() - start)
 
 
-def _after_a_restart(trouble: Trouble) -> str:
+def _after_a_restart(trouble: CallFailed) -> str:
     """The outcome of the call. What could be loaded once, and cannot be loaded again after its process died, is an error."""
     return "errored" if trouble.outcome in ("unloadable", "unavailable") else trouble.outcome
 
 
-Find = Callable[[Subject, Claim, Any], Finding]
+Find = Callable[[UnderTest, Property, Any], Finding]
 
 
-def judge(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
+def judge(subject: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
     """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
-    return judge_applying(subject, x, [claim for claim in claims if applies(subject, claim, x)], find)
+    return judge_applying(subject, x, [property_ for property_ in properties if applies(subject, property_, x)], find)
 
 
-def judge_applying(subject: Subject, x: Any, claims: Iterable[Claim], find: Find = find) -> Iterator[Finding]:
+def judge_applying(subject: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
     """As `judge`, of claims that are known to apply."""
-    for claim in sorted(claims, key=lambda claim: claim.clause not in GATES):
-        finding = find(subject, claim, x)
+    for property_ in sorted(properties, key=lambda property_: property_.id not in GATES):
+        finding = find(subject, property_, x)
         yield finding
-        if claim.clause in GATES and finding.outcome != "agrees":
+        if property_.id in GATES and finding.outcome != "agrees":
             return
 
 
@@ -166,19 +166,19 @@ GATES = ("P1", "P2", "L1", "L2")
 """Clauses of the claims that come first, an answer and its shape: without them there is nothing to judge."""
 
 
-def applies(subject: Subject, claim: Claim, x: Any) -> bool:
+def applies(subject: UnderTest, property_: Property, x: Any) -> bool:
     """Whether the claim can be judged on these inputs with what the signature has and what is declared."""
-    if claim.gradient and not subject.description.gradient:
+    if property_.gradient and not subject.description.gradient:
         return False
     with np.errstate(all="ignore"):
-        return set(claim.options) <= set(subject.description.options) and bool(claim.needs(x))
+        return set(property_.options) <= set(subject.description.options) and bool(property_.needs(x))
 
 
-def fails(subject: Subject, claim: Claim, case: Case) -> Finding | None:
+def fails(subject: UnderTest, property_: Property, case: Case) -> Finding | None:
     """The finding if the claim alone fails on the case, else None."""
     subject.forget()
     x = subject.realise(case)
-    if not applies(subject, claim, x):
+    if not applies(subject, property_, x):
         return None
-    finding = find(subject, claim, x)
+    finding = find(subject, property_, x)
     return finding if finding.wrong else None

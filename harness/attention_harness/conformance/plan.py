@@ -13,7 +13,7 @@ from attention_harness.process.limits import Limits
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Plan:
     limits: Limits = Limits()
     properties: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    declared: Mapping[str, Any] = field(default_factory=dict)
     vectors: Sequence[Vector] = ()
     drawn: str = ""
     """The options that draw these cases again."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Property -> why the run has no case for it."""
 
-    def asks_for(self, claim: Claim) -> bool:
+    def asks_for(self, property_: Property) -> bool:
         """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
-        return not self.properties or not {claim.name, claim.name.removeprefix("layer_")}.isdisjoint(self.properties)
+        return not self.properties or not {property_.name, property_.name.removeprefix("layer_")}.isdisjoint(self.properties)
 
 
 @dataclass
-class Checked:
+class CheckResult:
     """The outcome for one implementation."""
 
     name: str

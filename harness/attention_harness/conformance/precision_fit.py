@@ -44,7 +44,7 @@ class Ratios:
 
 
 @dataclass
-class Measured:
+class PrecisionFit:
     """What all cases of a dtype gave, for the models that differ in it and the one that is declared."""
 
     dtype: str
@@ -101,7 +101,11 @@ class Measured:
 
 def _bounds(expected: Any, model: str) -> Bounds:
     """The bounds of any model; those that are expected are there already."""
-    return expected.bounds if model == expected.model else expected.of(Units.of(named_precision(model, expected.asked.dtype)))
+    return (
+        expected.bounds
+        if model == expected.model
+        else expected.bounds_for(Units.from_precision(named_precision(model, expected.asked.dtype)))
+    )
 
 
 def beside_eager(x: Inputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> list[float]:

@@ -21,7 +21,7 @@ from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
 from attention_specs.plain_data import require
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.property import PROPERTIES, Property
 from attention_specs.sizes import require_fitting
 from attention_specs.spec import spec_of
 
@@ -43,7 +43,7 @@ class Recorded:
     """What a run wrote down of one failure: who failed, which claim, on what, and under what conditions."""
 
     target: Target
-    claim: Claim
+    property_: Property
     case: Case
     conventions: Mapping[str, Any]
     limits: Limits
@@ -71,16 +71,16 @@ def recorded(data: Any) -> Recorded:
     for name in ("target", "location", "property"):
         require(name, data.get(name), str)
     require("when", data.get("when", ""), str)
-    if data["property"] not in CLAIMS:
-        raise ValueError(f"property={data['property'][:60]}, but should be one of {', '.join(CLAIMS)}")
-    case, claim = Case.from_json(data.get("case")), CLAIMS[data["property"]]
-    if claim.spec != case.problem.spec:
-        raise ValueError(f"spec={case.problem.spec}, but should be {claim.spec} for {claim.name}")
+    if data["property"] not in PROPERTIES:
+        raise ValueError(f"property={data['property'][:60]}, but should be one of {', '.join(PROPERTIES)}")
+    case, property_ = Case.from_json(data.get("case")), PROPERTIES[data["property"]]
+    if property_.spec != case.problem.spec:
+        raise ValueError(f"spec={case.problem.spec}, but should be {property_.spec} for {property_.name}")
     require_affordable(case.problem)
     require_buildable(case)
     target = Target(data["target"], data["location"], data.get("registered") is not False)
     conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
-    return Recorded(target, claim, case, conventions, limits, data.get("when", ""))
+    return Recorded(target, property_, case, conventions, limits, data.get("when", ""))
 
 
 def _deeper(data: Any, levels: int) -> bool:

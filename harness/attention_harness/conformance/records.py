@@ -9,7 +9,7 @@ from typing import Any
 
 from attention_harness.conformance.judging import Tally
 from attention_specs.contract import Description
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 BLAMELESS = ("agrees", "waived", "too-little", "vacuous", "unsupported", "unavailable")
 """Outcomes that speak against nobody; all others fail a check."""
@@ -74,7 +74,7 @@ class PrecisionRow(Row):
 def check_row(
     d: Description,
     dtype: str,
-    claim: Claim,
+    property_: Property,
     tally: Tally,
     case: str,
     message: str,
@@ -82,7 +82,7 @@ def check_row(
     others: Sequence[dict[str, Any]] = (),
 ) -> CheckRow:
     """The row for one claim in one dtype."""
-    facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, claim.name, claim.clause)
+    facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, property_.name, property_.id)
     seen = (tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds)
     return CheckRow(*facts, *seen, case, message, replay, list(others))
 

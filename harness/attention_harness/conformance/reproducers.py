@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from attention_harness.conformance.text import printable
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.packing import pack
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
 from attention_specs.contract import IN_LAYOUT
-from attention_specs.property import Claim
+from attention_specs.property import Property
 
 PICTURE_CELLS = 4096
 """Largest mask or error that is kept with a case as a picture."""
@@ -37,10 +37,12 @@ def file_name(text: str) -> str:
     return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Case, message: str, when: str = "") -> Path:
+def write(
+    folder: Path, target: Target, subject: UnderTest, property_: Property, case: Case, message: str, when: str = ""
+) -> Path:
     """Writes both files and returns the path of the JSON. `when` the failure comes, if not at each call."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
-    path = folder / "cases" / f"{file_name(target.name)}-{claim.clause}-{case.id}.json"
+    path = folder / "cases" / f"{file_name(target.name)}-{property_.id}-{case.id}.json"
     message = printable(message)
     subject.forget()
     x = subject.realise(case)
@@ -51,8 +53,8 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
         "registered": target.registered,
         "conventions": asdict(subject.description.conventions),
         "limits": asdict(getattr(subject.worker, "limits", Limits())),
-        "property": claim.name,
-        "clause": claim.clause,
+        "property": property_.name,
+        "clause": property_.id,
         "message": message,
         "when": when,
         "case": case.to_json(),
@@ -64,7 +66,7 @@ def write(folder: Path, target: Target, subject: Subject, claim: Claim, case: Ca
     return path
 
 
-def _picture(subject: Subject, x: Any) -> dict[str, Any]:
+def _picture(subject: UnderTest, x: Any) -> dict[str, Any]:
     """The mask that counts and error / bound of the output, of the batch entry and head that are furthest off; nothing if large."""
     try:
         expected, out = subject.expected(x), subject(x)
@@ -72,14 +74,14 @@ def _picture(subject: Subject, x: Any) -> dict[str, Any]:
         error = np.nan_to_num(off, nan=1e9, posinf=1e9)
         worst = np.unravel_index(int(np.argmax(error)), error.shape)[:-2]
         mask = np.isfinite(expected.exact.scores[(*worst, 0)[:2]].astype(np.float64))
-    except (Trouble, ValueError, IndexError, AttributeError):
+    except (CallFailed, ValueError, IndexError, AttributeError):
         return {}
     if max(mask.size, error[worst].size) > PICTURE_CELLS:
         return {}
     return {"mask": mask.astype(int).tolist(), "error": error[worst].tolist()}
 
 
-def _script(subject: Subject, target: Target, x: Any, message: str) -> str:
+def _script(subject: UnderTest, target: Target, x: Any, message: str) -> str:
     """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
     lowered = subject.lowered(x)
     call = subject.spec.call(lowered)

@@ -12,12 +12,12 @@ from attention_harness.conformance.evidence import Evidence, Excluded, Shown, no
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, check_row
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, covering
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS, Claim
+from attention_specs.property import PROPERTIES, Property
 
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure of every row first."""
@@ -31,7 +31,7 @@ class Line:
     """What becomes a row."""
 
     dtype: str
-    claim: Claim
+    property_: Property
     tally: Tally
     waiver: Waiver | None = None
     waived: list[Failure] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Tallied:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: UnderTest,
         target: Target,
         plan: Plan,
         waivers: Sequence[Waiver],
@@ -63,14 +63,14 @@ class Tallied:
 
     def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:
         """One for each dtype and claim that is asked for or fails."""
-        lines = [Line(dtype, CLAIMS[name], tally) for (dtype, name), tally in tallies.items()]
+        lines = [Line(dtype, PROPERTIES[name], tally) for (dtype, name), tally in tallies.items()]
         for line in lines:
-            line.tally.close(line.claim)
+            line.tally.close(line.property_)
             self._timed(partial(self._show, line))
         more = sorted(((line, line.shown) for line in lines if line.shown and line.new), key=lambda found: not found[1].new)
         for place, (line, first) in enumerate(more):
             self._timed(partial(self._show_others, line, first, self.left / (len(more) - place)))
-        return [self._row(line) for line in lines if self.plan.asks_for(line.claim) or line.tally.first]
+        return [self._row(line) for line in lines if self.plan.asks_for(line.property_) or line.tally.first]
 
     def _timed(self, step: Callable[[], None]) -> None:
         start = monotonic()
@@ -84,7 +84,7 @@ class Tallied:
 
     def _set_waived_apart(self, line: Line) -> None:
         """The failures that a waiver covers are no longer tallied, unless all are."""
-        if not any(waiver.property == line.claim.name for waiver in self.waivers):
+        if not any(waiver.property == line.property_.name for waiver in self.waivers):
             return
         found = [(failure, covering(self.subject, self.waivers, *failure)) for failure in line.tally.failures]
         line.waived = [failure for failure, waiver in found if waiver]
@@ -100,10 +100,10 @@ class Tallied:
         line.others = [one.among(line.tally.failures) for one in shown]
 
     def _row(self, line: Line) -> CheckRow:
-        again = self.evidence.again(line.claim) if line.tally.outcome == "violates" and not line.tally.first else ""
+        again = self.evidence.again(line.property_) if line.tally.outcome == "violates" and not line.tally.first else ""
         shown = line.shown
         told = (shown.case, shown.message, shown.replay) if shown else ("", line.tally.message, again)
-        row = check_row(self.subject.description, line.dtype, line.claim, line.tally, *told, line.others)
+        row = check_row(self.subject.description, line.dtype, line.property_, line.tally, *told, line.others)
         if line.waiver is None:
             return row
         if not line.new:

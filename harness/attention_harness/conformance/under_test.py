@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.process.messages import Answer, Request, pack_options
 from attention_harness.process.packing import pack
 from attention_specs.case import Case
@@ -19,7 +19,7 @@ from attention_specs.spec import spec_of
 
 
 @dataclass(frozen=True)
-class Facts:
+class SideEffects:
     """Names of the arrays that the call wrote to, and of those that the output shares memory with."""
 
     changed: tuple[str, ...]
@@ -30,15 +30,15 @@ class Caller(Protocol):
     """What calls the function: a worker process, or whatever stands for one."""
 
     def call(self, request: Request) -> Answer:
-        """The answer to one request. Raises Trouble."""
+        """The answer to one request. Raises CallFailed."""
 
 
 def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises Trouble then."""
+    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises CallFailed then."""
     if array.shape != shape:
-        raise Trouble("violates", f"shape of {what}={array.shape}, but should be {shape}")
+        raise CallFailed("violates", f"shape of {what}={array.shape}, but should be {shape}")
     if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
-        raise Trouble("violates", f"dtype of {what}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
+        raise CallFailed("violates", f"dtype of {what}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
     return array
 
 
@@ -46,7 +46,7 @@ def _extra_shape(x: Any, name: str) -> tuple[int, ...]:
     return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
 
 
-class Subject:
+class UnderTest:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
     def __init__(self, worker: Caller, description: Description, spec: Any = None) -> None:
@@ -71,50 +71,50 @@ class Subject:
 
     def forget_answers(self) -> None:
         """Forgets what was answered, and not what is right."""
-        self._answers: dict[tuple[int, tuple[str, ...]], Answer | Trouble] = {}
-        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | Trouble] = {}
+        self._answers: dict[tuple[int, tuple[str, ...]], Answer | CallFailed] = {}
+        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | CallFailed] = {}
 
     def __call__(self, x: Any) -> np.ndarray:
-        """The output for these inputs. Raises Trouble, as all of these do also where a shape is another than it should be."""
+        """The output for these inputs. Raises CallFailed, as all of these do also where a shape is another than it should be."""
         return shaped("out", self._answer(x).out, x.output_shape)
 
     def again(self, x: Any) -> np.ndarray:
-        """The output of one more call with the same inputs. Raises Trouble."""
+        """The output of one more call with the same inputs. Raises CallFailed."""
         return shaped("out", self._ask(self.lowered(x), ()).out, x.output_shape)
 
     def beside(self, x: Any, other: Any) -> np.ndarray:
-        """The output for x while another thread asks for that of `other`. Raises Trouble."""
+        """The output for x while another thread asks for that of `other`. Raises CallFailed."""
         request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
         return shaped("out", self.worker.call(request).out, x.output_shape)
 
     def refusal(self, x: Any) -> str:
-        """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises Trouble."""
+        """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises CallFailed."""
         try:
             self.worker.call(self._request(x))
-        except Trouble as trouble:
+        except CallFailed as trouble:
             if trouble.outcome in REFUSALS:
                 return str(trouble)
             raise
         return ""
 
     def extra(self, x: Any, name: str) -> np.ndarray:
-        """The returned weights or log-sum-exp. Raises Trouble."""
+        """The returned weights or log-sum-exp. Raises CallFailed."""
         return shaped(name, self._answer(x, (name,)).extra[name], _extra_shape(x, name))
 
     def out_beside(self, x: Any, name: str) -> np.ndarray:
-        """The output that comes together with the returned weights or log-sum-exp. Raises Trouble."""
+        """The output that comes together with the returned weights or log-sum-exp. Raises CallFailed."""
         return shaped("out", self._answer(x, (name,)).out, x.output_shape)
 
     def together(self, x: Any) -> Mapping[str, np.ndarray]:
-        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse". Raises Trouble."""
+        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse". Raises CallFailed."""
         answer = self._answer(x, ("weights", "lse"))
         extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
         return extras | {"out": shaped("out", answer.out, x.output_shape)}
 
-    def facts(self, x: Any) -> Facts:
-        """What the worker saw while answering, whatever the shape of the answer. Raises Trouble."""
+    def side_effects(self, x: Any) -> SideEffects:
+        """What the worker saw while answering, whatever the shape of the answer. Raises CallFailed."""
         answer = self._answer(x)
-        return Facts(answer.changed, answer.aliased)
+        return SideEffects(answer.changed, answer.aliased)
 
     def expected(self, x: Any) -> Any:
         """The right answer under the declared conventions, and the bounds of the declared precision."""
@@ -129,7 +129,7 @@ class Subject:
         return named_precision(held_to(self.description.precision, x.dtype), x.dtype).sums
 
     def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
-        """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises Trouble.
+        """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises CallFailed.
 
         Keys and values of a cache are handed over joined with the others, so that theirs are one gradient.
         """
@@ -139,10 +139,10 @@ class Subject:
             try:
                 request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
                 self._gradients[key] = self.worker.call(request)
-            except Trouble as trouble:
+            except CallFailed as trouble:
                 self._gradients[key] = trouble
         answer = self._gradients[key]
-        if isinstance(answer, Trouble):
+        if isinstance(answer, CallFailed):
             raise answer
         gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
         return gradients | {"out": shaped("out", answer.out, x.output_shape)}
@@ -165,11 +165,11 @@ class Subject:
         return getattr(self.description.conventions, name)
 
     def lowered(self, x: Any) -> Any:
-        """The inputs as this implementation is asked. Raises Trouble where it has no words or no numbers for them."""
+        """The inputs as this implementation is asked. Raises CallFailed where it has no words or no numbers for them."""
         try:
             asked = self.spec.lower(x, self.description.options)
         except self.spec.Unsupported as error:
-            raise Trouble("unsupported", str(error)) from error
+            raise CallFailed("unsupported", str(error)) from error
         self._require_range(asked)
         return asked
 
@@ -177,7 +177,7 @@ class Subject:
         model = self.description.precision.get(x.dtype)
         beyond = self.spec.beyond(x, named_precision(model, x.dtype)) if model else ""
         if beyond:
-            raise Trouble("unsupported", f"precision={model}, but should be wider: {beyond} is out of its range")
+            raise CallFailed("unsupported", f"precision={model}, but should be wider: {beyond} is out of its range")
 
     def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)
@@ -185,10 +185,10 @@ class Subject:
             self._kept[id(x)] = x
             try:
                 self._answers[key] = self._ask(self.lowered(x), wanted)
-            except Trouble as trouble:
+            except CallFailed as trouble:
                 self._answers[key] = trouble
         answer = self._answers[key]
-        if isinstance(answer, Trouble):
+        if isinstance(answer, CallFailed):
             raise answer
         return answer
 

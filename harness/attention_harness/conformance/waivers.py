@@ -16,9 +16,9 @@ from typing import Any
 import attention_implementations
 from attention_harness.conformance.causes import alike, leads_to
 from attention_harness.conformance.judging import Finding, fails
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 PATH = Path(attention_implementations.__path__[0], "waivers.toml")
 
@@ -49,25 +49,25 @@ def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
         waiver = Waiver(**entry | {"case": Case.from_json(entry["case"])})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
-    if waiver.property not in CLAIMS:
-        raise ValueError(f"waiver {number}: property={waiver.property}, but should be one of {', '.join(CLAIMS)}")
+    if waiver.property not in PROPERTIES:
+        raise ValueError(f"waiver {number}: property={waiver.property}, but should be one of {', '.join(PROPERTIES)}")
     return waiver
 
 
-def covering(subject: Subject, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
+def covering(subject: UnderTest, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
     """The waiver whose case shows this failure: it fails in the same way, and what fails here can be followed down to it."""
     for waiver in waivers:
-        if (waiver.property, waiver.outcome) == (finding.claim.name, finding.outcome):
+        if (waiver.property, waiver.outcome) == (finding.property_.name, finding.outcome):
             known = waiver.case.with_problem(dtype=case.problem.dtype)
-            if alike(subject, finding.claim, known, finding.kind) and leads_to(subject, known, case, finding):
+            if alike(subject, finding.property_, known, finding.kind) and leads_to(subject, known, case, finding):
                 return waiver
     return None
 
 
-def outlived(subject: Subject, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
+def outlived(subject: UnderTest, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
     """The waivers whose case does not fail any more, or fails otherwise, each with what is wrong with it."""
     for waiver in waivers:
-        finding = fails(subject, CLAIMS[waiver.property], waiver.case)
+        finding = fails(subject, PROPERTIES[waiver.property], waiver.case)
         seen = finding.outcome if finding else "agrees"
         if seen != waiver.outcome:
             where = f"{PATH.parent.name}/{PATH.name} [{waiver.case}]"

@@ -30,7 +30,7 @@ MOST_SCORES = 5 * BUDGET
 
 
 @dataclass(frozen=True)
-class Inside:
+class Domain:
     """A guess at what is answered: conditions, and how large a share of the refused cases was answered under them."""
 
     conditions: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ class Inside:
         return case if prod(case.problem.score_shape) <= MOST_SCORES else None
 
 
-def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
+def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Domain:
     """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes after others."""
-    deadline, best, said = monotonic() + LEARNING_SECONDS, Inside(), dict[str, bool]()
+    deadline, best, said = monotonic() + LEARNING_SECONDS, Domain(), dict[str, bool]()
 
     def once(case: Case) -> bool:
         """Many guesses move a case to the same place."""
@@ -63,13 +63,13 @@ def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Inside:
             said[case.id] = answers(case)
         return said[case.id]
 
-    able = [case for case in refused if Inside().moved(case)]
+    able = [case for case in refused if Domain().moved(case)]
     sample = able[:: max(len(able) // SAMPLE, 1)][:SAMPLE]
     for guess in _guesses():
         if monotonic() > deadline or best.share >= ENOUGH or not sample:
             break
-        share = _share(once, Inside(guess), sample)
-        best = Inside(guess, share) if share > best.share else best
+        share = _share(once, Domain(guess), sample)
+        best = Domain(guess, share) if share > best.share else best
     return best
 
 
@@ -79,7 +79,7 @@ def _guesses() -> Iterator[tuple[str, ...]]:
         yield from ((*guess, TINY) for guess in of_different_groups(GROUPS, number - 1))
 
 
-def _share(answers: Callable[[Case], bool], inside: Inside, sample: Sequence[Case]) -> float:
+def _share(answers: Callable[[Case], bool], inside: Domain, sample: Sequence[Case]) -> float:
     """The share that is answered; 0 as soon as the first two are refused."""
     got: list[bool] = []
     for case in sample:

@@ -25,7 +25,7 @@ LEVELLED = [
 """Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups.
 The lowest beside windows and lengths too, below whatever number stands at hidden keys."""
 
-CORNERS: dict[str, list[Case]] = {
+EDGE_CASES: dict[str, list[Case]] = {
     "attention": [
         Case(Problem(2, 2, 1, 17, 33, 8, 8, is_causal=True, key_lengths=(33, 20))),
         Case(Problem(10, 2, 2, 3, 5, 8, 8, bias=NOISE)),

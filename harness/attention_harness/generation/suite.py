@@ -8,7 +8,7 @@ from random import Random
 from attention_harness.frameworks import installed
 from attention_harness.generation import layer_strategies, shapes
 from attention_harness.generation import strategies as cases
-from attention_harness.generation.edge_cases import CORNERS
+from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.sampling import draw
 from attention_harness.generation.vectors import Vector, files, onnx_cases
 from attention_specs.case import Case
@@ -24,8 +24,8 @@ def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Cas
         "attention": cases.spread(shapes.pool(seed, SHAPES), dtypes),
         "multi-head": layer_strategies.spread(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes),
     }
-    corners = {spec: [case for case in found if case.problem.dtype in dtypes] for spec, found in CORNERS.items()}
-    return {spec: [*CASES.get(spec, []), *corners[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
+    edge_cases = {spec: [case for case in found if case.problem.dtype in dtypes] for spec, found in EDGE_CASES.items()}
+    return {spec: [*CASES.get(spec, []), *edge_cases[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}
 
 
 def vectors(properties: Collection[str]) -> list[Vector]:

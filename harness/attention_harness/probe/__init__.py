@@ -9,23 +9,23 @@ from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 
 from attention_harness.probe import call_convention, positions, options, empty_rows, reproducibility, invalid_inputs, precision  # isort: skip  # noqa: F401  # experiments run in this order
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.probe.display import show
-from attention_harness.probe.experiments import EXPERIMENTS, Found
+from attention_harness.probe.experiments import EXPERIMENTS, Observation
 from attention_harness.probe.report import Probed
 from attention_harness.probe.session import Lab
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Conventions
 
-__all__ = ["EXPERIMENTS", "Found", "Probed", "probe", "show"]
+__all__ = ["EXPERIMENTS", "Observation", "Probed", "probe", "show"]
 
 
 def probe(target: Target, seed: int, limits: Limits, tell: Callable[[str], None] = lambda name: None) -> Probed:
-    """All experiments that suit the implementation. Raises Trouble where it cannot be loaded, and only there."""
+    """All experiments that suit the implementation. Raises CallFailed where it cannot be loaded, and only there."""
     with Worker(target, limits) as worker:
         description = worker.description()
-        lab = Lab(Subject(worker, replace(description, conventions=Conventions())), seed)
-        found: list[Found] = []
+        lab = Lab(UnderTest(worker, replace(description, conventions=Conventions())), seed)
+        found: list[Observation] = []
         for experiment in EXPERIMENTS:
             if experiment.suits(lab):
                 tell(experiment.name.replace("_", " "))

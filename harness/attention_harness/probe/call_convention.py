@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain, learned
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, Lab, NotAsked, by_value, counted
 from attention_specs import masks
 from attention_specs.formats import DTYPES
@@ -19,7 +19,7 @@ DEATHS = 2
 
 
 @experiment(layers=True)
-def dtypes(lab: Lab) -> Iterator[Found]:
+def dtypes(lab: Lab) -> Iterator[Observation]:
     """A plain call in each dtype: answered in that dtype, perhaps under conditions, or refused."""
     plain = _Plain(lab)
     lab.domains = learned(plain.answers, lab.subject.description.options)
@@ -27,12 +27,14 @@ def dtypes(lab: Lab) -> Iterator[Found]:
     answered = f"a plain call in each: {', '.join(lab.dtypes) or 'none'} answered"
     refused = by_value({dtype: said for dtype, said in plain.said.items() if dtype not in lab.domains})
     said = [f"{dtypes} {'give' if ',' in dtypes else 'gives'} {what}" for dtypes, what in refused.items()]
-    yield Found("dtypes", lab.dtypes or None, "; ".join([answered, *said]), "dtypes")
+    yield Observation("dtypes", lab.dtypes or None, "; ".join([answered, *said]), "dtypes")
     inside = {dtype: str(lab.domains[dtype]) for dtype in lab.dtypes}
     if any(inside.values()):
         first = next(dtype for dtype, conditions in inside.items() if conditions)
         value = inside[first] if len(set(inside.values())) == 1 else {dtype: it or "any" for dtype, it in inside.items()}
-        yield Found("answered only with", value, f"all that follows is asked there; elsewhere: {plain.said[first]}", "domain")
+        yield Observation(
+            "answered only with", value, f"all that follows is asked there; elsewhere: {plain.said[first]}", "domain"
+        )
 
 
 class _Plain:
@@ -57,7 +59,7 @@ class _Plain:
         lab.subject.forget()
         try:
             return str(lab(lab.x(dtype=dtype)).dtype.name)
-        except Trouble as trouble:
+        except CallFailed as trouble:
             self.deaths += trouble.outcome not in (*REFUSALS, "violates")
             return (str(trouble).splitlines() or [trouble.outcome])[0].rstrip(": ")
         except ValueError as error:  # no problem at all
@@ -79,7 +81,7 @@ AXES = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3)}
 
 
 @experiment()
-def layout(lab: Lab) -> Found:
+def layout(lab: Lab) -> Observation:
     """Two heads of three queries, or three heads of two: the answer tells, whatever the default scale."""
     x = lab.x(queries=3, keys=3)
     size = f"{counted(x.q.shape[1], 'head')} of {counted(x.q.shape[2], 'position')}"
@@ -89,11 +91,11 @@ def layout(lab: Lab) -> Found:
     if not fits:
         lab.lost = True
         scales = ", ".join(SCALES)
-        return Found("plain call", NOTHING, f"{size}: fits neither layout with a scale of {scales}", "fixed", "attention")
+        return Observation("plain call", NOTHING, f"{size}: fits neither layout with a scale of {scales}", "fixed", "attention")
     lab.swapped = fits == ["blhd"]
     turned = lab.subject.description.layout == "blhd"  # the worker has exchanged the axes already
     found, numbers = ("blhd", "positions") if lab.swapped is not turned else ("bhld", "heads")
-    return Found("layout", found, f"{size}: the second axis numbers {numbers}", "layout")
+    return Observation("layout", found, f"{size}: the second axis numbers {numbers}", "layout")
 
 
 def _layouts(lab: Lab, x: Any) -> list[str]:
@@ -110,7 +112,7 @@ def _fits_some_scale(lab: Lab, x: Any, out: np.ndarray, axes: tuple[int, ...]) -
 
 
 @experiment(title="default scale")
-def default_scale(lab: Lab) -> Found:
+def default_scale(lab: Lab) -> Observation:
     """No scale given."""
     x = lab.x()
     if x.scale is not None:
@@ -121,7 +123,7 @@ def default_scale(lab: Lab) -> Found:
     elif lab.takes("scale"):
         lab.always["scale"] = 0.25
     told = f"fits none of {', '.join(SCALES)}" if name == NOTHING else f"scores are multiplied by {name}"
-    return Found("default scale", name, f"no scale given, D = {x.q.shape[3]}: {told}", "fixed", "1/sqrt(D)")
+    return Observation("default scale", name, f"no scale given, D = {x.q.shape[3]}: {told}", "fixed", "1/sqrt(D)")
 
 
 GROUPS = ((4, 2), (8, 4), (8, 2))
@@ -129,7 +131,7 @@ GROUPS = ((4, 2), (8, 4), (8, 2))
 
 
 @experiment(title="key head of query head h")
-def head_order(lab: Lab) -> Found:
+def head_order(lab: Lab) -> Observation:
     """More query heads than key heads, and more than one of those."""
     calls = [lab.x(heads=heads, key_heads=key_heads) for heads, key_heads in GROUPS]
     calls = [x for x in calls if x.group > 1 and x.k.shape[1] > 1]
@@ -141,11 +143,11 @@ def head_order(lab: Lab) -> Found:
     value = lab.fitting(x, {"h // group": x, "h % Hkv": tiled})
     reads = "fits neither order" if value == NOTHING else f"query head h reads key head {value}"
     called = f"{heads} query heads on {key_heads} key heads"
-    return Found("key head of query head h", value, f"{called}: {reads}", "fixed", "h // group")
+    return Observation("key head of query head h", value, f"{called}: {reads}", "fixed", "h // group")
 
 
 @experiment("mask", layers=True, title="mask, True")
-def mask_polarity(lab: Lab) -> Found:
+def mask_polarity(lab: Lab) -> Observation:
     """A mask that leaves some keys to each query, read in each sense."""
     x = lab.x(mask=masks.random(lab.seed + 1, 0.5, "bhij") | masks.window(0, 0))
     readings = {"attend": x, "do not attend": x.replace(mask=~x.mask), "nothing": x.replace(mask=None)}
@@ -155,4 +157,4 @@ def mask_polarity(lab: Lab) -> Found:
     lab.inverted = value == "do not attend"
     lab.off |= set() if value in ("attend", "do not attend") else {"mask"}
     means = "fits no sense of True" if value == NOTHING else f"True means: {value}"
-    return Found("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")
+    return Observation("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attention_harness.probe.experiments import ANSWER, Found
+from attention_harness.probe.experiments import ANSWER, Observation
 from attention_harness.probe.report import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
 from attention_harness.probe.session import NOTHING
 
@@ -37,7 +37,7 @@ def _table(probed: Probed) -> Table:
     return table
 
 
-def _held(probed: Probed, found: Found) -> str:
+def _held(probed: Probed, found: Observation) -> str:
     """The declared value, the default without one, or what the specification fixes; nothing where there is neither."""
     held = probed.held(found)
     if held is None:
@@ -46,7 +46,7 @@ def _held(probed: Probed, found: Found) -> str:
     return f"{whose} {shown(held)}"
 
 
-def _stance(probed: Probed, found: Found) -> str:
+def _stance(probed: Probed, found: Observation) -> str:
     verdict = probed.verdict(found)
     held = _held(probed, found) if verdict in (COULD, OWED, REFUTED, DIFFERS) else ""
     return f"{found.name}: {shown(found.value)}  {verdict}{held and f', {held}'}"
@@ -70,7 +70,7 @@ def closing(probed: Probed) -> Iterator[str]:
     yield from declaration(probed)
 
 
-def _advice(found: Found) -> str:
+def _advice(found: Observation) -> str:
     """The next step."""
     if found.value in (None, NOTHING):
         return "`check` shows where it is wrong"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, Trouble
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, Lab, NotAsked, by_value
 from attention_specs import biases, masks
 from attention_specs.contract import CHOICES, EMPTY_ROWS, Conventions
@@ -41,14 +41,14 @@ REST: dict[str, dict[str, Any]] = {
 
 
 @experiment(layers=True)
-def empty_rows(lab: Lab) -> Found:
+def empty_rows(lab: Lab) -> Observation:
     """Rows hidden by a mask, by a bias of -inf, by rules, by two of these together, and by there being no key."""
     lab.require_plain()
     found = {dtype: fates for dtype in lab.dtypes if (fates := _fates(lab, dtype))}
     if not found:
         raise NotAsked("no call with an empty row is answered")
     said = {dtype: _specified({form: _one(fate) for form, fate in fates.items()}) for dtype, fates in found.items()}
-    return Found("empty_rows", _declaration(said), _evidence(found), asked=said)
+    return Observation("empty_rows", _declaration(said), _evidence(found), asked=said)
 
 
 def _specified(said: Mapping[str, str]) -> dict[str, str]:
@@ -137,7 +137,7 @@ def _fate(lab: Lab, x: Any, form: str) -> str:
     """What rows give that are empty by this form; nothing where the call is refused or has no such row."""
     try:
         out = lab(x)
-    except Trouble as trouble:
+    except CallFailed as trouble:
         if trouble.outcome not in REFUSALS:
             raise
         return ""

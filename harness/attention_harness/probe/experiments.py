@@ -1,7 +1,7 @@
 """What an experiment is: a function of the lab that returns what it found. Adding one is writing one.
 
     @experiment("softcap")
-    def softcap_order(lab: Lab) -> Found:
+    def softcap_order(lab: Lab) -> Observation:
         ...
 
 The options are those that the signature must name; `layers` says that it suits the multi-head spec too. Experiments run in
@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.session import NOTHING, Lab, NotAsked
 
 
 @dataclass(frozen=True)
-class Found:
+class Observation:
     """One thing that was found out. `value` None: it could not be told; `fixed`: what the specification says, where it lets no choice.
 
     `kind` is "convention", "precision", "dtypes", "layout", "fixed", or "domain" for what is answered, of which nothing is
@@ -46,7 +46,7 @@ class Found:
 ANSWER = "an answer"
 """What is fixed of a call that dies."""
 
-Result = Found | Iterable[Found]
+Result = Observation | Iterable[Observation]
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,20 @@ class Experiment:
         """Whether the implementation can be asked this at all."""
         return lab.takes(*self.options) and (self.layers or not lab.layer)
 
-    def __call__(self, lab: Lab) -> list[Found]:
+    def __call__(self, lab: Lab) -> list[Observation]:
         """What was found; a crash, a hang or an exception is found out too, and ends nothing but this experiment."""
         lab.subject.forget()
         try:
             found = self.run(lab)
-            return [found] if isinstance(found, Found) else list(found)
+            return [found] if isinstance(found, Observation) else list(found)
         except NotAsked as reason:
-            return [Found(self.title, None, f"not asked: {reason}")]
-        except Trouble as trouble:
+            return [Observation(self.title, None, f"not asked: {reason}")]
+        except CallFailed as trouble:
             said = f"{trouble.outcome}: {' '.join(str(trouble).split())}"
             if trouble.outcome in REFUSALS:
-                return [Found(self.title, None, f"not asked: {said}")]
+                return [Observation(self.title, None, f"not asked: {said}")]
             lab.off |= set(self.options)
-            return [Found(self.title, trouble.outcome, said, "fixed", ANSWER)]
+            return [Observation(self.title, trouble.outcome, said, "fixed", ANSWER)]
 
 
 EXPERIMENTS: list[Experiment] = []

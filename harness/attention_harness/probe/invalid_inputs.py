@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, Trouble
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import Lab, NotAsked, counted
 from attention_specs import masks
 from attention_specs.biases import minus_infinity
@@ -24,7 +24,7 @@ GARBAGE = {"NaN": np.nan, "infinity": np.inf}
 
 
 @experiment()
-def masked_nan_safe(lab: Lab) -> Found:
+def masked_nan_safe(lab: Lab) -> Observation:
     """NaN and infinity in keys, then in values, that nobody may see, by each way of hiding them."""
     calls = [(how, x) for dtype in lab.dtypes for how, x in _hiding(lab, dtype) if _hidden(x).any()]
     answered = [(how, x, out) for how, x in calls for _, out in _answered(lab, x)]
@@ -34,14 +34,14 @@ def masked_nan_safe(lab: Lab) -> Found:
     spread = {name: {how for how, x, out in answered if _spreads(lab, x, out, name)} for name in ("keys", "values")}
     told = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in spread.items()]
     value = SAFE[bool(spread["keys"]), bool(spread["values"])]
-    return Found("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(told)}")
+    return Observation("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(told)}")
 
 
 def _answered(lab: Lab, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
     """The call with its answer, or nothing."""
     try:
         yield x, lab(x)
-    except Trouble as trouble:
+    except CallFailed as trouble:
         if trouble.outcome not in REFUSALS:
             raise
 
@@ -88,18 +88,18 @@ SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "h
 
 
 @experiment()
-def checks_shapes(lab: Lab) -> Found:
+def checks_shapes(lab: Lab) -> Observation:
     """Sizes that do not fit together: refused, or answered with something."""
     asked = [(x, *call) for x in (lab.x(**sizes) for sizes in SIZES) for call in misfits(x)]
     wrong = [(name, y) for x, name, y in asked if y.mask is x.mask or lab.takes("mask")]
     answered = [name for name, x in wrong if not _refused(lab, x)]
     told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
-    return Found("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
+    return Observation("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
 
 
 def _refused(lab: Lab, x: Any) -> bool:
     """Whether the call is refused; a crash is no refusal."""
     try:
         return bool(lab.subject.refusal(lab.told(x)))
-    except Trouble:
+    except CallFailed:
         return False

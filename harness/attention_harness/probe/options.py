@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import Trouble
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.errors import CallFailed
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, Lab, NotAsked
 from attention_specs import masks
 from attention_specs.biases import noise
@@ -19,7 +19,7 @@ def _meaning(value: str) -> str:
 
 
 @experiment("mask", "is_causal", title="mask with is_causal")
-def mask_with_causal(lab: Lab) -> Found:
+def mask_with_causal(lab: Lab) -> Observation:
     """Both at once, where neither leaves a query without keys."""
     if not lab.asks("mask", "is_causal"):
         raise NotAsked("one of them alone means something else")
@@ -29,15 +29,15 @@ def mask_with_causal(lab: Lab) -> Found:
     readings = {"and": x, "the mask alone": y, "causality alone": x.replace(mask=None), "or": y.replace(mask=x.mask | causal)}
     try:
         value = lab.fitting(x, readings)
-    except Trouble as trouble:
+    except CallFailed as trouble:
         if trouble.outcome != "errored":
             raise
         value = "an error"
-    return Found("mask with is_causal", value, f"key 1 masked beside is_causal: {_meaning(value)}", "fixed", "and")
+    return Observation("mask with is_causal", value, f"key 1 masked beside is_causal: {_meaning(value)}", "fixed", "and")
 
 
 @experiment("softcap")
-def softcap(lab: Lab) -> Found:
+def softcap(lab: Lab) -> Observation:
     """A cap, beside a bias or a mask where there is one: capped first, or last."""
     beside = next((name for name in ("bias", "mask") if lab.takes(name)), "")
     given: Any = {"bias": {"bias": noise(lab.seed, 2.0, "hij")}, "mask": {"mask": masks.hidden_key(1)}, "": {}}[beside]
@@ -47,7 +47,7 @@ def softcap(lab: Lab) -> Found:
     value = lab.fitting(x, readings)
     lab.off |= set() if value == first else {"softcap"}
     what = f"softcap=2 beside a {beside}" if beside else "softcap=2"
-    return Found("softcap", value, f"{what}: {_meaning(value)}", "fixed", first)
+    return Observation("softcap", value, f"{what}: {_meaning(value)}", "fixed", first)
 
 
 def _capped_last(lab: Lab, x: Any) -> Any:
@@ -62,7 +62,7 @@ ADDED = "added to the scaled scores"
 
 
 @experiment("bias")
-def bias(lab: Lab) -> Found:
+def bias(lab: Lab) -> Observation:
     """A bias of noise: added, or taken for something else."""
     x = lab.x(bias=noise(lab.seed, 2.0, "hij"))
     scale = float(x.q.shape[3] ** -lab.power) if x.scale is None else x.scale
@@ -73,11 +73,11 @@ def bias(lab: Lab) -> Found:
     readings["as a mask"] = x.replace(bias=None, mask=hidden)
     value = lab.fitting(x, readings)
     lab.off |= set() if value == ADDED else {"bias"}
-    return Found("bias", value, f"a bias of noise: {_meaning(value)}", "fixed", ADDED)
+    return Observation("bias", value, f"a bias of noise: {_meaning(value)}", "fixed", ADDED)
 
 
 @experiment("return_lse")
-def lse_base(lab: Lab) -> Found:
+def lse_base(lab: Lab) -> Observation:
     """The returned log-sum-exp against the logarithm in either base."""
     x = lab.x()
     if lab.swapped:  # then heads and positions are exchanged in the arrays, and not in the lse: as many of both
@@ -86,4 +86,4 @@ def lse_base(lab: Lab) -> Found:
     wanted = {base: lab.expected(x, lse_base=base) for base in ("e", "2")}
     fits = [base for base, expected in wanted.items() if within(got, expected.lse, expected.lse_bound).holds]
     value = fits[0] if fits else NOTHING
-    return Found("lse_base", value, f"return_lse: {f'the logarithm to base {value}' if fits else 'neither base fits'}")
+    return Observation("lse_base", value, f"return_lse: {f'the logarithm to base {value}' if fits else 'neither base fits'}")

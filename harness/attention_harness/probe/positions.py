@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, Lab, NotAsked, counted
 from attention_specs.contract import CHOICES
 
@@ -17,7 +17,7 @@ FULL = {"left and right beside its place": (3, 1), "left with its place": (2, 1)
 
 
 @experiment("is_causal")
-def causal_alignment(lab: Lab) -> Found:
+def causal_alignment(lab: Lab) -> Observation:
     """is_causal with fewer and with more queries than keys; rows that see nothing are left to another experiment."""
 
     def readings(x: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def causal_alignment(lab: Lab) -> Found:
 
 
 @experiment("window")
-def window(lab: Lab) -> Found:
+def window(lab: Lab) -> Observation:
     """window=(3, 1), where the edges may count the query's own place or not."""
     x = lab.x(queries=9, keys=9, window=(3, 1))
     if x.q.shape[2] != x.k.shape[2]:
@@ -38,11 +38,11 @@ def window(lab: Lab) -> Found:
     lab.edges = FULL.get(value, (3, 1))
     lab.off |= set() if lab.edges == FULL.get(value) == (3, 1) else {"window"}
     meant = "no reading fits" if value == NOTHING else value
-    return Found("window", value, f"window=(3, 1) on {x.k.shape[2]} keys: {meant}", "fixed", next(iter(FULL)))
+    return Observation("window", value, f"window=(3, 1) on {x.k.shape[2]} keys: {meant}", "fixed", next(iter(FULL)))
 
 
 @experiment("window")
-def window_alignment(lab: Lab) -> Found:
+def window_alignment(lab: Lab) -> Observation:
     """The same window with fewer and with more queries than keys."""
 
     def readings(x: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _sides(x: Any, name: str) -> dict[str, Any]:
     return {str(side): x.replace(**{name: side}) for side in CHOICES[name]}
 
 
-def _aligned(lab: Lab, name: str, what: str, readings: Callable[[Any], Mapping[str, Any]], **options: Any) -> Found:
+def _aligned(lab: Lab, name: str, what: str, readings: Callable[[Any], Mapping[str, Any]], **options: Any) -> Observation:
     """What all lengths say that are answered and tell the readings apart."""
     sides = dict(_told(lab, readings, options))
     told = "; ".join(f"{lengths}: {'no reading fits' if side == NOTHING else side}" for lengths, side in sides.items())
@@ -66,11 +66,11 @@ def _aligned(lab: Lab, name: str, what: str, readings: Callable[[Any], Mapping[s
         lab.off.add(next(iter(options)))
     else:
         lab.known[name] = value
-    return Found(name, value, f"{what} with {told}")
+    return Observation(name, value, f"{what} with {told}")
 
 
 def _told(lab: Lab, readings: Callable[[Any], Mapping[str, Any]], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Lengths, and which side they say. Raises Trouble or NotAsked where none says any."""
+    """Lengths, and which side they say. Raises CallFailed or NotAsked where none says any."""
     calls = [lab.x(queries=queries, keys=keys, **options) for queries, keys in LENGTHS]
     unequal = [x for x in calls if x.q.shape[2] != x.k.shape[2]]
     reason, told = NotAsked("only calls with as many queries as keys are answered"), False

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.conformance.precision_fit import Measured
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.conformance.precision_fit import PrecisionFit
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import Lab
 from attention_specs import masks
 from attention_specs.biases import noise
@@ -33,16 +33,16 @@ OPTION_RECIPES = ("normal", "steep")
 
 
 @experiment(layers=True)
-def precision(lab: Lab) -> Iterator[Found]:
+def precision(lab: Lab) -> Iterator[Observation]:
     """Each dtype by itself."""
     for dtype in lab.dtypes:
         declared, overflows = held_to(lab.precision, dtype), _overflows(lab, dtype)
-        measured = Measured(dtype, declared, overflows)
+        measured = PrecisionFit(dtype, declared, overflows)
         for x, out in lab.answers(_cases(lab, dtype)):
             measured.add(x, out, lab.expected(x))
         refuted = not measured.keeps(declared) or (overflows and not stores_products(declared))
         evidence = measured.evidence() + OVERFLOW * overflows
-        yield Found(f"precision {dtype}", measured.tightest, evidence, "precision", refuted=refuted)
+        yield Observation(f"precision {dtype}", measured.tightest, evidence, "precision", refuted=refuted)
 
 
 OVERFLOW = "; products beyond the dtype's range overflow before they are scaled"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attention_harness.probe.empty_rows import UNSPECIFIED, implied
-from attention_harness.probe.experiments import Found
+from attention_harness.probe.experiments import Observation
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
@@ -30,9 +30,9 @@ class Probed:
 
     target: Target
     description: Description
-    found: Sequence[Found]
+    found: Sequence[Observation]
 
-    def held(self, found: Found) -> Any:
+    def held(self, found: Observation) -> Any:
         """The declared value, or the default where nothing is declared."""
         if found.kind == "precision":
             return held_to(self.description.precision, found.name.split()[1])
@@ -40,13 +40,13 @@ class Probed:
             return getattr(self.description, found.kind)
         return getattr(self.description.conventions, found.name, None) if found.kind == "convention" else found.fixed
 
-    def is_declared(self, found: Found) -> bool:
+    def is_declared(self, found: Observation) -> bool:
         """Whether the author wrote that down, so that it is no default."""
         if found.kind == "precision":
             return found.name.split()[1] in self.description.precision
         return found.name in self.description.declared
 
-    def verdict(self, found: Found) -> str:
+    def verdict(self, found: Observation) -> str:
         """How what was found and what is declared stand to each other."""
         if found.kind == "domain":
             return NOTED
@@ -60,7 +60,7 @@ class Probed:
             return COULD
         return REFUTED if self.is_declared(found) else OWED
 
-    def having(self, *verdicts: str) -> list[Found]:
+    def having(self, *verdicts: str) -> list[Observation]:
         """What was found that has one of these verdicts."""
         return [found for found in self.found if self.verdict(found) in verdicts]
 
@@ -100,7 +100,7 @@ class Probed:
         return {"target": self.target.name, "found": rows, "declaration": self.declaration(), "matches": self.matches}
 
 
-def _same(found: Found, held: Any) -> bool:
+def _same(found: Observation, held: Any) -> bool:
     """Equal; of dtypes, also where nothing is declared; of empty rows, in each form and dtype that was asked; of models, in any order."""
     if found.kind == "dtypes":
         return held is None or set(held) == set(found.value)
@@ -111,13 +111,13 @@ def _same(found: Found, held: Any) -> bool:
     return bool(found.value == held)
 
 
-def _rows(found: Found, held: Any) -> Iterator[tuple[str, str]]:
+def _rows(found: Observation, held: Any) -> Iterator[tuple[str, str]]:
     """Of each form and dtype of empty rows that was asked: what is declared, and what was found."""
     for dtype, forms in found.asked.items():
         yield from ((implied(held, form, forms, dtype), value) for form, value in forms.items())
 
 
-def _stronger(found: Found, held: Any) -> bool:
+def _stronger(found: Observation, held: Any) -> bool:
     """More than what is declared: a promise that nobody made, a tighter model, a further dtype."""
     if found.kind == "dtypes":
         return set(held) < set(found.value)

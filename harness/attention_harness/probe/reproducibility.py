@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.probe.experiments import Found, experiment
+from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import Lab, NotAsked
 from attention_specs.attention import transform
 from attention_specs.judge import identical
@@ -58,7 +58,7 @@ def _shown(x: Any) -> str:
 
 
 @experiment(layers=True)
-def deterministic(lab: Lab) -> Found:
+def deterministic(lab: Lab) -> Observation:
     """The same call many times, with other calls in between."""
     wrong, tried = [], 0
     tiny = () if lab.layer else _calls(lab, recipe="tiny")  # where another order may show in what underflows alone
@@ -72,14 +72,16 @@ def deterministic(lab: Lab) -> Found:
                 wrong.append(_shown(x))
                 break
     lab.varies = bool(wrong)
-    return Found("deterministic", not wrong, _all_the_same(tried, f"{REPEATS} times the same call, others in between", wrong))
+    return Observation(
+        "deterministic", not wrong, _all_the_same(tried, f"{REPEATS} times the same call, others in between", wrong)
+    )
 
 
 @experiment(layers=True)
-def batch_invariant(lab: Lab) -> Found:
+def batch_invariant(lab: Lab) -> Observation:
     """Each entry alone and in batches, at several shapes and in each dtype."""
     if lab.varies:
-        return Found("batch_invariant", False, "not even the same call twice gives the same bits")
+        return Observation("batch_invariant", False, "not even the same call twice gives the same bits")
     if lab.x().output_shape[0] == 1:
         raise NotAsked("only a batch of 1 is answered")
     take: Any = multi_head_transform.take_batch if lab.layer else transform.take_batch
@@ -90,7 +92,7 @@ def batch_invariant(lab: Lab) -> Found:
             if not identical(lab(take(x, index)), out[index]).holds:
                 wrong.append(f"{_shown(x)}, entries {', '.join(map(str, index))} alone")
     told = _all_the_same(tried, "entries of a batch by themselves, in smaller batches and in another order", wrong)
-    return Found("batch_invariant", not wrong, told)
+    return Observation("batch_invariant", not wrong, told)
 
 
 def _others(batch: int) -> Iterator[np.ndarray]:
@@ -100,10 +102,10 @@ def _others(batch: int) -> Iterator[np.ndarray]:
 
 
 @experiment(layers=True)
-def thread_safe(lab: Lab) -> Found:
+def thread_safe(lab: Lab) -> Observation:
     """A call while another thread makes one of the same shapes with other numbers."""
     if lab.varies:
-        return Found("thread_safe", None, "its answers vary in one thread")
+        return Observation("thread_safe", None, "its answers vary in one thread")
     wrong, tried = [], 0
     for x, out in lab.answers(_calls(lab)):
         for _ in range(MEETINGS):
@@ -112,4 +114,4 @@ def thread_safe(lab: Lab) -> Found:
             if not identical(got, out).holds:
                 wrong.append(_shown(x))
                 break
-    return Found("thread_safe", not wrong, _all_the_same(tried, "calls beside another thread", wrong))
+    return Observation("thread_safe", not wrong, _all_the_same(tried, "calls beside another thread", wrong))

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import REFUSALS, Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
@@ -37,9 +37,9 @@ class NotAsked(Exception):
 class Lab:
     """Asks one implementation; `dtype` is the one to ask in where it does not matter."""
 
-    def __init__(self, subject: Subject, seed: int) -> None:
+    def __init__(self, subject: UnderTest, seed: int) -> None:
         undeclared = replace(subject.description, precision={})  # nothing is left unasked for what is declared
-        self.subject = Subject(subject.worker, undeclared, subject.spec)
+        self.subject = UnderTest(subject.worker, undeclared, subject.spec)
         self.spec, self.seed, self.precision = subject.spec, seed, subject.description.precision
         self.layer = subject.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Lab:
         return self.spec.realise(case.with_problem(**given)).under(Conventions(**self.known))
 
     def __call__(self, x: Any) -> np.ndarray:
-        """The output. Raises Trouble."""
+        """The output. Raises CallFailed."""
         return self.back(self.subject(self.told(x)))
 
     def told(self, x: Any) -> Any:
@@ -105,12 +105,12 @@ class Lab:
         return out.swapaxes(1, 2) if self.swapped else out
 
     def answers(self, xs: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray]]:
-        """Those calls that are not refused, with their outputs. Raises Trouble, the refusal where all are refused."""
+        """Those calls that are not refused, with their outputs. Raises CallFailed, the refusal where all are refused."""
         refused, answered = None, False
         for x in xs:
             try:
                 out = self(x)
-            except Trouble as trouble:
+            except CallFailed as trouble:
                 if trouble.outcome not in REFUSALS:
                     raise
                 refused = trouble
@@ -139,7 +139,7 @@ class Lab:
             raise NotAsked("a plain call fits no reading, and others would be compared with it")
 
     def fitting(self, x: Any, readings: Mapping[str, Any]) -> str:
-        """Which of the readings the answer to x fits, or NOTHING. Raises Trouble, and NotAsked where it cannot tell."""
+        """Which of the readings the answer to x fits, or NOTHING. Raises CallFailed, and NotAsked where it cannot tell."""
         self.require_plain()
         out = self(x)
         fits = [name for name, reading in readings.items() if self.ratio(out, reading) <= 1]

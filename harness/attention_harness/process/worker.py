@@ -13,7 +13,7 @@ import os
 import subprocess
 from typing import Any
 
-from attention_harness.errors import Trouble
+from attention_harness.errors import CallFailed
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import Ended, Foreign
@@ -49,7 +49,7 @@ class Worker:
         return self.foreign.process if self.foreign else None
 
     def description(self) -> Description:
-        """Starts the process if need be and returns what the implementation declares. Raises Trouble."""
+        """Starts the process if need be and returns what the implementation declares. Raises CallFailed."""
         self.stop()
         target, variables = self.target, os.environ | self.variables
         self.foreign = Foreign(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
@@ -57,23 +57,23 @@ class Worker:
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
             self.stop()
-            raise Trouble(described.kind, described.message)
+            raise CallFailed(described.kind, described.message)
         assert isinstance(described, Description)
         return described
 
     def call(self, request: Request) -> Answer:
-        """The answer to one request. Raises Trouble; the process is started again when it died of the last one."""
+        """The answer to one request. Raises CallFailed; the process is started again when it died of the last one."""
         if self.foreign is None:
             self._start_again()
         answer = self._ask(request, Answer, self.limits.seconds)
         if isinstance(answer, Failure):
             if answer.kind == "crashed":  # the process lives, but its device does not
                 self.stop()
-            raise Trouble(answer.kind, answer.message, answer.trace)
+            raise CallFailed(answer.kind, answer.message, answer.trace)
         assert isinstance(answer, Answer)
         if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
             self.stop()
-            raise Trouble("crashed", f"results={', '.join(answer.extra)}, but should be those that were asked for")
+            raise CallFailed("crashed", f"results={', '.join(answer.extra)}, but should be those that were asked for")
         return answer
 
     def _start_again(self) -> None:
@@ -81,19 +81,19 @@ class Worker:
         again = self.starts > 0
         try:
             self.description()
-        except Trouble as trouble:
+        except CallFailed as trouble:
             if again and trouble.outcome in ("unloadable", "unavailable"):
-                raise Trouble("crashed", f"it cannot be loaded again: {trouble}") from trouble
+                raise CallFailed("crashed", f"it cannot be loaded again: {trouble}") from trouble
             raise
 
     def _ask(self, message: Request | None, hint: type, seconds: float) -> Any:
-        """What the worker answers. Raises Trouble: it is dead, too slow, too large, or no answer came."""
+        """What the worker answers. Raises CallFailed: it is dead, too slow, too large, or no answer came."""
         assert self.foreign
         try:
             return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
         except Ended as ended:
             self.foreign = None
-            raise Trouble(ended.outcome, ended.reason) from None
+            raise CallFailed(ended.outcome, ended.reason) from None
 
     def stop(self) -> None:
         """Kills the process and everything that it started; nothing if there is none."""

@@ -10,13 +10,13 @@ from types import NoneType
 from typing import Any
 
 from attention_specs.choices import ALIKE, nearest, one_of
-from attention_specs.contract import FACTS, OPTIONS, Conventions
+from attention_specs.contract import ATTRIBUTES, OPTIONS, Conventions
 
 POSITIONAL = {"attention": 3, "multi-head": 11}
 """Arrays that each spec passes by position."""
 
 OTHERS = ("name",)
-"""Attributes of the authors' own that are spelt nearly like one of FACTS."""
+"""Attributes of the authors' own that are spelt nearly like one of ATTRIBUTES."""
 
 
 NAMES = tuple, list, Set
@@ -49,9 +49,9 @@ def _texts(value: Any) -> bool:
 
 
 def refuse_unread(attributes: Mapping[str, Any]) -> None:
-    """ValueError for an attribute that is nearly one of FACTS: `convention` would be ignored in silence."""
+    """ValueError for an attribute that is nearly one of ATTRIBUTES: `convention` would be ignored in silence."""
     for name in attributes:
-        fact = "" if name.startswith("_") or name in (*FACTS, *OTHERS) else nearest(name, FACTS, ALIKE)
+        fact = "" if name.startswith("_") or name in (*ATTRIBUTES, *OTHERS) else nearest(name, ATTRIBUTES, ALIKE)
         if fact:
             raise ValueError(f"attribute={name}, but should be {fact}: nobody reads {name}")
 

@@ -24,7 +24,7 @@ from attention_harness.registry.declarations import (
 )
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import FACTS, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import named_precision
 
@@ -135,7 +135,7 @@ def from_protocol(module: Any) -> Callable[..., Any]:
             prepared[str(problem)] = module.prepare(problem)
         return prepared[str(problem)](q, k, v, **options)
 
-    for name in FACTS:
+    for name in ATTRIBUTES:
         if hasattr(module, name):
             setattr(attention, name, getattr(module, name))
     attention.__doc__ = module.__doc__
@@ -173,7 +173,7 @@ def describe(function: Callable[..., Any], name: str) -> Description:
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
-            declared=(*(fact for fact in FACTS if hasattr(function, fact)), *_written(written)),
+            declared=(*(fact for fact in ATTRIBUTES if hasattr(function, fact)), *_written(written)),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error

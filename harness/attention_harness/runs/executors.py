@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from attention_harness.conformance import check
-from attention_harness.conformance.check import Checked, Plan
+from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.errors import UsageError
 from attention_harness.frameworks import installed
 from attention_harness.process.server import die_with_parent
@@ -20,10 +20,10 @@ from attention_harness.registry.targets import Target
 from attention_harness.runs import ending
 
 Step = Callable[[str], None]
-Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[Checked]]
+Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[CheckResult]]
 
 
-def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
     """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
     return spread(_check, [(target, plan) for target in targets], jobs, step)
 
@@ -71,12 +71,12 @@ def _work(work: Callable[[Any, Step], Any], item: Any) -> Any:
     return work(item, _queue.put)
 
 
-def _check(item: tuple[Target, Plan], step: Step) -> Checked:
+def _check(item: tuple[Target, Plan], step: Step) -> CheckResult:
     target, plan = item
     return check.check(target, plan, partial(step, target.name))
 
 
-def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[Checked]:
+def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
     """Each target as a task of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine with `jobs` cores.
 
     The folder of the run must be one that all nodes see. A task whose node is lost is run again by Ray.

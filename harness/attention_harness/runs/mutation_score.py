@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_harness.errors import UsageError
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 TABLE = Path(__file__).with_name("mutation_score.json")
 """When and how the audit was run, and for each spec: fault -> the clauses that reject it."""
@@ -22,7 +22,7 @@ def caught(clauses: Collection[str]) -> dict[str, Any]:
     """How many faults the audit planted in the specs of these clauses, how many of them one of these rejects, and the audit."""
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
     killers = audit.pop("killers")
-    specs = {claim.spec for claim in CLAIMS.values() if claim.clause in clauses}
+    specs = {property_.spec for property_ in PROPERTIES.values() if property_.id in clauses}
     told = [set(by.split()) for spec in specs for by in killers[spec].values()]
     return {"faults": len(told), "rejected": sum(not by.isdisjoint(clauses) for by in told), **audit}
 

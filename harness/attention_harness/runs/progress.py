@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from attention_harness.conformance.check import Checked
+from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import BLAMELESS
 from attention_harness.runs.run import Progress
 
@@ -51,7 +51,7 @@ def counted(task: str, total: int, quiet: bool) -> Iterator[Callable[[str], None
         yield lambda name: bar.update(identity, advance=1)
 
 
-def _line(checked: Checked) -> str:
+def _line(checked: CheckResult) -> str:
     """`numpy-eager: agrees` or what is wrong, in a few words."""
     outcomes = {row.outcome for row in checked.rows}
     wrong = sorted(outcomes - set(BLAMELESS))

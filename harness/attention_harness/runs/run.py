@@ -14,7 +14,7 @@ from weakref import finalize
 
 from attention_harness.conformance import agreement
 from attention_harness.conformance import check as conformance
-from attention_harness.conformance.check import Checked, Plan
+from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
@@ -29,7 +29,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 from attention_specs.worked_example import EXPECTED, WORDS
 
 
@@ -45,7 +45,7 @@ class Settings:
     seconds: float = 30.0
     memory: int = 6144
     executor: str = "local"
-    claims: dict[str, Any] = field(default_factory=dict)
+    declared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Progress:
     """Called while a run goes on: with the name of an implementation that made a step, and when it is done."""
 
     step: Callable[[str], None] = lambda name: None
-    done: Callable[[Checked], None] = lambda checked: None
+    done: Callable[[CheckResult], None] = lambda checked: None
     start: Callable[[int], None] = lambda total: None
 
 
@@ -92,19 +92,19 @@ class Run:
         """One line for each implementation that is finished."""
         return self.folder / "finished.jsonl"
 
-    def finished(self) -> dict[str, Checked]:
+    def finished(self) -> dict[str, CheckResult]:
         """What an interrupted run had finished; a last line that was cut off is left out."""
         if not self.journal.exists():
             return {}
         return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _parse(line))}
 
-    def append(self, checked: Checked) -> None:
+    def append(self, checked: CheckResult) -> None:
         """Writes one finished implementation down."""
         with self.journal.open("a") as file:
             file.write("\n" + json.dumps(asdict(checked)) + "\n")  # a new line first: the last one may have been cut off
 
 
-def _parse(line: str) -> Checked | None:
+def _parse(line: str) -> CheckResult | None:
     try:
         data = json.loads(line)
     except ValueError:
@@ -112,7 +112,7 @@ def _parse(line: str) -> Checked | None:
     description = data.pop("description")
     rows = [CheckRow(**row) for row in data.pop("rows")]
     precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
-    return Checked(**data, rows=rows, precision=precision, description=_description(description) if description else None)
+    return CheckResult(**data, rows=rows, precision=precision, description=_description(description) if description else None)
 
 
 def _description(data: dict[str, Any]) -> Description:
@@ -120,14 +120,14 @@ def _description(data: dict[str, Any]) -> Description:
     return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
 
 
-def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[Checked]:
+def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
     """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
     validate(settings)
     cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
     given = vectors(settings.properties)
     drawn = f"--examples {settings.examples} --seed {settings.seed}"
-    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.claims, given, drawn, absent())
+    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.declared, given, drawn, absent())
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
     progress.start(sum(len(cases[spec]) + sum(v.case.problem.spec == spec for v in given) for spec in map(_spec, waiting)))
@@ -144,17 +144,17 @@ def _spec(target: Target) -> str:
 
 def validate(settings: Settings) -> None:
     """UsageError for properties or conventions that there are not."""
-    conformance.load_claims()
-    unknown = [name for name in settings.properties if name not in CLAIMS]
+    conformance.load_properties()
+    unknown = [name for name in settings.properties if name not in PROPERTIES]
     if unknown:
-        raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(CLAIMS)}")
+        raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(PROPERTIES)}")
     try:
-        Conventions.declared(settings.claims)
+        Conventions.declared(settings.declared)
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
+def facts(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
     """What run.json says about the implementations, the properties and the worked example."""
     got = {r.name: r.worked_example for r in results if r.worked_example}
     return {
@@ -176,10 +176,10 @@ def facts(results: Sequence[Checked], settings: Settings) -> dict[str, Any]:
 
 def property_facts() -> list[dict[str, str]]:
     """What run.json says of the properties."""
-    return [{"name": c.name, "clause": c.clause, "spec": c.spec, "summary": c.summary} for c in CLAIMS.values()]
+    return [{"name": c.name, "clause": c.id, "spec": c.spec, "summary": c.summary} for c in PROPERTIES.values()]
 
 
-def _implementation(result: Checked) -> dict[str, Any]:
+def _implementation(result: CheckResult) -> dict[str, Any]:
     d = result.description
     if d is None:
         row = result.rows[0]
@@ -199,7 +199,7 @@ def lowered(description: Description) -> list[str]:
     return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
 
 
-def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any]]]:
+def tables(results: Sequence[CheckResult], run: Run) -> dict[str, list[dict[str, Any]]]:
     """The rows of `checks`, `precision`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
@@ -211,7 +211,7 @@ def tables(results: Sequence[Checked], run: Run) -> dict[str, list[dict[str, Any
     }
 
 
-def _covered(results: Sequence[Checked]) -> dict[str, set[tuple[str, str]]]:
+def _covered(results: Sequence[CheckResult]) -> dict[str, set[tuple[str, str]]]:
     """Case -> what it covers; one that several implementations were asked counts once."""
     found: dict[str, set[tuple[str, str]]] = {}
     for result in results:

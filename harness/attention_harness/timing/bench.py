@@ -9,13 +9,13 @@ from typing import Any
 from attention_harness.registry import targets as known
 from attention_harness.registry.targets import Target
 from attention_harness.timing.analysis import tables
-from attention_harness.timing.analysis.measurements import TWIN, Found
-from attention_harness.timing.expected_outputs import Truths
+from attention_harness.timing.analysis.measurements import TWIN, Measurements
+from attention_harness.timing.expected_outputs import ExpectedOutputs
 from attention_harness.timing.measure.load import system_load
-from attention_harness.timing.process.child import Child, Lost, Start
+from attention_harness.timing.process.child import CandidateFailed, Child, Start
 from attention_harness.timing.process.session import Session
 from attention_harness.timing.settings import Settings
-from attention_harness.timing.workload_run import Visit
+from attention_harness.timing.workload_run import WorkloadRun
 from attention_harness.timing.workloads import Workload
 from attention_specs.contract import Description
 
@@ -49,9 +49,9 @@ def bench(
 ) -> Bench:
     """Times all targets on all workloads. The baseline is added if it is not among the targets. Raises UsageError."""
     entries = with_baseline(targets, settings.baseline)
-    absent: dict[str, Lost] = {}
-    founds = [Found(workload) for workload in workloads]
-    truths = [Truths(workload, settings.seed, settings.copies) for workload in workloads]
+    absent: dict[str, CandidateFailed] = {}
+    founds = [Measurements(workload) for workload in workloads]
+    truths = [ExpectedOutputs(workload, settings.seed, settings.copies) for workload in workloads]
     load = system_load()
     descriptions: dict[str, Description] = {}
     for replica in range(settings.processes):
@@ -62,14 +62,14 @@ def bench(
                 break  # there is nothing to compare with the baseline
             for found, truth in zip(founds, truths, strict=True):
                 progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
-                Visit(session, truth, found, settings, replica).run()
+                WorkloadRun(session, truth, found, settings, replica).run()
             descriptions |= session.descriptions
     unloadable = tuple(name for name, lost in absent.items() if lost.outcome != "unavailable")
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")
         for found in founds:
             found.lose(name, absent[name].outcome, f"cannot be loaded: {absent[name].reason}")
-    measured = [tables.Measured.of(found, descriptions, settings.baseline) for found in founds]
+    measured = [tables.WorkloadResult.of(found, descriptions, settings.baseline) for found in founds]
     return Bench(
         rows=tables.judge(measured),
         rounds=tables.rounds(founds),
@@ -81,7 +81,7 @@ def bench(
     )
 
 
-def prepare(truths: Sequence[Truths]) -> None:
+def prepare(truths: Sequence[ExpectedOutputs]) -> None:
     """Asks the oracle, which takes seconds, while another process imports frameworks, which does too."""
     for truth in truths:
         truth.prepare()
@@ -94,12 +94,12 @@ def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:
     return [*known.resolve([baseline]), *targets]
 
 
-def _samples(found: Found) -> dict[str, list[float]]:
+def _samples(found: Measurements) -> dict[str, list[float]]:
     names = sorted({name for lap in found.laps for name in lap.ran.seconds} - {TWIN})
     return {name: found.samples(name) for name in names if name not in found.lost}
 
 
-def _schedule(settings: Settings, founds: Sequence[Found]) -> dict[str, Any]:
+def _schedule(settings: Settings, founds: Sequence[Measurements]) -> dict[str, Any]:
     """Seed and sizes; the orders follow from them."""
     laps = {found.workload.name: [len(next(iter(lap.ran.seconds.values()))) for lap in found.laps] for found in founds}
     return {"seed": settings.seed, "processes": settings.processes, "copies": settings.copies, "rows_of_rounds": laps}

@@ -50,7 +50,7 @@ class Part:
         return found if self.rows is None else found[:, :, self.rows]
 
 
-class Truths:
+class ExpectedOutputs:
     """Expected outputs of one workload, computed when first asked for and then kept."""
 
     def __init__(self, workload: Workload, seed: int, copies: int) -> None:

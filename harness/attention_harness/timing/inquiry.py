@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from attention_harness.timing.analysis.offences import OFFENCES, PROCESSES, Offence, Trial, accusation, acquits, doubt
-from attention_harness.timing.measure.honesty import Watched
+from attention_harness.timing.measure.honesty import HonestyTrace
 from attention_harness.timing.measure.messages import Watch
 
 FIRST_NUMBER = 1_000_000
@@ -37,23 +37,23 @@ class Watcher:
 
     ask: Callable[[Any], Any]
     name: str
-    examine: Callable[[Watched], None]
-    """Raises Lost for wrong outputs on new values."""
+    examine: Callable[[HonestyTrace], None]
+    """Raises CandidateFailed for wrong outputs on new values."""
     coin: Callable[[], bool] = lambda: bool(randbits(1))
     numbers: Iterator[int] = field(default_factory=fresh_numbers)
 
-    def round(self, other: str) -> Watched:
-        """One round; its outputs are judged and let go. Raises Lost."""
+    def round(self, other: str) -> HonestyTrace:
+        """One round; its outputs are judged and let go. Raises CandidateFailed."""
         pair = next(self.numbers), next(self.numbers)
         order = [self.coin() for _ in range(4)]
         watch = Watch(self.name, pair if order[0] else pair[::-1], other, *order[1:])
-        watched: Watched = self.ask(watch)
+        watched: HonestyTrace = self.ask(watch)
         self.examine(watched)
         return replace(watched, outputs=[])
 
     def glance(self, seconds: float, timed: float) -> list[Offence]:
         """What at least half of a few rounds look like; `timed` is the median of the timed rounds' seconds per call."""
-        end, seen = monotonic() + seconds, list[Watched]()
+        end, seen = monotonic() + seconds, list[HonestyTrace]()
         while len(seen) < FEWEST_GLANCES or (len(seen) < GLANCES and monotonic() < end):
             seen.append(self.round("seen"))
         beside = {"seen": seen, "timed": [replace(one, other=timed) for one in seen]}

@@ -11,15 +11,26 @@ from time import monotonic
 
 import numpy as np
 
-from attention_harness.timing.analysis.measurements import TWIN, Found, Lap, against
+from attention_harness.timing.analysis.measurements import TWIN, Lap, Measurements, against
 from attention_harness.timing.analysis.offences import Offence, Trial
 from attention_harness.timing.analysis.statistics import LEVEL
 from attention_harness.timing.analysis.verdicts import LEAST_FLOOR
-from attention_harness.timing.expected_outputs import Truths
+from attention_harness.timing.expected_outputs import ExpectedOutputs
 from attention_harness.timing.inquiry import Finding, Watcher, fresh_numbers, inquire
-from attention_harness.timing.measure.messages import Ceiling, First, Memory, Open, Outputs, Ran, Round, Tried, Warm, Warmed
+from attention_harness.timing.measure.messages import (
+    Ceiling,
+    First,
+    FirstCalls,
+    Memory,
+    Open,
+    Outputs,
+    Round,
+    RoundResult,
+    Warm,
+    WarmUp,
+)
 from attention_harness.timing.measure.schedule import FEWEST_ROUNDS, LOOKS, order, size
-from attention_harness.timing.process.child import Lost
+from attention_harness.timing.process.child import CandidateFailed
 from attention_harness.timing.process.session import Session
 from attention_harness.timing.settings import Settings
 
@@ -38,12 +49,12 @@ class NotTried(Exception):
 
 
 @dataclass
-class Visit:
+class WorkloadRun:
     """What one visit works with."""
 
     session: Session
-    truths: Truths
-    found: Found
+    truths: ExpectedOutputs
+    found: Measurements
     settings: Settings
     replica: int
     cleared: set[tuple[str, str]] = field(default_factory=set)
@@ -56,13 +67,13 @@ class Visit:
         while self._names():
             try:
                 self._attempt()
-            except Lost as lost:
+            except CandidateFailed as lost:
                 self._lose(lost)
                 self.session.ready()
             else:
                 return
 
-    def _lose(self, lost: Lost) -> None:
+    def _lose(self, lost: CandidateFailed) -> None:
         name = self._baseline() if lost.name == TWIN else lost.name
         for one in [name] if name in self._names() else self._names():
             self.found.lose(one, lost.outcome, lost.reason)
@@ -84,7 +95,7 @@ class Visit:
             return
         self.session.load_again(self._baseline(), TWIN)
         tried[TWIN] = self.session.ask(First(TWIN))
-        steady: dict[str, Warmed] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
+        steady: dict[str, WarmUp] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
         laps = self._laps({name: warmed.seconds for name, warmed in steady.items()})
         if not self.replica:
             self._apart(laps)
@@ -98,22 +109,22 @@ class Visit:
         return Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction)
 
     def _apart(self, laps: list[Lap]) -> None:
-        """What is looked at once, while nothing is timed: honesty, which raises Lost, and memory."""
+        """What is looked at once, while nothing is timed: honesty, which raises CandidateFailed, and memory."""
         for name in self._names():
             timed = median(seconds for lap in laps for seconds in lap.ran.seconds[name])
             self._examine_honesty(name, timed)
         self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
 
     def _examine_honesty(self, name: str, timed: float) -> None:
-        """Raises Lost where a suspicion was confirmed, or else where one could not be decided."""
+        """Raises CandidateFailed where a suspicion was confirmed, or else where one could not be decided."""
         here, undecided = self._watcher(self.session, name), Finding()
         for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
             finding = Finding() if (name, offence.name) in self.cleared else self._finding(here, offence)
             if finding.outcome == "dishonest":
-                raise Lost(name, finding.reason, died=False, outcome=finding.outcome)
+                raise CandidateFailed(name, finding.reason, died=False, outcome=finding.outcome)
             undecided = undecided if undecided.outcome else finding
         if undecided.outcome:
-            raise Lost(name, undecided.reason, died=False, outcome=undecided.outcome)
+            raise CandidateFailed(name, undecided.reason, died=False, outcome=undecided.outcome)
 
     def _watcher(self, session: Session, name: str) -> Watcher:
         where = "on values that it had not seen before: "
@@ -131,7 +142,7 @@ class Visit:
 
     def _alone(self, name: str, offence: Offence) -> Trial:
         """A trial in a fresh process that has no other candidate. Raises NotTried, and Lost for wrong outputs."""
-        absent: dict[str, Lost] = {}
+        absent: dict[str, CandidateFailed] = {}
         with Session(self.session.start, [self.session.targets[name]], absent) as session:
             try:
                 session.ready()
@@ -141,17 +152,17 @@ class Visit:
                 self._judge(name, list(enumerate(session.ask(First(name)).outputs)))
                 session.ask(Warm(name, WARM_SHARE * self.settings.seconds))
                 return self._watcher(session, name).trial(offence)
-            except Lost as lost:
+            except CandidateFailed as lost:
                 if lost.outcome == "wrong":
                     raise
                 raise NotTried(f"in a process of its own, {lost.reason}") from None
 
-    def _gate(self, name: str) -> Tried | None:
-        """The first calls, if their outputs are right; a process that dies of them raises Lost."""
+    def _gate(self, name: str) -> FirstCalls | None:
+        """The first calls, if their outputs are right; a process that dies of them raises CandidateFailed."""
         try:
-            tried: Tried = self.session.ask(First(name))
+            tried: FirstCalls = self.session.ask(First(name))
             self._judge(name, list(enumerate(tried.outputs)))
-        except Lost as lost:
+        except CandidateFailed as lost:
             if lost.died:
                 raise
             self.found.lose(name, lost.outcome, lost.reason)
@@ -164,7 +175,7 @@ class Visit:
         rng = np.random.default_rng([self.settings.seed, self.replica, len(self.found.workload.name)])
         deadline = monotonic() + OVERTIME * self.settings.seconds
         for number in range(1, plan.rounds + 1):
-            ran: Ran = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
+            ran: RoundResult = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
             self._examine(ran)
             laps.append(Lap(self.replica, self._baseline(), replace(ran, outputs=[])))
             if (number >= FEWEST_ROUNDS and monotonic() > deadline) or (number in LOOKS and self._narrow(laps)):
@@ -177,16 +188,16 @@ class Visit:
         halves = (against(laps, name, self._baseline()).half_at(level) for name in laps[0].ran.seconds)
         return max(halves) < log1p(LEAST_FLOOR) / 2
 
-    def _examine(self, ran: Ran) -> None:
-        """Raises Lost for an output of a timed call that is wrong, or an input that was written to."""
+    def _examine(self, ran: RoundResult) -> None:
+        """Raises CandidateFailed for an output of a timed call that is wrong, or an input that was written to."""
         for name in ran.wrote:
-            raise Lost(name, "wrote to its inputs", died=False, outcome="wrong")
+            raise CandidateFailed(name, "wrote to its inputs", died=False, outcome="wrong")
         for name, copy, out in ran.outputs:
             self._judge(name, [(copy, out)], "in a timed call: ")
 
     def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str = "") -> None:
-        """Raises Lost for the first output that is wrong."""
+        """Raises CandidateFailed for the first output that is wrong."""
         description = self.session.descriptions[self._baseline() if name == TWIN else name]
         for copy, out in outputs:
             if fault := self.truths.fault(description, copy, out):
-                raise Lost(name, f"{where}{fault}", died=False, outcome="wrong")
+                raise CandidateFailed(name, f"{where}{fault}", died=False, outcome="wrong")

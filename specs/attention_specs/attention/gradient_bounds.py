@@ -43,7 +43,7 @@ class _Errors:
 
 def gradient_bounds(x: Inputs, g: Gradients, precision: Precision) -> dict[str, np.ndarray]:
     """The largest allowed |error| of each gradient that there is, by the name of its argument."""
-    u = Units.of(precision)
+    u = Units.from_precision(precision)
     with np.errstate(all="ignore"):
         answer = AttentionBounds(x, g.exact, replace(u, o=0.0, tiny_out=0.0))
         e = _steps(g, answer, u)

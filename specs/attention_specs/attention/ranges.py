@@ -45,7 +45,7 @@ def data(arrays: Iterable[np.ndarray], p: Precision) -> Iterator[Step]:
 
 def steps(x: Inputs, p: Precision) -> Iterator[Step]:
     """Hidden keys count: what stands there is multiplied, and infinity and -infinity make NaN."""
-    u, unscaled = Units.of(p), x.replace(scale=1.0)
+    u, unscaled = Units.from_precision(p), x.replace(scale=1.0)
     if narrow(p.products, p):
         sizes = score_sizes(unscaled) if narrow(p.sums, p) else _products(x)
         yield "a product of a query and a key", sizes + product_errors(unscaled, u), p.products

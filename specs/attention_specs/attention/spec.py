@@ -101,7 +101,7 @@ class Expected:
         specified: np.ndarray = self.empty_rows != "unspecified"
         return specified
 
-    def of(self, u: Units) -> Bounds:
+    def bounds_for(self, u: Units) -> Bounds:
         """The bounds for other costs of rounding."""
         return AttentionBounds(self.asked, self.exact, u)
 
@@ -158,7 +158,7 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     asked = x.under(conventions)
     exact = attention(asked)
     model = precision or default_model(x.dtype)
-    limits = AttentionBounds(asked, exact, Units.of(named_precision(model, x.dtype)))
+    limits = AttentionBounds(asked, exact, Units.from_precision(named_precision(model, x.dtype)))
     declared = empty_rows(asked, exact.empty, conventions)
     out = np.where(exact.empty[..., None], _of_empty_rows(asked, exact, declared), exact.out)
     unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0

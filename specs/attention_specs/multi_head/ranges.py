@@ -26,7 +26,7 @@ def _steps_of_a_layer(x: LayerInputs, p: Precision) -> Iterator[Step]:
     """Its projections, then attention on what these may be at most."""
     if not (narrow(p.products, p) or narrow(p.sums, p)):
         return
-    u = Units.of(p)
+    u = Units.from_precision(p)
     sent = ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
     q, k, v = (split(projection_sizes(*one) + projection_error(*one, u), x.heads) for one in sent)
     if narrow(p.sums, p):

@@ -9,36 +9,38 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, within
 from attention_specs.properties.relations import told_by_the_oracle
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
-@claim("P1")
+@property_("P1")
 def every_problem_is_answered(attend: Attend, x: Inputs) -> Verdict:
     """Each problem that the signature admits gets an answer: no exception, crash or hang, also at size 0 (C32, C40)."""
-    attend.facts(x)
+    attend.side_effects(x)
     return holds(True, "")
 
 
-@claim("P2")
+@property_("P2")
 def output_has_the_shape_and_dtype_of_the_contract(attend: Attend, x: Inputs) -> Verdict:
     """The output is [B, Hq, Lq, Dv] in the query's dtype (C21: torch-mps-vdim; C25: tinygrad-out-dtype)."""
     out = attend(x)
     return holds(out.dtype == x.q.dtype, f"dtype of out={out.dtype.name}, but should be the query's, {x.dtype}")
 
 
-@claim("P3")
+@property_("P3")
 def inputs_are_left_alone(attend: Attend, x: Inputs) -> Verdict:
     """No input is written to, and the output is not a view of one (C34: mlx-donation)."""
-    facts = attend.facts(x)
-    changed = holds(not facts.changed, f"changed inputs={', '.join(facts.changed)}, but should be none")
-    return changed & holds(not facts.aliased, f"inputs sharing memory with out={', '.join(facts.aliased)}, but should be none")
+    side_effects = attend.side_effects(x)
+    changed = holds(not side_effects.changed, f"changed inputs={', '.join(side_effects.changed)}, but should be none")
+    return changed & holds(
+        not side_effects.aliased, f"inputs sharing memory with out={', '.join(side_effects.aliased)}, but should be none"
+    )
 
 
 def _sees_something(x: Inputs) -> bool:
     return bool(np.prod(x.output_shape))
 
 
-@claim("P4", needs=_sees_something)
+@property_("P4", needs=_sees_something)
 def output_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """Each output element is within the derived bound of the definition (C01 to C40)."""
     expected = attend.expected(x)
@@ -46,7 +48,7 @@ def output_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(x), expected.out, expected.bounds.out, "out", rows)
 
 
-@claim("P5", needs=lambda x: bool((~x.visible().any(-1)).any()) and _sees_something(x))
+@property_("P5", needs=lambda x: bool((~x.visible().any(-1)).any()) and _sees_something(x))
 def empty_rows_follow_the_declaration(attend: Attend, x: Inputs) -> Verdict:
     """A row that may attend to nothing gives what was declared, zeros by default (C02; C16: fa2-splitkv-empty)."""
     expected = attend.expected(x)
@@ -54,7 +56,7 @@ def empty_rows_follow_the_declaration(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(x), expected.out, expected.out_bound, "out", rows, "row sees no key") if rows.any() else VACUOUS
 
 
-@claim("P6", compiles=True, options=("return_lse",))
+@property_("P6", needs_recompile=True, options=("return_lse",))
 def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned lse is the log of the sum of exp of the visible scores, -inf for empty rows (C17: vllm-lse-base, flex-lse-ln2)."""
     return _lse_agrees(attend.expected(x), attend.extra(x, "lse"), "lse")
@@ -64,7 +66,7 @@ def _lse_agrees(expected: Any, lse: np.ndarray, what: str) -> Verdict:
     return within(lse, expected.lse, expected.lse_bound, what, expected.lse_in_range)
 
 
-@claim("P7", compiles=True, options=("return_weights",))
+@property_("P7", needs_recompile=True, options=("return_weights",))
 def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """The returned weights are those of the definition, exact zeros where masked (C38: torch-mha-weights-dropout, keras-20684)."""
     return _weights_agree(attend.expected(x), attend.extra(x, "weights"), "weights")
@@ -75,7 +77,7 @@ def _weights_agree(expected: Any, weights: np.ndarray, what: str) -> Verdict:
     return verdict & within(weights, np.zeros_like(weights), 0.0, what, expected.empty_rows == "zeros", "row sees no key")
 
 
-@claim("P8", compiles=True, alternate=True, options=("return_weights",))
+@property_("P8", needs_recompile=True, every_other_case=True, options=("return_weights",))
 def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the weights changes nothing in the output (C05: torch-mha-causal-need-weights; C38)."""
     expected = attend.expected(x)
@@ -85,7 +87,7 @@ def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Ve
     return told_by_the_oracle(attend, x, within(got, wanted, 2 * expected.bounds.out, what, rows), got, wanted, what)
 
 
-@claim("P9", compiles=True, alternate=True, options=("return_lse",))
+@property_("P9", needs_recompile=True, every_other_case=True, options=("return_lse",))
 def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the lse changes nothing in the output (C05, C17)."""
     expected = attend.expected(x)
@@ -94,7 +96,7 @@ def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdic
     return told_by_the_oracle(attend, x, verdict, got, wanted, what)
 
 
-@claim("P16", compiles=True, alternate=True, options=("return_weights", "return_lse"))
+@property_("P16", needs_recompile=True, every_other_case=True, options=("return_weights", "return_lse"))
 def weights_and_lse_come_together_as_each_alone(attend: Attend, x: Inputs) -> Verdict:
     """Asked for both, it gives (out, weights, lse), each as it is alone: near the definition (C05, C17, C38)."""
     expected, both = attend.expected(x), attend.together(x)
@@ -103,7 +105,7 @@ def weights_and_lse_come_together_as_each_alone(attend: Attend, x: Inputs) -> Ve
     return out & weights & _lse_agrees(expected, both["lse"], "lse beside weights")
 
 
-@claim("P10", needs=_sees_something)
+@property_("P10", needs=_sees_something)
 def same_call_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
     """Repeating a call repeats its output, bit for bit where `deterministic` is declared (C30, C34, C35)."""
     first, second, expected = attend(x), attend.again(x), attend.expected(x)

@@ -11,13 +11,13 @@ from attention_specs.attention.transform import contiguous
 from attention_specs.judge import VACUOUS, Verdict, holds, identical
 from attention_specs.properties.relations import unchanged
 from attention_specs.properties.weights import asks
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 LONG_ENOUGH = 9
 """Keys: shorter calls are over before another thread can meet them."""
 
 
-@claim("P11", cold=True, needs=lambda x: asks(x) and x.k.shape[2] >= LONG_ENOUGH)
+@property_("P11", needs_new_oracle=True, needs=lambda x: asks(x) and x.k.shape[2] >= LONG_ENOUGH)
 def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Verdict:
     """A call gives the same while another thread makes one of the same shapes (C30; C35: buffers that calls share)."""
     if not attend.declared("thread_safe"):
@@ -31,7 +31,7 @@ def two_threads_at_once_are_one_after_the_other(attend: Attend, x: Inputs) -> Ve
     )
 
 
-@claim("P12", cold=True, needs=lambda x: asks(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
+@property_("P12", needs_new_oracle=True, needs=lambda x: asks(x) and min(x.q.shape[3], x.k.shape[2]) > 1)
 def sizes_that_do_not_fit_are_refused(attend: Attend, x: Inputs) -> Verdict:
     """Where `checks_shapes` is declared, calls that mean nothing raise instead of computing something (C36: torch-kv-len-mismatch)."""
     if not attend.declared("checks_shapes"):
@@ -61,7 +61,7 @@ def misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
 
 
-@claim("P13", cold=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and asks(x))
+@property_("P13", needs_new_oracle=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and asks(x))
 def keys_of_a_cache_are_keys(attend: Attend, x: Inputs) -> Verdict:
     """Keys and values that are handed over apart count like the others, and queries stand behind them (C04: onnx-ref-causal-past)."""
     return unchanged(attend, x, attend(x.with_explicit_mask()), "out, cache joined with the keys")
@@ -72,7 +72,7 @@ def _fits(x: Inputs) -> bool:
     return x.is_causal and 1 < x.q.shape[2] <= x.k.shape[2] - (x.past or 0) and asks(x)
 
 
-@claim("P14", cold=True, options=("past_k", "past_v"), needs=_fits)
+@property_("P14", needs_new_oracle=True, options=("past_k", "past_v"), needs=_fits)
 def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """Queries in two parts, the first part's keys as the cache of the second, give what they give at once (C04, C31)."""
     n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1

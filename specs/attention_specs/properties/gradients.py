@@ -11,7 +11,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, identical, within
 from attention_specs.properties.relations import told_by_the_oracle
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 ARRAYS = ("q", "k", "v")
 MOST_CELLS = 1 << 20
@@ -68,7 +68,7 @@ def _tables(x: Inputs) -> list[str]:
     return [name for name in ("bias", "sinks") if getattr(x, name) is not None]
 
 
-@claim("G1", cold=True, gradient=True)
+@property_("G1", needs_new_oracle=True, gradient=True)
 def gradient_has_the_shape_and_dtype_of_its_argument(attend: Attend, x: Inputs) -> Verdict:
     """dq, dk and dv have the shapes and dtypes of q, k and v, and are 0 where there is no output (C32: fa-ck-bwd-seqq0; C10)."""
     got = attend.gradient(x, output_gradient(x), ARRAYS)
@@ -79,20 +79,20 @@ def gradient_has_the_shape_and_dtype_of_its_argument(attend: Attend, x: Inputs) 
     return dtypes & _all(identical(got[name], np.zeros_like(got[name]), f"d{name} without output") for name in ARRAYS)
 
 
-@claim("G2", cold=True, gradient=True, needs=differentiable())
+@property_("G2", needs_new_oracle=True, gradient=True, needs=differentiable())
 def gradients_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """dq, dk and dv are within the derived bound (C26: fa4-softcap-bwd, fa4-lse-dpsum-index; C12: fa2-bwd-tail-mask; C10, C40)."""
     return _agree(attend, x, output_gradient(x), ARRAYS)
 
 
-@claim("G3", cold=True, gradient=True, needs=differentiable(lambda x: bool(_tables(x))))
+@property_("G3", needs_new_oracle=True, gradient=True, needs=differentiable(lambda x: bool(_tables(x))))
 def bias_and_sink_gradients_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """Asked for alone, summed where broadcast (C27: torch-mask-only-grad, mlx-mask-vjp-missing; C39: jax-dbias-batcher)."""
     return _agree(attend, x, output_gradient(x), _tables(x))
 
 
-@claim(
-    "G4", cold=True, gradient=True, options=("bias",),
+@property_(
+    "G4", needs_new_oracle=True, gradient=True, options=("bias",),
     needs=differentiable(lambda x: x.sinks is None and bool(np.prod(x.score_shape) <= MOST_CELLS)),
 )  # fmt: skip
 def score_gradients_sum_to_zero_and_are_zero_where_masked(attend: Attend, x: Inputs) -> Verdict:
@@ -114,7 +114,7 @@ def _masked(expected: Any) -> np.ndarray:
     return np.isneginf(expected.exact.exact.scores)
 
 
-@claim("G5", cold=True, gradient=True, needs=differentiable(lambda x: bool((~x.visible().any(-2)).any())))
+@property_("G5", needs_new_oracle=True, gradient=True, needs=differentiable(lambda x: bool((~x.visible().any(-2)).any())))
 def keys_that_nobody_sees_get_no_gradient(attend: Attend, x: Inputs) -> Verdict:
     """dk and dv are exactly 0 at keys hidden from every query of the group (C33: fa4-seqused-bwd; C12: fa2-bwd-tail-mask)."""
     dout = output_gradient(x)
@@ -128,7 +128,7 @@ def keys_that_nobody_sees_get_no_gradient(attend: Attend, x: Inputs) -> Verdict:
     return _all(identical(one, np.zeros_like(one), f"d{name} at a hidden key", unseen) for one, name in pairs)
 
 
-@claim("G6", cold=True, gradient=True, needs=differentiable(lambda x: x.q.shape[2] > 1))
+@property_("G6", needs_new_oracle=True, gradient=True, needs=differentiable(lambda x: x.q.shape[2] > 1))
 def an_output_gradient_in_one_row_reaches_one_query(attend: Attend, x: Inputs) -> Verdict:
     """With dout in the last row alone, dq is exactly 0 elsewhere and dv one row of weights times dout (C12; C26: row indices)."""
     row = np.arange(x.q.shape[2]) == x.q.shape[2] - 1
@@ -140,7 +140,7 @@ def an_output_gradient_in_one_row_reaches_one_query(attend: Attend, x: Inputs) -
     return elsewhere & _agree(attend, x, dout, ARRAYS)
 
 
-@claim("G7", cold=True, gradient=True, needs=differentiable())
+@property_("G7", needs_new_oracle=True, gradient=True, needs=differentiable())
 def layout_of_the_output_gradient_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """Transposed and stride-0 output gradients, as of sum(), equal contiguous ones (C27: fa2-bwd-dout-stride, xformers-sum-backward)."""
     ones, turned = (
@@ -153,7 +153,7 @@ def layout_of_the_output_gradient_does_not_matter(attend: Attend, x: Inputs) -> 
     )
 
 
-@claim("G8", cold=True, gradient=True, needs=differentiable(lambda x: bool((~x.visible().any(-1)).any())))
+@property_("G8", needs_new_oracle=True, gradient=True, needs=differentiable(lambda x: bool((~x.visible().any(-1)).any())))
 def empty_rows_give_no_gradient(attend: Attend, x: Inputs) -> Verdict:
     """A row that sees no key has dq exactly 0 and leaves no NaN anywhere (C26: fa2-bwd-nan-causal-varlen, jax-softmax-where-grad)."""
     dout = output_gradient(x)
@@ -166,7 +166,7 @@ def empty_rows_give_no_gradient(attend: Attend, x: Inputs) -> Verdict:
     return finite & identical(got["q"], np.zeros_like(got["q"]), "dq of an empty row", empty)
 
 
-@claim("G9", cold=True, gradient=True, needs=differentiable())
+@property_("G9", needs_new_oracle=True, gradient=True, needs=differentiable())
 def same_gradient_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
     """Repeating a backward pass repeats it, bit for bit where `deterministic` is declared (C30: fa2-bwd-race)."""
     dout = output_gradient(x)
@@ -176,7 +176,7 @@ def same_gradient_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdic
     return _near(attend, x, dout, second, first, ARRAYS, " of the second call")
 
 
-@claim("G10", cold=True, gradient=True, needs=differentiable())
+@property_("G10", needs_new_oracle=True, gradient=True, needs=differentiable())
 def recording_gradients_does_not_change_the_output(attend: Attend, x: Inputs) -> Verdict:
     """The output beside the gradients is near the output without (C25: jax-fwd-bwd-dtype; C17: flex-lse-zeros)."""
     got, expected = attend.gradient(x, output_gradient(x), ARRAYS)["out"], attend.expected(x)

@@ -22,7 +22,7 @@ from attention_specs.multi_head.transform import (
     with_identity_projections,
     with_value,
 )
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 SPEC = "multi-head"
 
@@ -53,36 +53,36 @@ def _unchanged(attend: Attend, x: LayerInputs, got: np.ndarray, what: str, exact
     return which_is_off(verdict, again, first)
 
 
-@claim("L1", spec=SPEC)
+@property_("L1", spec=SPEC)
 def layer_answers_every_problem(attend: Attend, x: LayerInputs) -> Verdict:
     """Each layer that the signature admits gets an answer, also at size 0 (C32, C40: torch-mha-odd-heads; C06: torch-mha-kpm-causal)."""
-    attend.facts(x)
+    attend.side_effects(x)
     return holds(True, "")
 
 
-@claim("L2", spec=SPEC)
+@property_("L2", spec=SPEC)
 def layer_output_has_shape_and_dtype(attend: Attend, x: LayerInputs) -> Verdict:
     """The output is [B, Lq, d_model] in the query's dtype (C21; C25: flax-x64-decode)."""
     out = attend(x)
     return holds(out.dtype == x.query.dtype, f"dtype of out={out.dtype.name}, but should be {x.dtype}")
 
 
-@claim("L3", spec=SPEC)
+@property_("L3", spec=SPEC)
 def layer_leaves_inputs_alone(attend: Attend, x: LayerInputs) -> Verdict:
     """No input or weight is written to, and the output is not a view of one (C34: mlx-donation)."""
-    facts = attend.facts(x)
+    facts = attend.side_effects(x)
     changed = holds(not facts.changed, f"changed inputs={', '.join(facts.changed)}, but should be none")
     return changed & holds(not facts.aliased, f"inputs sharing memory with out={', '.join(facts.aliased)}, but should be none")
 
 
-@claim("L4", spec=SPEC, needs=_says_something)
+@property_("L4", spec=SPEC, needs=_says_something)
 def layer_agrees_with_the_oracle(attend: Attend, x: LayerInputs) -> Verdict:
     """Each output element is within the derived bound: projections, order of heads, scale, mask polarity (C04 to C11, C23, C24)."""
     expected, rows = attend.expected(x), _full_rows(attend, x)
     return within(attend(x), expected.out, expected.bounds.out, "out", rows)
 
 
-@claim("L5", spec=SPEC, needs=lambda x: _says_something(x) and not x.visible().any(-1).all())
+@property_("L5", spec=SPEC, needs=lambda x: _says_something(x) and not x.visible().any(-1).all())
 def layer_empty_rows_follow_the_declaration(attend: Attend, x: LayerInputs) -> Verdict:
     """A head that sees no key gives what was declared, zeros by default, before the output projection (C02: rten-fullrow-nan)."""
     expected, rows = attend.expected(x), ~_full_rows(attend, x)
@@ -91,7 +91,7 @@ def layer_empty_rows_follow_the_declaration(attend: Attend, x: LayerInputs) -> V
     return within(attend(x), expected.out, expected.bounds.out, "out", rows, "a head of this row sees no key")
 
 
-@claim("L6", spec=SPEC, options=("return_weights",), needs=_says_something)
+@property_("L6", spec=SPEC, options=("return_weights",), needs=_says_something)
 def layer_weights_agree_with_the_oracle(attend: Attend, x: LayerInputs) -> Verdict:
     """Returned weights are each head's own, [B, heads, Lq, Lk], zeros where masked (C38: torch-mha-weights-dropout)."""
     expected, weights = attend.expected(x), attend.extra(x, "weights")
@@ -99,13 +99,13 @@ def layer_weights_agree_with_the_oracle(attend: Attend, x: LayerInputs) -> Verdi
     return within(weights, expected.weights, expected.bounds.weights, "weights", rows)
 
 
-@claim("L7", spec=SPEC, options=("return_weights",), needs=_says_something)
+@property_("L7", spec=SPEC, options=("return_weights",), needs=_says_something)
 def layer_output_does_not_depend_on_returning_weights(attend: Attend, x: LayerInputs) -> Verdict:
     """Asking for the weights changes no row of the output (C05: torch-mha-causal-need-weights; C38: torch-mha-need-weights-nan)."""
     return _unchanged(attend, x, attend.out_beside(x, "weights"), "out beside the weights")
 
 
-@claim("L8", spec=SPEC, needs=_says_something)
+@property_("L8", spec=SPEC, needs=_says_something)
 def layer_same_call_twice_gives_the_same(attend: Attend, x: LayerInputs) -> Verdict:
     """Weights belong to the call: nothing is kept, dropped or drawn between two calls (C28: torchtune-dropout-eval; C30)."""
     return identical(attend.again(x), attend(x), "out, called again") if attend.declared("deterministic") else VACUOUS
@@ -120,7 +120,7 @@ def _row_with_hidden_keys(x: LayerInputs) -> int:
     return int(rows[len(rows) // 2]) if rows.size else 0
 
 
-@claim("L9", spec=SPEC, needs=lambda x: _masked(x) and not x.visible().all())
+@property_("L9", spec=SPEC, needs=lambda x: _masked(x) and not x.visible().all())
 def layer_masked_keys_have_no_influence(attend: Attend, x: LayerInputs) -> Verdict:
     """What stands at a position that a query sees in no head changes nothing in its row, bit for bit (C01, C03, C07, C08)."""
     row = _row_with_hidden_keys(x)
@@ -133,27 +133,27 @@ def layer_masked_keys_have_no_influence(attend: Attend, x: LayerInputs) -> Verdi
     return _unchanged(attend, clean, got, f"out, garbage hidden from query {row}", exact=True)
 
 
-@claim("L10", spec=SPEC, options=("mask",), needs=lambda x: x.mask is None and _says_something(x))
+@property_("L10", spec=SPEC, options=("mask",), needs=lambda x: x.mask is None and _says_something(x))
 def layer_all_true_mask_is_no_mask(attend: Attend, x: LayerInputs) -> Verdict:
     """A mask that hides nothing changes nothing (C07: opposite polarity in torch-nn modules; C05)."""
     everything = np.ones((1, 1, x.query.shape[1], x.key.shape[1]), bool)
     return _unchanged(attend, x, attend(x.replace(mask=everything)), "out, mask all True")
 
 
-@claim("L11", spec=SPEC, needs=_masked)
+@property_("L11", spec=SPEC, needs=_masked)
 def layer_zeros_and_ones_are_a_mask(attend: Attend, x: LayerInputs) -> Verdict:
     """0 and 1 mean False and True, and are not added to the scores (C08: keras-int-mask-passthrough, torch-mha-fastpath-float-mask)."""
     assert x.mask is not None
     return _unchanged(attend, x, attend(x.replace(mask=x.mask.astype(np.int32))), "out, mask of 0 and 1")
 
 
-@claim("L12", spec=SPEC, needs=lambda x: _masked(x) and x.mask.shape != x.score_shape)
+@property_("L12", spec=SPEC, needs=lambda x: _masked(x) and x.mask.shape != x.score_shape)
 def layer_broadcast_mask_is_the_full_mask(attend: Attend, x: LayerInputs) -> Verdict:
     """Size-1 axes of the mask stand for all entries (C09: torch-mha-3d-mask-fastpath, ncnn-singleton-mask, keras-mask-expand-axes)."""
     return _unchanged(attend, x, attend(x.replace(mask=x.visible().copy())), "out, mask in full shape")
 
 
-@claim("L13", spec=SPEC, needs=lambda x: _says_something(x) and x.query.shape[0] > 1)
+@property_("L13", spec=SPEC, needs=lambda x: _says_something(x) and x.query.shape[0] > 1)
 def layer_permuting_the_batch_permutes_the_output(attend: Attend, x: LayerInputs) -> Verdict:
     """Batch entries do not know their place (C11: batch and length exchanged; C09: torch-mps-mask-partial-broadcast)."""
     order = mixed(x.query.shape[0])
@@ -161,7 +161,7 @@ def layer_permuting_the_batch_permutes_the_output(attend: Attend, x: LayerInputs
     return _unchanged(attend, x, got, "out, batch permuted", exact=attend.declared("batch_invariant"))
 
 
-@claim("L14", spec=SPEC, needs=lambda x: _says_something(x) and x.query.shape[1] > 1)
+@property_("L14", spec=SPEC, needs=lambda x: _says_something(x) and x.query.shape[1] > 1)
 def layer_query_rows_are_independent(attend: Attend, x: LayerInputs) -> Verdict:
     """A row does not depend on the other queries, which are replaced (C13; C26: softmax over the wrong axis)."""
     row = x.query.shape[1] // 2
@@ -172,7 +172,7 @@ def layer_query_rows_are_independent(attend: Attend, x: LayerInputs) -> Verdict:
     return _unchanged(attend, x, got, f"out, all queries but {row} replaced")
 
 
-@claim("L15", spec=SPEC, needs=lambda x: _says_something(x) and x.key.shape[1] > 1)
+@property_("L15", spec=SPEC, needs=lambda x: _says_something(x) and x.key.shape[1] > 1)
 def layer_permuting_the_keys_changes_nothing(attend: Attend, x: LayerInputs) -> Verdict:
     """Keys with their values and mask columns have no order; in self-attention the rows go along (C09, C12, C13)."""
     order = mixed(x.key.shape[1])
@@ -181,13 +181,13 @@ def layer_permuting_the_keys_changes_nothing(attend: Attend, x: LayerInputs) -> 
     return _unchanged(attend, x, attend(take_keys(x, order)), "out, keys permuted")
 
 
-@claim("L16", spec=SPEC, needs=lambda x: _says_something(x) and x.heads > 1)
+@property_("L16", spec=SPEC, needs=lambda x: _says_something(x) and x.heads > 1)
 def layer_permuting_the_heads_changes_nothing(attend: Attend, x: LayerInputs) -> Verdict:
     """Heads are slices that w_o adds up: their order does not matter (C10: onnx-gqa-tile; C11: heads split or joined in another order)."""
     return _unchanged(attend, x, attend(take_heads(x, mixed(x.heads))), "out, heads permuted")
 
 
-@claim("L17", spec=SPEC, needs=_says_something)
+@property_("L17", spec=SPEC, needs=_says_something)
 def layer_identity_projections_give_attention(attend: Attend, x: LayerInputs) -> Verdict:
     """With weights I and biases 0 the layer is attention on each head's slice (C10, C11, C23: scale of the model, not of the head)."""
     y = with_identity_projections(x)
@@ -196,7 +196,7 @@ def layer_identity_projections_give_attention(attend: Attend, x: LayerInputs) ->
     return within(attend(y)[rows], wanted[rows], attend.expected(y).bounds.out[rows], "out of identity projections")
 
 
-@claim("L18", spec=SPEC, needs=_says_something)
+@property_("L18", spec=SPEC, needs=_says_something)
 def layer_constant_values_come_back(attend: Attend, x: LayerInputs) -> Verdict:
     """If all values are one vector, each full row is its two projections: weights sum to one (C01, C24, C38)."""
     y = with_value(x, np.broadcast_to(x.value[:, :1], x.value.shape).copy())

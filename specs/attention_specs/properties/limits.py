@@ -11,7 +11,7 @@ from attention_specs.formats import largest
 from attention_specs.judge import VACUOUS, Verdict, within
 from attention_specs.properties.relations import both
 from attention_specs.properties.weights import asks, keys_to_read, one_hot, visible_rows
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def _has_channels(x: Inputs) -> bool:
@@ -23,7 +23,7 @@ def _bits(x: Inputs) -> int:
     return (x.k.shape[2] - 1).bit_length()
 
 
-@claim("T1", cold=True, needs=_has_channels)
+@property_("T1", needs_new_oracle=True, needs=_has_channels)
 def every_key_can_be_picked(attend: Attend, x: Inputs) -> Verdict:
     """A query that points at one key gets its value: the last, the first, any (C10: onnx-gqa-tile; C12: triton-tutorial-tail; C13)."""
     target = _targets(np.isfinite(attend.expected(x).exact.scores))
@@ -66,7 +66,7 @@ def _pointing(x: Inputs, target: np.ndarray) -> Inputs | None:
     return y.replace(q=(size * code[target]).astype(x.q.dtype), k=np.broadcast_to(code, x.k.shape).astype(x.k.dtype))
 
 
-@claim("T2", cold=True, needs=lambda x: asks(x) and x.bias is None and x.sinks is None)
+@property_("T2", needs_new_oracle=True, needs=lambda x: asks(x) and x.bias is None and x.sinks is None)
 def zero_scale_gives_the_mean(attend: Attend, x: Inputs) -> Verdict:
     """A scale of 0 makes all scores equal, and is not taken for an absent one (C23: inductor-scale-ignored; C35)."""
     y = x.replace(scale=0.0)
@@ -82,7 +82,7 @@ def _beyond_all_scores(attend: Attend, x: Inputs) -> float:
     return 2 * float(np.abs(scores[np.isfinite(scores)]).max(initial=0)) + 1e4
 
 
-@claim("T3", cold=True, options=("sinks",), needs=asks)
+@property_("T3", needs_new_oracle=True, options=("sinks",), needs=asks)
 def a_very_large_sink_takes_everything(attend: Attend, x: Inputs) -> Verdict:
     """A sink far above all scores leaves nothing to the keys (C18: fa-sink-rowmax, sglang-unified-swa-sink)."""
     size = _beyond_all_scores(attend, x)
@@ -93,7 +93,7 @@ def a_very_large_sink_takes_everything(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(y), np.zeros(x.output_shape), bound, "out beside a very large sink", visible_rows(attend, x))
 
 
-@claim("T4", cold=True, options=("sinks",), needs=asks)
+@property_("T4", needs_new_oracle=True, options=("sinks",), needs=asks)
 def a_very_small_sink_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A sink far below all scores takes nothing from the keys (C18: fa-sink-formula, mlx-sinks-s1)."""
     size = _beyond_all_scores(attend, x)
@@ -107,7 +107,7 @@ SENTINELS = {"float16": (-6e4,)}
 """Numbers that somebody has taken for minus infinity, or that pass it on their way; other dtypes have all of them."""
 
 
-@claim("T5", cold=True, options=("bias",), needs=asks)
+@property_("T5", needs_new_oracle=True, options=("bias",), needs=asks)
 def equal_scores_may_be_very_low(attend: Attend, x: Inputs) -> Verdict:
     """Visible scores that are all -60000, or all -3e38, give the mean, not zeros (C03: torch-memeff-finfo-min, te-unfused-10000)."""
     lows = SENTINELS.get(x.dtype, (-6e4, -1e5, -3e38))
@@ -121,7 +121,7 @@ def equal_scores_may_be_very_low(attend: Attend, x: Inputs) -> Verdict:
     return within(got, expected.out, expected.bounds.out, f"out of scores that are all {low:g}", ~expected.exact.empty)
 
 
-@claim("T6", cold=True, options=("bias",), needs=lambda x: asks(x) and x.k.shape[2] <= 64)
+@property_("T6", needs_new_oracle=True, options=("bias",), needs=lambda x: asks(x) and x.k.shape[2] <= 64)
 def raising_a_score_raises_its_weight(attend: Attend, x: Inputs) -> Verdict:
     """One score raised by 1: its weight does not fall, and no other rises (C01; C07: openvino-bool-polarity; a bias that is subtracted)."""
     y, read = one_hot(x), keys_to_read(x)
@@ -136,7 +136,7 @@ def raising_a_score_raises_its_weight(attend: Attend, x: Inputs) -> Verdict:
     return within(astray, np.zeros_like(astray), bound, what, visible_rows(attend, x), why)
 
 
-@claim("T7", cold=True, options=("scale",), needs=asks)
+@property_("T7", needs_new_oracle=True, options=("scale",), needs=asks)
 def products_may_be_large_before_they_are_scaled(attend: Attend, x: Inputs) -> Verdict:
     """q . k beyond the range of float16, and scores of at most 8: scaled late they are infinite (C24, C25)."""
     size, signs = np.sqrt(2.0**17 / max(x.q.shape[-1], 1)), np.where(np.arange(x.q.shape[-1]) % 3, 1.0, -1.0)

@@ -20,7 +20,7 @@ from attention_specs.attention.transform import (
 )
 from attention_specs.judge import VACUOUS, Verdict, error_ratios, holds, place
 from attention_specs.properties.relations import unchanged
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def _hides(x: Inputs) -> bool:
@@ -58,7 +58,7 @@ def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
     return right(_unhidden(x, options)).out
 
 
-@claim("M1", alternate=True, needs=_hides)
+@property_("M1", every_other_case=True, needs=_hides)
 def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """What stands at a key that a query may not see changes nothing in its row, bit for bit (C01, C03, C05 to C09, C12, C14)."""
     verdict, x = VACUOUS, contiguous(x)
@@ -70,7 +70,9 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return verdict
 
 
-@claim("M2", alternate=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + x.causal_shift and 0 not in x.output_shape)
+@property_(
+    "M2", every_other_case=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + x.causal_shift and 0 not in x.output_shape
+)
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
     shift = x.causal_shift
@@ -83,7 +85,7 @@ def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, f"out up to query {last}, garbage in the future", exact=True)
 
 
-@claim("M3", cold=True, needs=lambda x: x.mask is None and 0 not in x.output_shape)
+@property_("M3", needs_new_oracle=True, needs=lambda x: x.mask is None and 0 not in x.output_shape)
 def a_mask_that_hides_nothing_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """All True is no mask (C05: jax-window-ignored; C07: openvino-bool-polarity; C33: hf-fa-cross-unpad)."""
     everything = np.ones((1, 1, x.q.shape[2], x.k.shape[2]), bool)
@@ -99,7 +101,7 @@ def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
     return x.replace(**{name: False if name == "is_causal" else None for name in options})
 
 
-@claim("M4", cold=True, needs=_hidden_by("mask"))
+@property_("M4", needs_new_oracle=True, needs=_hidden_by("mask"))
 def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Verdict:
     """The same mask in boolean and in additive form means the same (C02: torch-sdpa-bool-float-zero-rows; C07; C08)."""
     assert x.mask is not None
@@ -114,7 +116,7 @@ def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     return unchanged(attend, x, got, what)
 
 
-@claim("M5", cold=True, needs=_hidden_by(*RULES))
+@property_("M5", needs_new_oracle=True, needs=_hidden_by(*RULES))
 def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
     """is_causal, window and lengths mean the mask that they describe (C04, C05, C06, C14: hf-swa-off-by-one; C33)."""
     return credited(
@@ -137,7 +139,7 @@ def _biased(x: Inputs) -> bool:
     return bool((lowest < highest).any())
 
 
-@claim("M6", cold=True, alternate=True, needs=_broadcast)
+@property_("M6", needs_new_oracle=True, every_other_case=True, needs=_broadcast)
 def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     """Size-1 axes of mask and bias stand for all entries (C09: torch-mps-mask-partial-broadcast, openvino-gpu-mask-q1)."""
     full = {name: np.broadcast_to(a, x.score_shape).copy() for name, a in given(x).items()}
@@ -145,14 +147,18 @@ def a_broadcast_mask_is_the_full_mask(attend: Attend, x: Inputs) -> Verdict:
     return credited(lambda y: unchanged(attend, y, attend(y.replace(**full)), what), attend, x, "mask", "bias")
 
 
-@claim("M7", cold=True, needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()))
+@property_(
+    "M7",
+    needs_new_oracle=True,
+    needs=lambda x: _hides(x) and bool((~x.visible()).all((0, 1, 2)).any()) and bool(x.visible().any()),
+)
 def hidden_keys_can_be_left_out(attend: Attend, x: Inputs) -> Verdict:
     """Keys that nobody sees may be missing altogether (C12: tt-decode-tile-leak; C16: torch-cpu-flash-nan-block)."""
     seen, what = np.flatnonzero(x.visible().any((0, 1, 2))), "out, hidden keys left out"
     return credited(lambda y: on_visible_rows(attend, y, take_keys(y, seen), what), attend, x, "mask", *RULES)
 
 
-@claim("M8", needs=lambda x: _hides(x) and bool(x.visible().any()) and not x.visible().any(-1).all())
+@property_("M8", needs=lambda x: _hides(x) and bool(x.visible().any()) and not x.visible().any(-1).all())
 def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
     """Rows that see something are finite, whatever stands beside them (C02: hf-mask-refactor-nan, ort-cuda-zero-mask)."""
     rows = ~attend.expected(x).exact.empty
@@ -164,7 +170,7 @@ def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
     return holds(not lost.size, told)
 
 
-@claim("M9", cold=True, options=("bias",), needs=lambda x: 0 not in x.output_shape and x.k.shape[2] > 1)
+@property_("M9", needs_new_oracle=True, options=("bias",), needs=lambda x: 0 not in x.output_shape and x.k.shape[2] > 1)
 def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Verdict:
     """Some keys hidden by a mask, others by a bias of -inf: as if one mask hid both (C03: ort-unidirectional-10000; C05; C08)."""
     place = np.add.outer(2 * np.arange(x.q.shape[2]), np.arange(x.k.shape[2]))[None, None]
@@ -175,7 +181,7 @@ def mask_and_bias_of_minus_infinity_are_joined(attend: Attend, x: Inputs) -> Ver
     return credited(lambda y: on_visible_rows(attend, y, y.replace(mask=mask, bias=bias), what), attend, together, "mask")
 
 
-@claim("M10", cold=True, needs=_broadcast)
+@property_("M10", needs_new_oracle=True, needs=_broadcast)
 def a_full_mask_by_stride_zero_is_the_mask(attend: Attend, x: Inputs) -> Verdict:
     """Mask and bias expanded without a copy, with strides of 0, mean what they meant (C09: torch-mps-mask-partial-broadcast; C20)."""
     full = {name: np.broadcast_to(a, x.score_shape) for name, a in given(x).items()}
@@ -203,7 +209,7 @@ def _coinciding(x: Inputs) -> Inputs:
     return take_queries(take_batch(x, few), few)
 
 
-@claim("M11", cold=True, needs=lambda x: bool(given(x)) and 0 not in x.output_shape)
+@property_("M11", needs_new_oracle=True, needs=lambda x: bool(given(x)) and 0 not in x.output_shape)
 def masks_with_fewer_axes_mean_the_same(attend: Attend, x: Inputs) -> Verdict:
     """Leading axes of size 1 may be left out: [H, Lq, Lk] and [Lq, Lk] broadcast from the right (C09: openvino-gpu-mask-q1; C36)."""
     by_head = {name: _by_head(a, x.score_shape) for name, a in given(x).items()}

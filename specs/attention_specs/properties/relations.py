@@ -22,7 +22,7 @@ from attention_specs.attention.transform import (
 )
 from attention_specs.formats import smallest_normal
 from attention_specs.judge import VACUOUS, Side, Verdict, error_ratios, identical, which_is_off, within
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
@@ -73,7 +73,7 @@ def between(
     return verdict if verdict.holds else within(got, wanted, bound, what, rows & meaningful())
 
 
-@claim("R1", needs=lambda x: x.q.shape[0] > 1)
+@property_("R1", needs=lambda x: x.q.shape[0] > 1)
 def permuting_the_batch_permutes_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Batch entries do not know their place (C09: torch-mps-mask-partial-broadcast; C40: coreml-batch10)."""
     order = mixed(x.q.shape[0])
@@ -81,7 +81,7 @@ def permuting_the_batch_permutes_the_output(attend: Attend, x: Inputs) -> Verdic
     return unchanged(attend, x, attend(take_batch(x, order))[back], "out, batch permuted", attend.declared("batch_invariant"))
 
 
-@claim("R2", cold=True, needs=lambda x: x.q.shape[0] > 1)
+@property_("R2", needs_new_oracle=True, needs=lambda x: x.q.shape[0] > 1)
 def a_batch_entry_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     """A batch entry gives the same by itself (C31: pegainfer-batch-path; C19: mlx-batched-vector-strides)."""
     last = x.q.shape[0] - 1
@@ -90,7 +90,7 @@ def a_batch_entry_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out, last batch entry alone", attend.declared("batch_invariant"))
 
 
-@claim("R3", alternate=True, needs=lambda x: x.k.shape[1] > 1)
+@property_("R3", every_other_case=True, needs=lambda x: x.k.shape[1] > 1)
 def permuting_the_heads_permutes_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Key heads with their groups do not know their place (C10: onnx-gqa-tile, ort-gqa-cpu; C11; C26: fa4-lse-dpsum-index)."""
     order = mixed(x.k.shape[1])
@@ -98,14 +98,14 @@ def permuting_the_heads_permutes_the_output(attend: Attend, x: Inputs) -> Verdic
     return unchanged(attend, x, attend(take_key_heads(x, order))[:, back], "out, heads permuted")
 
 
-@claim("R4", cold=True, needs=lambda x: x.group > 1)
+@property_("R4", needs_new_oracle=True, needs=lambda x: x.group > 1)
 def grouped_heads_are_repeated_heads(attend: Attend, x: Inputs) -> Verdict:
     """Query head h reads key head h // group: repeating keys and values says the same (C10)."""
     repeated = x.replace(k=np.repeat(x.k, x.group, axis=1), v=np.repeat(x.v, x.group, axis=1))
     return unchanged(attend, x, attend(repeated), "out, key heads repeated")
 
 
-@claim("R5", alternate=True, needs=lambda x: x.q.shape[2] > 1)
+@property_("R5", every_other_case=True, needs=lambda x: x.q.shape[2] > 1)
 def query_rows_are_independent(attend: Attend, x: Inputs) -> Verdict:
     """A row does not depend on the other queries: those are replaced (C13, C18: mlx-sinks-s1, C26)."""
     row = x.q.shape[2] // 2
@@ -116,7 +116,7 @@ def query_rows_are_independent(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, f"out, all queries but {row} replaced")
 
 
-@claim("R6", cold=True, needs=lambda x: x.q.shape[2] > 1)
+@property_("R6", needs_new_oracle=True, needs=lambda x: x.q.shape[2] > 1)
 def a_query_row_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     """A row gives the same by itself: decoding one token equals the last row of the whole (C04: ort-causal-lq1-bottom-right; C31)."""
     last = x.q.shape[2] - 1
@@ -125,27 +125,27 @@ def a_query_row_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out, last query alone")
 
 
-@claim("R7", needs=lambda x: x.k.shape[2] > 1)
+@property_("R7", needs=lambda x: x.k.shape[2] > 1)
 def permuting_the_keys_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """Keys are a set: with values, mask and bias they may come in any order (C12: triton-tutorial-tail; C13; C16)."""
     return unchanged(attend, x, attend(take_keys(x, mixed(x.k.shape[2]))), "out, keys permuted")
 
 
-@claim("R8", alternate=True, needs=lambda x: x.q.shape[3] > 1)
+@property_("R8", every_other_case=True, needs=lambda x: x.q.shape[3] > 1)
 def permuting_the_channels_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A score is a sum over channels, in any order (C22: triton-hd64-hardcoded; C19: torch-cpu-flash-innermost)."""
     order = mixed(x.q.shape[3])
     return unchanged(attend, x, attend(x.replace(q=x.q[..., order], k=x.k[..., order])), "out, channels of q and k permuted")
 
 
-@claim("R9", alternate=True, needs=lambda x: x.v.shape[3] > 1)
+@property_("R9", every_other_case=True, needs=lambda x: x.v.shape[3] > 1)
 def permuting_the_value_columns_permutes_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Output columns do not know each other (C21: jax-splash-vdim, torch-mps-vdim)."""
     order = mixed(x.v.shape[3])
     return unchanged(attend, x, attend(x.replace(v=x.v[..., order]))[..., np.argsort(order)], "out, value columns permuted")
 
 
-@claim("R10", alternate=True, needs=lambda x: 0 not in x.output_shape)
+@property_("R10", every_other_case=True, needs=lambda x: 0 not in x.output_shape)
 def memory_layout_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """Strided, broadcast, reversed, offset and read-only inputs give what their contiguous copies give (C19, C20)."""
     if is_strided(x):
@@ -153,7 +153,7 @@ def memory_layout_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(elsewhere(x)), "out, inputs elsewhere in memory")
 
 
-@claim("R11", alternate=True, needs=lambda x: x.dtype != "float16")
+@property_("R11", every_other_case=True, needs=lambda x: x.dtype != "float16")
 def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Linearity in V, exact for a power of two but for products that underflow (C24: values clipped or rounded on the way)."""
     x = contiguous(x)
@@ -176,7 +176,7 @@ def _far_from_the_ends(a: np.ndarray) -> bool:
     return bool(np.all((size == 0) | ((size > 2.0**-60) & (size < 2.0**60))))
 
 
-@claim("R12", cold=True, needs=lambda x: x.q.shape[3] > 0 and x.dtype != "float16")
+@property_("R12", needs_new_oracle=True, needs=lambda x: x.q.shape[3] > 0 and x.dtype != "float16")
 def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     """Twice the scale with half the query is the same (C23: inductor-scale-ignored; C35: torch-mps-scale-cache)."""
     if not _far_from_the_ends(x.q):
@@ -185,7 +185,9 @@ def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(x.replace(q=(x.q / 2).astype(x.q.dtype), scale=scale)), "out, scale doubled and q halved")
 
 
-@claim("R13", cold=True, alternate=True, needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None)
+@property_(
+    "R13", needs_new_oracle=True, every_other_case=True, needs=lambda x: x.dtype in ("float32", "float64") and x.sinks is None
+)
 def shifting_all_scores_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """A constant added to a row of scores cancels (C24: ft-softmax-nomax; C03: te-unfused-10000)."""
     rows = 100.0 * (1 + np.arange(x.q.shape[2]))[:, None] % 1000
@@ -202,13 +204,13 @@ def both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     return told_by_the_oracle(attend, x, verdict, attend(y), attend(x), what, y)
 
 
-@claim("R14", cold=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
+@property_("R14", needs_new_oracle=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
 def doubling_every_key_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
     """Each key twice gives each weight twice at half its size (C12, C13, C16: any split of the keys)."""
     return both(attend, x, take_keys(x, np.repeat(np.arange(x.k.shape[2]), 2)), "out, every key doubled")
 
 
-@claim("R15", cold=True, alternate=True)
+@property_("R15", needs_new_oracle=True, every_other_case=True)
 def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """After other calls of the same shapes with other values and options, a call gives what it gave (C35: torch-mps-scale-cache; C30)."""
     first = attend(x)
@@ -219,7 +221,7 @@ def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     return told_by_the_oracle(attend, x, identical(later, first, what, rows), later, first, what)
 
 
-@claim("R16", cold=True, needs=lambda x: x.q.shape[2] > 1)
+@property_("R16", needs_new_oracle=True, needs=lambda x: x.q.shape[2] > 1)
 def the_first_query_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     """The first row by itself, under the same rules, is the first of the whole (C04: ort-causal-lq1-bottom-right; C31).
 

@@ -13,7 +13,7 @@ from attention_specs.attention.oracle import Reference
 from attention_specs.judge import VACUOUS, Verdict
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.oracle import LayerReference
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 SIGMAS = 5.0
 """Standard errors that a mean may be beyond what is allowed. For errors of either sign alike: with probability exp(-25/2)."""
@@ -82,7 +82,7 @@ def _telling(expected: Any, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarr
     Kept, because an audit asks hundreds of functions about one case.
     """
     with np.errstate(all="ignore"):
-        allowed = expected.of(expected.bounds.u.systematic).out / expected.bounds.out
+        allowed = expected.bounds_for(expected.bounds.u.systematic).out / expected.bounds.out
     return rows(expected.exact)[..., None] & (allowed <= MOST_ALLOWED), allowed
 
 
@@ -98,13 +98,13 @@ def _mixed(exact: Reference) -> np.ndarray:
     return mixed
 
 
-@claim("P15", over_run=no_preferred_sign)
+@property_("P15", over_run=no_preferred_sign)
 def errors_have_no_preferred_sign(attend: Attend, x: Inputs) -> Verdict:
     """Over a run the mean signed error is what functions may err, to within 5 standard errors (C24; Qiu and Yao 2025)."""
     return _gathered(attend(x), attend.expected(x), _mixed)
 
 
-@claim("L19", spec="multi-head", over_run=no_preferred_sign)
+@property_("L19", spec="multi-head", over_run=no_preferred_sign)
 def layer_errors_have_no_preferred_sign(attend: Attend, x: LayerInputs) -> Verdict:
     """As P15 (C24)."""
     return _gathered(attend(x), attend.expected(x), _mixed_in_all_heads)

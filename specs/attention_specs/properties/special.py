@@ -13,7 +13,7 @@ from attention_specs.attention.transform import contiguous
 from attention_specs.formats import largest
 from attention_specs.judge import VACUOUS, Verdict, within
 from attention_specs.properties.relations import unchanged
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def _answers(x: Inputs) -> bool:
@@ -26,7 +26,7 @@ def _hidden_from_all(x: Inputs) -> np.ndarray:
     return np.logical_not(x.visible().reshape(b, -1, x.group * lq, n).any(2))
 
 
-@claim("S1", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
+@property_("S1", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
 def nan_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Where `masked_nan_safe` is declared, NaN in keys and values that nobody sees changes nothing (C15: vllm-swa-garbage-v)."""
     return _without_influence(attend, x, np.nan, "NaN")
@@ -43,7 +43,7 @@ def _without_influence(attend: Attend, x: Inputs, garbage: np.ndarray | float, w
     return unchanged(attend, x, attend(x.replace(**spoiled)), f"out, {what} at hidden keys", exact=True)
 
 
-@claim("S2", alternate=True, needs=_answers)
+@property_("S2", every_other_case=True, needs=_answers)
 def nan_values_show(attend: Attend, x: Inputs) -> Verdict:
     """Values of NaN give NaN in each row that sees a key, not a plausible number (C15: torch-cpu-nan-swallowed)."""
     exact = attend.expected(x).exact
@@ -54,7 +54,7 @@ def nan_values_show(attend: Attend, x: Inputs) -> Verdict:
     return within(out, np.where(np.isfinite(out), np.nan, out), 0.0, "out", rows, "all values are NaN")
 
 
-@claim("S3", needs=lambda x: _answers(x) and x.softcap is not None and x.q.shape[3] > 0)
+@property_("S3", needs=lambda x: _answers(x) and x.softcap is not None and x.q.shape[3] > 0)
 def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdict:
     """Scores of a hundred times the cap count as the cap, and nothing overflows (C24: llamacpp-tanh-overflow)."""
     reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * np.abs(x.k.astype(np.float64)).max(initial=0)
@@ -70,7 +70,9 @@ def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdi
     return within(attend(y), expected.out, expected.bounds.out, "out, scores far beyond the cap", ~expected.exact.empty)
 
 
-@claim("S4", compiles=True, options=("return_weights",), needs=lambda x: _answers(x) and bool((~x.visible().any(-1)).any()))
+@property_(
+    "S4", needs_recompile=True, options=("return_weights",), needs=lambda x: _answers(x) and bool((~x.visible().any(-1)).any())
+)
 def empty_rows_are_the_same_beside_weights(attend: Attend, x: Inputs) -> Verdict:
     """Asking for the weights changes nothing in rows that see no key either (C38: torch-mha-need-weights-nan)."""
     expected = attend.expected(x)
@@ -90,7 +92,9 @@ def _with_other_options(x: Inputs) -> Inputs:
     return x.replace(**{name: change(getattr(x, name)) for name, change in changes.items() if getattr(x, name) is not None})
 
 
-@claim("S5", cold=True, needs=lambda x: _answers(x) and any(a is not None for a in (x.softcap, x.window, x.bias, x.mask)))
+@property_(
+    "S5", needs_new_oracle=True, needs=lambda x: _answers(x) and any(a is not None for a in (x.softcap, x.window, x.bias, x.mask))
+)
 def options_are_read_in_every_call(attend: Attend, x: Inputs) -> Verdict:
     """A call that differs from the last one in the numbers of its options alone is answered anew (C35: mlx-alibi-class-cache)."""
     attend(x)
@@ -99,7 +103,7 @@ def options_are_read_in_every_call(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(y), expected.out, expected.bounds.out, "out, options changed", ~expected.exact.empty)
 
 
-@claim("S6", needs=lambda x: _answers(x) and x.q.shape[3] > 0)
+@property_("S6", needs=lambda x: _answers(x) and x.q.shape[3] > 0)
 def nan_queries_show(attend: Attend, x: Inputs) -> Verdict:
     """A query of NaN gives NaN in its row, not zeros, and leaves the other rows alone (C15: torch-cpu-nan-swallowed)."""
     row, y = x.q.shape[2] // 2, contiguous(x)
@@ -117,7 +121,7 @@ def _is_nan(out: np.ndarray, rows: np.ndarray, why: str) -> Verdict:
     return within(out, np.full_like(out, np.nan), 0.0, "out", rows, why)
 
 
-@claim("S7", alternate=True, needs=lambda x: _answers(x) and x.q.shape[3] > 0 and bool(x.visible().any()))
+@property_("S7", every_other_case=True, needs=lambda x: _answers(x) and x.q.shape[3] > 0 and bool(x.visible().any()))
 def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
     """A key of NaN gives NaN in every row that sees it, not zeros (C15: torch-cpu-nan-swallowed)."""
     seen = np.isfinite(attend.expected(x).exact.scores)
@@ -130,7 +134,7 @@ def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
     return _is_nan(got, seen[..., key], f"row sees key {key}, which is NaN")
 
 
-@claim("S8", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
+@property_("S8", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
 def infinity_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Where `masked_nan_safe` is declared, infinities at keys that nobody sees change nothing (C15: torch-nan-in-masked)."""
     sign = np.where(np.arange(x.k.shape[2]) % 2 == 0, 1.0, -1.0)[:, None]

@@ -19,14 +19,14 @@ from attention_specs.attention.transform import (
 from attention_specs.formats import oracle_dtype
 from attention_specs.judge import Verdict, within
 from attention_specs.properties.relations import both, comparable_rows, either_right, told_by_the_oracle, unchanged
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def _has_keys(x: Inputs, least: int = 1) -> bool:
     return 0 not in x.output_shape and x.k.shape[2] >= least
 
 
-@claim("D1", cold=True, options=("return_lse",), needs=lambda x: _has_keys(x, 2))
+@property_("D1", needs_new_oracle=True, options=("return_lse",), needs=lambda x: _has_keys(x, 2))
 def merging_two_halves_by_lse_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """Two sets of keys, each weighted by exp(its lse), make the whole (C16: fa2-splitkv-empty; C17: vllm-lse-base, aiter-lse-ksmooth)."""
     whole, n = without_sinks(x.with_explicit_mask()), x.k.shape[2]
@@ -74,7 +74,7 @@ def _part(share: np.ndarray, bound: np.ndarray) -> np.ndarray:
     return part
 
 
-@claim("D2", cold=True, options=("return_lse",), needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
+@property_("D2", needs_new_oracle=True, options=("return_lse",), needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
 def duplicated_keys_add_their_logarithm_to_lse(attend: Attend, x: Inputs) -> Verdict:
     """Each key three times adds log 3 to the lse, whatever the scores (C17: flex-lse-ln2, flex-lse-zeros; C12)."""
     once, work = without_sinks(x.with_explicit_mask()), oracle_dtype(x.dtype)
@@ -86,7 +86,7 @@ def duplicated_keys_add_their_logarithm_to_lse(attend: Attend, x: Inputs) -> Ver
     return within(attend.extra(thrice, "lse"), wanted, bound, "lse, every key three times", rows)
 
 
-@claim("D3", cold=True, needs=_has_keys)
+@property_("D3", needs_new_oracle=True, needs=_has_keys)
 def appended_keys_behind_minus_infinity_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     """Three more keys, hidden and full of garbage, change nothing (C12: ptxla-kv-pad, tt-decode-tile-leak; C03; C33)."""
     x = contiguous(x.with_explicit_mask())
@@ -95,7 +95,7 @@ def appended_keys_behind_minus_infinity_change_nothing(attend: Attend, x: Inputs
     return both(attend, x, with_garbage(longer, behind), "out, hidden keys appended")
 
 
-@claim("D4", cold=True, alternate=True, needs=lambda x: _has_keys(x) and x.v.shape[3] > 1)
+@property_("D4", needs_new_oracle=True, every_other_case=True, needs=lambda x: _has_keys(x) and x.v.shape[3] > 1)
 def value_columns_can_be_split(attend: Attend, x: Inputs) -> Verdict:
     """The first and the other value columns, asked for apart, are the whole (C21: jax-splash-vdim, fa3-hdimv-shape)."""
     parts = [np.ascontiguousarray(part) for part in np.array_split(x.v, 2, axis=-1)]
@@ -103,7 +103,7 @@ def value_columns_can_be_split(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out of value columns in two parts")
 
 
-@claim("D5", alternate=True, needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
+@property_("D5", every_other_case=True, needs=lambda x: _has_keys(x) and x.k.shape[2] <= 64)
 def values_add_up(attend: Attend, x: Inputs) -> Verdict:
     """Values rounded to few digits, and what that leaves, give outputs that add up (C24: values clipped or quantised)."""
     x = contiguous(x)
@@ -124,7 +124,7 @@ def _rounded(v: np.ndarray) -> np.ndarray:
     return np.ldexp(np.round(16 * fraction) / 16, exponent).astype(v.dtype)
 
 
-@claim("D6", cold=True, alternate=True, needs=lambda x: _has_keys(x) and x.q.shape[2] > 1)
+@property_("D6", needs_new_oracle=True, every_other_case=True, needs=lambda x: _has_keys(x) and x.q.shape[2] > 1)
 def chunks_of_queries_give_the_whole(attend: Attend, x: Inputs) -> Verdict:
     """A prefill in up to three chunks gives what one gives (C04: onnx-causal-external-cache; C13: executorch-partial-block; C31)."""
     n = x.q.shape[2]
@@ -134,7 +134,7 @@ def chunks_of_queries_give_the_whole(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, got, "out of queries in chunks")
 
 
-@claim("D7", cold=True, needs=lambda x: _has_keys(x, 2) and x.q.shape[2] > 1)
+@property_("D7", needs_new_oracle=True, needs=lambda x: _has_keys(x, 2) and x.q.shape[2] > 1)
 def packed_documents_do_not_see_each_other(attend: Attend, x: Inputs) -> Verdict:
     """Two documents in one row, kept apart by a mask, get what each gets alone (C10: jax-cudnn-packed-kv-offset; C13; C33)."""
     x = x.with_explicit_mask()
@@ -146,7 +146,7 @@ def packed_documents_do_not_see_each_other(attend: Attend, x: Inputs) -> Verdict
     return unchanged(attend, packed, got, "out of two documents alone")
 
 
-@claim("D8", cold=True, needs=lambda x: x.is_causal and _has_keys(x) and x.q.shape[2] > 1)
+@property_("D8", needs_new_oracle=True, needs=lambda x: x.is_causal and _has_keys(x) and x.q.shape[2] > 1)
 def decoding_token_by_token_is_causal_prefill(attend: Attend, x: Inputs) -> Verdict:
     """A row of a causal call is that of one query with the keys up to it (C04: ort-causal-lq1-bottom-right; C13: mlx-causal-vector)."""
     got = attend(x).copy()

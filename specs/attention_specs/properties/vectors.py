@@ -11,16 +11,16 @@ from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import Reference
 from attention_specs.judge import VACUOUS, Verdict, within
 from attention_specs.precision import Precision, Units
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
-@claim("V1", needs=lambda x: "out" in x.answers)
+@property_("V1", needs=lambda x: "out" in x.answers)
 def onnx_vectors(attend: Attend, x: Inputs) -> Verdict:
     """The output is what ONNX publishes for its operator Attention, within both bounds (C01, C04: onnx-ref-causal-past)."""
     return _as_published(attend, x, "out", attend)
 
 
-@claim("V2", cold=True, options=("return_weights",), needs=lambda x: "weights" in x.answers)
+@property_("V2", needs_new_oracle=True, options=("return_weights",), needs=lambda x: "weights" in x.answers)
 def onnx_weights(attend: Attend, x: Inputs) -> Verdict:
     """The returned weights are those that ONNX publishes, within both bounds (C38)."""
     return _as_published(attend, x, "weights", lambda asked: attend.extra(asked, "weights"))
@@ -54,6 +54,6 @@ def generated_within(x: Inputs, exact: Reference) -> AttentionBounds:
     Beyond that, queries and keys are each multiplied by the root of the scale, which is rounded itself: two roundings of
     each. Steps that some cases take in a wider format keep to the same bound.
     """
-    u = Units.of(Precision(*[x.dtype] * 6))
+    u = Units.from_precision(Precision(*[x.dtype] * 6))
     inherited = Inherited(np.expm1(4 * u.a) * score_sizes(x), np.zeros(exact.values.shape))
     return AttentionBounds(x, exact, u, inherited)

@@ -6,7 +6,7 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, within
-from attention_specs.property import Attend, claim
+from attention_specs.property import Attend, property_
 
 
 def asks(x: Inputs) -> bool:
@@ -19,7 +19,7 @@ def visible_rows(attend: Attend, x: Inputs) -> np.ndarray:
     return ~attend.expected(x).exact.empty
 
 
-@claim("W1", alternate=True, needs=asks)
+@property_("W1", every_other_case=True, needs=asks)
 def weights_sum_to_one(attend: Attend, x: Inputs) -> Verdict:
     """With V = 1 every visible row gives 1, or what the sink leaves (C01: timm-eva-mask-after-softmax; C12; C18)."""
     ones = x.replace(v=np.ones_like(x.v))
@@ -27,7 +27,7 @@ def weights_sum_to_one(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(ones), expected.out, expected.bounds.out, "sum of the weights", rows)
 
 
-@claim("W2", alternate=True, needs=asks)
+@property_("W2", every_other_case=True, needs=asks)
 def weights_are_not_negative(attend: Attend, x: Inputs) -> Verdict:
     """Values that are 1 at one key and 0 elsewhere read off weights: none below 0, none NaN (C24; C13)."""
     out = attend(one_hot(x))[visible_rows(attend, x)].astype(np.float64)
@@ -51,7 +51,7 @@ def _hides_from_some(x: Inputs) -> bool:
     return asks(x) and bool((seen.any(-1) & ~seen.all(-1)).any())
 
 
-@claim("W3", alternate=True, needs=_hides_from_some)
+@property_("W3", every_other_case=True, needs=_hides_from_some)
 def masked_weights_are_exactly_zero(attend: Attend, x: Inputs) -> Verdict:
     """A key that may not be seen has weight 0, not a small one (C03: ort-unidirectional-10000; C13: torch-mps-causal-per-4; C14)."""
     hidden = ~x.visible()[..., keys_to_read(x)] & visible_rows(attend, x)[..., None]
@@ -61,7 +61,7 @@ def masked_weights_are_exactly_zero(attend: Attend, x: Inputs) -> Verdict:
     return holds(bool(np.all(leaked == 0)), f"largest weight of a masked key={leaked.max():.3g}, but should be 0")
 
 
-@claim("W4", needs=asks)
+@property_("W4", needs=asks)
 def weights_read_off_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     """Single weights, the last and the first key's among them, are those of the definition (C12: ptxla-kv-pad; C22; C23)."""
     y = one_hot(x)
@@ -71,7 +71,7 @@ def weights_read_off_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict
     )
 
 
-@claim("W5", alternate=True, needs=lambda x: asks(x) and x.sinks is None)
+@property_("W5", every_other_case=True, needs=lambda x: asks(x) and x.sinks is None)
 def constant_values_come_back(attend: Attend, x: Inputs) -> Verdict:
     """If all values are one vector, each visible row is that vector: score errors cancel (C24: mlx-metal-precision; C01)."""
     constant = x.replace(v=np.broadcast_to(x.v[:, :, :1], x.v.shape).copy())
@@ -79,7 +79,7 @@ def constant_values_come_back(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(constant), expected.out, expected.bounds.out, "out of constant values", rows)
 
 
-@claim("W6", alternate=True, needs=asks)
+@property_("W6", every_other_case=True, needs=asks)
 def output_stays_within_the_visible_values(attend: Attend, x: Inputs) -> Verdict:
     """Each output lies between the least and the greatest visible value of its column, 0 included with a sink (C02, C12, C24)."""
     least, greatest = _range(x)
@@ -99,7 +99,7 @@ def _range(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
     return (least, greatest) if x.sinks is None else (np.minimum(least, 0), np.maximum(greatest, 0))
 
 
-@claim("W7", alternate=True, needs=lambda x: asks(x) and x.bias is None and x.sinks is None)
+@property_("W7", every_other_case=True, needs=lambda x: asks(x) and x.bias is None and x.sinks is None)
 def equal_scores_give_the_mean_of_the_visible_values(attend: Attend, x: Inputs) -> Verdict:
     """With q = 0 the output is the plain mean of what may be seen: the mask, read off the output (C04, C07, C09, C14, C33)."""
     flat = x.replace(q=np.zeros_like(x.q))

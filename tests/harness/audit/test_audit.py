@@ -11,14 +11,14 @@ import pytest
 from attention_harness.audit import audit, tables
 from attention_harness.audit.audit import Examined
 from attention_harness.audit.conforming import declaring
-from attention_harness.audit.controls import BASES, SOUND, quiet
+from attention_harness.audit.controls import BASES, CONTROLS, quiet
 from attention_harness.audit.faults import load_all
-from attention_harness.audit.oracle_cache import Remembered
-from attention_harness.audit.transcripts import Scripted, Suspect
-from attention_harness.audit.trials import Base, Kill, Suspected
+from attention_harness.audit.oracle_cache import CachedOracle
+from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker
+from attention_harness.audit.trials import Base, Kill, MutantRun
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import Plan, load_claims
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import agenda
 from attention_harness.registry.loading import describe
 from attention_implementations.numpy.eager import attention
@@ -28,7 +28,7 @@ from attention_specs.case import Case
 from attention_specs.formats import DTYPES
 from attention_specs.spec import spec_of
 
-load_claims()
+load_properties()
 SUBTLE = (
     "the_softcap_is_dropped_for_one_query",
     "the_scale_is_that_of_the_first_call",
@@ -50,9 +50,9 @@ def plan():
 
 def tried(plan, name, function, bases):
     """The function on all cases, compared with these bases."""
-    specs = {spec: Remembered(spec_of(spec)) for spec in audit.SPECS}
-    sound = [Base(base, SOUND[base], plan, specs) for base in bases]
-    trial = Suspected(name, function, plan, specs, sound)
+    specs = {spec: CachedOracle(spec_of(spec)) for spec in audit.SPECS}
+    sound = [Base(base, CONTROLS[base], plan, specs) for base in bases]
+    trial = MutantRun(name, function, plan, specs, sound)
     audit._all_cases([*sound, trial], specs["attention"], quick=False, tick=lambda name: None)
     return trial
 
@@ -77,15 +77,15 @@ def test_what_refuses_most_is_tried_where_it_answers():
 
 def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):
     case, spec = plan.cases["attention"][0], spec_of("attention")
-    sound, twin = Scripted(quiet(attention)), Suspect(quiet(attention))
-    Subject(sound, sound.description)(spec.realise(case))
+    sound, twin = RecordingWorker(quiet(attention)), ComparedWorker(quiet(attention))
+    UnderTest(sound, sound.description)(spec.realise(case))
     assert len(sound.script) == 1
     assert twin.follows(sound.script)
 
     def off_by_a_bit(q, k, v, **o):
         return np.nextafter(attention(q, k, v, **o), np.asarray(9, q.dtype))
 
-    assert not Suspect(quiet(off_by_a_bit)).follows(sound.script)
+    assert not ComparedWorker(quiet(off_by_a_bit)).follows(sound.script)
 
 
 @pytest.fixture
@@ -97,16 +97,16 @@ def counted():
         calls.append(1)
         return attention(q, k, v, **o) + 1
 
-    return Suspect(quiet(counts)), calls
+    return ComparedWorker(quiet(counts)), calls
 
 
 def test_answers_to_a_script_are_not_asked_for_again(counted):
     (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
-    sound = Scripted(quiet(attention))
-    Subject(sound, sound.description)(x)
+    sound = RecordingWorker(quiet(attention))
+    UnderTest(sound, sound.description)(x)
     assert not suspect.follows(sound.script)
     suspect.restart()
-    subject = Subject(suspect, suspect.description)
+    subject = UnderTest(suspect, suspect.description)
     subject(x)
     assert len(calls) == 1
     subject.again(x)
@@ -116,8 +116,8 @@ def test_answers_to_a_script_are_not_asked_for_again(counted):
 def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
     (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
     for _ in range(3):
-        suspect.claim()
-        subject = Subject(suspect, suspect.description)
+        suspect.property_()
+        subject = UnderTest(suspect, suspect.description)
         subject(x)
         subject.again(x)
     assert len(calls) == 1 + 3
@@ -125,7 +125,7 @@ def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
 
 def test_the_oracle_that_is_shared_says_what_it_says_alone(plan):
     spec = spec_of("attention")
-    shared = Remembered(spec)
+    shared = CachedOracle(spec)
     for case in plan.cases["attention"][:6]:
         x = shared.realise(case)
         again, alone = (s.expect(x, audit_conventions(), None) for s in (shared, spec))
@@ -135,13 +135,13 @@ def test_the_oracle_that_is_shared_says_what_it_says_alone(plan):
 
 
 def audit_conventions():
-    return Subject(Suspect(quiet(attention)), Suspect(quiet(attention)).description).description.conventions
+    return UnderTest(ComparedWorker(quiet(attention)), ComparedWorker(quiet(attention)).description).description.conventions
 
 
 def test_no_sound_function_is_accused_on_these_cases(plan):
-    for name in set(SOUND) - set(BASES):
-        if describe(SOUND[name], name).spec == "attention":
-            assert list(tried(plan, name, SOUND[name], ()).kills) == []
+    for name in set(CONTROLS) - set(BASES):
+        if describe(CONTROLS[name], name).spec == "attention":
+            assert list(tried(plan, name, CONTROLS[name], ()).kills) == []
 
 
 def kill(name="output_agrees_with_the_oracle"):
@@ -172,7 +172,7 @@ def test_from_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert [(row["fault"], row["class"]) for row in told["faults"]] == [(names[0], "C05"), (names[1], "C36")]
     assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in told["faults"])
-    assert {row["name"] for row in told["sound"]} == {*SOUND, *declaring()}
+    assert {row["name"] for row in told["sound"]} == {*CONTROLS, *declaring()}
     assert not any(row["accused_by"] for row in told["sound"])
     assert (tmp_path / "report.html").exists() and (tmp_path / "kills.parquet").exists()
 

@@ -16,7 +16,7 @@ from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.contract import CHOICES, Conventions
-from attention_specs.property import CLAIMS, claims_of
+from attention_specs.property import PROPERTIES, properties_of
 
 HIDDEN = Case(Problem(1, 2, 1, 3, 20, 4, 4, mask=masks.hidden_query(1)))
 CASES = [
@@ -61,9 +61,9 @@ def test_what_does_as_it_declares_agrees(name, subject_of):
     subject, agreed = subject_of(declaring()[name]), set()
     for case in CASES:
         subject.forget()
-        findings = list(judge(subject, subject.realise(case), claims_of("attention")))
-        assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
-        agreed |= {f.claim.clause for f in findings if f.outcome == "agrees"}
+        findings = list(judge(subject, subject.realise(case), properties_of("attention")))
+        assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
+        agreed |= {f.property_.id for f in findings if f.outcome == "agrees"}
     assert agreed >= JUDGED
 
 
@@ -125,8 +125,8 @@ def declared_otherwise(does, declares, framework):
 )
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_another_value_than_the_declared_one_is_rejected(does, declares, case, clause, framework, subject_of):
-    claim = next(claim for claim in CLAIMS.values() if claim.clause == clause)
-    found = fails(subject_of(declared_otherwise(does, declares, framework)), claim, case)
+    property_ = next(property_ for property_ in PROPERTIES.values() if property_.id == clause)
+    found = fails(subject_of(declared_otherwise(does, declares, framework)), property_, case)
     assert found is not None
     assert found.outcome == "violates"
 
@@ -144,7 +144,7 @@ def test_a_tiny_number_is_no_zero_in_a_mapping_either(subject_of):
 
     attention.conventions = {"empty_rows": {"mask": "zeros", "bias": "zeros"}}
     subject = subject_of(attention)
-    assert find(subject, CLAIMS["empty_rows_follow_the_declaration"], subject.realise(HIDDEN)).outcome == "violates"
+    assert find(subject, PROPERTIES["empty_rows_follow_the_declaration"], subject.realise(HIDDEN)).outcome == "violates"
 
 
 @pytest.mark.parametrize("rows", ["uniform", {"mask": "uniform"}])
@@ -170,9 +170,9 @@ def test_two_sums_of_a_mean_are_both_right(rows, subject_of):
     subject = subject_of(attention)
     case = Case(Problem(1, 1, 1, 3, 40, 8, 8, mask=masks.hidden_query(1)))
     names = ("S4", "P5", "P8", "P9", "P10")
-    claims = [claim for claim in CLAIMS.values() if claim.clause in names]
-    findings = [find(subject, claim, subject.realise(case)) for claim in claims for _ in range(3)]
-    assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
+    properties = [property_ for property_ in PROPERTIES.values() if property_.id in names]
+    findings = [find(subject, property_, subject.realise(case)) for property_ in properties for _ in range(3)]
+    assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
 
 
 def test_an_unknown_form_is_refused():

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from attention_harness.audit.controls import EAGER, LAYER, SOUND
+from attention_harness.audit.controls import CONTROLS, EAGER, LAYER
 from attention_harness.audit.faults import load_all
-from attention_harness.audit.in_process import Inside
+from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.audit.trials import Trial
-from attention_harness.conformance.check import Plan, load_claims
-from attention_harness.generation.edge_cases import CORNERS, LEVELLED
+from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.generation.edge_cases import EDGE_CASES, LEVELLED
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 from attention_specs.spec import spec_of
 
-load_claims()
+load_properties()
 ORACLE = ("P2", "P4", "P5", "L4")
 """What is judged by the oracle, and the shape."""
 WITH_MORE_CELLS = (*ORACLE, "R14")
@@ -24,7 +24,7 @@ WITH_MORE_CELLS = (*ORACLE, "R14")
 
 AT_A_LEVEL = {
     "attention": LEVELLED,
-    "multi-head": [case for case in CORNERS["multi-head"] if case.recipe == "low_scores"],
+    "multi-head": [case for case in EDGE_CASES["multi-head"] if case.recipe == "low_scores"],
 }
 TOLD = biases.minus_infinity(masks.hidden_query(1))
 SMALL = {
@@ -68,10 +68,12 @@ def planted(module):
 
 def tried(name, function, cases, clauses=()):
     """The trial of the function on these cases, by these clauses or all, until one rejects it."""
-    worker = Inside(function, name)
+    worker = InProcessWorker(function, name)
     spec = worker.description.spec
     trial = Trial(name, worker, Plan({spec: cases}, Path()), {spec: spec_of(spec)})
-    asked = [claim for claim in CLAIMS.values() if claim.spec == spec and (not clauses or claim.clause in clauses)]
+    asked = [
+        property_ for property_ in PROPERTIES.values() if property_.spec == spec and (not clauses or property_.id in clauses)
+    ]
     for case in cases:
         if not trial.kills:
             trial.step(trial.subject.within_its_options(case), asked)
@@ -85,19 +87,19 @@ def test_corners_at_a_level_reject_what_loses_such_rows(fault):
 
 @pytest.mark.parametrize("fault", planted("far_sizes"), ids=lambda fault: fault.name)
 def test_corners_reject_what_is_wrong_at_a_far_size_or_between_the_usual_numbers(fault):
-    assert tried(fault.name, fault.function, CORNERS["attention"], WITH_MORE_CELLS).kills
+    assert tried(fault.name, fault.function, EDGE_CASES["attention"], WITH_MORE_CELLS).kills
 
 
 @pytest.mark.parametrize("fault", [fault for module in SMALL for fault in planted(module)], ids=lambda fault: fault.name)
 def test_some_property_rejects_a_fault_where_it_is_wrong(fault):
     cases = SMALL[fault.function.__module__.rpartition(".")[2]]
-    places = [*cases, *LEVELLED] if fault.spec == "attention" else CORNERS["multi-head"]
+    places = [*cases, *LEVELLED] if fault.spec == "attention" else EDGE_CASES["multi-head"]
     assert tried(fault.name, fault.function, places).kills
 
 
 @pytest.mark.parametrize("name", [EAGER, LAYER, "scores in 16 bits", "online, blocks of 16", "declared matrix unit"])
 def test_corners_and_these_cases_accuse_nobody_who_is_right(name):
-    function = SOUND[name]
+    function = CONTROLS[name]
     others = [case for cases in SMALL.values() for case in cases]
-    cases = CORNERS["multi-head"] if name == LAYER else [*CORNERS["attention"], *others]
+    cases = EDGE_CASES["multi-head"] if name == LAYER else [*EDGE_CASES["attention"], *others]
     assert not tried(name, function, cases, ORACLE).kills

@@ -7,18 +7,18 @@ import pytest
 
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.faults._backward import backward, differentiable
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import applies, judge
 from attention_harness.frameworks import numpy_arrays
-from attention_harness.generation.edge_cases import CORNERS
+from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.sampling import draw
 from attention_harness.generation.shapes import Shape
 from attention_harness.generation.strategies import spread
 from attention_harness.registry.loading import describe, from_protocol
 from attention_specs.attention.inputs import realise
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-SOUND = differentiable(backward)
+CONTROLS = differentiable(backward)
 FAULTS = {name: fault for name, fault in load_all().items() if hasattr(fault.function, "backward")}
 
 REJECTED_BY = {
@@ -60,9 +60,9 @@ ROW_SUMS = ("the_rowsum_is_forgotten", "the_rowsum_is_that_of_the_first_head", "
 SHAPES = [Shape(2, 4, 2, 5, 7, 8, 8), Shape(1, 2, 1, 17, 33, 16, 4), Shape(2, 2, 2, 1, 4, 4, 4), Shape(2, 6, 2, 3, 20, 4, 8)]
 THRESHOLDS = [Shape(3, 4, 2, 2, 5, 256, 8), Shape(1, 2, 2, 1, 1, 8, 8), Shape(2, 2, 2, 20, 20, 8, 8)]
 NO_QUERIES = [Shape(2, 2, 2, 0, 4, 4, 4)]
-load_claims()
+load_properties()
 
-GRADIENT_CLAIMS = sorted(name for name, claim in CLAIMS.items() if claim.gradient and claim.spec == "attention")
+GRADIENT_CLAIMS = sorted(name for name, property_ in PROPERTIES.items() if property_.gradient and property_.spec == "attention")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def cases():
     """Corners of padded queries, and a few dozen small calls, most in float32; some of size 0, some just beyond a threshold."""
     drawn = [(SHAPES, ["float32"], 60), (NO_QUERIES, ["float32"], 2), (THRESHOLDS, ["float32"], 48)]
     drawn += [(SHAPES[:1], ["bfloat16", "float16", "float64"], 12)]
-    padded = [case for case in CORNERS["attention"] if case.problem.query_lengths]
+    padded = [case for case in EDGE_CASES["attention"] if case.problem.query_lengths]
     return padded + [case for start, (shapes, dtypes, n) in enumerate(drawn) for case in draw(spread(shapes, dtypes), n, start)]
 
 
@@ -78,27 +78,29 @@ def cases():
 def found(subject_of, cases):
     """The findings of one claim on all cases, one after the other."""
 
-    def findings(function, claim):
+    def findings(function, property_):
         subject = subject_of(function)
         for case in cases:
             subject.forget()
             x = realise(case)
-            if applies(subject, CLAIMS[claim], x):
-                yield from judge(subject, x, [CLAIMS[claim]])
+            if applies(subject, PROPERTIES[property_], x):
+                yield from judge(subject, x, [PROPERTIES[property_]])
 
     return findings
 
 
 @pytest.mark.parametrize("claim", GRADIENT_CLAIMS)
-def test_a_sound_backward_pass_is_not_rejected(claim, found):
-    findings = list(found(SOUND, claim))
+def test_a_sound_backward_pass_is_not_rejected(property_, found):
+    findings = list(found(CONTROLS, property_))
     assert [finding.verdict.message for finding in findings if finding.wrong] == []
     assert "agrees" in {finding.outcome for finding in findings}
 
 
-@pytest.mark.parametrize(("claim", "fault"), [(claim, fault) for claim, faults in REJECTED_BY.items() for fault in faults])
-def test_each_fault_is_rejected_by_its_claim(claim, fault, found):
-    assert any(finding.wrong for finding in found(FAULTS[fault].function, claim))
+@pytest.mark.parametrize(
+    ("claim", "fault"), [(property_, fault) for property_, faults in REJECTED_BY.items() for fault in faults]
+)
+def test_each_fault_is_rejected_by_its_claim(property_, fault, found):
+    assert any(finding.wrong for finding in found(FAULTS[fault].function, property_))
 
 
 @pytest.mark.parametrize("fault", ROW_SUMS)
@@ -116,7 +118,9 @@ def test_each_fault_of_the_catalogue_has_its_claim():
 def test_who_declares_no_gradient_is_not_asked(subject_of, cases):
     function = differentiable(backward)
     function.gradient = False
-    assert not any(applies(subject_of(function), claim, realise(cases[0])) for claim in CLAIMS.values() if claim.gradient)
+    assert not any(
+        applies(subject_of(function), property_, realise(cases[0])) for property_ in PROPERTIES.values() if property_.gradient
+    )
 
 
 ASKED = {name: np.ones((1, 1, 1, 1)) for name in "qkv"}, {}, ("v",), np.ones((1, 1, 1, 1))
@@ -158,7 +162,7 @@ def test_a_module_by_the_protocol_may_have_a_backward_pass():
 
         @staticmethod
         def prepare(problem):
-            return SOUND
+            return CONTROLS
 
     attend = from_protocol(Module)
     assert describe(attend, "mine").gradient

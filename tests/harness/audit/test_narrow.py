@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_harness.audit.controls import SOUND
+from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import _narrow_parts, narrow
 from attention_harness.audit.faults._narrow_parts import SIXTEEN_BITS, summed
 from attention_harness.conformance.judging import fails, find, judge
-from attention_harness.probe.experiments import Found
+from attention_harness.probe.experiments import Observation
 from attention_harness.probe.precision import precision
 from attention_harness.probe.report import MATCHES, Probed
 from attention_harness.probe.session import Lab
@@ -24,11 +24,11 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.formats import numpy_dtype
 from attention_specs.judge import error_ratios
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.property import CLAIMS, claims_of
+from attention_specs.property import PROPERTIES, properties_of
 
-CONTROLS = ("declared products in 16 bits", "declared sums in 16 bits", "declared sums in 16 bits, divided last")
+DECLARED = ("declared products in 16 bits", "declared sums in 16 bits", "declared sums in 16 bits, divided last")
 TIGHTER = dict(
-    zip(CONTROLS, ("weights-rounded", "products-rounded+scores-rounded", "products-rounded+scores-rounded"), strict=True)
+    zip(DECLARED, ("weights-rounded", "products-rounded+scores-rounded", "products-rounded+scores-rounded"), strict=True)
 )
 LONG = [
     Case(Problem(1, 2, 1, 8, 300, 64, 8, dtype), recipe, seed)
@@ -48,14 +48,14 @@ def declaring(function, precision, spec="attention"):
     return attention
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_what_does_as_it_declares_agrees(name, subject_of):
-    subject = subject_of(SOUND[name])
+    subject = subject_of(CONTROLS[name])
     for case in LONG:
         subject.forget()
-        findings = list(judge(subject, subject.realise(case), claims_of("attention")))
-        assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
-        assert {f.claim.clause for f in findings if f.outcome == "agrees"} >= {"P4", "P6", "W1", "W4", "R7"}
+        findings = list(judge(subject, subject.realise(case), properties_of("attention")))
+        assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
+        assert {f.property_.id for f in findings if f.outcome == "agrees"} >= {"P4", "P6", "W1", "W4", "R7"}
 
 
 LAYERS = [
@@ -66,21 +66,21 @@ LAYERS = [
 
 
 def test_a_layer_that_does_as_it_declares_agrees_and_is_not_allowed_by_default(subject_of):
-    sound = SOUND["declared layer with sums in 16 bits"]
+    sound = CONTROLS["declared layer with sums in 16 bits"]
     declared, default = subject_of(sound), subject_of(declaring(sound, {}, spec="multi-head"))
     for case in LAYERS:
         declared.forget()
-        findings = list(judge(declared, declared.realise(case), claims_of("multi-head")))
-        assert [(f.claim.clause, f.verdict.message) for f in findings if f.wrong] == []
-        assert "L4" in {f.claim.clause for f in findings if f.outcome == "agrees"}
+        findings = list(judge(declared, declared.realise(case), properties_of("multi-head")))
+        assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
+        assert "L4" in {f.property_.id for f in findings if f.outcome == "agrees"}
     long = Case(LayerProblem(1, 1, 4, 2000, 16, dtype="bfloat16"), "uniform")
-    assert fails(default, CLAIMS["layer_agrees_with_the_oracle"], long) is not None
+    assert fails(default, PROPERTIES["layer_agrees_with_the_oracle"], long) is not None
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_the_next_tighter_model_does_not_allow_it(name, subject_of):
-    subject = subject_of(declaring(SOUND[name], TIGHTER[name]))
-    found = [fails(subject, CLAIMS["output_agrees_with_the_oracle"], case) for case in LONG]
+    subject = subject_of(declaring(CONTROLS[name], TIGHTER[name]))
+    found = [fails(subject, PROPERTIES["output_agrees_with_the_oracle"], case) for case in LONG]
     assert "violates" in {finding.outcome for finding in found if finding}
 
 
@@ -88,20 +88,20 @@ def test_the_next_tighter_model_does_not_allow_it(name, subject_of):
 @pytest.mark.parametrize("dtype", SIXTEEN_BITS)
 def test_a_wrong_function_is_rejected_under_the_same_declaration(fault, dtype, subject_of):
     """By products of some ten thousand, within the range of float16, or by few keys that count alike."""
-    subject, claim = subject_of(fault), CLAIMS["output_agrees_with_the_oracle"]
+    subject, property_ = subject_of(fault), PROPERTIES["output_agrees_with_the_oracle"]
     large = [Case(Problem(1, 1, 1, 8, 33, 512, 4, dtype), "huge_scores", seed) for seed in range(4)]
-    found = [fails(subject, claim, case) for case in (*large, Case(Problem(1, 1, 1, 8, 3, 4, 4, dtype), "same_values"))]
+    found = [fails(subject, property_, case) for case in (*large, Case(Problem(1, 1, 1, 8, 3, 4, 4, dtype), "same_values"))]
     assert "violates" in {finding.outcome for finding in found if finding}
 
 
 def of_large_products(subject, dtype):
-    claim = CLAIMS["products_may_be_large_before_they_are_scaled"]
-    return find(subject, claim, subject.realise(Case(Problem(1, 1, 1, 3, 5, 8, 4, dtype))))
+    property_ = PROPERTIES["products_may_be_large_before_they_are_scaled"]
+    return find(subject, property_, subject.realise(Case(Problem(1, 1, 1, 3, 5, 8, 4, dtype))))
 
 
 def test_products_beyond_the_declared_range_are_not_asked(subject_of):
-    declared = subject_of(SOUND["declared products in 16 bits"])
-    undeclared = subject_of(declaring(SOUND["declared products in 16 bits"], "scores-rounded"))
+    declared = subject_of(CONTROLS["declared products in 16 bits"])
+    undeclared = subject_of(declaring(CONTROLS["declared products in 16 bits"], "scores-rounded"))
     assert [of_large_products(declared, dtype).outcome for dtype in SIXTEEN_BITS] == ["agrees", "unsupported"]
     assert of_large_products(undeclared, "float16").outcome == "violates"
     message = of_large_products(declared, "float16").verdict.message
@@ -109,11 +109,11 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), list(zip(CONTROLS, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True))
+    ("name", "model"), list(zip(DECLARED, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True))
 )
 def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, model, subject_of):
     for said, refuted in (({}, True), (model, False)):
-        lab = Lab(subject_of(declaring(SOUND[name], said)), 0)
+        lab = Lab(subject_of(declaring(CONTROLS[name], said)), 0)
         lab.dtypes = ("float16",)
         (found,) = precision(lab)
         assert (found.value, found.refuted) == (model, refuted)
@@ -123,7 +123,7 @@ def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, mod
 
 
 def test_probe_does_not_mind_the_order_of_joined_models():
-    found = Found("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
+    found = Observation("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
     description = Description("mine", precision={"float16": "sums-rounded+products-rounded"})
     assert Probed(Target("mine", "mine:f"), description, [found]).verdict(found) == MATCHES
 

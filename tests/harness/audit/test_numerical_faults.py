@@ -9,7 +9,7 @@ import pytest
 from attention_harness.audit.faults import precision, scales
 from attention_harness.cli.app import main
 from attention_harness.conformance.judging import fails
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 AGREES = "output_agrees_with_the_oracle"
 FAULTS = {
@@ -30,8 +30,8 @@ FAULTS = {
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
-    subject, claim = subject_of(fault), CLAIMS[FAULTS[fault]]
-    findings = (fails(subject, claim, case) for case in cases_of(seed)["attention"])
+    subject, property_ = subject_of(fault), PROPERTIES[FAULTS[fault]]
+    findings = (fails(subject, property_, case) for case in cases_of(seed)["attention"])
     assert "violates" in {finding.outcome for finding in findings if finding}
 
 

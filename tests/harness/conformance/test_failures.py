@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import Inside
+from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import HANGS, Checking, Plan, check, load_claims
+from attention_harness.conformance.check import HANGS, ConformanceCheck, Plan, check, load_properties
 from attention_harness.conformance.evidence import AFTER_OTHERS, REPEATS
 from attention_harness.conformance.judging import Finding, Tally
 from attention_harness.conformance.replay import replay
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import CallFailed
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
@@ -23,15 +23,15 @@ from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
 from attention_specs.masks import Mask
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-load_claims()
+load_properties()
 ORACLE = "output_agrees_with_the_oracle"
 CASES = [Case(Problem(1, 2, 1, 2, n, 4, 4), seed=n) for n in range(1, 9)]
 
 
 def finding(outcome, message):
-    return Finding(CLAIMS[ORACLE], outcome, Verdict(np.inf, message))
+    return Finding(PROPERTIES[ORACLE], outcome, Verdict(np.inf, message))
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_failures_are_told_apart_by_their_kind(one, other, same):
 
 
 def rows_of(function, tmp_path, cases=CASES):
-    process = Inside(function)
-    subject = Subject(process, process.description)
+    process = InProcessWorker(function)
+    subject = UnderTest(process, process.description)
     plan = Plan({"attention": cases}, tmp_path, properties=(ORACLE,), dtypes=("float32",))
-    return Checking(subject, Target("mine", "mine.py:f", False), plan, lambda: None)
+    return ConformanceCheck(subject, Target("mine", "mine.py:f", False), plan, lambda: None)
 
 
 def test_kinds_are_not_mixed_while_a_failure_is_made_small(tmp_path):
@@ -217,7 +217,7 @@ def failing_calls(checking, outcome, when):
     def fails(request):
         calls.append(1)
         if when(len(calls)):
-            raise Trouble(outcome, "it is gone")
+            raise CallFailed(outcome, "it is gone")
         return call(request)
 
     checking.subject.worker.call = fails

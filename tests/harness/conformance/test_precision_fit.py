@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_harness.conformance.precision_fit import Measured, Ratios, eager
+from attention_harness.conformance.precision_fit import PrecisionFit, Ratios, eager
 from attention_implementations.numpy import eager as numpy_eager
 from attention_implementations.numpy import tensor_core as numpy_tensor_core
 from attention_specs.attention.bounds import AttentionBounds
@@ -50,7 +50,7 @@ DESIGNS = {
 
 
 def measured(function, dtype, declared="exact"):
-    found = Measured(dtype, declared)
+    found = PrecisionFit(dtype, declared)
     for x in questions(dtype):
         found.add(x, function(x), expect(x, Conventions(), declared))
     return found
@@ -103,7 +103,7 @@ def test_zeros_nan_and_nothing():
 def test_the_eager_run_is_one_of_stored_scores_with_all_options(problem, dtype):
     x = realise(Case(problem).with_problem(dtype=dtype))
     exact = attention(x)
-    bound = AttentionBounds(x, exact, Units.of(named_precision(candidates(dtype)[-1], dtype))).out
+    bound = AttentionBounds(x, exact, Units.from_precision(named_precision(candidates(dtype)[-1], dtype))).out
     assert error_ratios(eager(x), exact.out, bound).max() <= 1
 
 

@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import find
 from attention_harness.conformance.recorded import CELLS, recorded
 from attention_harness.generation.vectors import onnx_cases
@@ -29,12 +29,12 @@ STRANGE = (
 )  # fmt: skip
 
 
-def content(case, claim):
+def content(case, property_):
     return {
         "schema": 1,
         "target": "numpy-eager",
         "location": "attention_implementations.numpy.eager:",
-        "property": claim,
+        "property": property_,
         "case": case.to_json(),
     }
 
@@ -49,7 +49,7 @@ def deep(levels):
 @pytest.fixture(scope="module")
 def valid():
     """Case files as a run writes them, of both specs, with every kind of option."""
-    load_claims()
+    load_properties()
     mask = masks.random(3, 0.5, "bhij") & masks.key_padding((2, 3)) | masks.prefix(1)
     bias = biases.total(biases.filler(masks.window(1, None), -1e4), biases.noise(5, 1.0, "j"))
     full = Problem(2, 4, 2, 3, 4, 5, 6, mask=mask, bias=bias, window=(1, None), scale=0.5, softcap=5.0, sinks=1.0)
@@ -105,10 +105,10 @@ def test_every_damaged_file_is_a_case_that_can_be_judged_or_one_line(valid, subj
         except ValueError:
             refused += 1
         else:
-            subject, p = subjects[found.claim.spec], found.case.problem
+            subject, p = subjects[found.property_.spec], found.case.problem
             subject.forget()
             x = subject.spec.realise(found.case)
-            assert find(subject, found.claim, x).outcome, p
+            assert find(subject, found.property_, x).outcome, p
         assert monotonic() - start < SECONDS, data
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < BYTES / 1024
     assert 100 < refused < len(SEEDS)  # some are sound still
@@ -163,21 +163,21 @@ WRONG = [
 
 @pytest.mark.parametrize("path, value, message", WRONG, ids=str)
 def test_what_no_run_writes_is_refused_by_name(path, value, message):
-    load_claims()
+    load_properties()
     case = Case(Problem(2, 2, 1, 3, 4, 5, 6))
     with pytest.raises(ValueError, match=message):
         recorded(changed(content(case, "output_agrees_with_the_oracle"), path, value))
 
 
 def test_every_case_of_a_run_is_read_again(cases_of):
-    claims = {"attention": "output_agrees_with_the_oracle", "multi-head": "layer_agrees_with_the_oracle"}
+    properties = {"attention": "output_agrees_with_the_oracle", "multi-head": "layer_agrees_with_the_oracle"}
     for spec, cases in cases_of(0).items():
         for case in cases:
-            assert recorded(json.loads(json.dumps(content(case, claims[spec])))).case == case
+            assert recorded(json.loads(json.dumps(content(case, properties[spec])))).case == case
 
 
 def test_every_given_vector_is_read_again():
-    load_claims()
+    load_properties()
     for vector in onnx_cases.vectors():
         assert recorded(json.loads(json.dumps(content(vector.case, vector.properties[0])))).case.id == vector.case.id
 

@@ -10,16 +10,16 @@ import pytest
 
 from attention_harness.cli.app import main
 from attention_harness.conformance import check, replay, reproducers
-from attention_harness.conformance.check import Plan, load_claims
+from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.conformance.judging import SEVERITY
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 RIGHT = """
 import numpy as np
@@ -69,15 +69,15 @@ PLAIN = Case(Problem(1, 2, 1, 3, 4, 5, 5))
 @pytest.fixture
 def written(tmp_path):
     """Writes a case file of a function as a run does: source, property, case, conventions of the command line -> its path."""
-    load_claims()
+    load_properties()
 
-    def write(source, claim, case=PLAIN, claims=(), attribute="attention", when=""):
+    def write(source, property_, case=PLAIN, declared=(), attribute="attention", when=""):
         (tmp_path / "mine.py").write_text(source)
         target = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
         with Worker(target) as worker:
-            given = check._with_claims(worker.description(), target, Plan({}, tmp_path, claims=dict(claims)))
+            given = check._as_declared(worker.description(), target, Plan({}, tmp_path, declared=dict(declared)))
             return reproducers.write(
-                tmp_path / "run", target, Subject(worker, given), CLAIMS[claim], case, "what was wrong", when
+                tmp_path / "run", target, UnderTest(worker, given), PROPERTIES[property_], case, "what was wrong", when
             )
 
     return write
@@ -87,7 +87,7 @@ def test_the_conventions_of_the_run_are_those_of_its_replay(written):
     case = Case(Problem(1, 1, 1, 2, 3, 2, 2, mask=masks.hidden_query(0)))
     assert replay.replay(written(RIGHT, P5, case, {"empty_rows": "nan"})).sentence.startswith("agrees: ")
     assert replay.replay(written(RIGHT, P5, case)).wrong  # NaN where zeros are declared
-    assert not replay.replay(written(RIGHT, P5, case), claims={"empty_rows": "nan"}).wrong
+    assert not replay.replay(written(RIGHT, P5, case), declared={"empty_rows": "nan"}).wrong
 
 
 def test_limits_are_those_of_the_run(written):
@@ -108,9 +108,9 @@ def test_limits_are_those_of_the_run(written):
         ("errors_have_no_preferred_sign", "all cases of a run are judged together"),
     ],
 )
-def test_what_is_not_judged_is_said_so_with_a_status_of_its_own(claim, reason, written, capsys):
+def test_what_is_not_judged_is_said_so_with_a_status_of_its_own(property_, reason, written, capsys):
     path = written(RIGHT, P4)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"property": claim}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"property": property_}))
     assert main(["replay", str(path)]) == 3
     told = capsys.readouterr().out
     assert told.startswith("not judged: ")
@@ -118,7 +118,7 @@ def test_what_is_not_judged_is_said_so_with_a_status_of_its_own(claim, reason, w
 
 
 def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
-    load_claims()
+    load_properties()
     path = written(RIGHT, P4)
     for vector in (v for v in onnx_cases.vectors() if v.case.problem.softcap and "out" in v.case.arrays):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"property": "onnx_vectors", "case": vector.case.to_json()}))

@@ -9,14 +9,14 @@ from attention_implementations.numpy.eager import attention
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
-from attention_specs.property import claims_of
+from attention_specs.property import properties_of
 
 CASE = Case(Problem(2, 4, 2, 3, 4, 8, 2))
 
 
 def found(subject):
     """Clause -> what became of its claim on the case."""
-    return {finding.claim.clause: finding for finding in judge(subject, realise(CASE), claims_of("attention"))}
+    return {finding.property_.id: finding for finding in judge(subject, realise(CASE), properties_of("attention"))}
 
 
 def test_an_output_without_an_axis_of_one_is_found_by_who_asks_for_one_column(subject_of):

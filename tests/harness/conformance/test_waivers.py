@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import Inside
+from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance import waivers
-from attention_harness.conformance.check import Checking, Plan, load_claims
+from attention_harness.conformance.check import ConformanceCheck, Plan, load_properties
 from attention_harness.conformance.records import BLAMELESS
-from attention_harness.conformance.under_test import Subject
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, load, outlived
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy import eager as numpy_eager
@@ -23,7 +23,7 @@ NAME = "output_agrees_with_the_oracle"
 WAIVER = Waiver("numpy-eager", NAME, "violates", "it halves", "https://example.org/1", Case(Problem(key_length=2)))
 SMALL = [Case(Problem(2, 2, 1, 3, 2, 4, 4), seed=1), Case(Problem(1, 1, 1, 2, 1, 3, 3), "steep", seed=2)]
 LARGE = Case(Problem(2, 2, 1, 3, 17, 4, 4), seed=3)
-load_claims()
+load_properties()
 
 
 @declares(options=OPTIONS)
@@ -45,10 +45,10 @@ def test_the_shipped_waivers_load_and_each_says_why_and_where():
 def rows_under(waiver, function, cases, tmp_path, monkeypatch):
     """The failing and waived rows of float32 of the property that the waiver is about."""
     monkeypatch.setattr(waivers, "load", lambda: [waiver])
-    worker = Inside(function)
+    worker = InProcessWorker(function)
     plan = Plan({"attention": cases}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
     target = Target(waiver.implementation, "mine.py:f", False)
-    rows = Checking(Subject(worker, worker.description), target, plan, lambda: None).rows()
+    rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan, lambda: None).rows()
     return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]
 
 

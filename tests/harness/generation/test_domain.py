@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import Inside as Process
+from attention_harness.audit.in_process import Domain as Process
 from attention_harness.cli.app import NOTHING, RIGHT, WRONG, _status
-from attention_harness.conformance.check import Checked, Checking, Plan, load_claims
+from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
 from attention_harness.conformance.judged import Judged
 from attention_harness.conformance.judging import Finding
-from attention_harness.conformance.under_test import Subject
-from attention_harness.generation.domain import CONDITIONS, TINY, Inside, learned
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.generation.domain import CONDITIONS, TINY, Domain, learned
 from attention_harness.generation.suite import agenda
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-load_claims()
-PROPERTIES = ("output_agrees_with_the_oracle",)
+load_properties()
+NAMES = ("output_agrees_with_the_oracle",)
 DRAWN = agenda(40, 0, ("float32",))["attention"]
 
 
@@ -52,12 +52,12 @@ def test_the_conditions_of_an_answer_are_learned_from_refusals(answers, conditio
 
 
 def test_nothing_is_learned_where_everything_is_refused():
-    assert learned(lambda case: False, DRAWN) == Inside()
+    assert learned(lambda case: False, DRAWN) == Domain()
 
 
 def test_a_case_that_is_moved_to_whole_blocks_keeps_fewer_queries_than_keys():
     lengths = [(p.query_length, p.key_length) for p in (case.problem for case in DRAWN)]
-    moved = [Inside(("lengths in blocks of 64",)).moved(case) for case in DRAWN]
+    moved = [Domain(("lengths in blocks of 64",)).moved(case) for case in DRAWN]
     kept = [(was, m.problem) for was, m in zip(lengths, moved, strict=True) if m and 0 not in was]
     assert kept
     assert all((q < k, q > k) == (p.query_length < p.key_length, p.query_length > p.key_length) for (q, k), p in kept)
@@ -71,7 +71,7 @@ EMPTY = [
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_case_that_was_moved_is_a_problem_that_has_an_answer(name, subject_of):
     subject = subject_of(attention)
-    for moved in filter(None, (Inside((name,)).moved(case) for case in [*EMPTY, *DRAWN])):
+    for moved in filter(None, (Domain((name,)).moved(case) for case in [*EMPTY, *DRAWN])):
         subject.forget()
         x = subject.realise(moved)
         assert subject(x).shape == x.output_shape
@@ -84,15 +84,15 @@ def test_no_case_is_asked_twice_while_conditions_are_learned():
 
 
 def test_given_numbers_and_named_cases_stay_where_they_are():
-    assert Inside(tuple(CONDITIONS)).moved(Case(Problem(), "three_words")) is None
-    assert Inside(("is_causal",)).moved(Case(Problem(), arrays={"q": [[[[1.0]]]]})) is None
+    assert Domain(tuple(CONDITIONS)).moved(Case(Problem(), "three_words")) is None
+    assert Domain(("is_causal",)).moved(Case(Problem(), arrays={"q": [[[[1.0]]]]})) is None
 
 
 def rows_of(function, tmp_path, count=40):
     process = Process(function)
     cases = {"attention": [case for case in DRAWN if "three_words" not in case.recipe][-count:]}
-    checking = Checking(
-        Subject(process, process.description), Target("mine", "mine.py:f", False), Plan(cases, tmp_path, properties=PROPERTIES, dtypes=("float32",)),
+    checking = ConformanceCheck(
+        UnderTest(process, process.description), Target("mine", "mine.py:f", False), Plan(cases, tmp_path, properties=NAMES, dtypes=("float32",)),
         lambda: None,
     )  # fmt: skip
     return checking.rows(), checking.judged
@@ -122,7 +122,7 @@ def test_what_answers_three_keys_says_too_little(tmp_path):
 
 
 def test_refusals_are_counted_without_their_numbers():
-    judged, gate = Judged(), next(claim for claim in CLAIMS.values() if claim.clause == "P1")
+    judged, gate = Judged(), next(property_ for property_ in PROPERTIES.values() if property_.id == "P1")
     for said in ("batch of 2", "D=7 is none of 64 and 128", "D=9 is none of 64 and 128"):
         judged.count(DRAWN[0], [gate], [Finding(gate, "unsupported", Verdict(np.inf, said))])
     assert judged.sentence == "0 of 3 cases answered: too little to say; refused most often: D=7 is none of 64 and 128"
@@ -132,7 +132,7 @@ def test_a_few_refusals_are_no_matter(tmp_path):
     rows, judged = rows_of(refusing(lambda q, k, causal: causal), tmp_path)
     assert not judged.too_little
     assert "too-little" not in {row.outcome for row in rows}
-    assert judged.inside == Inside()
+    assert judged.inside == Domain()
 
 
 def test_a_fault_in_what_is_answered_is_found_there(tmp_path):
@@ -147,13 +147,13 @@ def test_a_fault_in_what_is_answered_is_found_there(tmp_path):
 
 def test_too_little_is_a_status_of_its_own_unless_something_is_wrong(tmp_path):
     rows, _ = rows_of(refusing(lambda q, k, causal: k.shape[2] > 3), tmp_path, 12)
-    assert _status([Checked("mine", rows, too_little=True)]) == NOTHING
-    assert _status([Checked("mine", [row for row in rows if row.outcome == "agrees"])]) == RIGHT
+    assert _status([CheckResult("mine", rows, too_little=True)]) == NOTHING
+    assert _status([CheckResult("mine", [row for row in rows if row.outcome == "agrees"])]) == RIGHT
     wrong = [type(rows[0])(**rows[0].to_json() | {"outcome": "violates"})]
-    assert _status([Checked("mine", [*rows, *wrong], too_little=True)]) == WRONG
+    assert _status([CheckResult("mine", [*rows, *wrong], too_little=True)]) == WRONG
 
 
 def test_half_is_enough_but_not_of_tiny_problems():
     assert not Judged(asked=10, answered=5).too_little
     assert Judged(asked=10, answered=4).too_little
-    assert Judged(asked=10, answered=9, inside=Inside((TINY,))).too_little
+    assert Judged(asked=10, answered=9, inside=Domain((TINY,))).too_little

@@ -13,7 +13,7 @@ import pytest
 
 from attention_harness.audit import faults
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import fails
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import onnx_cases
@@ -24,9 +24,9 @@ from attention_specs.attention.spec import expect, realise
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
 from attention_specs.properties.vectors import generated_within
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-load_claims()
+load_properties()
 PUBLISHED = onnx_cases.published()
 needed = pytest.mark.skipif(not PUBLISHED, reason="onnx is not installed")
 every = pytest.mark.parametrize("name", [p.name for p in PUBLISHED])
@@ -95,7 +95,7 @@ def test_the_scores_on_the_way_are_the_oracles(name):
 @pytest.mark.parametrize("sound", [numpy_eager.attention, numpy_online.attention], ids=["eager", "online"])
 def test_sound_implementations_agree_with_all(sound, subject_of):
     subject = subject_of(sound)
-    assert [v.name for v in onnx_cases.vectors() if fails(subject, CLAIMS["onnx_vectors"], v.case)] == []
+    assert [v.name for v in onnx_cases.vectors() if fails(subject, PROPERTIES["onnx_vectors"], v.case)] == []
 
 
 WRONG = {
@@ -113,7 +113,7 @@ WRONG = {
 @pytest.mark.parametrize(("name", "fault"), [(name, fault) for name, wrong in WRONG.items() for fault in wrong])
 def test_both_claims_reject_faults(name, fault, subject_of):
     subject = subject_of(faults.load_all()[fault].function)
-    found = [fails(subject, CLAIMS[name], v.case) for v in onnx_cases.vectors()]
+    found = [fails(subject, PROPERTIES[name], v.case) for v in onnx_cases.vectors()]
     assert "violates" in {finding.outcome for finding in found if finding}
 
 
@@ -123,8 +123,8 @@ def test_another_question_is_not_held_against_anybody(subject_of):
     case = onnx_cases.translated(next(p for p in PUBLISHED if p.name == "test_attention_4d_causal"))
     other = replace(case, problem=replace(case.problem, is_causal=False))
     subject = subject_of(numpy_eager.attention)
-    assert CLAIMS["onnx_vectors"].check(subject, realise(other)).vacuous
-    assert not CLAIMS["onnx_vectors"].check(subject, realise(case)).vacuous
+    assert PROPERTIES["onnx_vectors"].check(subject, realise(other)).vacuous
+    assert not PROPERTIES["onnx_vectors"].check(subject, realise(case)).vacuous
 
 
 @needed
@@ -136,7 +136,7 @@ def test_who_counts_causality_from_the_end_is_asked_by_a_mask(subject_of):
     bottom_right.conventions = {"causal_alignment": "bottom-right"}
     subject = subject_of(bottom_right)
     causal = [p for p in PUBLISHED if p.attributes.get("is_causal") and "attn_mask" not in p.inputs]
-    findings = [fails(subject, CLAIMS["onnx_vectors"], onnx_cases.translated(p)) for p in causal]
+    findings = [fails(subject, PROPERTIES["onnx_vectors"], onnx_cases.translated(p)) for p in causal]
     assert len(findings) > 10
     assert not any(findings)
 

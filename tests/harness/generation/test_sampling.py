@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from attention_harness.generation.coverage import coverage, drawn
-from attention_harness.generation.edge_cases import CORNERS
+from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.layer_strategies import MASK_KINDS
 from attention_harness.generation.numbers import ANY
 from attention_harness.generation.shapes import BUDGET, EDGES, LONG, SMALL, pool
@@ -57,7 +57,7 @@ def test_source_beside_the_harness_changes_no_case(tmp_path):
 
 
 def test_another_seed_gives_other_cases(cases_of):
-    first, second = ({case.id for case in cases_of(seed)["attention"][2 + len(CORNERS["attention"]) :]} for seed in SEEDS)
+    first, second = ({case.id for case in cases_of(seed)["attention"][2 + len(EDGE_CASES["attention"]) :]} for seed in SEEDS)
     assert not first & second
 
 
@@ -70,7 +70,7 @@ def test_cases_are_as_many_as_asked_for_after_the_named_ones_and_all_differ(spec
     ids = [case.id for case in cases_of(0)[spec]]
     assert len(set(ids)) == len(ids)
     named = [case for case in cases_of(0)[spec] if case.recipe.startswith("three_words")]
-    assert len(ids) == 150 + len(named) + len(CORNERS[spec])
+    assert len(ids) == 150 + len(named) + len(EDGE_CASES[spec])
     assert len(named) >= 1
     assert [case.recipe for case in cases_of(0)[spec][: len(named)]] == [case.recipe for case in named]
 
@@ -97,7 +97,7 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
 
 def drawn_by_chance(cases, spec):
     """Without the named cases and the corners."""
-    return [case for case in cases[spec] if case not in (*CASES.get(spec, []), *CORNERS[spec])]
+    return [case for case in cases[spec] if case not in (*CASES.get(spec, []), *EDGE_CASES[spec])]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -193,13 +193,13 @@ def test_sizes_of_pools_are_all_numbers_and_edges_more_often():
     [("batch", 64), ("query_heads", 128), ("query_length", 8193), ("key_length", 8193), ("head_dim", 576), ("value_dim", 576)],
 )
 def test_each_size_goes_far_by_itself_in_every_run_without_groups(axis, size):
-    far = [case.problem for case in CORNERS["attention"] if getattr(case.problem, axis) == size]
+    far = [case.problem for case in EDGE_CASES["attention"] if getattr(case.problem, axis) == size]
     assert far
     assert any(p.query_heads == p.key_heads for p in far)
 
 
 def test_every_size_is_0_somewhere_in_every_run_with_and_without_groups():
-    problems = [case.problem for case in CORNERS["attention"]]
+    problems = [case.problem for case in EDGE_CASES["attention"]]
     for axis in ("batch", "query_heads", "query_length", "key_length", "head_dim", "value_dim"):
         empty = [p for p in problems if getattr(p, axis) == 0]
         assert any(p.query_heads == p.key_heads for p in empty)
@@ -207,7 +207,7 @@ def test_every_size_is_0_somewhere_in_every_run_with_and_without_groups():
 
 
 def test_a_group_of_64_heads_reads_one_key_head_in_every_run():
-    assert any(case.problem.query_heads == 64 * case.problem.key_heads > 0 for case in CORNERS["attention"])
+    assert any(case.problem.query_heads == 64 * case.problem.key_heads > 0 for case in EDGE_CASES["attention"])
 
 
 def test_coverage_counts_each_case_once_for_each_value(cases_of):

@@ -14,7 +14,7 @@ import pytest
 
 from attention_harness.audit import faults
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import GATES, judge
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import files
@@ -23,9 +23,9 @@ from attention_specs.attention.spec import expect, realise
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-load_claims()
+load_properties()
 FOUND = files.found()
 every = pytest.mark.parametrize("vector", FOUND, ids=[vector.name for vector in FOUND])
 FIRST = FOUND[0]
@@ -33,9 +33,9 @@ FIRST = FOUND[0]
 
 def wrong(subject, vector):
     """Names of the properties that are broken on the vector."""
-    claims = [c for c in CLAIMS.values() if c.spec == "attention" and (c.clause in GATES or c.name in vector.properties)]
+    properties = [c for c in PROPERTIES.values() if c.spec == "attention" and (c.id in GATES or c.name in vector.properties)]
     with np.errstate(all="ignore"):
-        return [f.claim.name for f in judge(subject, realise(vector.case), claims) if f.wrong]
+        return [f.property_.name for f in judge(subject, realise(vector.case), properties) if f.wrong]
 
 
 def test_there_are_some():
@@ -56,7 +56,7 @@ def test_its_numbers_fit_its_sizes_and_its_names_are_known(vector):
     x, p = realise(vector.case), vector.case.problem
     assert x.score_shape == p.score_shape
     assert (x.q.shape[3], x.v.shape[3], x.dtype) == (p.head_dim, p.value_dim, p.dtype)
-    assert set(vector.properties) <= set(CLAIMS)
+    assert set(vector.properties) <= set(PROPERTIES)
     assert faults.load_all()[vector.rejects].family in vector.flags
 
 

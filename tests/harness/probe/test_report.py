@@ -10,7 +10,7 @@ from rich.console import Console
 from attention_harness import probe
 from attention_harness.cli.app import main
 from attention_harness.probe.display import show
-from attention_harness.probe.experiments import EXPERIMENTS, Found
+from attention_harness.probe.experiments import EXPERIMENTS, Observation
 from attention_harness.probe.report import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
 from attention_harness.probe.session import NOTHING
 from attention_harness.process.limits import Limits
@@ -21,28 +21,28 @@ NOT_PRECISION = ("deterministic", "batch_invariant", "thread_safe", "checks_shap
 
 
 def rows(value, **forms):
-    return Found("empty_rows", value, "", asked={"float32": forms or {"mask": value}})
+    return Observation("empty_rows", value, "", asked={"float32": forms or {"mask": value}})
 
 
 VERDICTS = [
-    (Found("batch_invariant", True, ""), {}, COULD), (Found("batch_invariant", False, ""), {"batch_invariant": True}, REFUTED),
-    (Found("deterministic", False, ""), {}, OWED), (Found("deterministic", False, ""), {"deterministic": True}, REFUTED),
-    (Found("deterministic", True, ""), {"deterministic": False}, COULD),
-    (Found("masked_nan_safe", "keys", ""), {}, COULD), (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": True}, REFUTED),
-    (Found("masked_nan_safe", "keys", ""), {"masked_nan_safe": "values"}, REFUTED),
-    (Found("masked_nan_safe", True, ""), {"masked_nan_safe": "values"}, COULD),
+    (Observation("batch_invariant", True, ""), {}, COULD), (Observation("batch_invariant", False, ""), {"batch_invariant": True}, REFUTED),
+    (Observation("deterministic", False, ""), {}, OWED), (Observation("deterministic", False, ""), {"deterministic": True}, REFUTED),
+    (Observation("deterministic", True, ""), {"deterministic": False}, COULD),
+    (Observation("masked_nan_safe", "keys", ""), {}, COULD), (Observation("masked_nan_safe", "keys", ""), {"masked_nan_safe": True}, REFUTED),
+    (Observation("masked_nan_safe", "keys", ""), {"masked_nan_safe": "values"}, REFUTED),
+    (Observation("masked_nan_safe", True, ""), {"masked_nan_safe": "values"}, COULD),
     (rows("nan"), {"empty_rows": {"mask": "nan"}}, MATCHES), (rows("nan"), {}, OWED), (rows("nan"), {"empty_rows": "zeros"}, REFUTED),
     (rows({"mask": "nan", "bias": "zeros"}, mask="nan", bias="zeros"), {"empty_rows": {"mask": "nan"}}, MATCHES),
     (rows("nan"), {"empty_rows": "unspecified"}, COULD), (rows("nan"), {"empty_rows": {"float16": "zeros", "mask": "nan"}}, MATCHES),
     (rows("zeros"), {"empty_rows": {"float32": "nan", "mask": "zeros"}}, REFUTED),
     (rows("zeros", mask="zeros", together="zeros"), {"empty_rows": {"together": "nan"}}, REFUTED),
-    (Found("mask, True", "do not attend", "", "fixed", "attend"), {}, DIFFERS),
-    (Found("causal_alignment", NOTHING, ""), {}, DIFFERS), (Found("causal_alignment", None, "not asked: refused"), {}, UNTOLD),
-    (Found("layout", "blhd", "", "layout"), {}, OWED), (Found("layout", "bhld", "", "layout"), {}, MATCHES),
-    (Found("precision bfloat16", "exact", "", "precision", refuted=False), {}, COULD),
-    (Found("precision float32", "tf32-inputs", "", "precision", refuted=True), {}, OWED),
-    (Found("precision bfloat16", None, "", "precision", refuted=True), {}, DIFFERS),
-    (Found("dtypes", ("float32",), "", "dtypes"), {}, MATCHES), (Found("answered only with", "is_causal", "", "domain"), {}, NOTED),
+    (Observation("mask, True", "do not attend", "", "fixed", "attend"), {}, DIFFERS),
+    (Observation("causal_alignment", NOTHING, ""), {}, DIFFERS), (Observation("causal_alignment", None, "not asked: refused"), {}, UNTOLD),
+    (Observation("layout", "blhd", "", "layout"), {}, OWED), (Observation("layout", "bhld", "", "layout"), {}, MATCHES),
+    (Observation("precision bfloat16", "exact", "", "precision", refuted=False), {}, COULD),
+    (Observation("precision float32", "tf32-inputs", "", "precision", refuted=True), {}, OWED),
+    (Observation("precision bfloat16", None, "", "precision", refuted=True), {}, DIFFERS),
+    (Observation("dtypes", ("float32",), "", "dtypes"), {}, MATCHES), (Observation("answered only with", "is_causal", "", "domain"), {}, NOTED),
 ]  # fmt: skip
 
 

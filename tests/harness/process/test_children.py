@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from attention_harness.errors import Trouble
+from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
@@ -89,14 +89,14 @@ def test_children_in_sessions_of_their_own_end_with_the_worker(worker_with_child
 
 def test_children_of_a_worker_that_ends_itself_end_too(worker_with_children):
     worker, noted = worker_with_children
-    with worker("leaves_and_ends") as ending, pytest.raises(Trouble, match="exited with status 3"):
+    with worker("leaves_and_ends") as ending, pytest.raises(CallFailed, match="exited with status 3"):
         ending.call(REQUEST)
     assert not runs(int(noted.read_text()))
 
 
 def test_memory_of_children_counts(worker_with_children):
     worker, noted = worker_with_children
-    with worker("grows", memory=300) as growing, pytest.raises(Trouble, match="MiB, but should stay below 300 MiB") as caught:
+    with worker("grows", memory=300) as growing, pytest.raises(CallFailed, match="MiB, but should stay below 300 MiB") as caught:
         growing.call(REQUEST)
     assert caught.value.outcome == "out-of-memory"
     assert not runs(int(noted.read_text()))

@@ -7,14 +7,14 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from attention_harness.errors import Trouble
+from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import Load
-from attention_harness.timing.process.child import Child, Lost
+from attention_harness.timing.process.child import CandidateFailed, Child
 
 FUNCTIONS = """
 import os
@@ -199,7 +199,7 @@ def test_what_is_no_answer_is_an_outcome_and_the_next_call_works(file, name):
     with worker(file, name) as hostile:
         assert hostile.call(asked(1)).out.item() == 1
         began = monotonic()
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(CallFailed) as caught:
             hostile.call(asked(2))
         assert (caught.value.outcome, message in str(caught.value)) == (outcome, True), str(caught.value)
         assert "\n" not in str(caught.value) and str(caught.value).isprintable()
@@ -216,7 +216,7 @@ def call_often(hostile):
 def test_what_is_written_between_two_calls_is_not_taken_for_an_answer(file):
     with worker(file, "afterwards") as hostile:
         assert hostile.call(asked(2)).out.max() == 1
-        with pytest.raises(Trouble, match="something else was written") as caught:
+        with pytest.raises(CallFailed, match="something else was written") as caught:
             call_often(hostile)
         assert caught.value.outcome == "crashed"
         assert hostile.call(asked(1)).out.item() == 1
@@ -262,6 +262,6 @@ def test_a_timing_gets_data_too(tmp_path, first, outcome, reason):
     path = tmp_path / "timed.py"
     path.write_text(TIMED + first)
     with Child(5.0, 4096) as child:
-        with pytest.raises(Lost, match=reason) as caught:
+        with pytest.raises(CandidateFailed, match=reason) as caught:
             child.ask(Load("mine", "mine", f"{path}:attention"))
         assert (caught.value.name, caught.value.outcome, caught.value.died) == ("mine", outcome, True)

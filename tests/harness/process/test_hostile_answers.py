@@ -8,25 +8,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import Inside
+from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.app import _status
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance import reproducers
-from attention_harness.conformance.check import Checking, Plan, check, load_claims
+from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
 from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.text import printable
-from attention_harness.conformance.under_test import Subject
-from attention_harness.errors import Trouble
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import CallFailed
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
-from attention_specs.property import CLAIMS, claims_of
+from attention_specs.property import PROPERTIES, properties_of
 
-load_claims()
-ORACLE = CLAIMS["output_agrees_with_the_oracle"]
+load_properties()
+ORACLE = PROPERTIES["output_agrees_with_the_oracle"]
 CASE = Case(Problem(1, 2, 1, 2, 3, 4, 4))
 STRANGE = {
     "object": lambda a: np.full(a.shape, None),
@@ -51,8 +51,8 @@ def answering(change, *which):
 
 
 def subject_of(function):
-    inside = Inside(function)
-    return Subject(inside, inside.description)
+    inside = InProcessWorker(function)
+    return UnderTest(inside, inside.description)
 
 
 @pytest.mark.parametrize("which", ["out", "weights", "lse"])
@@ -60,9 +60,9 @@ def subject_of(function):
 def test_a_strange_dtype_is_a_violation_wherever_it_comes(kind, which):
     subject = subject_of(answering(STRANGE[kind], which))
     x = subject.realise(CASE)
-    asked = [c for c in claims_of("attention") if set(c.options) <= {"return_weights", "return_lse"} and c.needs(x)]
+    asked = [c for c in properties_of("attention") if set(c.options) <= {"return_weights", "return_lse"} and c.needs(x)]
     asked = [c for c in asked if not c.gradient and (which == "out" or f"return_{which}" in c.options)]
-    outcomes = {claim.name: find(subject, claim, x) for claim in asked}
+    outcomes = {property_.name: find(subject, property_, x) for property_ in asked}
     messages = {f.verdict.message for f in outcomes.values() if f.outcome == "violates" and "dtype of" in f.verdict.message}
     assert f"dtype of {which}=" in next(iter(messages))
     assert outcomes[ORACLE.name].outcome == "violates" if which == "out" else len(messages) == 1
@@ -71,13 +71,15 @@ def test_a_strange_dtype_is_a_violation_wherever_it_comes(kind, which):
 def test_single_precision_in_place_of_half_is_a_number_and_is_judged():
     subject = subject_of(answering(lambda a: a.astype(np.float64), "lse", "weights"))
     x = subject.realise(CASE)
-    assert find(subject, CLAIMS["weights_sum_to_one"], x).outcome == "agrees"
+    assert find(subject, PROPERTIES["weights_sum_to_one"], x).outcome == "agrees"
 
 
 def checking(tmp_path, function=attention, **plan):
-    inside = Inside(function)
-    subject = Subject(inside, inside.description)
-    return Checking(subject, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None)
+    inside = InProcessWorker(function)
+    subject = UnderTest(inside, inside.description)
+    return ConformanceCheck(
+        subject, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
+    )
 
 
 def test_an_exception_in_a_property_is_named_as_ours_and_the_other_cases_are_judged(tmp_path, monkeypatch):
@@ -114,7 +116,7 @@ def test_what_cannot_be_loaded_again_is_an_error_that_the_report_knows():
     for outcome in ("unloadable", "unavailable"):
 
         def gone(request, outcome=outcome):
-            raise Trouble(outcome, "no module")
+            raise CallFailed(outcome, "no module")
 
         subject.worker.call = gone
         subject.forget()

@@ -11,8 +11,8 @@ import pytest
 from attention_harness.process.messages import Answer, Failure
 from attention_harness.process.schema import CROSSING, decoded, encoded
 from attention_harness.timing.measure.ceilings import Ceilings
-from attention_harness.timing.measure.honesty import Watched
-from attention_harness.timing.measure.messages import Ran, Tried, Warmed
+from attention_harness.timing.measure.honesty import HonestyTrace
+from attention_harness.timing.measure.messages import FirstCalls, RoundResult, WarmUp
 from attention_harness.timing.process.child import answer_type
 from attention_specs.contract import Conventions, Description
 
@@ -24,10 +24,10 @@ MESSAGES = [
     Description(
         "mine", conventions=Conventions(empty_rows={"float16": {"mask": "nan"}, "bias": "zeros"}, masked_nan_safe="keys")
     ),
-    Tried((0.5, 0.25), ({"out": OUT}, {"out": OUT + 1, "dq": OUT[:0]})),
-    Warmed(float("inf"), 3, True),
-    Ran({"mine": [0.5]}, {"mine": [1.0]}, [("mine", 1, {"out": OUT})], ("mine",), 0.1, 1.0, 2.0, 3.0),
-    Watched(0.5, 0.25, outputs=[(1, {"out": OUT})]),
+    FirstCalls((0.5, 0.25), ({"out": OUT}, {"out": OUT + 1, "dq": OUT[:0]})),
+    WarmUp(float("inf"), 3, True),
+    RoundResult({"mine": [0.5]}, {"mine": [1.0]}, [("mine", 1, {"out": OUT})], ("mine",), 0.1, 1.0, 2.0, 3.0),
+    HonestyTrace(0.5, 0.25, outputs=[(1, {"out": OUT})]),
     Ceilings(1e9, 2e9),
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from attention_harness.errors import Trouble
+from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
@@ -147,7 +147,7 @@ def test_a_disaster_is_an_outcome_and_the_next_call_works(worker_of, name, outco
     worker = worker_of(name, **limits)
     assert worker.call(asked(1)).out.item() == 1
     began = monotonic()
-    with pytest.raises(Trouble, match=message) as caught:
+    with pytest.raises(CallFailed, match=message) as caught:
         worker.call(asked(2))
     assert caught.value.outcome == outcome
     assert monotonic() - began < 10
@@ -164,7 +164,7 @@ def test_what_it_prints_does_not_disturb_the_answer(worker_of, capfd):
 
 def test_children_of_a_hanging_call_die_with_it(worker_of, file):
     worker = worker_of("leaves_a_child", seconds=3.0)
-    with pytest.raises(Trouble, match="no answer"):
+    with pytest.raises(CallFailed, match="no answer"):
         worker.call(asked(2))
     child = int(file.with_name(file.name + ".pid").read_text())
     until = monotonic() + 5
@@ -178,7 +178,7 @@ def test_a_worker_that_died_between_two_calls_is_noticed(worker_of):
     assert worker.call(asked(1)).out.item() == 1
     os.kill(worker.process.pid, 9)
     worker.process.wait()
-    with pytest.raises(Trouble, match="SIGKILL"):
+    with pytest.raises(CallFailed, match="SIGKILL"):
         worker.call(asked(1))
     assert worker.call(asked(1)).out.item() == 1
 
@@ -186,7 +186,7 @@ def test_a_worker_that_died_between_two_calls_is_noticed(worker_of):
 def test_a_function_that_cannot_be_loaded_is_unavailable_each_time(file):
     with Worker(Target("absent", f"{file}:absent", registered=False)) as worker:
         for _ in range(2):
-            with pytest.raises(Trouble, match="should name a function of that module") as caught:
+            with pytest.raises(CallFailed, match="should name a function of that module") as caught:
                 worker.description()
             assert caught.value.outcome == "unloadable"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import Checked
+from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import CheckRow
 from attention_harness.conformance.reproducers import file_name
 from attention_harness.registry.targets import resolve
@@ -31,7 +31,7 @@ def files(folder):
 def interrupted(tmp_path):
     """The folder of a run with another seed that was killed behind its one target."""
     run = Run(tmp_path / "run", Asked("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
-    run.append(Checked("numpy-eager", [ROW]))
+    run.append(CheckResult("numpy-eager", [ROW]))
     return run.folder
 
 

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from attention_harness.audit.faults import load_all
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.errors import UsageError
 from attention_harness.runs.mutation_score import TABLE, caught, take_over
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
-load_claims()
-CLAUSES = {claim.clause for claim in CLAIMS.values()}
+load_properties()
+CLAUSES = {property_.id for property_ in PROPERTIES.values()}
 
 
 KILLERS = json.loads(TABLE.read_text(encoding="utf-8"))["killers"]

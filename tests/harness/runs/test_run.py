@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import Checked
+from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import CheckRow
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import load
@@ -26,7 +26,9 @@ SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), d
 
 
 def finished_checked():
-    return Checked("numpy-eager", [ROW], load("numpy-eager", "attention_implementations.numpy.eager:")[1], worked_example=[[0.5]])
+    return CheckResult(
+        "numpy-eager", [ROW], load("numpy-eager", "attention_implementations.numpy.eager:")[1], worked_example=[[0.5]]
+    )
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention_harness.audit.controls import SOUND
+from attention_harness.audit.controls import CONTROLS
 from attention_harness.cli.timing import invalid
 from attention_harness.process.messages import Failure
 from attention_harness.registry.targets import Target
 from attention_harness.timing import Bench, Settings, bench
 from attention_harness.timing.analysis.measurements import TWIN
 from attention_harness.timing.analysis.tables import COLUMNS
-from attention_harness.timing.process.child import Lost
+from attention_harness.timing.process.child import CandidateFailed
 from attention_harness.timing.process.server import Server
 from attention_harness.timing.workloads import Workload
 from attention_implementations.numpy import eager as numpy_eager
@@ -150,7 +150,7 @@ class Here:
     def receive(self) -> Any:
         answer = self.answers.pop(0)
         if isinstance(answer, Failure):
-            raise Lost(self.name, answer.message, died=False, outcome=answer.kind)
+            raise CandidateFailed(self.name, answer.message, died=False, outcome=answer.kind)
         return answer
 
     def ask(self, message: Any) -> Any:
@@ -195,7 +195,7 @@ def test_rows_have_the_columns_of_the_table() -> None:
 
 
 def trained(name: str, factor: float) -> Callable[..., Any]:
-    sound = SOUND["eager, with gradients"]
+    sound = CONTROLS["eager, with gradients"]
 
     def attention(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
         return sound(q, k, v, is_causal=is_causal)

@@ -22,7 +22,7 @@ PROBLEMS = {
 
 def truths_of(problem, monkeypatch, most):
     monkeypatch.setattr(expected_outputs, "MOST", most)
-    return expected_outputs.Truths(Workload("it", "a description", "a source", problem), seed=0, copies=3)
+    return expected_outputs.ExpectedOutputs(Workload("it", "a description", "a source", problem), seed=0, copies=3)
 
 
 def answer(truths, copy):

@@ -9,7 +9,7 @@ import pytest
 
 from attention_harness.timing.inquiry import FIRST_NUMBER
 from attention_harness.timing.measure.candidate import Candidate
-from attention_harness.timing.measure.honesty import AGAIN, LEADS, Watched, watch
+from attention_harness.timing.measure.honesty import AGAIN, LEADS, HonestyTrace, watch
 from attention_harness.timing.measure.messages import Watch
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.inputs import realise
@@ -33,7 +33,7 @@ CLOCK = [0]
 def rested(seconds: float) -> None: ...
 
 
-def looked_at(made: Candidate, *order: bool, other: str = "seen", rest: Any = rested) -> Watched:
+def looked_at(made: Candidate, *order: bool, other: str = "seen", rest: Any = rested) -> HonestyTrace:
     return watch(made, Watch("eager", NEW, other, *order), rest)
 
 

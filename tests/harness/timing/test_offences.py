@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention_harness.timing.analysis.measurements import Found
+from attention_harness.timing.analysis.measurements import Measurements
 from attention_harness.timing.analysis.offences import (  # fmt: skip
     GOES_ON,
     KEPT,
@@ -25,9 +25,9 @@ from attention_harness.timing.analysis.offences import (  # fmt: skip
     needed,
 )
 from attention_harness.timing.inquiry import Finding, Watcher, inquire
-from attention_harness.timing.measure.honesty import IDLE, Watched
+from attention_harness.timing.measure.honesty import IDLE, HonestyTrace
 from attention_harness.timing.measure.messages import Watch
-from attention_harness.timing.process.child import Lost
+from attention_harness.timing.process.child import CandidateFailed
 
 Rng = np.random.Generator
 CALL = 1e-3
@@ -64,21 +64,21 @@ class Bursts:
         return seconds * (self.rng.uniform(1.5, 12) if self.busy else self.rng.uniform(1.0, 1.1))
 
 
-def process(rng: Rng, seen_takes: float = CALL, **always: float) -> Callable[[Watch], Watched]:
+def process(rng: Rng, seen_takes: float = CALL, **always: float) -> Callable[[Watch], HonestyTrace]:
     """Answers Watch as a process with bursts does whose calls on seen values take `seen_takes`."""
     spend = Bursts(rng)
 
-    def answer(watch: Watch) -> Watched:
+    def answer(watch: Watch) -> HonestyTrace:
         order = ("novel", "other") if watch.novel_first else ("other", "novel")
         took = {name: spend(CALL if name == "novel" else seen_takes) for name in order}
         fresh, again = (spend(CALL) for _ in range(2))
         reading = fresh - again if watch.read_novel else again - fresh
-        return replace(Watched(took["novel"], took["other"], reading), **always)
+        return replace(HonestyTrace(took["novel"], took["other"], reading), **always)
 
     return answer
 
 
-def watcher(rng: Rng, ask: Callable[[Watch], Watched]) -> Watcher:
+def watcher(rng: Rng, ask: Callable[[Watch], HonestyTrace]) -> Watcher:
     return Watcher(ask, "one", lambda watched: None, lambda: bool(rng.integers(2)))
 
 
@@ -139,7 +139,7 @@ def test_a_suspicion_that_the_same_process_refutes_starts_no_other() -> None:
 def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(pattern: list[int], outcome: str) -> None:
     """Four times as fast on values seen before in half of the rounds, and in two of five."""
     speed, started = cycle(pattern), []
-    here = watcher(np.random.default_rng(1), lambda watch: Watched(CALL, CALL / next(speed)))
+    here = watcher(np.random.default_rng(1), lambda watch: HonestyTrace(CALL, CALL / next(speed)))
 
     def fresh() -> Trial:
         started.append(here.trial(KEPT))
@@ -160,42 +160,42 @@ def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(
 def test_offences_have_a_size(offence: Any, shown: dict[str, float], honest: dict[str, float]) -> None:
     rng = np.random.default_rng(0)
     for seen, outcome in ((shown, "dishonest"), (honest, "")):
-        answer = replace(Watched(CALL, CALL), **seen)
+        answer = replace(HonestyTrace(CALL, CALL), **seen)
         one = watcher(rng, lambda watch, answer=answer: answer)  # type: ignore[misc]
         assert inquire(one, offence, lambda one=one: one.trial(offence)).outcome == outcome  # type: ignore[misc]
 
 
 def test_a_first_look_suspects_by_half_of_its_rounds_and_by_the_timed_rounds() -> None:
     rng = np.random.default_rng(0)
-    honest = watcher(rng, lambda watch: Watched(CALL, CALL))
+    honest = watcher(rng, lambda watch: HonestyTrace(CALL, CALL))
     assert honest.glance(0.0, CALL) == []
     assert honest.glance(0.0, CALL / 4) == [WHEN_TIMED]
-    assert watcher(rng, lambda watch: Watched(CALL, CALL / 2)).glance(0.0, CALL) == [KEPT]
+    assert watcher(rng, lambda watch: HonestyTrace(CALL, CALL / 2)).glance(0.0, CALL) == [KEPT]
 
 
 def test_rounds_end_when_nothing_can_change() -> None:
     rounds = 41
-    trial = Trial(KEPT, rounds, [Watched(CALL, CALL)] * (needed(rounds) - 1))
+    trial = Trial(KEPT, rounds, [HonestyTrace(CALL, CALL)] * (needed(rounds) - 1))
     assert not trial.decided
-    trial.seen.append(Watched(CALL, CALL))
+    trial.seen.append(HonestyTrace(CALL, CALL))
     assert trial.decided and trial.innocent and not trial.guilty
 
 
 def test_wrong_outputs_on_new_values_end_it_at_once() -> None:
-    def wrong(watched: Watched) -> None:
-        raise Lost("one", "out[0]=1, but should be 2", died=False, outcome="wrong")
+    def wrong(watched: HonestyTrace) -> None:
+        raise CandidateFailed("one", "out[0]=1, but should be 2", died=False, outcome="wrong")
 
-    one = Watcher(lambda watch: Watched(CALL, CALL), "one", wrong)
-    with pytest.raises(Lost, match="should be 2"):
+    one = Watcher(lambda watch: HonestyTrace(CALL, CALL), "one", wrong)
+    with pytest.raises(CandidateFailed, match="should be 2"):
         one.glance(0.0, CALL)
 
 
 def test_numbers_come_once_and_either_of_two_is_new() -> None:
     asked: list[Watch] = []
 
-    def answer(watch: Watch) -> Watched:
+    def answer(watch: Watch) -> HonestyTrace:
         asked.append(watch)
-        return Watched(CALL, CALL)
+        return HonestyTrace(CALL, CALL)
 
     watcher(np.random.default_rng(0), answer).trial(KEPT)
     numbers = [number for watch in asked for number in watch.numbers]
@@ -207,6 +207,6 @@ def test_numbers_come_once_and_either_of_two_is_new() -> None:
     ("outcome", "verdict"), [("undecided", "UNRESOLVED"), ("dishonest", "INVALID"), ("unsupported", "UNSUPPORTED")]
 )
 def test_only_what_is_shown_is_invalid(outcome: str, verdict: str) -> None:
-    found = Found(None)  # type: ignore[arg-type]
+    found = Measurements(None)  # type: ignore[arg-type]
     found.lose("one", outcome, "why")
     assert found.lost["one"] == (verdict, "why")

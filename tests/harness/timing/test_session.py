@@ -10,7 +10,7 @@ from attention_harness.errors import UsageError
 from attention_harness.process.messages import Failure
 from attention_harness.registry.targets import Target
 from attention_harness.timing import Settings, bench
-from attention_harness.timing.process.child import Lost
+from attention_harness.timing.process.child import CandidateFailed
 from attention_harness.timing.process.server import Server
 from attention_harness.timing.workloads import Workload
 from attention_specs.attention.problem import Problem
@@ -37,9 +37,9 @@ class Here:
     def receive(self) -> Any:
         answer = self.answers.pop(0)
         if self.dies:
-            raise Lost("", "the process exited with status 1")
+            raise CandidateFailed("", "the process exited with status 1")
         if isinstance(answer, Failure):
-            raise Lost(self.name, answer.message, died=False, outcome=answer.kind)
+            raise CandidateFailed(self.name, answer.message, died=False, outcome=answer.kind)
         return answer
 
     def ask(self, message: Any) -> Any:
@@ -71,7 +71,7 @@ class Blocked(Here):
     def receive(self) -> Any:
         answer = super().receive()
         if answer is True:
-            raise Lost("", "cannot make the inputs", died=False, outcome="errored")
+            raise CandidateFailed("", "cannot make the inputs", died=False, outcome="errored")
         return answer
 
 

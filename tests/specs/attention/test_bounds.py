@@ -67,7 +67,7 @@ def through(dtype):
 
 
 def bounds(x, exact, model):
-    return AttentionBounds(x, exact, Units.of(named_precision(model, x.dtype)))
+    return AttentionBounds(x, exact, Units.from_precision(named_precision(model, x.dtype)))
 
 
 def worst(x, out, model):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attention_harness.generation.edge_cases import CORNERS
+from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.oracle import attention
 from attention_specs.attention.problem import Problem
@@ -46,7 +46,7 @@ def test_a_drawn_level_comes_in_rows_in_tiles_and_in_single_keys(recipe):
 
 
 def test_corners_meet_every_level_causal_and_beside_a_hidden_key_without_groups():
-    cases = [case for case in CORNERS["attention"] if case.recipe in ROWS_AT.values()]
+    cases = [case for case in EDGE_CASES["attention"] if case.recipe in ROWS_AT.values()]
     assert all(case.problem.query_heads == case.problem.key_heads for case in cases)
     low = {ROWS_AT[-level] for level in LEVELS}
     assert {case.recipe for case in cases if case.problem.is_causal} == low

@@ -79,7 +79,7 @@ def swallowed(got):
 def compare(x):
     """Every number of the oracle is within the float64 bound of the exact one; in extended precision, far within."""
     got = attention(x)
-    limits = AttentionBounds(x, got, Units.of(Precision(*["float64"] * 6)))
+    limits = AttentionBounds(x, got, Units.from_precision(Precision(*["float64"] * 6)))
     share = Decimal(2) ** -6 if x.dtype == "float64" and has_extended_precision() and not swallowed(got) else 1
 
     def agree(name, cell, numbers):
@@ -185,6 +185,6 @@ def test_what_stands_at_keys_that_nobody_sees_does_not_matter():
 def test_known_answers():
     q, k, v = (np.array(a, float)[None, None] for a in ([[1.0]], [[0.0], [1.0]], [[10.0], [20.0]]))
     got = attention(Inputs(q, k, v, scale=float(np.log(3))))
-    limits = AttentionBounds(Inputs(q, k, v, scale=float(np.log(3))), got, Units.of(Precision(*["float64"] * 6)))
+    limits = AttentionBounds(Inputs(q, k, v, scale=float(np.log(3))), got, Units.from_precision(Precision(*["float64"] * 6)))
     assert abs(got.out.item() - 17.5) <= limits.out.item()
     assert abs(got.lse.item() - np.log(4)) <= limits.lse.item()

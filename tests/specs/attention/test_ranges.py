@@ -84,7 +84,7 @@ def running(terms, dtype):
 @pytest.mark.parametrize("n", [1, 16, 256, DETERMINISTIC, 8193, 60_000])
 def test_running_sums_in_sixteen_bits_are_within_the_bound_at_any_length(n, dtype):
     """Equal terms stop counting where the sum is 1 / u of them, and terms of half a unit are all lost, or all rounded up."""
-    u, kind = Units.of(named_precision("sums-rounded", dtype)), numpy_dtype(dtype)
+    u, kind = Units.from_precision(named_precision("sums-rounded", dtype)), numpy_dtype(dtype)
     half = np.expm1(u.a) * np.where(np.arange(n) == 0, 1 / np.expm1(u.a), 1.0)
     rng = np.random.default_rng(n)
     sums = {"equal": np.ones(n), "lost": half, "signs": rng.choice([-1.0, 1.0], n), "spread": np.exp(-5 * rng.random(n))}
@@ -97,5 +97,5 @@ def test_running_sums_in_sixteen_bits_are_within_the_bound_at_any_length(n, dtyp
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_bounds_of_long_sums_are_finite(dtype):
     x = realise(Case(Problem(1, 1, 1, 2, 20_000, 4, 2, dtype)))
-    limits = AttentionBounds(x, exact_attention(x), Units.of(named_precision("sums-rounded", dtype)))
+    limits = AttentionBounds(x, exact_attention(x), Units.from_precision(named_precision("sums-rounded", dtype)))
     assert all(np.isfinite(bound).all() and (bound > 0).all() for bound in (limits.out, limits.weights, limits.lse))

@@ -73,7 +73,7 @@ def by_loops(x):
 def test_the_oracle_agrees_with_loops_over_decimals(problem, recipe, dtype):
     x = realise(Case(problem, recipe, seed=3).with_problem(dtype=dtype))
     exact = layer(x)
-    assert within(exact.out, by_loops(x), bounds(x, exact, Units.of(named_precision("exact", "float64"))).out).holds
+    assert within(exact.out, by_loops(x), bounds(x, exact, Units.from_precision(named_precision("exact", "float64"))).out).holds
 
 
 def rounded_layer(x, stored, rng):

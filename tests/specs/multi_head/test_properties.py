@@ -6,16 +6,16 @@ import pytest
 
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.faults._layer_parts import layer
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import applies, judge
-from attention_harness.generation.edge_cases import CORNERS
+from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.registry.loading import describe
 from attention_specs import masks
 from attention_specs.case import Case
 from attention_specs.contract import declares
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.spec import realise
-from attention_specs.property import CLAIMS, claims_of
+from attention_specs.property import PROPERTIES, properties_of
 
 PROBLEMS = [
     LayerProblem(2, 3, 5, 7, 12),
@@ -38,10 +38,10 @@ CASES = [Case(problem, recipe, seed) for seed, recipe in enumerate(("normal", "l
 CASES += [
     Case(problem, recipe, 5) for recipe in ("steep", "shifted_keys", "one_memory", "positions") for problem in MORE_PROBLEMS
 ]
-CASES += [case for case in CORNERS["multi-head"] if case.recipe == "low_scores"]
+CASES += [case for case in EDGE_CASES["multi-head"] if case.recipe == "low_scores"]
 
 FAULTS = {name: fault for name, fault in load_all().items() if fault.spec == "multi-head"}
-load_claims()
+load_properties()
 
 
 @declares(spec="multi-head", options=("mask", "return_weights"))
@@ -106,7 +106,7 @@ REJECTED_BY = {
 }  # fmt: skip
 """Claim -> the faults that it must reject."""
 
-LAYER_CLAIMS = [c.name for c in claims_of("multi-head") if c.clause != "L0" and not c.over_run]
+LAYER_PROPERTIES = [c.name for c in properties_of("multi-head") if c.id != "L0" and not c.over_run]
 """All but the worked example, which has a case of its own and is tested with it, and what is claimed of whole runs."""
 
 
@@ -114,31 +114,33 @@ LAYER_CLAIMS = [c.name for c in claims_of("multi-head") if c.clause != "L0" and 
 def found(subject_of):
     """The findings of one claim on all cases, one after the other."""
 
-    def findings(function, claim):
+    def findings(function, property_):
         subject = subject_of(function)
         for case in CASES:
             subject.forget()
             x = realise(case)
-            if applies(subject, CLAIMS[claim], x):
-                yield from judge(subject, x, [CLAIMS[claim]])
+            if applies(subject, PROPERTIES[property_], x):
+                yield from judge(subject, x, [PROPERTIES[property_]])
 
     return findings
 
 
-@pytest.mark.parametrize("claim", LAYER_CLAIMS)
-def test_a_sound_layer_is_accepted_by_claims_that_can_tell(claim, found):
-    findings = list(found(sound, claim))
+@pytest.mark.parametrize("claim", LAYER_PROPERTIES)
+def test_a_sound_layer_is_accepted_by_claims_that_can_tell(property_, found):
+    findings = list(found(sound, property_))
     assert [finding.verdict.message for finding in findings if finding.wrong] == []
     assert "agrees" in {finding.outcome for finding in findings}
 
 
-@pytest.mark.parametrize(("claim", "fault"), [(claim, fault) for claim, faults in REJECTED_BY.items() for fault in faults])
-def test_each_claim_rejects_its_faults(claim, fault, found):
-    assert any(finding.wrong for finding in found(FAULTS[fault].function, claim))
+@pytest.mark.parametrize(
+    ("claim", "fault"), [(property_, fault) for property_, faults in REJECTED_BY.items() for fault in faults]
+)
+def test_each_claim_rejects_its_faults(property_, fault, found):
+    assert any(finding.wrong for finding in found(FAULTS[fault].function, property_))
 
 
 def test_each_claim_has_a_fault_and_each_fault_of_the_catalogue_a_claim():
-    assert sorted(REJECTED_BY) == sorted(LAYER_CLAIMS)
+    assert sorted(REJECTED_BY) == sorted(LAYER_PROPERTIES)
     assert sorted(FAULTS) == sorted(fault for faults in REJECTED_BY.values() for fault in faults)
 
 

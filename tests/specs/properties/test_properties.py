@@ -24,15 +24,15 @@ from attention_harness.audit.faults import (
     strides,
 )
 from attention_harness.audit.faults import masks as wrong_masks
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import fails, judge
 from attention_harness.registry.loading import describe
 from attention_implementations.numpy import eager as numpy_eager
 from attention_implementations.numpy import online as numpy_online
-from attention_specs.property import CLAIMS, claims_of
+from attention_specs.property import PROPERTIES, properties_of
 
 attention = numpy_eager.attention
-load_claims()
+load_properties()
 
 FAULTS = {}
 
@@ -245,7 +245,7 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
     return attention(q, k[:, :, :length], v[:, :, :length], **options)
 
 
-ATTENTION = [c for c in claims_of("attention") if not c.gradient and not c.over_run and not c.clause.startswith("V")]
+ATTENTION = [c for c in properties_of("attention") if not c.gradient and not c.over_run and not c.id.startswith("V")]
 """Gradients, published vectors and claims about whole runs have tests of their own."""
 
 
@@ -292,7 +292,7 @@ def test_every_claim_of_the_attention_has_its_fault():
 def test_each_claim_rejects_its_fault(name, subject_of, affordable):
     subject, outcome = subject_of(FAULTS[name]), "errored" if name == "every_problem_is_answered" else "violates"
     with np.errstate(all="ignore"):
-        findings = (fails(subject, CLAIMS[name], case) for case in affordable)
+        findings = (fails(subject, PROPERTIES[name], case) for case in affordable)
         assert any(finding and finding.outcome == outcome for finding in findings)
 
 
@@ -306,7 +306,7 @@ def test_sound_implementations_keep_all_claims(sound, subject_of, affordable):
         subject.forget()
         x = subject.spec.realise(case)
         for finding in judge(subject, x, ATTENTION):
-            assert not finding.wrong, f"{finding.claim.name}: {finding.verdict.message} [{case}]"
-            judged |= {finding.claim.name} if finding.outcome == "agrees" else set()
+            assert not finding.wrong, f"{finding.property_.name}: {finding.verdict.message} [{case}]"
+            judged |= {finding.property_.name} if finding.outcome == "agrees" else set()
     options = describe(sound, "sound").options
     assert judged == {c.name for c in ATTENTION if set(c.options) <= set(options)}

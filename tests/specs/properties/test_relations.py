@@ -10,7 +10,7 @@ from attention_specs import masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.judge import numbers
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 
 def test_doubling_allows_for_what_underflows_in_the_format_that_is_declared(subject_of):
@@ -18,7 +18,7 @@ def test_doubling_allows_for_what_underflows_in_the_format_that_is_declared(subj
     case = Case(Problem(2, 2, 1, 5, 4, 8, 8, "float64", sinks=92.0))
     assert numpy_tensor_core.attention.precision["float64"] == "computed-in-float32"
     subject = subject_of(numpy_tensor_core.attention)
-    assert fails(subject, CLAIMS["doubling_the_values_doubles_the_output"], case) is None
+    assert fails(subject, PROPERTIES["doubling_the_values_doubles_the_output"], case) is None
 
 
 def reversed_where_strided(q, k, v):
@@ -33,7 +33,7 @@ def test_a_wrong_answer_is_never_what_should_be(subject_of):
     """The strided question is answered wrongly, and its contiguous copy rightly: the former is named, beside what is right."""
     subject = subject_of(reversed_where_strided)
     case = Case(Problem(1, 2, 2, 3, 4, 8, 8, "float64"), layouts={"k": "heads_last"})
-    finding = fails(subject, CLAIMS["memory_layout_does_not_matter"], case)
+    finding = fails(subject, PROPERTIES["memory_layout_does_not_matter"], case)
     assert finding is not None
     where, wanted = finding.verdict.where, subject.expected(subject.spec.realise(case)).out
     told = re.fullmatch(
@@ -57,6 +57,6 @@ def a_half_where_nothing_is_seen_in_more_keys(q, k, v, *, mask=None):
 def test_a_row_that_sees_no_key_is_called_so(subject_of):
     subject = subject_of(a_half_where_nothing_is_seen_in_more_keys)
     case = Case(Problem(1, 1, 1, 3, 4, 8, 8, "float64", mask=masks.opposite(masks.everything())))
-    finding = fails(subject, CLAIMS["doubling_every_key_changes_nothing"], case)
+    finding = fails(subject, PROPERTIES["doubling_every_key_changes_nothing"], case)
     assert finding is not None
     assert "=0.5, but should be 0 exactly (row sees no key; out is right)" in finding.verdict.message

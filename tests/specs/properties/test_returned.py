@@ -9,7 +9,7 @@ from attention_harness.conformance.judging import judge
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
-from attention_specs.property import claims_of
+from attention_specs.property import properties_of
 
 CASE = Case(Problem(1, 2, 1, 3, 5, 4, 4), seed=1)
 
@@ -24,6 +24,6 @@ CASE = Case(Problem(1, 2, 1, 3, 5, 4, 4), seed=1)
 )
 def test_what_is_wrong_beside_another_result_is_seen_there_alone(function, wrong, subject_of):
     subject = subject_of(function)
-    findings = list(judge(subject, subject.spec.realise(CASE), claims_of("attention")))
-    assert {finding.claim.clause for finding in findings if finding.wrong} == wrong
-    assert "P16" in {finding.claim.clause for finding in findings}
+    findings = list(judge(subject, subject.spec.realise(CASE), properties_of("attention")))
+    assert {finding.property_.id for finding in findings if finding.wrong} == wrong
+    assert "P16" in {finding.property_.id for finding in findings}

@@ -13,7 +13,7 @@ from attention_implementations.numpy import eager as numpy_eager
 from attention_implementations.numpy import multi_head as numpy_multi_head
 from attention_implementations.numpy import online as numpy_online
 from attention_specs.properties.signs import SIGMAS, no_preferred_sign, standard_errors
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 
 def samples(n, mean=0.0, seed=0, allowed=0.0):
@@ -55,15 +55,15 @@ def test_errors_of_zero_have_no_sign():
     assert no_preferred_sign([(0.0, 0.0, 0.0)] * 30).ratio == 0
 
 
-def outcomes(function, claim, subject_of, cases):
+def outcomes(function, property_, subject_of, cases):
     """What becomes of the claim in each dtype over all cases."""
     subject, tallies = subject_of(function), {}
     for case in cases:
         subject.forget()
-        for finding in judge(subject, subject.spec.realise(case), [claim]):
+        for finding in judge(subject, subject.spec.realise(case), [property_]):
             tallies.setdefault(case.problem.dtype, Tally()).add(case, finding)
     for tally in tallies.values():
-        tally.close(claim)
+        tally.close(property_)
     return {dtype: tally.outcome for dtype, tally in tallies.items()}
 
 
@@ -81,20 +81,20 @@ FAULTS = {
     "errors_have_no_preferred_sign": precision.sixteen_bit_outputs_are_cut_off,
     "layer_errors_have_no_preferred_sign": multi_head,
 }
-SOUND = {
+CONTROLS = {
     "errors_have_no_preferred_sign": [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],
     "layer_errors_have_no_preferred_sign": [numpy_multi_head.multi_head],
 }
 
 
 def test_every_claim_about_a_run_has_its_fault():
-    assert set(FAULTS) == {name for name, claim in CLAIMS.items() if claim.over_run}
+    assert set(FAULTS) == {name for name, property_ in PROPERTIES.items() if property_.over_run}
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_claim_rejects_its_fault(name, subject_of, cases_of):
     """A layer has one sample for each batch entry, so that one run of three is enough."""
-    runs = [outcomes(FAULTS[name], CLAIMS[name], subject_of, cases_of(seed)[CLAIMS[name].spec]) for seed in (0, 1, 2)]
+    runs = [outcomes(FAULTS[name], PROPERTIES[name], subject_of, cases_of(seed)[PROPERTIES[name].spec]) for seed in (0, 1, 2)]
     rejected = ["violates" in {found["bfloat16"], found["float16"]} for found in runs]
     assert all(rejected) or (name.startswith("layer") and any(rejected))
     assert {found[dtype] for found in runs for dtype in ("float32", "float64")} <= {"agrees", "vacuous"}
@@ -105,12 +105,12 @@ def test_it_sees_what_the_bound_allows(subject_of, cases_of):
     undeclared = partial(precision.sixteen_bit_outputs_are_cut_off)  # a partial has none of the attributes
     undeclared.__name__, undeclared.options = "undeclared", precision.sixteen_bit_outputs_are_cut_off.options
     for name, outcome in (("output_agrees_with_the_oracle", {"agrees"}), ("errors_have_no_preferred_sign", {"violates"})):
-        found = outcomes(undeclared, CLAIMS[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
+        found = outcomes(undeclared, PROPERTIES[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
         assert {found["bfloat16"], found["float16"]} == outcome
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_sound_implementations_keep_them(name, subject_of, cases_of):
-    for function in SOUND[name]:
-        found = outcomes(function, CLAIMS[name], subject_of, cases_of(0)[CLAIMS[name].spec])
+    for function in CONTROLS[name]:
+        found = outcomes(function, PROPERTIES[name], subject_of, cases_of(0)[PROPERTIES[name].spec])
         assert set(found.values()) <= {"agrees", "vacuous"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import inf, nan
 from statistics import median
 
-from attention_harness.timing.analysis.measurements import Found
+from attention_harness.timing.analysis.measurements import Measurements
 from attention_harness.timing.analysis.statistics import summary
 from attention_harness.timing.workloads import TRAINING
 
 
-def figures(found: Found, name: str, baseline: str, timed: bool) -> dict[str, float]:
+def figures(found: Measurements, name: str, baseline: str, timed: bool) -> dict[str, float]:
     """NaN for one without times. Fractions of peaks compare the fastest with the fastest, as the least disturbed on both sides."""
     if not timed:
         return dict.fromkeys(FIGURES, nan)
@@ -29,7 +29,7 @@ def figures(found: Found, name: str, baseline: str, timed: bool) -> dict[str, fl
 FIGURES = ("gflops", "break_even", "error", "bytes", "own_peak", "machine_peak", "machine_gflops", "bandwidth")
 
 
-def flops(found: Found) -> int:
+def flops(found: Measurements) -> int:
     """Floating-point operations that count: 2 D for each visible score and 2 Dv for its value; 4 D where the two are equal.
 
     Training counts 3.5 times that, as in Dao 2023 (FlashAttention-2): five products of matrices in the backward pass, for two.
@@ -39,7 +39,7 @@ def flops(found: Found) -> int:
     return forward * 7 // 2 if found.workload.direction == TRAINING else forward
 
 
-def break_even(found: Found, name: str, baseline: str) -> float:
+def break_even(found: Measurements, name: str, baseline: str) -> float:
     """Calls after which a first call that takes longer than the baseline's is paid back; inf for one that is no faster."""
     more = median(found.compiling[name]) - median(found.compiling[baseline])
     gain = summary(found.samples(baseline)).median - summary(found.samples(name)).median

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from attention_harness.timing.analysis.statistics import Interval, interval, paired
 from attention_harness.timing.measure.ceilings import Ceilings
-from attention_harness.timing.measure.messages import Ran, Tried, Warmed
+from attention_harness.timing.measure.messages import FirstCalls, RoundResult, WarmUp
 from attention_harness.timing.workloads import Workload
 
 TWIN = "the baseline again"
@@ -27,11 +27,11 @@ class Lap:
 
     replica: int
     baseline: str
-    ran: Ran
+    ran: RoundResult
 
 
 @dataclass
-class Found:
+class Measurements:
     """Everything measured on one workload. Seconds, bytes."""
 
     workload: Workload
@@ -53,7 +53,7 @@ class Found:
         """The candidate has no timing on this workload."""
         self.lost.setdefault(name, (ABSENCES.get(outcome, "INVALID"), reason))
 
-    def cold(self, name: str, tried: Tried, warmed: Warmed) -> None:
+    def cold(self, name: str, tried: FirstCalls, warmed: WarmUp) -> None:
         """What the first call took, and what of it beyond a steady one."""
         self.first_calls[name].append(tried.seconds[0])
         self.compiling[name].append(max(tried.seconds[0] - warmed.seconds, 0.0))

@@ -14,7 +14,7 @@ from functools import cache
 from math import comb
 from statistics import median
 
-from attention_harness.timing.measure.honesty import IDLE, Watched
+from attention_harness.timing.measure.honesty import IDLE, HonestyTrace
 
 LEVEL = 0.01
 """How often, at most, the rounds of one process speak against an honest candidate, or for a dishonest one."""
@@ -40,8 +40,8 @@ class Offence:
     """`shows` says whether a round shows it; `told` puts the median round into words; `other` is what Watch compares with."""
 
     name: str
-    shows: Callable[[Watched], bool]
-    told: Callable[[Watched], str]
+    shows: Callable[[HonestyTrace], bool]
+    told: Callable[[HonestyTrace], str]
     other: str = "seen"
 
 
@@ -92,7 +92,7 @@ class Trial:
 
     offence: Offence
     planned: int
-    seen: list[Watched]
+    seen: list[HonestyTrace]
 
     @property
     def shown(self) -> int:
@@ -135,6 +135,6 @@ def doubt(first: Trial, trials: Sequence[Trial]) -> str:
     return f"undecided whether {first.offence.name}: {counts} rounds of {1 + len(trials)} processes look like it"
 
 
-def _middle(rounds: Sequence[Watched]) -> Watched:
+def _middle(rounds: Sequence[HonestyTrace]) -> HonestyTrace:
     names = ("novel", "other", "reading", "after", "cores")
-    return Watched(**{name: median(getattr(one, name) for one in rounds) for name in names})
+    return HonestyTrace(**{name: median(getattr(one, name) for one in rounds) for name in names})

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from attention_harness.timing.analysis.figures import figures
-from attention_harness.timing.analysis.measurements import TWIN, Found, against
+from attention_harness.timing.analysis.measurements import TWIN, Measurements, against
 from attention_harness.timing.analysis.statistics import Interval, discoveries, paired, summary
 from attention_harness.timing.analysis.verdicts import LEAST_FLOOR, decide, noise_floor
 from attention_specs.contract import Description
@@ -26,17 +26,17 @@ MORE_THAN_ONE = 1.2
 
 
 @dataclass(frozen=True)
-class Measured:
+class WorkloadResult:
     """One workload before it is judged: who has times, beside which baseline, and the baseline against itself."""
 
-    found: Found
+    found: Measurements
     descriptions: Mapping[str, Description]
     baseline: str
     same: Interval
     ratios: Mapping[str, Interval]
 
     @classmethod
-    def of(cls, found: Found, descriptions: Mapping[str, Description], wanted: str) -> Measured:
+    def of(cls, found: Measurements, descriptions: Mapping[str, Description], wanted: str) -> WorkloadResult:
         """The baseline is the one that is wanted, else the first that has times."""
         timed = [name for name in descriptions if name not in found.lost and found.samples(name)]
         baseline = wanted if wanted in timed else next(iter(timed), "")
@@ -67,29 +67,29 @@ class Measured:
         return {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high, "p_value": ratio.p_value} | shown
 
 
-def judge(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+def judge(measured: Sequence[WorkloadResult]) -> list[dict[str, Any]]:
     """The rows of all workloads. Each comparison counts as one of many: see `significant`."""
     level = significant(measured)
     return [row for one in measured for row in one.rows(level)]
 
 
-def significant(measured: Sequence[Measured]) -> float:
+def significant(measured: Sequence[WorkloadResult]) -> float:
     """The p-value up to which a comparison of this session counts, so that 5 % of those that count are false on average."""
     return discoveries(p_values(measured))
 
 
-def p_values(measured: Sequence[Measured]) -> list[float]:
+def p_values(measured: Sequence[WorkloadResult]) -> list[float]:
     """One for each comparison with a baseline."""
     return [ratio.p_value for one in measured for name, ratio in one.ratios.items() if name != one.baseline]
 
 
-def _absence(found: Found, name: str) -> dict[str, Any]:
+def _absence(found: Measurements, name: str) -> dict[str, Any]:
     verdict, reason = found.lost.get(name, ("INVALID", "no round was finished"))
     unknown = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "p_value", "smallest_detectable"), NAN)
     return unknown | {"verdict": verdict, "reason": reason}
 
 
-def _times(found: Found, name: str, timed: bool) -> dict[str, Any]:
+def _times(found: Measurements, name: str, timed: bool) -> dict[str, Any]:
     samples = found.samples(name) if timed else []
     shown = summary(samples)
     return {
@@ -103,7 +103,7 @@ def _times(found: Found, name: str, timed: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rounds(founds: Sequence[Found]) -> list[dict[str, Any]]:
+def rounds(founds: Sequence[Measurements]) -> list[dict[str, Any]]:
     """One row for each candidate in each round, judged or not: what everything else follows from."""
     return [
         {
@@ -115,7 +115,7 @@ def rounds(founds: Sequence[Found]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def noise(judged: Sequence[Measured], load: float) -> dict[str, Any]:
+def noise(judged: Sequence[WorkloadResult], load: float) -> dict[str, Any]:
     """The worst workload's floor and A/A half width, the load, and one sentence; each workload's own under `workloads`."""
     founds = [one.found for one in judged]
     measured = {one.found.workload.name: one.same for one in judged if isfinite(one.same.half)}

@@ -14,7 +14,7 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.timing.measure.buffers import Signs, own_copy, same_bits
-from attention_harness.timing.measure.messages import Outputs, Tried, Warmed
+from attention_harness.timing.measure.messages import FirstCalls, Outputs, WarmUp
 from attention_harness.timing.workloads import TRAINING
 from attention_specs.attention import spec as spec
 from attention_specs.attention.inputs import Inputs
@@ -136,18 +136,18 @@ class Candidate:
         out = self.call(buffer)
         return (self.clock() - start) / 1e9, out
 
-    def tried(self) -> Tried:
+    def tried(self) -> FirstCalls:
         """One call per copy; the first includes what is compiled or set up once."""
         results = [self.timed(buffer) for buffer in range(len(self.calls))]
         self.series = [seconds for seconds, _ in results[1:]]
-        return Tried(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
+        return FirstCalls(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
 
-    def warmed(self, cap: float) -> Warmed:
+    def warmed(self, cap: float) -> WarmUp:
         """Calls until steady, for `cap` seconds at most, once at least; the calls after the first count too."""
         series = [*self.series, self.timed(0)[0]]
         while sum(series) < cap and not is_steady(series):
             series.append(self.timed(len(series))[0])
-        return Warmed(median(series[-WINDOW:]), len(series), is_steady(series))
+        return WarmUp(median(series[-WINDOW:]), len(series), is_steady(series))
 
     def slot(self, inner: int, start: int, keep: int | None) -> tuple[float, float, Any]:
         """Seconds of a first call, whose caches are cold; seconds per call over `inner` more; and the output of number `keep`.

@@ -36,7 +36,7 @@ MOST_IDLE = 20
 
 
 @dataclass
-class Watched:
+class HonestyTrace:
     """Seconds of one round; `outputs` are of values that are new, as (copy, output)."""
 
     novel: float
@@ -78,7 +78,7 @@ class Arm:
     wall: float
 
 
-def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = sleep) -> Watched:
+def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = sleep) -> HonestyTrace:
     """One round, in the order that the message says."""
     pace, (seen, new) = Pace.of(candidate), message.numbers
     if message.other == "seen":
@@ -88,7 +88,7 @@ def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = 
     novel, other = arms[new], arms[seen]
     candidate.fill(new)  # whose signs are taken back from the outputs on new values
     reading = _reading(candidate, novel.outputs[-1][1], other.outputs[-1][1], message.read_novel)
-    return Watched(
+    return HonestyTrace(
         novel=novel.seconds,
         other=other.seconds,
         reading=reading,

@@ -38,7 +38,7 @@ class First:
 
 
 @dataclass(frozen=True)
-class Tried:
+class FirstCalls:
     """Seconds of each call, the first with its compilation, and the outputs, one per copy."""
 
     seconds: tuple[float, ...]
@@ -54,7 +54,7 @@ class Warm:
 
 
 @dataclass(frozen=True)
-class Warmed:
+class WarmUp:
     """Median seconds of the last calls, how many there were, and whether they had become steady."""
 
     seconds: float
@@ -71,7 +71,7 @@ class Round:
 
 
 @dataclass
-class Ran:
+class RoundResult:
     """What came of a round. Seconds per call, by candidate and row."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The process of the candidates seen from outside: `ask` answers, or raises Lost with the name of the one that ran."""
+"""The process of the candidates seen from outside: `ask` answers, or raises CandidateFailed with the name of the one that ran."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.25
 """How often a silent process is looked at; its answers wake the wait at once."""
 
 
-class Lost(Exception):
+class CandidateFailed(Exception):
     """The candidate `name` ended the process, hung, or failed; `died` tells whether the process is gone."""
 
     def __init__(self, name: str, reason: str, died: bool = True, outcome: str = "crashed") -> None:
@@ -52,23 +52,23 @@ class Child:
         self.stop()
 
     def ask(self, message: Any) -> Any:
-        """The answer to a message. Raises Lost."""
+        """The answer to a message. Raises CandidateFailed."""
         self.send(message)
         return self.receive()
 
     def send(self, message: Any) -> None:
-        """Asks without waiting for the answer. Raises Lost."""
+        """Asks without waiting for the answer. Raises CandidateFailed."""
         with self._losing():
             self.asked.append((self.foreign.send(message, self.timeout), answer_type(type(message).__name__.lower())))
 
     def receive(self) -> Any:
-        """The next answer. Raises Lost; the time limit begins anew with each call that the black box notes."""
+        """The next answer. Raises CandidateFailed; the time limit begins anew with each call that the black box notes."""
         with self._losing():
             answer = self.foreign.receive(*self.asked.popleft(), self.timeout)
             if isinstance(answer, Failure) and answer.kind == "crashed":  # the process lives, but its device does not
                 raise self.foreign.ended(answer.kind, answer.message)
         if isinstance(answer, Failure):
-            raise Lost(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
+            raise CandidateFailed(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
         return answer
 
     @contextlib.contextmanager
@@ -79,7 +79,7 @@ class Child:
         except Ended as ended:
             name = self.box.read()[1]
             self.stop()
-            raise Lost(name, ended.reason, outcome=ended.outcome) from None
+            raise CandidateFailed(name, ended.reason, outcome=ended.outcome) from None
 
     def stop(self) -> None:
         """Kills the process and everything that it started, once."""

@@ -18,10 +18,22 @@ from attention_harness.process.server import channel_to_parent, unexpected
 from attention_harness.registry.loading import LoadError, load
 from attention_harness.timing.measure.candidate import Candidate, Clock
 from attention_harness.timing.measure.ceilings import Ceilings, ceilings
-from attention_harness.timing.measure.honesty import Watched, watch
+from attention_harness.timing.measure.honesty import HonestyTrace, watch
 from attention_harness.timing.measure.load import Usage
 from attention_harness.timing.measure.memory import peak
-from attention_harness.timing.measure.messages import Ceiling, First, Load, Memory, Open, Ran, Round, Tried, Warm, Warmed, Watch
+from attention_harness.timing.measure.messages import (
+    Ceiling,
+    First,
+    FirstCalls,
+    Load,
+    Memory,
+    Open,
+    Round,
+    RoundResult,
+    Warm,
+    WarmUp,
+    Watch,
+)
 from attention_harness.timing.measure.schedule import Slot
 from attention_harness.timing.process.blackbox import BlackBox
 from attention_specs.attention.inputs import Inputs, realise
@@ -61,13 +73,13 @@ class Server:
         self.copies, self.direction = [realise(Case.from_json(data)) for data in message.cases], message.direction
         return True
 
-    def first(self, message: First) -> Tried:
+    def first(self, message: First) -> FirstCalls:
         """First calls of a candidate."""
         candidate = self.candidates[message.name]
         candidate.open(self.copies, self.direction)
         return candidate.tried()
 
-    def warm(self, message: Warm) -> Warmed:
+    def warm(self, message: Warm) -> WarmUp:
         """Further calls, until steady."""
         return self.candidates[message.name].warmed(message.cap)
 
@@ -82,13 +94,13 @@ class Server:
         facts = self.candidates[message.name].description
         return ceilings(facts.framework, facts.device, message.dtype)
 
-    def watch(self, message: Watch) -> Watched:
+    def watch(self, message: Watch) -> HonestyTrace:
         """Whether a candidate works when it should."""
         return watch(self.candidates[message.name], message)
 
-    def round(self, message: Round) -> Ran:
+    def round(self, message: Round) -> RoundResult:
         """All rows, without the garbage collector."""
-        ran, whole = Ran(), self.clock()
+        ran, whole = RoundResult(), self.clock()
         names = sorted({slot.name for row in message.rows for slot in row})
         ran.wrote = tuple(name for name in names if self._noted(name).fill(message.number))
         gc.collect()
@@ -103,7 +115,7 @@ class Server:
         ran.whole = (self.clock() - whole) / 1e9
         return ran
 
-    def _slot(self, slot: Slot, ran: Ran) -> None:
+    def _slot(self, slot: Slot, ran: RoundResult) -> None:
         """One slot. A kept output is read at once: what is not computed by then is wrong."""
         candidate = self._noted(slot.name)
         cold, each, out = candidate.slot(slot.inner, slot.start, slot.keep)

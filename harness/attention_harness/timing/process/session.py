@@ -7,7 +7,7 @@ from typing import Any
 
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import Load
-from attention_harness.timing.process.child import Lost, Start
+from attention_harness.timing.process.child import CandidateFailed, Start
 from attention_specs.contract import Description
 
 NAMELESS = 3
@@ -17,7 +17,7 @@ NAMELESS = 3
 class Session:
     """Asks the process. `absent` collects, over all replicas, who cannot be timed at all, and why."""
 
-    def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, Lost]) -> None:
+    def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, CandidateFailed]) -> None:
         self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
         self.descriptions: dict[str, Description] = {}
         self.process: Any = None
@@ -40,7 +40,7 @@ class Session:
         while self.process is None and (names := [name for name in self.targets if name not in self.absent]):
             try:
                 self._load_all(names, meanwhile)
-            except Lost as lost:
+            except CandidateFailed as lost:
                 self._lose(names, lost)
                 self.stop()
 
@@ -51,7 +51,7 @@ class Session:
         meanwhile()
         self._described(names)
 
-    def _lose(self, names: Sequence[str], lost: Lost) -> None:
+    def _lose(self, names: Sequence[str], lost: CandidateFailed) -> None:
         """Without the one that ended the process; without all, and nobody to blame, where processes keep ending by themselves."""
         self.descriptions = {}
         if lost.name in names:
@@ -60,13 +60,13 @@ class Session:
         self.nameless += 1
         if self.nameless >= NAMELESS:
             reason = f"{self.nameless} processes ended before anything was loaded: {lost.reason}"
-            self.absent.update(dict.fromkeys(names, Lost("", reason, outcome="unavailable")))
+            self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome="unavailable")))
 
     def _described(self, names: Sequence[str]) -> None:
         for name in names:
             try:
                 description = self.process.receive()
-            except Lost as lost:
+            except CandidateFailed as lost:
                 if lost.died:
                     raise
                 self.absent[name] = lost
@@ -78,14 +78,14 @@ class Session:
         return Load(name, target, self.targets[target].location)
 
     def load_again(self, target: str, name: str) -> None:
-        """Loads a target once more, under another name. Raises Lost."""
+        """Loads a target once more, under another name. Raises CandidateFailed."""
         self.ask(self._load(name, target))
 
     def ask(self, message: Any) -> Any:
-        """The answer. Raises Lost; a process that died is forgotten."""
+        """The answer. Raises CandidateFailed; a process that died is forgotten."""
         try:
             return self.process.ask(message)
-        except Lost as lost:
+        except CandidateFailed as lost:
             if lost.died:
                 self.process = None
             raise

@@ -14,7 +14,7 @@ import pytest
 
 from attention_harness.registry.loading import LoadError, load
 from attention_harness.registry.targets import Target, registered
-from attention_harness.timing.expected_outputs import Truths
+from attention_harness.timing.expected_outputs import ExpectedOutputs
 from attention_harness.timing.measure.candidate import Candidate
 from attention_harness.timing.workloads import Workload, named
 from attention_specs.attention.inputs import realise
@@ -35,7 +35,7 @@ def test_speed(benchmark: Any, target: Target, workload: Workload) -> None:
 
 def opened(target: Target, workload: Workload) -> Candidate:
     """The implementation on the inputs of the workload, once its output is right; skips what is not there or not claimed."""
-    truths = Truths(workload, seed=0, copies=1)
+    truths = ExpectedOutputs(workload, seed=0, copies=1)
     try:
         function, description = load(target.name, target.location)
         if description.spec != "attention":
