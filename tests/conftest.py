@@ -14,7 +14,7 @@ import pytest
 from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.generation.suite import agenda
+from attention_harness.generation.suite import draw_suite
 from attention_reports import write_table
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
@@ -46,7 +46,7 @@ def subject_of() -> Callable[[Callable[..., Any]], UnderTest]:
 @pytest.fixture(scope="session")
 def cases_of() -> Callable[[int], dict[str, list[Case]]]:
     """Seed -> spec -> the cases of a default run."""
-    return cache(lambda seed: agenda(150, seed, DTYPES))
+    return cache(lambda seed: draw_suite(150, seed, DTYPES))
 
 
 @pytest.fixture(scope="session")

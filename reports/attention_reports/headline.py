@@ -103,7 +103,7 @@ def tried(run: Run) -> list[str]:
 
 def _power(run: Run) -> list[str]:
     """Which planted faults the properties of this run reject, by an audit that was run before."""
-    power = run.section("power")
+    power = run.section("mutation_score")
     faults, rejected, examples = (power.get(name) for name in ("faults", "rejected", "examples"))
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
         return []
@@ -178,7 +178,7 @@ def trust(run: Run) -> tuple[str, str]:
 
 def method(run: Run) -> list[str]:
     """How the run judged and timed, for the block that is copied with the environment."""
-    took = run.facts.get("seconds")
+    took = run.metadata.get("seconds")
     lines = [
         "Judged against an oracle in float64 or better: exact claims bit for bit,",
         "all others within a bound derived from the data and the declared precision.",

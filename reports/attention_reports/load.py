@@ -20,13 +20,13 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """The records of one run: `facts` is run.json, the frames have the columns of `attention_reports.schema`.
+    """The records of one run: `metadata` is run.json, the frames have the columns of `attention_reports.schema`.
 
     A file that is missing, because the run was interrupted or timed nothing, is an empty frame with the same columns.
     """
 
     folder: Path
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     checks: pd.DataFrame
     precision: pd.DataFrame
     agreement: pd.DataFrame
@@ -34,27 +34,27 @@ class Run:
     timings: pd.DataFrame
     faults: pd.DataFrame
     kills: pd.DataFrame
-    sound: pd.DataFrame
+    controls: pd.DataFrame
     vacuity: pd.DataFrame
-    peers: pd.DataFrame
+    other_checks: pd.DataFrame
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
         """Read a run folder. Raises ReportError where there is no run, or where one of its files cannot be read."""
         folder = Path(folder)
-        facts = _facts(folder)
+        metadata = _metadata(folder)
         frames = {name: _frame(folder / f"{name}.parquet", columns) for name, columns in schema.FRAMES.items()}
         for name, none in (("checks", set()), ("faults", {""})):  # a fault that survived has no outcome
             unknown = sorted(set(frames[name]["outcome"]) - outcomes.BY_NAME.keys() - none)
             if unknown:
                 known = ", ".join(outcomes.BY_NAME)
                 raise ReportError(f"outcome={unknown[0]!r}, but should be one of {known} [{folder / name}.parquet]")
-        return cls(folder, facts, **frames)
+        return cls(folder, metadata, **frames)
 
     @property
     def complete(self) -> bool:
         """Whether the run reached its end."""
-        return self.facts.get("complete") is True
+        return self.metadata.get("complete") is True
 
     @property
     def audits(self) -> bool:
@@ -69,17 +69,17 @@ class Run:
     @cached_property
     def implementations(self) -> list[dict[str, Any]]:
         """What each implementation declared, available or not; empty where the run was stopped before it knew."""
-        return _dictionaries(self.facts.get("implementations"))
+        return _dictionaries(self.metadata.get("implementations"))
 
     @cached_property
     def properties(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What each property claims, by (spec, name)."""
-        listed = _dictionaries(self.facts.get("properties"))
+        listed = _dictionaries(self.metadata.get("properties"))
         return {(str(p.get("spec", "")), str(p.get("name", ""))): p for p in listed}
 
     def section(self, name: str) -> dict[str, Any]:
         """One object of run.json, such as "environment"; empty where it is missing or null."""
-        value = self.facts.get(name)
+        value = self.metadata.get(name)
         return value if isinstance(value, dict) else {}
 
     def case(self, identifier: str) -> dict[str, Any]:
@@ -94,20 +94,20 @@ class Run:
         return value if isinstance(value, dict) else {}
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _metadata(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
         why = "it does not" if folder.is_dir() else "there is no such folder"
         raise ReportError(f"run folder={folder}, but should contain run.json: {why}")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ReportError(f"run.json={path}, but should be JSON: {error}") from error
-    if not isinstance(facts, dict):
-        raise ReportError(f"run.json={path}, but should hold one JSON object: it holds a {type(facts).__name__}")
-    if facts.get("schema", SCHEMA) != SCHEMA:
-        raise ReportError(f"schema={facts['schema']!r}, but should be {SCHEMA} [{path}]")
-    return facts
+    if not isinstance(metadata, dict):
+        raise ReportError(f"run.json={path}, but should hold one JSON object: it holds a {type(metadata).__name__}")
+    if metadata.get("schema", SCHEMA) != SCHEMA:
+        raise ReportError(f"schema={metadata['schema']!r}, but should be {SCHEMA} [{path}]")
+    return metadata
 
 
 def _frame(path: Path, columns: dict[str, str]) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def _about(run: Run) -> dict[str, Any]:
         "example": _example(run),
         "regions": _regions(run),
         "environment": [*lines, *headline.method(run)],
-        "notes": [str(note) for note in run.facts.get("notes") or []],
+        "notes": [str(note) for note in run.metadata.get("notes") or []],
         "tables": [(name, frame) for name, frame in ((name, tabulate(run, name)) for name in LISTED) if len(frame)],
     }
 

@@ -1,8 +1,8 @@
 """How a table is added: one function, from records to a DataFrame, under `@table("its name")`.
 
 Its parameters are named after what it needs of a `Run`: `checks`, `precision`, `agreement`, `coverage`, `timings`, `faults`, `kills`,
-`sound`, `vacuity`, `peers`, `implementations`, `facts`, or `run` for the whole. A table that is `listed` stands at the end of the page
-as it is; the others are drawn by a section of their own.
+`controls`, `vacuity`, `other_checks`, `implementations`, `metadata`, or `run` for the whole. A table that is `listed` stands at
+the end of the page as it is; the others are drawn by a section of their own.
 """
 
 import inspect

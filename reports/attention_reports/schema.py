@@ -33,13 +33,13 @@ SOUND = {
     "name": "str", "accused_by": "str", "clause": "str", "cases": "int64", "seconds": "float64", "case": "str", "message": "str",
 }  # fmt: skip
 VACUITY = {"spec": "str", "property": "str", "clause": "str", "cases": "int64", "vacuous": "int64", "share": "float64"}
-PEERS = {
-    "peer": "str", "source": "str", "faults_found": "int64", "faults": "int64", "false_alarms": "int64", "sound": "int64",
+OTHER_CHECKS = {
+    "check": "str", "source": "str", "faults_found": "int64", "faults": "int64", "false_alarms": "int64", "controls": "int64",
     "seconds": "float64",
 }  # fmt: skip
 FRAMES = {
     "checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS,
-    "faults": FAULTS, "kills": KILLS, "sound": SOUND, "vacuity": VACUITY, "peers": PEERS,
+    "faults": FAULTS, "kills": KILLS, "controls": SOUND, "vacuity": VACUITY, "other_checks": OTHER_CHECKS,
 }  # fmt: skip
 _MISSING = {"str": "", "int64": 0, "float64": float("nan")}
 

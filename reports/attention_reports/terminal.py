@@ -49,7 +49,7 @@ def print_timings(run: Run, console: Console) -> None:
 def print_audit(run: Run, console: Console) -> None:
     """What became of each class of faults, survivors, accusations, what other checks find, and the verdict last."""
     head = ["class", "name", "faults", "rejected", "median cases", "first rejected by"]
-    classes = tabulate(run, "power by class").to_dict("records")
+    classes = tabulate(run, "mutation score by class").to_dict("records")
     print_table(console, head, [_class(row) for row in classes], numbers_from=2, to=5)
     for name in audit.survivors(run):
         say(console, f"survived: {name}", "bold red")
@@ -64,7 +64,7 @@ def _print_audit_summary(run: Run, console: Console) -> None:
         say(console, told, "dim")
     say(console, audit.vacuous(run), "yellow")
     head = ["check", "faults found", "of", "false alarms", "of", "time"]
-    print_table(console, head, [_peer(row) for row in tabulate(run, "peers").to_dict("records")], numbers_from=1)
+    print_table(console, head, [_other_check(row) for row in tabulate(run, "other_checks").to_dict("records")], numbers_from=1)
     for told in [*audit.caught(run), *audit.compared(run)]:
         say(console, told)
     say(console, headline.interruption(run), "yellow")
@@ -77,9 +77,9 @@ def _class(row: Row) -> list[str]:
     return [str(row["class"]), str(row["name"]), *numbers, audit.firsts(row["first"])]
 
 
-def _peer(row: Row) -> list[str]:
-    numbers = [f"{row[name]:,}" for name in ("faults_found", "faults", "false_alarms", "sound")]
-    return [str(row["peer"]), *numbers, duration(float(row["seconds"]))]
+def _other_check(row: Row) -> list[str]:
+    numbers = [f"{row[name]:,}" for name in ("faults_found", "faults", "false_alarms", "controls")]
+    return [str(row["check"]), *numbers, duration(float(row["seconds"]))]
 
 
 def _timing(row: Row) -> list[str]:

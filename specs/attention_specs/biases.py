@@ -47,9 +47,9 @@ def total(left: Bias, right: Bias) -> Formula:
 
 
 @bias
-def noise(seed: int, spread: float, axes: str) -> Formula:
+def noise(seed: int, width: float, axes: str) -> Formula:
     """Uniform in [-spread, spread], varying along the named axes, a subset of "bhij"."""
-    return lambda *sizes: spread * (2 * uniform(seed, *masks._only(axes, *_grid(*sizes))) - 1)
+    return lambda *sizes: width * (2 * uniform(seed, *masks._only(axes, *_grid(*sizes))) - 1)
 
 
 @bias
@@ -83,13 +83,13 @@ def alibi_slopes(heads: int) -> np.ndarray:
 
 
 @bias
-def relative(seed: int, spread: float, buckets: int, reach: int) -> Formula:
+def relative(seed: int, width: float, buckets: int, reach: int) -> Formula:
     """T5's bidirectional relative position bias: a random number per head and logarithmic distance bucket (Raffel et al. 2020)."""
-    return lambda batch, heads, nq, nk: _relative(seed, spread, heads, t5_buckets(nq, nk, buckets, reach))
+    return lambda batch, heads, nq, nk: _relative(seed, width, heads, t5_buckets(nq, nk, buckets, reach))
 
 
-def _relative(seed: int, spread: float, heads: int, bucket: np.ndarray) -> np.ndarray:
-    return spread * (2 * uniform(seed, np.arange(heads)[None, :, None, None], bucket[None, None]) - 1)
+def _relative(seed: int, width: float, heads: int, bucket: np.ndarray) -> np.ndarray:
+    return width * (2 * uniform(seed, np.arange(heads)[None, :, None, None], bucket[None, None]) - 1)
 
 
 def t5_buckets(query_length: int, key_length: int, buckets: int, reach: int) -> np.ndarray:

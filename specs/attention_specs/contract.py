@@ -79,14 +79,14 @@ class Conventions:
             object.__setattr__(self, name, _canonical(name, getattr(self, name)))
 
     @classmethod
-    def declared(cls, facts: Mapping[str, Any]) -> Conventions:
+    def declared(cls, attributes: Mapping[str, Any]) -> Conventions:
         """From a plain mapping; ValueError for anything else, and for an unknown name or value."""
-        if not isinstance(facts, Mapping):
-            raise ValueError(f"conventions={facts}, but should be a dict")
-        unknown = set(facts) - {f.name for f in fields(cls)}
+        if not isinstance(attributes, Mapping):
+            raise ValueError(f"conventions={attributes}, but should be a dict")
+        unknown = set(attributes) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
-        return cls(**facts)
+        return cls(**attributes)
 
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
         """What a row without visible keys gives in this dtype when a form out of EMPTY_ROWS hides them; `absent` if undeclared."""
@@ -154,14 +154,14 @@ class Description:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def declares(**facts: Any) -> Callable[[Function], Function]:
+def declares(**attributes: Any) -> Callable[[Function], Function]:
     """Decorator that sets the named facts as attributes; TypeError for a name that nobody reads."""
-    unknown = set(facts) - set(ATTRIBUTES)
+    unknown = set(attributes) - set(ATTRIBUTES)
     if unknown:
         raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(ATTRIBUTES)}")
 
     def set_facts(function: Function) -> Function:
-        for name, value in facts.items():
+        for name, value in attributes.items():
             setattr(function, name, value)
         return function
 

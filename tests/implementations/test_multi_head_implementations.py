@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attention_harness import frameworks
-from attention_harness.generation.layer_strategies import WIDEST, layer_shape_pool, spread
+from attention_harness.generation.layer_strategies import WIDEST, balanced, layer_shape_pool
 from attention_harness.generation.sampling import draw
 from attention_specs import masks
 from attention_specs.case import Case
@@ -44,7 +44,7 @@ def right(function, x):
 
 def drawn(count, shapes):
     """Cases as a run draws them."""
-    return draw(spread(layer_shape_pool(Random(1), shapes), DTYPES), count, 1)
+    return draw(balanced(layer_shape_pool(Random(1), shapes), DTYPES), count, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -21,7 +21,7 @@ from attention_harness.conformance.check import Plan
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_harness.runs.executors import spread
+from attention_harness.runs.executors import map_in_pool
 from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
 from attention_specs.spec import spec_of
@@ -58,7 +58,7 @@ def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callab
     together = [name for name in (*CONTROLS, *declaring(), *names) if name not in alone and name not in BASES]
     shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
     processes = jobs + bool(alone)  # one more for those that hang: it mostly waits
-    for found in spread(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
+    for found in map_in_pool(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
         yield from found
 
 
@@ -113,7 +113,7 @@ TURNS = 8
 def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Property]]]:
     """The cases and claims for a function; no claim where a function that declares something is not at its turn."""
     place = list(declaring()).index(trial.name) if trial.name in declaring() else None
-    for number, (case, properties) in enumerate(trial.checking.agenda()):
+    for number, (case, properties) in enumerate(trial.checking.scheduled()):
         yield case, properties if place is None or (number + place) % TURNS == 0 else []
 
 
@@ -123,7 +123,7 @@ def _by_itself(name: str, plan: Plan, tick: Tick) -> list[Examined]:
     with Worker(Target(name, load_all()[name].location), LIMITS) as worker:
         specs = {spec: spec_of(spec) for spec in SPECS}
         trial = Trial(name, Described(worker), plan, specs)
-        steps = trial.checking.agenda()
+        steps = trial.checking.scheduled()
         while not trial.kills and (asked := next(steps, None)):
             trial.step(*asked)
         return [examined(trial)]

@@ -14,15 +14,15 @@ from attention_harness.audit.conforming import absent
 from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.other_checks import compare
-from attention_harness.audit.other_checks import load_all as known_peers
+from attention_harness.audit.other_checks import load_all as known_checks
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import drawn
-from attention_harness.generation.suite import agenda, vectors
+from attention_harness.generation.suite import draw_suite, vectors
 from attention_harness.registry.loading import describe
-from attention_harness.runs.progress import counted
-from attention_harness.runs.run import Run, Settings, property_facts
+from attention_harness.runs.progress import progress_bar
+from attention_harness.runs.run import Run, Settings, property_metadata
 
 
 @dataclass(frozen=True)
@@ -45,33 +45,33 @@ def named(wanted: Sequence[str]) -> list[str]:
     return [name for name in known if name in chosen or not wanted]
 
 
-def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, peers: bool, quiet: bool) -> Audited:
+def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, other_checks: bool, quiet: bool) -> Audited:
     """Tries the faults, and writes the tables of the report."""
     check.load_properties()
-    cases = agenda(settings.examples, settings.seed, settings.dtypes)
+    cases = draw_suite(settings.examples, settings.seed, settings.dtypes)
     plan = Plan(cases, Path(), vectors=vectors(()))
-    with counted("auditing", length(plan, names, settings.jobs), quiet) as step:
+    with progress_bar("auditing", length(plan, names, settings.jobs), quiet) as step:
         examined = list(audit(names, plan, quick, settings.jobs, step))
     tables = {
         "faults": rows.fault_rows(examined),
         "kills": rows.kill_rows(examined),
-        "sound": rows.sound_rows(examined),
+        "controls": rows.control_rows(examined),
         "vacuity": rows.vacuity_rows(examined),
         "coverage": drawn(case for spec in cases.values() for case in spec),
     }
-    if peers:
-        tables["peers"] = _peers(names, settings, quiet)
-    failures = [*rows.survivors(tables["faults"]), *rows.accusations(tables["sound"])]
+    if other_checks:
+        tables["other_checks"] = _other_checks(names, settings, quiet)
+    failures = [*rows.survivors(tables["faults"]), *rows.accusations(tables["controls"])]
     if settings.examples >= Settings().examples:  # fewer cannot be expected to reach everything
         failures += [*rows.holes(tables["coverage"]), *rows.vacuous(tables["vacuity"])]
     _write(into, tables)
     into.save(
         complete=True,
-        properties=property_facts(),
+        properties=property_metadata(),
         audit={"quick": quick, "failures": failures, "untried": absent()},
         seed=settings.seed,
     )
-    return Audited(rows.document(tables["faults"], tables["sound"], absent()), failures)
+    return Audited(rows.document(tables["faults"], tables["controls"], absent()), failures)
 
 
 def _write(into: Run, tables: dict[str, rows.Rows]) -> None:
@@ -83,17 +83,17 @@ def _write(into: Run, tables: dict[str, rows.Rows]) -> None:
         reports.write_table(into.folder, name, pd.DataFrame(found))
 
 
-def _peers(names: Sequence[str], settings: Settings, quiet: bool) -> rows.Rows:
+def _other_checks(names: Sequence[str], settings: Settings, quiet: bool) -> rows.Rows:
     """What the checks in use today make of the same attention faults and the same sound functions."""
     faults = [load_all()[name] for name in names]
     plain = {f.name: f.function for f in faults if not f.alone and _plain(f.function)}
-    sound = {name: function for name, function in CONTROLS.items() if _plain(function)}
-    with counted("checking as others do", len(known_peers()) * (len(plain) + len(sound)), quiet) as step:
-        found = compare(plain, sound, settings.seed, step)
+    controls = {name: function for name, function in CONTROLS.items() if _plain(function)}
+    with progress_bar("checking as others do", len(known_checks()) * (len(plain) + len(controls)), quiet) as step:
+        found = compare(plain, controls, settings.seed, step)
     return [asdict(row) for row in found]
 
 
 def _plain(function: Any) -> bool:
-    """An attention without gradients: what peers can be given."""
+    """An attention without gradients: what other checks can be given."""
     described = describe(function, function.__name__)
     return described.spec == "attention" and not described.gradient

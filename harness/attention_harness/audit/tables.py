@@ -36,16 +36,16 @@ def fault_rows(examined: Iterable[Examined]) -> Rows:
 
 def kill_rows(examined: Iterable[Examined]) -> Rows:
     """The kill matrix: one row for each fault and property that rejected it."""
-    kills = [(e.name, asdict(kill)) for e in examined if not _sound(e) for kill in e.kills]
+    kills = [(e.name, asdict(kill)) for e in examined if not _is_control(e) for kill in e.kills]
     return [{"fault": name, **{fact: kill[fact] for fact in MATRIX}} for name, kill in kills]
 
 
 MATRIX = ("property", "clause", "outcome", "dtype", "cases", "seconds")
 
 
-def sound_rows(examined: Iterable[Examined]) -> Rows:
+def control_rows(examined: Iterable[Examined]) -> Rows:
     """One row for each sound function, with the property that accuses it; more where several do."""
-    return [row for e in examined if _sound(e) for row in _accusations(e)]
+    return [row for e in examined if _is_control(e) for row in _accusations(e)]
 
 
 def _accusations(e: Examined) -> Iterator[dict[str, Any]]:
@@ -74,7 +74,7 @@ def share(seen: tuple[int, int]) -> float:
     return seen[1] / max(sum(seen), 1)
 
 
-def _sound(examined: Examined) -> bool:
+def _is_control(examined: Examined) -> bool:
     return examined.name in CONTROLS or examined.name in declaring()
 
 
@@ -84,11 +84,11 @@ def survivors(faults: Rows) -> list[str]:
     return [f"survivors={', '.join(names)}, but should be none"] if names else []
 
 
-def accusations(sound: Rows) -> list[str]:
+def accusations(controls: Rows) -> list[str]:
     """What makes an audit fail: sound functions that something rejected."""
     return [
         f"{row['accused_by']} of {row['name']}={row['message']}, but should hold: it is sound [{row['case']}]"
-        for row in sound
+        for row in controls
         if row["accused_by"]
     ]
 
@@ -107,9 +107,9 @@ def holes(coverage: Rows) -> list[str]:
     return [f"cases of {row['region']} {row['value']}=0, but should be some" for row in coverage if not row["cases"]]
 
 
-def document(faults: Rows, sound: Rows, untried: str) -> dict[str, Any]:
+def document(faults: Rows, controls: Rows, untried: str) -> dict[str, Any]:
     """What `--json` prints; `untried` says which sound functions are missing, and why."""
-    accusers = {row["name"]: row["accused_by"] or None for row in reversed(sound)}
+    accusers = {row["name"]: row["accused_by"] or None for row in reversed(controls)}
     return {
         "faults": [
             {"fault": row["fault"], "class": row["family"], "killed_by": row["killed_by"] or None}

@@ -93,7 +93,7 @@ class Trial:
 
     def judged(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """What the claims say of the case."""
-        return self.checking.visit(case, properties, self.find)[1]
+        return self.checking.judge_case(case, properties, self.find)[1]
 
     def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
         """What one claim says of these inputs."""

@@ -31,6 +31,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Jobs,
     Json,
     Memory,
+    OtherChecks,
     Output,
     Probed,
     Processes,
@@ -58,7 +59,7 @@ from attention_harness.runs import ending
 from attention_harness.runs import folder as folders
 from attention_harness.runs import run as running
 from attention_harness.runs.folder import Asked
-from attention_harness.runs.progress import shown, told
+from attention_harness.runs.progress import check_progress, status_line
 from attention_harness.runs.run import Run, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
@@ -189,7 +190,7 @@ def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memor
     settings = settings_of(None, seed, None, None, 1, timeout, memory, "local", None)
     chosen = _one(target, settings)
     try:
-        with told("probing", quiet=as_json) as tell:
+        with status_line("probing", quiet=as_json) as tell:
             probed = probing.probe(chosen, seed, Limits(timeout, memory), tell)
     except CallFailed as trouble:
         print(f"{chosen.name}: {trouble.outcome}: {trouble}", file=sys.stderr)
@@ -204,7 +205,7 @@ def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memor
 @app.command()
 def audit(
     faults: Faults = None, quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
-    peers: Annotated[bool, typer.Option("--peers", help="The same faults under the checks that people use today.")] = False,
+    other_checks: OtherChecks = False,
     examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, output: Output = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives."""
@@ -213,7 +214,7 @@ def audit(
     settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
     names = auditing.named(faults or [])
     run = open_run(output, None, Asked("audit", [], settings, {"quick": quick}))
-    audited = auditing.run(names, settings, run, quick, peers, quiet=as_json)
+    audited = auditing.run(names, settings, run, quick, other_checks, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")
     if as_json:
         print_json(audited.document)
@@ -242,11 +243,11 @@ def _check(targets: Sequence[Target], settings: Settings, run: Run, quiet: bool)
 
     import attention_reports as reports
 
-    with shown("checking", quiet) as progress:
+    with check_progress("checking", quiet) as progress:
         results = running.check(targets, settings, run, progress)
     for name, rows in running.tables(results, run).items():
         reports.write_table(run.folder, name, pd.DataFrame(rows))
-    run.save(**running.facts(results, settings))
+    run.save(**running.run_metadata(results, settings))
     return results
 
 

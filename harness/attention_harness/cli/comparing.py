@@ -15,7 +15,7 @@ from attention_harness import timing
 from attention_harness.cli.output import print_json
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
-from attention_harness.runs.progress import told
+from attention_harness.runs.progress import status_line
 from attention_harness.runs.run import Run
 from attention_harness.timing.workloads import Workload
 from attention_reports.comparison import headline
@@ -54,7 +54,7 @@ def against(
 ) -> dict[str, Any]:  # fmt: skip
     """Holds the timings of a run against those of a stored one; returns what run.json says of it under `compared`."""
     comparison = reports.Comparison(stored, reports.Run.load(run.folder))
-    with told("timing again", quiet) as progress:
+    with status_line("timing again", quiet) as progress:
         found = confirmed(comparison, targets, workloads, settings, progress)
     facts = {"run": str(stored.folder), "lines": _lines(comparison, found), "regressions": found}
     run.save(compared=facts)

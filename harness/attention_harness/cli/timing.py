@@ -11,7 +11,7 @@ import attention_reports as reports
 from attention_harness import timing
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target, resolve
-from attention_harness.runs.progress import told
+from attention_harness.runs.progress import status_line
 from attention_harness.runs.run import Run
 from attention_harness.timing.workloads import Workload
 
@@ -34,7 +34,7 @@ def bench(
     targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
 ) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
-    with told("timing", quiet) as progress:
+    with status_line("timing", quiet) as progress:
         found = timing.bench(targets, workloads, settings, progress)
     reports.write_table(run.folder, "timings", pd.DataFrame(found.rows))
     reports.write_table(run.folder, "rounds", pd.DataFrame(found.rounds))

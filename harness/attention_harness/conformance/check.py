@@ -112,7 +112,7 @@ class ConformanceCheck:
     ) -> None:
         self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
         self.schedule = Schedule(subject, plan)
-        self.agenda, self.properties = self.schedule.agenda, self.schedule.properties
+        self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.kept, self.measured = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
@@ -135,7 +135,7 @@ class ConformanceCheck:
     def rows(self) -> list[CheckRow]:
         """All cases, then the smallest counterexample to each claim that failed."""
         refused = self.refused_dtypes()
-        for case, properties in self.agenda():
+        for case, properties in self.scheduled():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
                 self.untried += self.hangs
                 if not self.hangs:
@@ -152,7 +152,7 @@ class ConformanceCheck:
         return [*rows, self._row("too-little", self.judged.sentence)] if self.judged.too_little else rows
 
     def _ask(self, case: Case, properties: Sequence[Property]) -> None:
-        x, findings = self.visit(case, properties)
+        x, findings = self.judge_case(case, properties)
         self.judged.count(case, properties, findings)
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
@@ -225,7 +225,7 @@ class ConformanceCheck:
             self.count(case, judge(self.subject, x, [property_ for property_ in self.properties if property_.id in GATES]))
         return ""
 
-    def visit(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
+    def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
         """Judges the case by these claims; the inputs, and what was found."""
         self.subject.forget()
         x = self.subject.realise(case)

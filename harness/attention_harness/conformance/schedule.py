@@ -36,7 +36,7 @@ class Schedule:
             if not (property_.needs_new_oracle or (property_.needs_recompile and compiled))
         ]
 
-    def agenda(self) -> Iterator[tuple[Case, list[Property]]]:
+    def cases(self) -> Iterator[tuple[Case, list[Property]]]:
         """What to visit: cases in the options of the implementation, with the claims to judge on them."""
         return ((self.subject.within_its_options(case), properties) for case, properties in self._asked())
 

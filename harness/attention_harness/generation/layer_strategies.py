@@ -81,7 +81,7 @@ MASK_KINDS: dict[str, Callable[[st.DrawFn, Shape], Mask | None]] = {
 """Kind of mask -> how it is drawn for a shape."""
 
 
-def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
+def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `drawing.draw`."""
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:

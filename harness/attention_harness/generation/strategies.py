@@ -175,7 +175,7 @@ def meetings(rng: Random) -> Iterator[set[str]]:
             yield set(four)
 
 
-def spread(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
+def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `drawing.draw`.
 
     Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.

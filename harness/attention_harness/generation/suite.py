@@ -18,11 +18,11 @@ SHAPES = 24
 """Shapes of a run: enough to visit every region of `shapes`, few enough to compile."""
 
 
-def agenda(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
+def draw_suite(count: int, seed: int, dtypes: Collection[str]) -> dict[str, list[Case]]:
     """Spec -> its cases: the worked example, the corners, then `count` that are drawn from the seed."""
     drawn = {
-        "attention": cases.spread(shapes.pool(seed, SHAPES), dtypes),
-        "multi-head": layer_strategies.spread(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes),
+        "attention": cases.balanced(shapes.pool(seed, SHAPES), dtypes),
+        "multi-head": layer_strategies.balanced(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes),
     }
     edge_cases = {spec: [case for case in found if case.problem.dtype in dtypes] for spec, found in EDGE_CASES.items()}
     return {spec: [*CASES.get(spec, []), *edge_cases[spec], *draw(strategies, count, seed)] for spec, strategies in drawn.items()}

@@ -25,10 +25,10 @@ Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[CheckResult]]
 
 def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
     """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
-    return spread(_check, [(target, plan) for target in targets], jobs, step)
+    return map_in_pool(_check, [(target, plan) for target in targets], jobs, step)
 
 
-def spread(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
+def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
     """What `work(item, step)` gives for each item, in processes of a pool, finished ones first; `step` is called here."""
     context = multiprocessing.get_context("spawn")
     with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:

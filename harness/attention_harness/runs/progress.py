@@ -16,7 +16,7 @@ from attention_harness.runs.run import Progress
 
 
 @contextmanager
-def shown(task: str, quiet: bool) -> Iterator[Progress]:
+def check_progress(task: str, quiet: bool) -> Iterator[Progress]:
     """Progress on standard error; nothing if quiet."""
     console = Console(stderr=True)
     if quiet:
@@ -40,7 +40,7 @@ def _on(bar: Bar, task: str) -> Progress:
 
 
 @contextmanager
-def counted(task: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+def progress_bar(task: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Called for each of so many steps: a bar on a terminal, nothing elsewhere."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
@@ -64,7 +64,7 @@ def _line(checked: CheckResult) -> str:
 
 
 @contextmanager
-def told(task: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+def status_line(task: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     """What is being done now: a spinner on a terminal, lines elsewhere, nothing if quiet."""
     console = Console(stderr=True)
     if quiet:

@@ -18,7 +18,7 @@ from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
-from attention_harness.generation.suite import absent, agenda, vectors
+from attention_harness.generation.suite import absent, draw_suite, vectors
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target
@@ -66,7 +66,7 @@ class Run:
             finalize(self, lock.close)
         self.cases: dict[str, list[Case]] = {}
         """Spec -> the cases of this run, once they have been drawn."""
-        self.facts: dict[str, Any] = {
+        self.metadata: dict[str, Any] = {
             "schema": 1,
             "arguments": arguments,
             "command_line": line,
@@ -80,11 +80,11 @@ class Run:
         except OSError as error:
             raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
 
-    def save(self, **facts: Any) -> None:
+    def save(self, **metadata: Any) -> None:
         """Adds facts and writes run.json."""
-        self.facts |= {**facts, "seconds": round(monotonic() - self.began, 1)}
+        self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
         partial = self.folder / "run.json.partial"
-        partial.write_text(json.dumps(self.facts, indent=1, default=str) + "\n")
+        partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
         partial.replace(self.folder / "run.json")
 
     @property
@@ -123,7 +123,7 @@ def _description(data: dict[str, Any]) -> Description:
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
     """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
     validate(settings)
-    cases = run.cases = agenda(settings.examples, settings.seed, settings.dtypes)
+    cases = run.cases = draw_suite(settings.examples, settings.seed, settings.dtypes)
     limits = Limits(settings.seconds, settings.memory)
     given = vectors(settings.properties)
     drawn = f"--examples {settings.examples} --seed {settings.seed}"
@@ -154,14 +154,14 @@ def validate(settings: Settings) -> None:
         raise UsageError(str(error)) from error
 
 
-def facts(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
+def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
     """What run.json says about the implementations, the properties and the worked example."""
     got = {r.name: r.worked_example for r in results if r.worked_example}
     return {
         "seed": settings.seed,
         "implementations": [_implementation(result) for result in results],
-        "properties": property_facts(),
-        "power": caught({row.clause for result in results for row in result.rows if row.cases}),
+        "properties": property_metadata(),
+        "mutation_score": caught({row.clause for result in results for row in result.rows if row.cases}),
         "worked_example": {
             "source": "a published introduction to attention",
             "words": list(WORDS),
@@ -169,12 +169,12 @@ def facts(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
             "got": got,
             "deviation": {name: float(abs(EXPECTED - rows).max()) for name, rows in got.items()},
         },
-        "vectors": {"onnx": onnx_cases.facts()},
+        "vectors": {"onnx": onnx_cases.provenance()},
         "notes": [f"{r.name} did not run: {r.rows[0].message}" for r in results if r.description is None],
     }
 
 
-def property_facts() -> list[dict[str, str]]:
+def property_metadata() -> list[dict[str, str]]:
     """What run.json says of the properties."""
     return [{"name": c.name, "clause": c.id, "spec": c.spec, "summary": c.summary} for c in PROPERTIES.values()]
 

@@ -51,18 +51,18 @@ def bench(
     entries = with_baseline(targets, settings.baseline)
     absent: dict[str, CandidateFailed] = {}
     founds = [Measurements(workload) for workload in workloads]
-    truths = [ExpectedOutputs(workload, settings.seed, settings.copies) for workload in workloads]
+    expectations = [ExpectedOutputs(workload, settings.seed, settings.copies) for workload in workloads]
     load = system_load()
     descriptions: dict[str, Description] = {}
     for replica in range(settings.processes):
         with Session(start or (lambda: Child(settings.timeout, settings.memory)), entries, absent) as session:
             progress(f"candidates are imported, process {replica + 1} of {settings.processes}")
-            session.ready(lambda: prepare(truths))
+            session.ready(lambda: prepare(expectations))
             if not {target.name for target in targets} & set(session.descriptions):
                 break  # there is nothing to compare with the baseline
-            for found, truth in zip(founds, truths, strict=True):
+            for found, expectation in zip(founds, expectations, strict=True):
                 progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
-                WorkloadRun(session, truth, found, settings, replica).run()
+                WorkloadRun(session, expectation, found, settings, replica).run()
             descriptions |= session.descriptions
     unloadable = tuple(name for name, lost in absent.items() if lost.outcome != "unavailable")
     for name in set(unloadable) - set(descriptions):
@@ -81,10 +81,10 @@ def bench(
     )
 
 
-def prepare(truths: Sequence[ExpectedOutputs]) -> None:
+def prepare(expectations: Sequence[ExpectedOutputs]) -> None:
     """Asks the oracle, which takes seconds, while another process imports frameworks, which does too."""
-    for truth in truths:
-        truth.prepare()
+    for expectation in expectations:
+        expectation.prepare()
 
 
 def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:

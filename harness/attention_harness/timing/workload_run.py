@@ -53,7 +53,7 @@ class WorkloadRun:
     """What one visit works with."""
 
     session: Session
-    truths: ExpectedOutputs
+    expected: ExpectedOutputs
     found: Measurements
     settings: Settings
     replica: int
@@ -88,8 +88,8 @@ class WorkloadRun:
 
     def _attempt(self) -> None:
         self.session.ask(self._opening())
-        self.truths.prepare()
-        self.found.pairs, self.found.bytes = self.truths.pairs, self.truths.bytes
+        self.expected.prepare()
+        self.found.pairs, self.found.bytes = self.expected.pairs, self.expected.bytes
         tried = {name: result for name in self._names() if (result := self._gate(name))}
         if not tried:
             return
@@ -106,7 +106,7 @@ class WorkloadRun:
             self.found.cold(name, tried[name], warmed)
 
     def _opening(self) -> Open:
-        return Open(tuple(case.to_json() for case in self.truths.cases), self.found.workload.direction)
+        return Open(tuple(case.to_json() for case in self.expected.cases), self.found.workload.direction)
 
     def _apart(self, laps: list[Lap]) -> None:
         """What is looked at once, while nothing is timed: honesty, which raises CandidateFailed, and memory."""
@@ -167,7 +167,7 @@ class WorkloadRun:
                 raise
             self.found.lose(name, lost.outcome, lost.reason)
             return None
-        self.found.errors[name] = self.truths.error(self.session.descriptions[name], tried.outputs[0])
+        self.found.errors[name] = self.expected.error(self.session.descriptions[name], tried.outputs[0])
         return tried
 
     def _laps(self, steady: dict[str, float]) -> list[Lap]:
@@ -199,5 +199,5 @@ class WorkloadRun:
         """Raises CandidateFailed for the first output that is wrong."""
         description = self.session.descriptions[self._baseline() if name == TWIN else name]
         for copy, out in outputs:
-            if fault := self.truths.fault(description, copy, out):
+            if fault := self.expected.fault(description, copy, out):
                 raise CandidateFailed(name, f"{where}{fault}", died=False, outcome="wrong")

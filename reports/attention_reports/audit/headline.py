@@ -11,12 +11,12 @@ from attention_reports.tables import tabulate
 from attention_reports.text import claim, count, duration, listed, percent, portion
 
 MOST_NAMES = 4
-PEERS = "attention-harness audit --peers"
+OTHER_CHECKS = "attention-harness audit --other-checks"
 
 
 def verdict(run: Run) -> Verdict:
     """Whether every planted fault was rejected and nothing sound was, in one sentence."""
-    if run.faults.empty and run.sound.empty:
+    if run.faults.empty and run.controls.empty:
         return Verdict("Nothing was audited: no fault was recorded.", "open")
     more = further(run)
     parts = [part for part in (_faults(run), _sound(run)) if part]
@@ -58,7 +58,7 @@ def _faults(run: Run) -> str:
 
 
 def _sound(run: Run) -> str:
-    names, total = accused(run), run.sound["name"].nunique()
+    names, total = accused(run), run.controls["name"].nunique()
     if not total:
         return ""
     if names:
@@ -94,7 +94,7 @@ def _idle(run: Run) -> list[str]:
 
 def accusing(run: Run) -> list[str]:
     """Whether anything sound is accused, as sentences."""
-    rows = tabulate(run, "sound variants")
+    rows = tabulate(run, "controls")
     if rows.empty:
         return ["No sound variant was tried in this run."]
     tried = f"{count(len(rows), 'right attention')}, each computed another way, on {int(rows['cases'].sum()):,} cases together"
@@ -127,10 +127,10 @@ def vacuous(run: Run) -> str:
 
 def compared(run: Run) -> list[str]:
     """How other checks do on the same faults, as sentences."""
-    rows = tabulate(run, "peers")
+    rows = tabulate(run, "other_checks")
     ran = rows[rows["faults"] > 0]
     if len(ran) < 2:
-        return [f"Not measured in this run: {PEERS} puts the same faults under the checks that people use today."]
+        return [f"Not measured in this run: {OTHER_CHECKS} puts the same faults under the checks that people use today."]
     ours, *others = ran.to_dict("records")
     told = listed((f"{row['peer']} {portion(row['share'])}" for row in others), 6)
     return [f"The properties here find {portion(ours['share'])} of the faults; {told}.", *_false_alarms(ran)]
@@ -138,7 +138,7 @@ def compared(run: Run) -> list[str]:
 
 def _false_alarms(ran: pd.DataFrame) -> list[str]:
     wrong = ran[ran["false_alarms"] > 0]
-    names = listed(f"{row.peer} ({row.false_alarms} of {row.sound})" for row in wrong.itertuples())
+    names = listed(f"{row.check} ({row.false_alarms} of {row.controls})" for row in wrong.itertuples())
     return [f"Sound variants are accused by {names}."] if names else ["None of them accuses a sound variant."]
 
 
@@ -164,7 +164,7 @@ def firsts(names: Sequence[str]) -> str:
 
 def method(run: Run) -> list[str]:
     """How the audit was done, for the block that is copied with the environment."""
-    line, took = run.facts.get("command_line"), run.facts.get("seconds")
+    line, took = run.metadata.get("command_line"), run.metadata.get("seconds")
     return [
         *([f"command: {line}"] if line else []),
         "Each fault is a wrong attention; each is asked what an implementation is asked in a run, case by case, by every property.",

@@ -15,7 +15,7 @@ MOST_CLASSES = 80
 
 def blocks(run: Run) -> list[str]:
     """The blocks of the comment."""
-    return [*_verdict(run), *_classes(run), *_survivors(run), *_failures(run), *_idle(run), *_peers(run)]
+    return [*_verdict(run), *_classes(run), *_survivors(run), *_failures(run), *_idle(run), *_other_checks(run)]
 
 
 def _verdict(run: Run) -> list[str]:
@@ -27,7 +27,7 @@ def _verdict(run: Run) -> list[str]:
 def _classes(run: Run) -> list[str]:
     """One line for each class; which property comes first says the most about what the others are for."""
     head = ["class", "", "faults", "rejected", "median cases", "first rejected by"]
-    return [table(head, [_class(row) for row in tabulate(run, "power by class").to_dict("records")[:MOST_CLASSES]])]
+    return [table(head, [_class(row) for row in tabulate(run, "mutation score by class").to_dict("records")[:MOST_CLASSES]])]
 
 
 def _class(row: Row) -> list[str]:
@@ -63,15 +63,15 @@ def _idle(run: Run) -> list[str]:
     return ["\n".join(f"- {escape(sentence, 2000)}" for sentence in told)]
 
 
-def _peers(run: Run) -> list[str]:
+def _other_checks(run: Run) -> list[str]:
     head = ["check", "faults found", "", "false alarms", "time", "from"]
-    shown = table(head, [_peer(row) for row in tabulate(run, "peers").to_dict("records")])
+    shown = table(head, [_other_check(row) for row in tabulate(run, "other_checks").to_dict("records")])
     return ["#### Beside the checks in use" if shown else "", shown]
 
 
-def _peer(row: Row) -> list[str]:
-    name, source = escape(row["peer"], 80), escape(row["source"], 160)
+def _other_check(row: Row) -> list[str]:
+    name, source = escape(row["check"], 80), escape(row["source"], 160)
     if not row["faults"]:
         return [name, "not run", "", "", "", source]
-    found, alarms = (f"{row[a]:,} of {row[b]:,}" for a, b in (("faults_found", "faults"), ("false_alarms", "sound")))
+    found, alarms = (f"{row[a]:,} of {row[b]:,}" for a, b in (("faults_found", "faults"), ("false_alarms", "controls")))
     return [name, portion(float(row["share"])), found, alarms, duration(float(row["seconds"])), source]

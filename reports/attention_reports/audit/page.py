@@ -101,14 +101,14 @@ def _power(run: Run) -> dict[str, Any]:
     return {
         "pictures": [Markup(picture) for picture in drawn if picture],
         "matrices": matrices(run),
-        "classes": tabulate(run, "power by class").to_dict("records"),
+        "classes": tabulate(run, "mutation score by class").to_dict("records"),
         "idle": idle[idle["rejected"] > 0].to_dict("records"),
         "silent": idle[idle["rejected"] == 0].to_dict("records"),
         "vacuity": vacuity[vacuity["share"] > 0].to_dict("records"),
         "widest": max([NARROWEST, *vacuity["share"]]),
         "never_vacuous": int((vacuity["share"] == 0).sum()),
         "too_vacuous": headline.vacuous(run),
-        "peers": tabulate(run, "peers").to_dict("records"),
-        "sound": tabulate(run, "sound variants").to_dict("records"),
+        "other_checks": tabulate(run, "other_checks").to_dict("records"),
+        "controls": tabulate(run, "controls").to_dict("records"),
         "accusations": tabulate(run, "accusations").to_dict("records"),
     }

@@ -28,7 +28,7 @@ class Comparison:
     def retimed(self, rows: list[dict[str, Any]], noise: dict[str, Any]) -> "Comparison":
         """The same with other timings of run B: rows of `timings`, and the noise that was measured with them."""
         frame = schema.conform(pd.DataFrame(rows), schema.TIMINGS)
-        return replace(self, after=replace(self.after, timings=frame, facts={**self.after.facts, "noise": noise}))
+        return replace(self, after=replace(self.after, timings=frame, metadata={**self.after.metadata, "noise": noise}))
 
     @cached_property
     def differing(self) -> list[str]:

@@ -74,7 +74,11 @@ def worked_example(run: Run) -> pd.DataFrame:
 @table("environment", listed=False)
 def environment(run: Run) -> pd.DataFrame:
     """What the run ran on, one fact a row: everything that must be equal for two runs to be compared."""
-    rows = [("command", run.facts.get("command_line")), ("started", run.facts.get("started")), ("seed", run.facts.get("seed"))]
+    rows = [
+        ("command", run.metadata.get("command_line")),
+        ("started", run.metadata.get("started")),
+        ("seed", run.metadata.get("seed")),
+    ]
     for key, value in run.section("environment").items():
         entries = value.items() if isinstance(value, dict) else [("", value)]
         rows.extend((f"{key} {name}".strip(), plain(entry)) for name, entry in entries)

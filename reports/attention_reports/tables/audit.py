@@ -7,7 +7,7 @@ import pandas as pd
 
 from attention_reports.load import Run
 from attention_reports.registry import table, tabulate
-from attention_reports.schema import PEERS
+from attention_reports.schema import OTHER_CHECKS
 from attention_reports.text import natural
 
 STOPPED = frozenset({"crashed", "timed-out", "out-of-memory"})
@@ -35,7 +35,7 @@ def first_rejection(faults: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["share", "cases", "seconds"])
 
 
-@table("power by class", listed=False)
+@table("mutation score by class", listed=False)
 def power_by_class(faults: pd.DataFrame) -> pd.DataFrame:
     """One row for each class of faults: how many, how many were rejected, the properties that did so first, and how soon."""
     rows: list[tuple[Any, ...]] = []
@@ -82,15 +82,15 @@ def vacuity(vacuity: pd.DataFrame) -> pd.DataFrame:
 
 
 @table("accusations", listed=False)
-def accusations(sound: pd.DataFrame) -> pd.DataFrame:
+def accusations(controls: pd.DataFrame) -> pd.DataFrame:
     """One row for each sound variant and property that accuses it."""
-    return sound[sound["accused_by"] != ""].reset_index(drop=True)
+    return controls[controls["accused_by"] != ""].reset_index(drop=True)
 
 
-@table("sound variants", listed=False)
-def sound_variants(sound: pd.DataFrame) -> pd.DataFrame:
+@table("controls", listed=False)
+def controls_by_name(controls: pd.DataFrame) -> pd.DataFrame:
     """One row for each sound variant, with all that accuse it; the accused come first."""
-    groups = sound.groupby("name", sort=False)
+    groups = controls.groupby("name", sort=False)
     shown = groups.agg(cases=("cases", "max"), seconds=("seconds", "max"), accused_by=("accused_by", _named)).reset_index()
     return shown.sort_values("accused_by", key=lambda names: names.map(len) == 0, kind="stable").reset_index(drop=True)
 
@@ -99,16 +99,16 @@ def _named(names: pd.Series) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-@table("peers", listed=False)
-def peers(run: Run) -> pd.DataFrame:
+@table("other_checks", listed=False)
+def other_checks(run: Run) -> pd.DataFrame:
     """What other checks find among the same faults, and what they say of sound variants; the properties here are the first row."""
-    if run.peers.empty:
-        return run.peers.assign(share=0.0)
-    sound = tabulate(run, "sound variants")
-    accused = sum(len(names) > 0 for names in sound["accused_by"])
+    if run.other_checks.empty:
+        return run.other_checks.assign(share=0.0)
+    controls = tabulate(run, "controls")
+    accused = sum(len(names) > 0 for names in controls["accused_by"])
     found = int((run.faults["killed_by"] != "").sum())
-    seconds = run.faults["seconds"].sum() + sound["seconds"].sum()
-    ours = [OURS, "the properties of this run", found, len(run.faults), accused, len(sound), seconds]
-    others = run.peers.sort_values("faults_found", ascending=False, kind="stable")
-    rows = pd.concat([pd.DataFrame([ours], columns=list(PEERS)), others], ignore_index=True)
+    seconds = run.faults["seconds"].sum() + controls["seconds"].sum()
+    ours = [OURS, "the properties of this run", found, len(run.faults), accused, len(controls), seconds]
+    others = run.other_checks.sort_values("faults_found", ascending=False, kind="stable")
+    rows = pd.concat([pd.DataFrame([ours], columns=list(OTHER_CHECKS)), others], ignore_index=True)
     return rows.assign(share=rows["faults_found"] / rows["faults"].clip(lower=1))

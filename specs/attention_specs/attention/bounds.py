@@ -140,7 +140,7 @@ class AttentionBounds:
         w, small = in_float64(self.exact.weights), self.scores < 1
         grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
         sink = (in_float64(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
-        moved = spread(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
+        moved = weighted_distance(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
         shown = np.any(self.seen, -2)[..., None]
         top, bottom = (
             f(v, 2, keepdims=True, initial=of_none, where=shown) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
@@ -213,7 +213,7 @@ def _top(x: Inputs, exact: Reference) -> np.ndarray:
     return finite(top)
 
 
-def spread(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18) -> np.ndarray:
+def weighted_distance(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18) -> np.ndarray:
     """sum_j moved[i, j] |v[j, c] - o[i, c]|, a few rows at a time so that memory stays small."""
     result = np.empty_like(o)
     rows = max(1, cells // max(1, v.shape[-2] * v.shape[-1]))

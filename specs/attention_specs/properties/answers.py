@@ -29,10 +29,10 @@ def output_has_the_shape_and_dtype_of_the_contract(attend: Attend, x: Inputs) ->
 @property_("P3")
 def inputs_are_left_alone(attend: Attend, x: Inputs) -> Verdict:
     """No input is written to, and the output is not a view of one (C34: mlx-donation)."""
-    side_effects = attend.side_effects(x)
-    changed = holds(not side_effects.changed, f"changed inputs={', '.join(side_effects.changed)}, but should be none")
+    effects = attend.side_effects(x)
+    changed = holds(not effects.changed, f"changed inputs={', '.join(effects.changed)}, but should be none")
     return changed & holds(
-        not side_effects.aliased, f"inputs sharing memory with out={', '.join(side_effects.aliased)}, but should be none"
+        not effects.aliased, f"inputs sharing memory with out={', '.join(effects.aliased)}, but should be none"
     )
 
 

@@ -70,9 +70,11 @@ def layer_output_has_shape_and_dtype(attend: Attend, x: LayerInputs) -> Verdict:
 @property_("L3", spec=SPEC)
 def layer_leaves_inputs_alone(attend: Attend, x: LayerInputs) -> Verdict:
     """No input or weight is written to, and the output is not a view of one (C34: mlx-donation)."""
-    facts = attend.side_effects(x)
-    changed = holds(not facts.changed, f"changed inputs={', '.join(facts.changed)}, but should be none")
-    return changed & holds(not facts.aliased, f"inputs sharing memory with out={', '.join(facts.aliased)}, but should be none")
+    effects = attend.side_effects(x)
+    changed = holds(not effects.changed, f"changed inputs={', '.join(effects.changed)}, but should be none")
+    return changed & holds(
+        not effects.aliased, f"inputs sharing memory with out={', '.join(effects.aliased)}, but should be none"
+    )
 
 
 @property_("L4", spec=SPEC, needs=_says_something)

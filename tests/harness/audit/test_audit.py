@@ -19,7 +19,7 @@ from attention_harness.audit.trials import Base, Kill, MutantRun
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.generation.suite import agenda
+from attention_harness.generation.suite import draw_suite
 from attention_harness.registry.loading import describe
 from attention_implementations.numpy.eager import attention
 from attention_specs import masks
@@ -43,7 +43,7 @@ SUBTLE = (
 
 @pytest.fixture(scope="module")
 def plan():
-    cases = agenda(24, 5, DTYPES)
+    cases = draw_suite(24, 5, DTYPES)
     near = [case for case in cases["attention"] if max(case.problem.query_length, case.problem.key_length) < 500]
     return Plan({"attention": near[::2], "multi-head": []}, Path())
 
@@ -154,9 +154,9 @@ def test_survivors_and_accusations_and_holes_make_it_fail():
     assert found[0]["killed_by"] == ""
     assert tables.survivors(found) == ["survivors=the_softcap_is_dropped, but should be none"]
     assert tables.survivors(tables.fault_rows([Examined(fault.name, (kill(),), 9, 1.0, {})])) == []
-    accused = tables.sound_rows([Examined("eager", (kill(),), 9, 1.0, {})])
+    accused = tables.control_rows([Examined("eager", (kill(),), 9, 1.0, {})])
     assert "it is sound" in tables.accusations(accused)[0]
-    assert tables.accusations(tables.sound_rows([Examined("eager", (), 9, 1.0, {})])) == []
+    assert tables.accusations(tables.control_rows([Examined("eager", (), 9, 1.0, {})])) == []
     assert tables.holes([{"region": "bias", "value": "alibi", "cases": 0}]) == ["cases of bias alibi=0, but should be some"]
 
 
@@ -172,8 +172,8 @@ def test_from_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert [(row["fault"], row["class"]) for row in told["faults"]] == [(names[0], "C05"), (names[1], "C36")]
     assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in told["faults"])
-    assert {row["name"] for row in told["sound"]} == {*CONTROLS, *declaring()}
-    assert not any(row["accused_by"] for row in told["sound"])
+    assert {row["name"] for row in told["controls"]} == {*CONTROLS, *declaring()}
+    assert not any(row["accused_by"] for row in told["controls"])
     assert (tmp_path / "report.html").exists() and (tmp_path / "kills.parquet").exists()
 
 

@@ -13,7 +13,7 @@ from attention_harness.frameworks import numpy_arrays
 from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.sampling import draw
 from attention_harness.generation.shapes import Shape
-from attention_harness.generation.strategies import spread
+from attention_harness.generation.strategies import balanced
 from attention_harness.registry.loading import describe, from_protocol
 from attention_specs.attention.inputs import realise
 from attention_specs.property import PROPERTIES
@@ -71,7 +71,7 @@ def cases():
     drawn = [(SHAPES, ["float32"], 60), (NO_QUERIES, ["float32"], 2), (THRESHOLDS, ["float32"], 48)]
     drawn += [(SHAPES[:1], ["bfloat16", "float16", "float64"], 12)]
     padded = [case for case in EDGE_CASES["attention"] if case.problem.query_lengths]
-    return padded + [case for start, (shapes, dtypes, n) in enumerate(drawn) for case in draw(spread(shapes, dtypes), n, start)]
+    return padded + [case for start, (shapes, dtypes, n) in enumerate(drawn) for case in draw(balanced(shapes, dtypes), n, start)]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_harness.audit.other_checks import PEERS, Peer, compare, load_all, peer, trials
+from attention_harness.audit.other_checks import OTHER_CHECKS, OtherCheck, check, compare, load_all, trials
 from attention_harness.audit.other_checks._trials import plain, unlike
 from attention_harness.audit.other_checks.flash_attention import within
 from attention_implementations.numpy.eager import attention
@@ -16,7 +16,7 @@ from attention_specs.contract import OPTIONS, declares
 load_all()
 QUICK = "Hypothesis and assert_close"
 
-each = pytest.mark.parametrize("name", sorted(PEERS))
+each = pytest.mark.parametrize("name", sorted(OTHER_CHECKS))
 
 
 def normalised_over_queries(q, k, v, **options):
@@ -46,15 +46,15 @@ normalised_over_queries.options = ("mask", "bias", "is_causal", "window", "softc
 
 
 def objection(name, function):
-    """Of the peer to the function; skips where it cannot be run."""
-    if PEERS[name].missing:
-        pytest.skip(PEERS[name].missing)
-    return PEERS[name].objection(function)
+    """Of the check to the function; skips where it cannot be run."""
+    if OTHER_CHECKS[name].missing:
+        pytest.skip(OTHER_CHECKS[name].missing)
+    return OTHER_CHECKS[name].objection(function)
 
 
 def test_there_are_four_and_each_names_its_source():
-    assert len(PEERS) == 4
-    assert all("/" in one.source and one.check.__doc__ for one in PEERS.values())
+    assert len(OTHER_CHECKS) == 4
+    assert all("/" in one.source and one.check.__doc__ for one in OTHER_CHECKS.values())
 
 
 @each
@@ -81,7 +81,7 @@ def test_what_is_written_into_the_inputs_does_not_reach_the_next_function(name):
 
 
 def test_the_seed_decides_what_is_asked():
-    first, again, other = ([trial.text for trial in PEERS[QUICK].check(seed)] for seed in (1, 1, 2))
+    first, again, other = ([trial.text for trial in OTHER_CHECKS[QUICK].check(seed)] for seed in (1, 1, 2))
     assert first == again != other
     assert len(first) == len(trials(QUICK, 1)) == 100
 
@@ -89,7 +89,7 @@ def test_the_seed_decides_what_is_asked():
 def test_compare_counts_and_names(monkeypatch):
     monkeypatch.setattr(
         "attention_harness.audit.other_checks.PEERS",
-        {QUICK: PEERS[QUICK], "absent": Peer("absent", "x", PEERS[QUICK].check, "no_such_package")},
+        {QUICK: OTHER_CHECKS[QUICK], "absent": OtherCheck("absent", "x", OTHER_CHECKS[QUICK].check, "no_such_package")},
     )
     asked = []
     rows = compare(
@@ -127,7 +127,7 @@ def test_a_function_without_caches_is_asked_without():
 
 def test_a_name_is_taken_once():
     with pytest.raises(ValueError, match="not taken"):
-        peer(QUICK, "x")(PEERS[QUICK].check)
+        check(QUICK, "x")(OTHER_CHECKS[QUICK].check)
 
 
 @pytest.mark.parametrize(

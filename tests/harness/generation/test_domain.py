@@ -12,7 +12,7 @@ from attention_harness.conformance.judged import Judged
 from attention_harness.conformance.judging import Finding
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.domain import CONDITIONS, TINY, Domain, learned
-from attention_harness.generation.suite import agenda
+from attention_harness.generation.suite import draw_suite
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
@@ -22,7 +22,7 @@ from attention_specs.property import PROPERTIES
 
 load_properties()
 NAMES = ("output_agrees_with_the_oracle",)
-DRAWN = agenda(40, 0, ("float32",))["attention"]
+DRAWN = draw_suite(40, 0, ("float32",))["attention"]
 
 
 @pytest.mark.parametrize(

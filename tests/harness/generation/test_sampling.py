@@ -15,7 +15,7 @@ from attention_harness.generation.layer_strategies import MASK_KINDS
 from attention_harness.generation.numbers import ANY
 from attention_harness.generation.shapes import BUDGET, EDGES, LONG, SMALL, pool
 from attention_harness.generation.strategies import OPTIONS
-from attention_harness.generation.suite import agenda
+from attention_harness.generation.suite import draw_suite
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import BIASES
@@ -38,7 +38,7 @@ def kinds(thing):
 
 
 def test_the_same_seed_gives_the_same_cases():
-    assert agenda(10, 5, DTYPES) == agenda(10, 5, DTYPES)
+    assert draw_suite(10, 5, DTYPES) == draw_suite(10, 5, DTYPES)
 
 
 IDS = "import sys; from attention_harness.generation.suite import agenda; from attention_specs.formats import DTYPES; {more}; print(*(c.id for c in agenda(60, 0, DTYPES)['attention']))"
@@ -62,7 +62,7 @@ def test_another_seed_gives_other_cases(cases_of):
 
 
 def test_more_examples_begin_with_the_same_ones(cases_of):
-    assert cases_of(0)["attention"][:20] == agenda(20, 0, DTYPES)["attention"][:20]
+    assert cases_of(0)["attention"][:20] == draw_suite(20, 0, DTYPES)["attention"][:20]
 
 
 @pytest.mark.parametrize("spec", ["attention", "multi-head"])
@@ -76,7 +76,7 @@ def test_cases_are_as_many_as_asked_for_after_the_named_ones_and_all_differ(spec
 
 
 def test_only_the_dtypes_asked_for_are_drawn():
-    drawn = agenda(30, 0, ("bfloat16",))["attention"]
+    drawn = draw_suite(30, 0, ("bfloat16",))["attention"]
     assert {case.problem.dtype for case in drawn if case.recipe in DRAWN} == {"bfloat16"}
 
 

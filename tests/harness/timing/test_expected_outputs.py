@@ -20,46 +20,46 @@ PROBLEMS = {
 }
 
 
-def truths_of(problem, monkeypatch, most):
+def expected_of(problem, monkeypatch, most):
     monkeypatch.setattr(expected_outputs, "MOST", most)
     return expected_outputs.ExpectedOutputs(Workload("it", "a description", "a source", problem), seed=0, copies=3)
 
 
-def answer(truths, copy):
-    x = realise(truths.cases[copy]).with_explicit_mask()
+def answer(expected, copy):
+    x = realise(expected.cases[copy]).with_explicit_mask()
     return attention(x.q, x.k, x.v, mask=x.mask)
 
 
 @pytest.mark.parametrize("most", [1 << 23, 1000])
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_right_outputs_have_no_fault_and_counts_are_those_of_the_whole(problem, most, monkeypatch):
-    truths = truths_of(problem, monkeypatch, most)
-    assert [truths.fault(PLAIN, copy, {"out": answer(truths, copy)}) for copy in range(3)] == ["", "", ""]
-    assert truths.pairs == realise(truths.cases[0]).visible().sum()
-    assert truths.error(PLAIN, {"out": answer(truths, 0)}) < 1e-5
+    expected = expected_of(problem, monkeypatch, most)
+    assert [expected.fault(PLAIN, copy, {"out": answer(expected, copy)}) for copy in range(3)] == ["", "", ""]
+    assert expected.pairs == realise(expected.cases[0]).visible().sum()
+    assert expected.error(PLAIN, {"out": answer(expected, 0)}) < 1e-5
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem, monkeypatch):
-    truths = truths_of(problem, monkeypatch, 1000)
-    right = answer(truths, 0)
+    expected = expected_of(problem, monkeypatch, 1000)
+    right = answer(expected, 0)
     found = []
     for row in range(problem.query_length):
         wrong = right.copy()
         wrong[-1, -1, row] += 1
-        found.append(bool(truths.fault(PLAIN, 0, {"out": wrong})))
+        found.append(bool(expected.fault(PLAIN, 0, {"out": wrong})))
     assert 0 < sum(found) < problem.query_length
     assert sum(found) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
 
 
 def test_causality_between_unequal_lengths_is_judged_in_all_rows_as_it_is_declared(monkeypatch):
-    truths = truths_of(Problem(1, 2, 2, 16, 32, 8, 8, is_causal=True), monkeypatch, 100)
-    right = answer(truths, 0)
+    expected = expected_of(Problem(1, 2, 2, 16, 32, 8, 8, is_causal=True), monkeypatch, 100)
+    right = answer(expected, 0)
     aligned = Description("aligned", options=OPTIONS, conventions=Conventions(causal_alignment="bottom-right"))
-    assert truths.fault(PLAIN, 0, {"out": right}) == ""
-    assert truths.fault(aligned, 0, {"out": right}) != ""
+    assert expected.fault(PLAIN, 0, {"out": right}) == ""
+    assert expected.fault(aligned, 0, {"out": right}) != ""
 
 
 def test_another_shape_is_a_fault(monkeypatch):
-    truths = truths_of(PROBLEMS["plain"], monkeypatch, 1000)
-    assert "shape of out" in truths.fault(PLAIN, 0, {"out": np.zeros((1, 2, 31, 8), np.float32)})
+    expected = expected_of(PROBLEMS["plain"], monkeypatch, 1000)
+    assert "shape of out" in expected.fault(PLAIN, 0, {"out": np.zeros((1, 2, 31, 8), np.float32)})

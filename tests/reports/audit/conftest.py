@@ -73,7 +73,7 @@ def kill_rows(quick: bool = False) -> Rows:
     ]  # fmt: skip
 
 
-def sound_rows() -> Rows:
+def control_rows() -> Rows:
     """Three sound variants, of which two properties accuse one."""
     accusers = {
         "eager": [""],
@@ -98,20 +98,20 @@ def vacuity_rows() -> Rows:
     ]  # fmt: skip
 
 
-def peer_rows() -> Rows:
+def other_check_rows() -> Rows:
     """Three other checks, one of which could not be run."""
     return [
-        {"peer": "KernelBench", "source": "five random inputs", "faults_found": 1, "faults": 5, "false_alarms": 0, "sound": 3, "seconds": 9.0, "missing": ""},
-        {"peer": "ONNX vectors", "source": "published vectors", "faults_found": 0, "faults": 0, "false_alarms": 0, "sound": 0, "seconds": 0.0, "missing": "no module named onnx"},
-        {"peer": "by hand", "source": "assert_close", "faults_found": 3, "faults": 5, "false_alarms": 2, "sound": 3, "seconds": 70.0, "missing": ""},
+        {"check": "KernelBench", "source": "five random inputs", "faults_found": 1, "faults": 5, "false_alarms": 0, "controls": 3, "seconds": 9.0, "missing": ""},
+        {"check": "ONNX vectors", "source": "published vectors", "faults_found": 0, "faults": 0, "false_alarms": 0, "controls": 0, "seconds": 0.0, "missing": "no module named onnx"},
+        {"check": "by hand", "source": "assert_close", "faults_found": 3, "faults": 5, "false_alarms": 2, "controls": 3, "seconds": 70.0, "missing": ""},
     ]  # fmt: skip
 
 
 def tables(quick: bool = False) -> dict[str, Rows]:
-    """All tables of an audit; the quick one asks no peers."""
-    found = {"faults": fault_rows(quick), "kills": kill_rows(quick), "sound": sound_rows(), "vacuity": vacuity_rows()}
+    """All tables of an audit; the quick one asks no other checks."""
+    found = {"faults": fault_rows(quick), "kills": kill_rows(quick), "controls": control_rows(), "vacuity": vacuity_rows()}
     coverage = [{"region": "mask", "value": value, "cases": cases} for value, cases in (("causal", 90), ("window", 0))]
-    return {**found, "coverage": coverage, **({} if quick else {"peers": peer_rows()})}
+    return {**found, "coverage": coverage, **({} if quick else {"other_checks": other_check_rows()})}
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def make_audit(make_run: Callable[..., Path]) -> Callable[..., Path]:
     """`make_audit(faults=2, survivors=1, accused=1, further=["..."], complete=True)`: an audit with so many of each."""
 
     def make(
-        faults: int, survivors: int = 0, accused: int = 0, further: tuple[str, ...] = (), sound: int = 2, complete: bool = True
+        faults: int, survivors: int = 0, accused: int = 0, further: tuple[str, ...] = (), controls: int = 2, complete: bool = True
     ) -> Path:
         rows = [{"fault": f"fault_{i}", "family": "C01", "killed_by": "" if i < survivors else "p"} for i in range(faults)]
-        others = [{"name": f"sound {i}", "accused_by": "p" if i < accused else ""} for i in range(sound)]
+        others = [{"name": f"sound {i}", "accused_by": "p" if i < accused else ""} for i in range(controls)]
         failures = [*(["survivors"] if survivors else []), *(["accusation"] * accused), *further]
-        frames = {name: found for name, found in (("faults", rows), ("sound", others)) if found}
+        frames = {name: found for name, found in (("faults", rows), ("controls", others)) if found}
         return make_run({**facts(failures=failures), "complete": complete}, **frames)
 
     return make

@@ -17,7 +17,7 @@ Make = Callable[..., Path]
     [
         ({"faults": 3}, "All 3 planted faults were rejected, and none of 2 sound variants was accused.", "good"),
         ({"faults": 1}, "The planted fault was rejected, and none of 2 sound variants was accused.", "good"),
-        ({"faults": 2, "sound": 0}, "Both planted faults were rejected.", "good"),
+        ({"faults": 2, "controls": 0}, "Both planted faults were rejected.", "good"),
         ({"faults": 9, "survivors": 1}, "1 of 9 planted faults survived: fault 0; none of 2 sound variants was accused.", "bad"),
         (
             {"faults": 9, "survivors": 6, "accused": 1},
@@ -36,7 +36,7 @@ Make = Callable[..., Path]
             "open",
         ),
         ({"faults": 0}, "No fault was planted, and none of 2 sound variants was accused.", "open"),
-        ({"faults": 0, "sound": 0}, "Nothing was audited: no fault was recorded.", "open"),
+        ({"faults": 0, "controls": 0}, "Nothing was audited: no fault was recorded.", "open"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_one_sentence(make_audit: Make, given: dict[str, Any], sentence: str, tone: str) -> None:
@@ -61,7 +61,9 @@ def test_who_is_accused_and_by_what(audit: Path) -> None:
 
 def test_what_was_not_tried_is_said(make_run: Make) -> None:
     rows = [{"name": "eager", "accused_by": ""}]
-    run = Run.load(make_run({"schema": 1, "complete": True, "audit": {"untried": "those of torch were not tried"}}, sound=rows))
+    run = Run.load(
+        make_run({"schema": 1, "complete": True, "audit": {"untried": "those of torch were not tried"}}, controls=rows)
+    )
     assert headline.accusing(run)[1:] == ["Those of torch were not tried."]
 
 
@@ -74,7 +76,7 @@ def test_peers_are_compared_where_they_were_asked(audit: Path) -> None:
 
 def test_else_it_is_said_how_to_ask_them(quick_audit: Path) -> None:
     (told,) = headline.compared(Run.load(quick_audit))
-    assert "attention-harness audit --peers" in told
+    assert "attention-harness audit --other-checks" in told
 
 
 def test_what_was_not_asked_is_not_said(audit: Path, quick_audit: Path) -> None:

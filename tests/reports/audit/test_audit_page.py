@@ -74,8 +74,8 @@ def test_it_has_its_sections_and_none_about_implementations(audit: Path) -> None
         "failures",
         "power",
         "vacuity",
-        "sound",
-        "peers",
+        "controls",
+        "other_checks",
         "coverage",
         "tables",
         "method",
@@ -142,10 +142,10 @@ def test_idle_and_vacuous_properties_are_told(audit: Path) -> None:
 
 
 def test_other_checks_stand_below_our_own(audit: Path) -> None:
-    peers = part(page(audit)[0], "peers")
-    names = re.findall(r'<th scope="row">(.*?)</th>', peers)
+    other_checks = part(page(audit)[0], "other_checks")
+    names = re.findall(r'<th scope="row">(.*?)</th>', other_checks)
     assert names == ["attention-harness", "by hand", "KernelBench", "ONNX vectors"]
-    assert "no module named onnx" in peers
+    assert "no module named onnx" in other_checks
 
 
 def test_a_quick_audit_has_a_note_instead_of_the_matrix(quick_audit: Path) -> None:
@@ -153,11 +153,11 @@ def test_a_quick_audit_has_a_note_instead_of_the_matrix(quick_audit: Path) -> No
     assert '<table class="matrix' not in source
     assert "so there is no matrix of classes and properties" in seen.text
     assert "rejects it" not in part(source, "power")
-    assert 'id="peers"' not in source
+    assert 'id="other_checks"' not in source
     assert "C12" in part(source, "power")
 
 
-@pytest.mark.parametrize("frames", [[], ["faults"], ["kills"], ["sound"], ["vacuity"], ["peers"], ["faults", "kills"]])
+@pytest.mark.parametrize("frames", [[], ["faults"], ["kills"], ["controls"], ["vacuity"], ["other_checks"], ["faults", "kills"]])
 def test_an_interrupted_audit_has_a_readable_page(audit: Path, make_run: Make, frames: list[str]) -> None:
     whole = Run.load(audit)
     rows = {name: getattr(whole, name).to_dict("records") for name in frames}
@@ -171,10 +171,10 @@ def test_an_interrupted_audit_has_a_readable_page(audit: Path, make_run: Make, f
 def test_whatever_an_audit_holds_is_shown_as_text(audit: Path, make_run: Make) -> None:
     whole = Run.load(audit)
     names = ("fault", "family", "family_name", "link", "spec", "killed_by", "clause", "dtype", "case", "message", "property", "name",
-             "accused_by", "peer", "source", "missing")  # fmt: skip
+             "accused_by", "check", "source", "missing")  # fmt: skip
     frames = {
         frame: [{**row, **{name: HOSTILE for name in names if name in row}} for row in getattr(whole, frame).to_dict("records")]
-        for frame in ("faults", "kills", "sound", "vacuity", "peers")
+        for frame in ("faults", "kills", "controls", "vacuity", "other_checks")
     }
     properties = [dict.fromkeys(("name", "clause", "spec", "summary"), HOSTILE)]
     source, seen = page(make_run({**whole.facts, "properties": properties, "audit": {"failures": [HOSTILE]}}, **frames))

@@ -30,7 +30,7 @@ def test_a_quick_audit_knows_of_no_only_one(quick_audit: Path) -> None:
 
 
 def test_classes_are_counted(audit: Path) -> None:
-    rows = tabulate(Run.load(audit), "power by class").fillna(-1)
+    rows = tabulate(Run.load(audit), "mutation score by class").fillna(-1)
     assert columns(rows, "class", "faults", "rejected", "median cases") == [
         ["C11", 1, 1, 2], ["C12", 3, 3, 3], ["C15", 1, 1, 40], ["C18", 1, 0, -1],
     ]  # fmt: skip
@@ -60,14 +60,14 @@ def test_the_vacuous_come_first(audit: Path) -> None:
 
 
 def test_sound_variants_have_one_row_each(audit: Path) -> None:
-    rows = tabulate(Run.load(audit), "sound variants")
+    rows = tabulate(Run.load(audit), "controls")
     assert list(rows["name"]) == ["scores in 16 bits", "eager", "online"]
     assert rows["accused_by"][0] == ("output_agrees_with_the_oracle", "query_rows_are_independent")
 
 
 def test_our_own_row_stands_before_the_peers(audit: Path) -> None:
-    rows = tabulate(Run.load(audit), "peers")
-    assert columns(rows, "peer", "faults_found", "faults", "false_alarms", "sound") == [
+    rows = tabulate(Run.load(audit), "other_checks")
+    assert columns(rows, "check", "faults_found", "faults", "false_alarms", "controls") == [
         ["attention-harness", 5, 6, 1, 3], ["by hand", 3, 5, 2, 3], ["KernelBench", 1, 5, 0, 3], ["ONNX vectors", 0, 0, 0, 0],
     ]  # fmt: skip
     assert list(rows["share"]) == [5 / 6, 0.6, 0.2, 0.0]

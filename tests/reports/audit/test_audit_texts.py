@@ -40,7 +40,7 @@ def test_every_line_of_a_table_has_the_same_cells(audit: Path) -> None:
 
 def test_each_table_has_a_csv_beside_it(audit: Path) -> None:
     write_report(audit)
-    assert {path.stem for path in audit.glob("*.csv")} == {"faults", "kills", "sound", "vacuity", "peers", "coverage"}
+    assert {path.stem for path in audit.glob("*.csv")} == {"faults", "kills", "controls", "vacuity", "other_checks", "coverage"}
 
 
 def test_a_pipe_gets_whole_lines_and_the_verdict_last(audit: Path) -> None:
@@ -58,4 +58,4 @@ def test_a_terminal_gets_colour(audit: Path) -> None:
 def test_a_quick_audit_has_no_peers_to_print(quick_audit: Path) -> None:
     text = printed(quick_audit)
     assert "KernelBench" not in text
-    assert "attention-harness audit --peers" in text
+    assert "attention-harness audit --other-checks" in text

@@ -1,6 +1,6 @@
 """What people check an attention with today, restated in our own code, so that it can be compared with the properties here.
 
-A peer is a function with one decorator that yields what the source asks and how it judges each answer. Tolerances in this
+Another check is a function with one decorator that yields what the source asks and how it judges each answer. Tolerances in this
 folder are those of the sources: nothing else here judges by one. Every module is loaded by `load_all`.
 """
 
@@ -23,7 +23,7 @@ Check = Callable[[int], Iterator[Trial]]
 
 
 @dataclass(frozen=True)
-class Peer:
+class OtherCheck:
     """A check that is in use: `source` says whose, and `needs` names the package without which it cannot be run."""
 
     name: str
@@ -51,7 +51,7 @@ def options_of(attention: Attention) -> tuple[str, ...]:
     """The options of the contract that the function has. ValueError for one of another spec."""
     described = describe(attention, "attention")
     if described.spec != "attention":
-        raise ValueError(f"spec={described.spec}, but should be attention: peers know no other")
+        raise ValueError(f"spec={described.spec}, but should be attention: other checks know no other")
     return described.options
 
 
@@ -64,15 +64,15 @@ def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) 
 
 
 @dataclass(frozen=True)
-class PeerRow:
-    """What a peer finds. `seconds` are those of all functions and of its own references together."""
+class OtherCheckRow:
+    """What another check finds. `seconds` are those of all functions and of its own references together."""
 
-    peer: str
+    check: str
     source: str
     faults_found: int
     faults: int
     false_alarms: int
-    sound: int
+    controls: int
     seconds: float
     found: tuple[str, ...]
     accused: tuple[str, ...]
@@ -81,16 +81,16 @@ class PeerRow:
     """Why it was not run; then nothing is counted."""
 
 
-PEERS: dict[str, Peer] = {}
+OTHER_CHECKS: dict[str, OtherCheck] = {}
 
 
-def peer(name: str, source: str, needs: str = "") -> Callable[[Check], Check]:
-    """Registers the function as a peer. ValueError if the name is taken."""
+def check(name: str, source: str, needs: str = "") -> Callable[[Check], Check]:
+    """Registers the function as another check. ValueError if the name is taken."""
 
     def register(check: Check) -> Check:
-        if name in PEERS:
-            raise ValueError(f"peer={name}, but should be a name that is not taken")
-        PEERS[name] = Peer(name, source, check, needs)
+        if name in OTHER_CHECKS:
+            raise ValueError(f"check={name}, but should be a name that is not taken")
+        OTHER_CHECKS[name] = OtherCheck(name, source, check, needs)
         return check
 
     return register
@@ -98,39 +98,39 @@ def peer(name: str, source: str, needs: str = "") -> Callable[[Check], Check]:
 
 @cache
 def trials(name: str, seed: int) -> tuple[Trial, ...]:
-    """All that the peer asks, drawn and answered once for all functions."""
-    return tuple(PEERS[name].check(seed))
+    """All that the check asks, drawn and answered once for all functions."""
+    return tuple(OTHER_CHECKS[name].check(seed))
 
 
-def load_all() -> dict[str, Peer]:
-    """Imports all modules of this folder, which registers their peers, and returns these by name."""
+def load_all() -> dict[str, OtherCheck]:
+    """Imports all modules of this folder, which registers their checks, and returns these by name."""
     for module in iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
-    return PEERS
+    return OTHER_CHECKS
 
 
 def compare(
     functions: Mapping[str, Attention],
-    sound: Mapping[str, Attention],
+    controls: Mapping[str, Attention],
     seed: int = 0,
     tick: Callable[[str], None] = lambda name: None,
-) -> list[PeerRow]:
-    """What each peer finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
+) -> list[OtherCheckRow]:
+    """What each check finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
-    peers take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
+    other checks take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
     ValueError for a function of another spec.
     """
-    for attention in (*functions.values(), *sound.values()):
+    for attention in (*functions.values(), *controls.values()):
         options_of(attention)
-    return [_row(one, functions, sound, seed, tick) for one in load_all().values()]
+    return [_row(one, functions, controls, seed, tick) for one in load_all().values()]
 
 
 def _row(
-    one: Peer, functions: Mapping[str, Attention], sound: Mapping[str, Attention], seed: int, tick: Callable[[str], None]
-) -> PeerRow:
+    one: OtherCheck, functions: Mapping[str, Attention], controls: Mapping[str, Attention], seed: int, tick: Callable[[str], None]
+) -> OtherCheckRow:
     if one.missing:
-        return PeerRow(one.name, one.source, 0, 0, 0, 0, 0.0, (), (), one.missing)
+        return OtherCheckRow(one.name, one.source, 0, 0, 0, 0, 0.0, (), (), one.missing)
 
     def rejected(given: Mapping[str, Attention]) -> Iterator[str]:
         for name, attention in given.items():
@@ -139,6 +139,6 @@ def _row(
                 yield name
 
     start = perf_counter()
-    found, accused = tuple(rejected(functions)), tuple(rejected(sound))
+    found, accused = tuple(rejected(functions)), tuple(rejected(controls))
     seconds = round(perf_counter() - start, 3)
-    return PeerRow(one.name, one.source, len(found), len(functions), len(accused), len(sound), seconds, found, accused)
+    return OtherCheckRow(one.name, one.source, len(found), len(functions), len(accused), len(controls), seconds, found, accused)

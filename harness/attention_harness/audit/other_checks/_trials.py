@@ -1,4 +1,4 @@
-"""What peers are made of: one call with its judge, the reference that they share, and the rules that compare two arrays."""
+"""What other checks are made of: one call with its judge, the reference that they share, and the rules that compare two arrays."""
 
 from __future__ import annotations
 

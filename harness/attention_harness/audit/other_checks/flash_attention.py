@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.other_checks import peer
+from attention_harness.audit.other_checks import check
 from attention_harness.audit.other_checks._flash_grids import Setting, sample
 from attention_harness.audit.other_checks._trials import Trial, copied, plain
 from attention_specs.attention.inputs import Inputs
@@ -21,7 +21,7 @@ ROUNDS = 1
 SOURCE = "Dao-AILab/flash-attention, tests/test_flash_attn.py at 0251105 (Dao 2023, arXiv 2307.08691)"
 
 
-@peer("flash-attention's criterion", source=SOURCE)
+@check("flash-attention's criterion", source=SOURCE)
 def twice_the_error_of_eager(seed: int) -> Iterator[Trial]:
     """max |out - ref| <= 2 max |pt - ref|, or what the grid of that test has instead; normal inputs in float16 and bfloat16.
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from attention_harness.audit.other_checks import peer
+from attention_harness.audit.other_checks import check
 from attention_harness.audit.other_checks._trials import Trial, plain, unlike
 from attention_specs.attention.inputs import Inputs
 
@@ -39,7 +39,7 @@ def calls(draw: st.DrawFn) -> Inputs:
     return Inputs(q, k, v, mask=mask if masked else None, is_causal=causal)
 
 
-@peer("Hypothesis and assert_close", source=SOURCE)
+@check("Hypothesis and assert_close", source=SOURCE)
 def random_shapes(seed: int) -> Iterator[Trial]:
     """100 examples, Hypothesis' default, against the plain formula in float32, by the rule of assert_close for float32.
 

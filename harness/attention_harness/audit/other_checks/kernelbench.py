@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.other_checks import peer
+from attention_harness.audit.other_checks import check
 from attention_harness.audit.other_checks._trials import Trial, plain, unlike
 from attention_specs.attention.inputs import Inputs
 
@@ -21,7 +21,7 @@ BATCH, HEADS = 2, 2
 SOURCE = "ScalingIntelligence/KernelBench, src/kernelbench/eval.py at 423217d (Ouyang et al. 2025, arXiv 2502.10517)"
 
 
-@peer("KernelBench", source=SOURCE)
+@check("KernelBench", source=SOURCE)
 def five_random_inputs_of_one_shape(seed: int) -> Iterator[Trial]:
     """Shape, then torch.allclose with 1e-4 for both tolerances, its own for float32, the default precision; on two problems.
 

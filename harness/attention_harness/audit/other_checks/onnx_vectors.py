@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.other_checks import peer
+from attention_harness.audit.other_checks import check
 from attention_harness.audit.other_checks._trials import Trial, unlike
 from attention_harness.generation.vectors.onnx_cases import published, translated
 from attention_specs.attention.inputs import Inputs
@@ -21,7 +21,7 @@ RTOL_BFLOAT16 = 2.0**-6
 SOURCE = "onnx/onnx, onnx/backend/test/case/node/attention.py; the rule in onnx/backend/test/runner/__init__.py"
 
 
-@peer("ONNX vectors", source=SOURCE, needs="onnx")
+@check("ONNX vectors", source=SOURCE, needs="onnx")
 def published_vectors(seed: int) -> Iterator[Trial]:
     """All its cases of one node, with its rule: same shape and dtype, and assert_allclose with rtol 1e-3 and atol 1e-7.
 

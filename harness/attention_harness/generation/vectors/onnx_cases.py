@@ -42,7 +42,7 @@ class Published:
     outputs: dict[str, np.ndarray]
 
 
-def facts() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
     """What run.json says of these vectors."""
     version = "" if installed("onnx") else metadata.version("onnx")
     return {"version": version, "cases": len(published()), "explained": EXPLAINED}

@@ -35,17 +35,17 @@ def test_speed(benchmark: Any, target: Target, workload: Workload) -> None:
 
 def opened(target: Target, workload: Workload) -> Candidate:
     """The implementation on the inputs of the workload, once its output is right; skips what is not there or not claimed."""
-    truths = ExpectedOutputs(workload, seed=0, copies=1)
+    expected = ExpectedOutputs(workload, seed=0, copies=1)
     try:
         function, description = load(target.name, target.location)
         if description.spec != "attention":
             pytest.skip("a layer, which has no workloads")
         candidate = Candidate(function, description)
-        candidate.open([realise(case) for case in truths.cases], workload.direction)
+        candidate.open([realise(case) for case in expected.cases], workload.direction)
         outputs = candidate.output(candidate.call(0))
     except (LoadError, Unsupported, NotImplementedError) as reason:
         broken = isinstance(reason, LoadError) and not reason.unavailable
         pytest.fail(str(reason)) if broken else pytest.skip(str(reason))
-    if fault := truths.fault(description, 0, outputs):
+    if fault := expected.fault(description, 0, outputs):
         pytest.fail(fault)
     return candidate
