@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +21,9 @@ from attention_harness.registry.targets import Target
 from attention_harness.runs import ending
 
 Step = Callable[[str], None]
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Environment variable: Python does not put the working directory in front of the module path."""
+
 Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[CheckResult]]
 
 
@@ -31,7 +35,8 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
 def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
     """What `work(item, step)` gives for each item, in processes of a pool, finished ones first; `step` is called here."""
     context = multiprocessing.get_context("spawn")
-    with _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, _connect, (ticks,)) as pool:
+    connect = partial(_connect, os.environ.get(SAFE_PATH))
+    with _safe_path(), _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, connect, (ticks,)) as pool:
         futures = [pool.submit(_work, work, item) for item in items]
         try:
             yield from (future.result() for future in as_completed(futures))
@@ -57,10 +62,29 @@ def _ticks(context: Any, step: Step) -> Iterator[Any]:
         thread.join()
 
 
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Processes that start meanwhile do not look for modules in the working directory: it may have a `random.py`."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _restore(before: str | None) -> None:
+    os.environ.pop(SAFE_PATH, None)
+    if before is not None:
+        os.environ[SAFE_PATH] = before
+
+
 _queue: Any = None
 
 
-def _connect(queue: Any) -> None:
+def _connect(safe_path: str | None, queue: Any) -> None:
+    """Begins a process of the pool. What it starts itself gets the environment that the command was given."""
+    _restore(safe_path)
     die_with_parent()
     ending.forward()
     global _queue
@@ -83,8 +107,6 @@ def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterato
     """
     if reason := installed("ray"):
         raise UsageError(f"executor=ray, but should be local: {reason}")
-    import os
-
     import ray
 
     cluster: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
