@@ -7,16 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+from attention_specs.registry import Registry
+
+LAYOUTS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("layout")
+layout = LAYOUTS.register
 
 POISON_BYTE = 0x7F
 """In every byte: 3.4e38 in float32 and bfloat16, NaN in float16, 1.4e306 in float64."""
-
-
-def layout(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Registers a layout under its own name."""
-    LAYOUTS[function.__name__] = function
-    return function
 
 
 def _poisoned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -11,11 +11,14 @@ import numpy as np
 
 from attention_specs.attention.problem import Problem
 from attention_specs.formats import accumulator, largest, smallest_normal
+from attention_specs.registry import Registry
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 Recipe = Callable[[np.random.Generator, Problem], Arrays]
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: Registry[Recipe] = Registry("recipe")
+named_recipe = RECIPES.register
+"""Registers the recipe of a named case."""
 DRAWN: list[str] = []
 """Names of the recipes that fit every problem; the others belong to named cases."""
 
@@ -24,12 +27,6 @@ def recipe(function: Recipe) -> Recipe:
     """Registers a recipe that fits every problem under its own name."""
     DRAWN.append(function.__name__)
     return named_recipe(function)
-
-
-def named_recipe(function: Recipe) -> Recipe:
-    """Registers the recipe of a named case."""
-    RECIPES[function.__name__] = function
-    return function
 
 
 def _shapes(p: Problem) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:

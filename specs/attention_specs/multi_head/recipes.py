@@ -8,11 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.registry import Registry
 
 Arrays = dict[str, np.ndarray]
 Recipe = Callable[[np.random.Generator, LayerProblem], Arrays]
 
-LAYER_RECIPES: dict[str, Recipe] = {}
+LAYER_RECIPES: Registry[Recipe] = Registry("recipe")
+named_recipe = LAYER_RECIPES.register
+"""Registers the recipe of a named case."""
 LAYER_DRAWN: list[str] = []
 """Names of the recipes that fit every problem; the others belong to named cases."""
 
@@ -24,12 +27,6 @@ def recipe(function: Recipe) -> Recipe:
     """Registers a recipe that fits every problem under its own name."""
     LAYER_DRAWN.append(function.__name__)
     return named_recipe(function)
-
-
-def named_recipe(function: Recipe) -> Recipe:
-    """Registers the recipe of a named case."""
-    LAYER_RECIPES[function.__name__] = function
-    return function
 
 
 @recipe
