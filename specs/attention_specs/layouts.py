@@ -1,5 +1,5 @@
-"""How an array lies in memory. Each layout gives an equal array on other strides; `repeated_*` first makes it constant
-along an axis, because stride 0 can only hold constants. Gaps are filled with poison: reading them shows."""
+"""Layouts of an array in memory. Each gives an equal array on other strides; `repeated_*` first makes it constant along an
+axis, because stride 0 can only hold constants. Gaps are filled with poison: reading them shows."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ def repeated_rows(array: np.ndarray) -> np.ndarray:
 
 @layout
 def fewer_axes(array: np.ndarray) -> np.ndarray:
-    """Leading axes of size 1 left out, for what is broadcast: [1, 1, 1, Lk] as [Lk]. One axis stays."""
+    """Leading axes of size 1 left out, for broadcast arrays: [1, 1, 1, Lk] as [Lk]. One axis stays."""
     axes = next((n for n, size in enumerate(array.shape[:-1]) if size != 1), max(array.ndim - 1, 0))
     return np.ascontiguousarray(array).reshape(array.shape[axes:])

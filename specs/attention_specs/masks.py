@@ -121,7 +121,7 @@ def key_padding(lengths: tuple[int, ...]) -> Predicate:
 
 @mask
 def query_padding(lengths: tuple[int, ...]) -> Predicate:
-    """Of batch entry b, the first lengths[b] queries see; the others see nothing."""
+    """Of batch entry b, the first lengths[b] queries see; the others see no key."""
     return lambda b, h, i, j: i < np.asarray(lengths)[b]
 
 

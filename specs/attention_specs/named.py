@@ -22,7 +22,7 @@ class Named:
     arguments: tuple[Any, ...] = ()
 
     def made(self) -> Any:
-        """What the factory gives for the arguments."""
+        """The function that the factory makes of the arguments."""
         return self.factories[self.kind](*self.arguments)
 
     def __str__(self) -> str:
