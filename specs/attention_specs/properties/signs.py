@@ -50,7 +50,7 @@ def no_preferred_sign(samples: Sequence[Sample]) -> Verdict:
     worst = int(np.argmax(away))
     ratio = max(float(away[worst]) / SIGMAS, 0.0)
     sentence = (
-        f"mean error={means[worst]:.2g} of the bound {DIRECTIONS[worst]} beyond what functions may err, "
+        f"mean error={means[worst]:.2g} of the bound {DIRECTIONS[worst]} beyond the error of functions, "
         f"{away[worst]:.1f} standard errors over {len(samples)} heads, but should be at most {SIGMAS:g}"
     )
     return Verdict(ratio, "" if ratio <= 1 else sentence)
