@@ -1,1 +1,1 @@
-"""What attention is: problems, masks, the oracle, the error bound and the properties. Imports NumPy and ml_dtypes only."""
+"""The definition of attention: problems, masks, the oracle, the error bound and the properties. Imports NumPy and ml_dtypes only."""

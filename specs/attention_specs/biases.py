@@ -16,17 +16,18 @@ import numpy as np
 from attention_specs import masks
 from attention_specs.hashing import uniform
 from attention_specs.named import Named, factory_of
+from attention_specs.registry import Registry
 
 Formula = Callable[[int, int, int, int], np.ndarray]
 
-BIASES: dict[str, Callable[..., Formula]] = {}
+BIASES: Registry[Callable[..., Formula]] = Registry("bias")
 
 
 @dataclass(frozen=True)
 class Bias(Named):
     """A named formula."""
 
-    kinds = BIASES
+    factories = BIASES
 
     def dense(self, batch: int, heads: int, query_length: int, key_length: int) -> np.ndarray:
         """float64 array broadcastable to [batch, heads, query_length, key_length]; -inf masks."""
@@ -48,7 +49,7 @@ def total(left: Bias, right: Bias) -> Formula:
 
 @bias
 def noise(seed: int, width: float, axes: str) -> Formula:
-    """Uniform in [-spread, spread], varying along the named axes, a subset of "bhij"."""
+    """Uniform in [-width, width], varying along the named axes, a subset of "bhij"."""
     return lambda *sizes: width * (2 * uniform(seed, *masks._only(axes, *_grid(*sizes))) - 1)
 
 

@@ -1,4 +1,4 @@
-"""What the problems of all specs share, and a case: a problem with the way its values are made."""
+"""The base of all specs' problems, and a case: a problem with the recipe of its values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attention_specs.registry import SPECS, part
 
 @dataclass(frozen=True)
 class Question:
-    """What the problems of all specs share: plain data in both directions, and options by name. Subclasses are dataclasses."""
+    """The base of all specs' problems: plain data in both directions, and options by name. Subclasses are dataclasses."""
 
     spec: ClassVar[str]
     sizes: ClassVar[int]
@@ -35,11 +35,11 @@ class Question:
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"problem has {', '.join(sorted(unknown))}, but should have only the fields of {cls.__name__}")
-        found = {name: _field(name, value) for name, value in data.items()}
+        values = {name: _field(name, value) for name, value in data.items()}
         owner: Any = cls
-        for name, value in found.items():
+        for name, value in values.items():
             require(name, value, hints(owner)[name])
-        return cls(**found)
+        return cls(**values)
 
     def options(self) -> list[str]:
         """The options that are given, as `name=value`."""
@@ -60,8 +60,8 @@ def _field(name: str, value: Any) -> Any:
 class Case:
     """A problem, the recipe and seed of its values, and how its arrays lie in memory (argument name -> layout name).
 
-    `arrays` holds what is known number by number, as nested lists: arguments that stand for those of the recipe, and the
-    answers "out" and "weights" of another source.
+    `arrays` has numbers as nested lists: arguments that replace those of the recipe, and the answers "out" and "weights" of
+    another source.
     """
 
     problem: Any
@@ -78,7 +78,7 @@ class Case:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Case:
-        """The inverse of `to_json`; ValueError for what is missing or of another type."""
+        """The inverse of `to_json`; ValueError for a missing value, or one of another type."""
         require("case", data, dict)
         spec = data.get("spec")
         if not isinstance(spec, str) or spec not in SPECS:

@@ -1,4 +1,4 @@
-"""A value out of a few: the choice that it equals, or a sentence that names the choices."""
+"""A value out of a few: the choice that it equals, or an error that names the choices."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Choice = TypeVar("Choice")
 
 
 def nearest(name: str, among: Iterable[str], cutoff: float = PERHAPS) -> str:
-    """The most similar of the names, or nothing."""
+    """The most similar of the names, or an empty string."""
     return next(iter(get_close_matches(name.lower(), list(among), 1, cutoff)), "")
 
 
-def one_of(fact: str, value: Any, choices: Iterable[Choice]) -> Choice:
+def one_of(name: str, value: Any, choices: Iterable[Choice]) -> Choice:
     """The choice that the value equals, True for 1 and "2" for 2; ValueError with the one that is meant, or all, if it equals none."""
     known = list(choices)
     for choice in known:
@@ -25,7 +25,7 @@ def one_of(fact: str, value: Any, choices: Iterable[Choice]) -> Choice:
             return choice
     names = [str(choice) for choice in known]
     near = nearest(str(value), names, ALIKE) or f"{'one of ' if len(names) > 1 else ''}{', '.join(names)}"
-    raise ValueError(f"{fact}={value}, but should be {near}")
+    raise ValueError(f"{name}={value}, but should be {near}")
 
 
 def _equal(value: Any, choice: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What an implementation may declare, and the names of what it may accept.
+"""The declarations of an implementation, and the options that it may accept.
 
 Everything here is optional for the author of an implementation: attributes on the function, plain values. `declares`
 sets them; nothing needs to be imported to set them by hand.
@@ -59,7 +59,7 @@ window; `together` is two forms or more that each hide some keys of the row."""
 
 @dataclass(frozen=True)
 class Conventions:
-    """What frameworks legitimately do differently.
+    """The choices in which frameworks legitimately differ.
 
     `empty_rows` may be a mapping with keys out of EMPTY_ROWS and the names of dtypes, nested in either order.
     """
@@ -89,7 +89,7 @@ class Conventions:
         return cls(**attributes)
 
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
-        """What a row without visible keys gives in this dtype when a form out of EMPTY_ROWS hides them; `absent` if undeclared."""
+        """The answer of a row whose keys a form out of EMPTY_ROWS hides, in this dtype; `absent` if undeclared."""
         return _most_particular(self.empty_rows, (dtype, *EMPTY_ROWS[form])) or absent
 
     @property
@@ -99,15 +99,15 @@ class Conventions:
 
 
 def _most_particular(value: Any, keys: tuple[str, ...]) -> str:
-    """The value under the first of the keys; what a mapping within lacks, the one around it says. Nothing if neither does."""
+    """The value under the first of the keys, else that of the mapping around; "" if neither has one."""
     if isinstance(value, str):
         return value
-    found = (_most_particular(value[key], keys) for key in keys if key in value)
-    return next(filter(None, found), "")
+    values = (_most_particular(value[key], keys) for key in keys if key in value)
+    return next(filter(None, values), "")
 
 
 def _leaves(name: str, value: Any) -> list[Any]:
-    """The values in a declaration that may be a mapping of mappings. Raises ValueError for a key that nobody asks for."""
+    """The values in a declaration that may be a mapping of mappings. Raises ValueError for an unknown key."""
     if not isinstance(value, Mapping):
         return [value]
     keys = (*EMPTY_ROWS, *DTYPES) if name == "empty_rows" else ()
@@ -144,7 +144,7 @@ class Description:
     summary: str = ""
     layout: str = "bhld"
     declared: tuple[str, ...] = ()
-    """The facts and conventions that the author wrote down, whatever their values: all others are defaults."""
+    """The attributes and conventions that the author wrote down, whatever their values: all others are defaults."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -155,21 +155,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def declares(**attributes: Any) -> Callable[[Function], Function]:
-    """Decorator that sets the named facts as attributes; TypeError for a name that nobody reads."""
+    """Decorator that sets these attributes; TypeError for a name that is not in ATTRIBUTES."""
     unknown = set(attributes) - set(ATTRIBUTES)
     if unknown:
         raise TypeError(f"declared={', '.join(sorted(unknown))}, but should be among {', '.join(ATTRIBUTES)}")
 
-    def set_facts(function: Function) -> Function:
+    def set_attributes(function: Function) -> Function:
         for name, value in attributes.items():
             setattr(function, name, value)
         return function
 
-    return set_facts
+    return set_attributes
 
 
 def on(device: str, function: Function) -> Function:
-    """The same implementation on another device: a function of its own, with the same signature and the same facts."""
+    """The same implementation on another device: a function of its own, with the same signature and the same attributes."""
 
     @wraps(function)
     def attention(*arrays: Any, **options: Any) -> Any:

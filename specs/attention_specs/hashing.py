@@ -1,4 +1,4 @@
-"""Random numbers that depend on an index alone, not on the shape around it.
+"""Random numbers that depend on an index alone, and on no shape.
 
 A mask or a bias drawn this way keeps its cells when a problem is made smaller, so a failure survives shrinking.
 """

@@ -1,6 +1,6 @@
 """Verdicts. Each comparison becomes one number, error / bound, that must not exceed 1, and one sentence if it does.
 
-The truth table for what is not finite, used by every comparison:
+The table of numbers that are not finite, used by every comparison:
 
     got \\ wanted   finite      +inf        -inf        NaN
     finite         bound       wrong       wrong       wrong
@@ -19,19 +19,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Verdict:
-    """`ratio` is the worst error / bound (0 or inf for exact claims); the claim holds iff ratio <= 1, so NaN fails."""
+    """`ratio` is the worst error / bound (0 or inf for exact properties); the property holds iff ratio <= 1, so NaN fails."""
 
     ratio: float
     message: str = ""
     vacuous: bool = False
     samples: tuple[tuple[float, ...], ...] = ()
-    """What a claim about a whole run counts of this case."""
+    """The samples of this case, for a property of the whole run."""
     where: tuple[int, ...] = ()
     """The element that the sentence is about."""
 
     @property
     def holds(self) -> bool:
-        """Whether the claim holds."""
+        """Whether the property holds."""
         return self.ratio <= 1
 
     def __and__(self, other: Verdict) -> Verdict:
@@ -49,7 +49,7 @@ VACUOUS = Verdict(0.0, vacuous=True)
 
 
 def holds(condition: bool, message: str) -> Verdict:
-    """An exact claim about anything: right, or infinitely wrong."""
+    """The verdict on a plain condition: right, or infinitely wrong."""
     return Verdict(0.0 if condition else np.inf, "" if condition else message)
 
 
@@ -61,7 +61,7 @@ def within(
     rows: np.ndarray | None = None,
     why: str = "",
 ) -> Verdict:
-    """Element by element |got - wanted| <= bound, by the truth table. Arrays of one shape; bound broadcasts.
+    """Element by element |got - wanted| <= bound, by the table. Arrays of one shape; bound broadcasts.
 
     `rows`, bool in the leading axes of the arrays, limits the comparison to some rows. `why` is the reason, for the sentence.
     """
@@ -93,7 +93,7 @@ class Side:
 
 
 def which_is_off(verdict: Verdict, again: Side, first: Side, why: str = "") -> Verdict:
-    """A failed relation, told as what it is where one side alone is wrong: that side, beside the right answer."""
+    """The verdict on a failed relation: where one side alone is wrong, that side beside the right answer."""
     if verdict.holds or not verdict.where:
         return verdict
     where, reason = verdict.where, f"{why}; " if why else ""
@@ -105,11 +105,11 @@ def which_is_off(verdict: Verdict, again: Side, first: Side, why: str = "") -> V
 
 
 def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
-    """|got - wanted| / bound for each element; 0 where equal or where the truth table says right, inf where it says wrong."""
+    """|got - wanted| / bound for each element; 0 where equal or where the table has "right", inf where it has "wrong"."""
     if got.dtype == wanted.dtype and bool((got == wanted).all()):
         return np.zeros(got.shape)
     work = np.promote_types(np.promote_types(got.dtype, np.float64), np.promote_types(wanted.dtype, np.float64))
-    with np.errstate(invalid="ignore"):  # whatever lies in memory that nobody wrote to
+    with np.errstate(invalid="ignore"):  # numbers of memory that was never written
         got, wanted = got.astype(work), wanted.astype(work)
     equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
     comparable = np.isfinite(got) & np.isfinite(wanted)
@@ -157,8 +157,8 @@ def _number(value: Any, digits: int) -> str:
     if not np.isfinite(value):
         return str(float(value))
     if value == 0 or FEWEST < abs(value) < MOST:
-        shown = np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
-        return "0" if value == 0 else str(shown)
+        text = np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
+        return "0" if value == 0 else str(text)
     return str(np.format_float_scientific(value, digits - 1, unique=False, trim="-")).replace(".e", "e")
 
 

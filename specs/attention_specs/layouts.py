@@ -1,5 +1,5 @@
-"""How an array lies in memory. Each layout gives an equal array on other strides; `repeated_*` first makes it constant
-along an axis, because stride 0 can only hold constants. Gaps are filled with poison: reading them shows."""
+"""Layouts of an array in memory. Each gives an equal array on other strides; `repeated_*` first makes it constant along an
+axis, because stride 0 can only hold constants. Gaps are filled with poison: reading them shows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+from attention_specs.registry import Registry
+
+LAYOUTS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("layout")
+layout = LAYOUTS.register
 
 POISON_BYTE = 0x7F
 """In every byte: 3.4e38 in float32 and bfloat16, NaN in float16, 1.4e306 in float64."""
-
-
-def layout(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Registers a layout under its own name."""
-    LAYOUTS[function.__name__] = function
-    return function
 
 
 def _poisoned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -100,6 +97,6 @@ def repeated_rows(array: np.ndarray) -> np.ndarray:
 
 @layout
 def fewer_axes(array: np.ndarray) -> np.ndarray:
-    """Leading axes of size 1 left out, for what is broadcast: [1, 1, 1, Lk] as [Lk]. One axis stays."""
+    """Leading axes of size 1 left out, for broadcast arrays: [1, 1, 1, Lk] as [Lk]. One axis stays."""
     axes = next((n for n, size in enumerate(array.shape[:-1]) if size != 1), max(array.ndim - 1, 0))
     return np.ascontiguousarray(array).reshape(array.shape[axes:])

@@ -21,17 +21,18 @@ import numpy as np
 
 from attention_specs.hashing import uniform
 from attention_specs.named import Named, factory_of
+from attention_specs.registry import Registry
 
 Predicate = Callable[[Any, Any, Any, Any], Any]
 
-MASKS: dict[str, Callable[..., Predicate]] = {}
+MASKS: Registry[Callable[..., Predicate]] = Registry("mask")
 
 
 @dataclass(frozen=True)
 class Mask(Named):
     """A named predicate."""
 
-    kinds = MASKS
+    factories = MASKS
 
     def dense(self, batch: int, heads: int, query_length: int, key_length: int) -> np.ndarray:
         """Bool array, True where attention is allowed, broadcastable to [batch, heads, query_length, key_length]."""
@@ -54,14 +55,14 @@ class Mask(Named):
         return Mask("opposite", (self,))
 
     def __str__(self) -> str:
-        shown = [str(argument) for argument in self.arguments]
+        operands = [str(argument) for argument in self.arguments]
         match self.kind:
             case "both":
-                return " & ".join(shown)
+                return " & ".join(operands)
             case "either":
-                return f"({' | '.join(shown)})"
+                return f"({' | '.join(operands)})"
             case "opposite":
-                return f"~{shown[0]}"
+                return f"~{operands[0]}"
         return super().__str__()
 
 
@@ -120,7 +121,7 @@ def key_padding(lengths: tuple[int, ...]) -> Predicate:
 
 @mask
 def query_padding(lengths: tuple[int, ...]) -> Predicate:
-    """Of batch entry b, the first lengths[b] queries see; the others see nothing."""
+    """Of batch entry b, the first lengths[b] queries see; the others see no key."""
     return lambda b, h, i, j: i < np.asarray(lengths)[b]
 
 

@@ -1,4 +1,4 @@
-"""Things that are known by a name and its arguments, and become arrays on demand: masks and biases."""
+"""Masks and biases: things that have a name and arguments, and become arrays on demand."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from reprlib import repr as short
 from typing import Any, ClassVar, Self, TypeVar
 
 from attention_specs.plain_data import hints, require
+from attention_specs.registry import Registry
 
 
 @dataclass(frozen=True)
 class Named:
-    """`kind` names one of the class's factories, `arguments` are what it was called with."""
+    """`kind` names one of the class's factories, `arguments` are its arguments."""
 
-    kinds: ClassVar[dict[str, Callable[..., Any]]]
+    factories: ClassVar[Registry[Callable[..., Any]]]
 
     kind: str
     arguments: tuple[Any, ...] = ()
 
     def made(self) -> Any:
-        """What the factory gives for the arguments."""
-        return self.kinds[self.kind](*self.arguments)
+        """The function that the factory makes of the arguments."""
+        return self.factories[self.kind](*self.arguments)
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.arguments))})"
@@ -34,14 +35,13 @@ class Named:
     @classmethod
     def from_json(cls, data: list[Any]) -> Self:
         """The inverse of `to_json`; ValueError for a kind that the class does not have, or other arguments than it takes."""
-        what = cls.__name__.lower()
-        require(what, data, list | tuple)
+        require(cls.factories.kind, data, list | tuple)
         kind, *arguments = data or [None]
-        if not isinstance(kind, str) or kind not in cls.kinds:
-            raise ValueError(f"{what}={short(kind)}, but should be one of {', '.join(sorted(cls.kinds))}")
-        made, wanted = tuple(_argument(a) for a in arguments), hints(cls.kinds[kind])
+        if not isinstance(kind, str) or kind not in cls.factories:
+            raise ValueError(f"{cls.factories.kind}={short(kind)}, but should be one of {', '.join(sorted(cls.factories))}")
+        made, wanted = tuple(_argument(a) for a in arguments), hints(cls.factories[kind])
         if len(made) != len(wanted):
-            raise ValueError(f"{what}={kind} of {len(made)} arguments, but should have {len(wanted)}")
+            raise ValueError(f"{cls.factories.kind}={kind} of {len(made)} arguments, but should have {len(wanted)}")
         for argument, (name, hint) in zip(made, wanted.items(), strict=True):
             require(f"{name} of {kind}", argument, hint)
         return cls(kind, made)
@@ -54,7 +54,7 @@ def factory_of(cls: type[Thing]) -> Callable[[Callable[..., Any]], Callable[...,
     """Decorator: registers the function as a kind of the class under its own name; calling it then gives the named thing."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Thing]:
-        cls.kinds[function.__name__] = function
+        cls.factories.register(function)
 
         @wraps(function)
         def named(*arguments: Any) -> Thing:
@@ -66,9 +66,8 @@ def factory_of(cls: type[Thing]) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _argument(data: Any) -> Any:
-    """An argument may be named itself: then its kind tells which class it is of."""
+    """An argument that may be a mask or a bias: its first item is then a kind of that class."""
     if not isinstance(data, list):
         return data
-    named = [cls for cls in Named.__subclasses__() if data and isinstance(data[0], str) and data[0] in cls.kinds]
-    owner = named[0] if named else None
-    return owner.from_json(data) if owner else tuple(data)
+    owners = [cls for cls in Named.__subclasses__() if data and isinstance(data[0], str) and data[0] in cls.factories]
+    return owners[0].from_json(data) if owners else tuple(data)

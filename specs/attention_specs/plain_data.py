@@ -1,4 +1,4 @@
-"""Plain data against type hints: what comes out of a file is looked at before anything is made of it."""
+"""Plain data against type hints: a check of files before anything is made of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 WHOLE = 2**64 - 1
-"""Largest whole number: what a seed or an index of an array holds."""
+"""The largest whole number of a seed or of an array's index."""
 
 WORDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", NoneType: "null"}
 WORDS |= {dict: "a mapping", list: "a list", tuple: "a list"}

@@ -1,6 +1,7 @@
-"""The formats in which an implementation says that it rounds: its precision, and what one rounding costs.
+"""The formats in which an implementation rounds, as declared: its precision, and the cost of one rounding.
 
-`precision.md` derives the bounds that follow from it; `bounds`, `gradient_bounds` and `multi_head_bounds` work them out.
+`precision.md` derives the bounds that follow from it; `attention.bounds`, `attention.gradient_bounds` and
+`multi_head.bounds` work them out.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Precision:
 
 
 STEPS = ("inputs", "products", "scores", "weights", "accumulation")
-"""What a model may have a format for, beside the output."""
+"""The steps for which a model may have a format, beside the output."""
 
 MODELS: dict[str, Callable[[str], dict[str, str]]] = {
     "exact": lambda dtype: {},
@@ -62,7 +63,7 @@ MODELS: dict[str, Callable[[str], dict[str, str]]] = {
     "computed-in-float32": lambda dtype: dict.fromkeys(STEPS, "float32"),
     "truncating-sums": lambda dtype: {"accumulation": accumulator(dtype) + TRUNCATING},
 }
-"""Name -> what is not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
+"""Name -> the steps that are not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
 
 
 def named_precision(name: str, dtype: str) -> Precision:
@@ -77,7 +78,7 @@ def named_precision(name: str, dtype: str) -> Precision:
 
 
 def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
-    """Declarations that differ in a dtype, from the tightest on: what an implementation meets is the first that it keeps.
+    """Declarations that differ in a dtype, from the tightest on: an implementation's own is the first that it keeps.
 
     `unscaled`: those of products that are stored before they are scaled.
     """
@@ -91,12 +92,12 @@ def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
 
 
 def stores_products(model: str) -> bool:
-    """Whether the declaration says that products are stored before they are scaled."""
+    """Whether products are stored before they are scaled, as declared."""
     return "products-rounded" in model.split("+")
 
 
 def default_model(dtype: str) -> str:
-    """What an implementation that declares nothing is held to."""
+    """The model of an implementation without a declaration."""
     return "exact" if dtype in ("float32", "float64") else "scores-rounded"
 
 
@@ -106,18 +107,18 @@ def held_to(declared: Mapping[str, str], dtype: str) -> str:
 
 
 def unit(name: str) -> float:
-    """What a rounding costs as an exponent: fl(x) = x exp(e), |e| <= -log(1 - u), so that any number of them add up."""
+    """The cost of a rounding as an exponent: fl(x) = x exp(e), |e| <= -log(1 - u), so that any number of them add up."""
     return -log1p(-ROUNDOFF[name.removesuffix(TRUNCATING)])
 
 
 def underflow(name: str) -> float:
-    """What is lost at most when a number becomes too small for its format."""
+    """The largest loss of a number that becomes too small for its format."""
     return UNDERFLOW.get(name.removesuffix(TRUNCATING), 2.0**-126)
 
 
 @dataclass(frozen=True)
 class Units:
-    """What each kind of rounding costs; 0 where there is none, because the format is not coarser than what comes into it."""
+    """The cost of each kind of rounding; 0 where the format is at least as fine as that of its input."""
 
     a: float
     """One operation in the accumulator's format."""
@@ -137,31 +138,31 @@ class Units:
     """Reading an intermediate result as an operand of a matrix product."""
     truncates: bool
     tiny_products: float
-    """What underflow takes from such a product; 0, as the next, where it is in the dtype's usual accumulator."""
+    """The loss of such a product by underflow; 0, as the next, where it is in the dtype's usual accumulator."""
     tiny_scores: float
     tiny: float
-    """What underflow takes from a weight."""
+    """The loss of a weight by underflow."""
     tiny_sums: float
-    """What it takes from a product or a sum."""
+    """The loss of a product or a sum by underflow."""
     tiny_out: float
     rounds_sums: bool = True
 
     @classmethod
     def from_precision(cls, p: Precision) -> Units:
         """The units of a precision."""
-        inside, usual = p.sums, accumulator(p.output)
-        cast, read = _coarser(inside, p.output), _coarser(p.inputs, inside)
+        sums, usual = p.sums, accumulator(p.output)
+        cast, read = _coarser(sums, p.output), _coarser(p.inputs, sums)
         return cls(
-            a=unit(inside), p=_coarser(p.products, inside), s=_coarser(p.scores, inside),
-            w=_coarser(p.weights, inside), o=_coarser(p.output, inside),
-            cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != inside,
+            a=unit(sums), p=_coarser(p.products, sums), s=_coarser(p.scores, sums),
+            w=_coarser(p.weights, sums), o=_coarser(p.output, sums),
+            cast=cast, operand=cast + (read and _coarser(p.inputs, p.output)), read=read, truncates=p.accumulation != sums,
             tiny_products=underflow(p.products) if _coarser(p.products, usual) else 0.0,
             tiny_scores=underflow(p.scores) if _coarser(p.scores, usual) else 0.0,
-            tiny=max(underflow(inside), underflow(p.weights)), tiny_sums=underflow(inside), tiny_out=underflow(p.output),
+            tiny=max(underflow(sums), underflow(p.weights)), tiny_sums=underflow(sums), tiny_out=underflow(p.output),
         )  # fmt: skip
 
     def sums(self, n: Any, among: Any = None) -> Any:
-        """What n additions cost, n a number or an array of numbers, of so many terms that are not 0 among all there are.
+        """The cost of n additions, n a number or an array of numbers, of so many terms that are not 0 `among` all there are.
 
         A unit that cuts off loses up to 2u for each of its addends and two results in each block; that has a sign, and is
         never the square root of anything.
@@ -178,7 +179,7 @@ class Units:
 
     @property
     def systematic(self) -> Units:
-        """What may have the same sign in every element: constants and functions. Stores and sums round to nearest."""
+        """The costs that may have the same sign in every element: constants and functions. Stores and sums round to nearest."""
         return replace(self, p=0.0, s=0.0, w=0.0, o=0.0, operand=self.cast, read=0.0, rounds_sums=False)
 
 

@@ -1,6 +1,6 @@
-"""A claim is a property with a number: a function (attend, x) -> Verdict whose name is the sentence that it checks.
+"""A property has an id and a check: a function (attend, x) -> Verdict whose name is the sentence that it checks.
 
-`attend(x)` answers a call and costs nothing the second time; `attend.expected(x)` has the right answer and the bounds.
+`attend(x)` answers a call, the second time from memory; `attend.expected(x)` has the right answer and the bounds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from attention_specs.judge import Verdict
+from attention_specs.registry import Registry
 
 
 class Attend(Protocol):
@@ -30,10 +31,10 @@ class Attend(Protocol):
         """The output that comes together with the returned weights or log-sum-exp."""
 
     def together(self, x: Any) -> Mapping[str, np.ndarray]:
-        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse"."""
+        """The answers to one call that returns weights and log-sum-exp: "out", "weights" and "lse"."""
 
     def side_effects(self, x: Any) -> Any:
-        """What the worker saw while answering: inputs changed, output aliasing."""
+        """The side effects of the call: inputs changed, output aliasing."""
 
     def declared(self, name: str) -> Any:
         """A declared convention."""
@@ -51,10 +52,10 @@ class Attend(Protocol):
         """The output for x while another thread asks for that of `other`."""
 
     def refusal(self, x: Any) -> str:
-        """What is said instead of an answer to these inputs, which are handed over as they are; nothing if there is an answer."""
+        """The message of the refusal of these inputs, which are handed over as they are; "" if there is an answer."""
 
     def again(self, x: Any) -> np.ndarray:
-        """The output of one more call with the same inputs, not a remembered one."""
+        """The output of one more call with the same inputs, never from memory."""
 
 
 Check = Callable[[Attend, Any], Verdict]
@@ -78,11 +79,11 @@ class Property:
     over_run: Callable[[Sequence[Any]], Verdict] | None = None
 
     def takes_turns(self, edge_case: bool) -> bool:
-        """Whether it is judged on a part of the cases. In corners no claim about gradients, all of which are cold, is left out."""
+        """Whether it is judged on a part of the cases. All edge cases count for gradients, although these need new oracles."""
         return self.every_other_case or (self.needs_new_oracle and not (edge_case and self.gradient))
 
 
-PROPERTIES: dict[str, Property] = {}
+PROPERTIES: Registry[Property] = Registry("property")
 
 
 def property_(
@@ -97,40 +98,40 @@ def property_(
     needs_recompile: bool = False,
     over_run: Callable[[Sequence[Any]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
-    """Registers a check as the claim of that clause.
+    """Registers a check as the property of that id.
 
-    `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature; `cold`
-    claims ask with other inputs than the case has, which costs another oracle, and a compilation where shapes are compiled;
-    an `alternate` one has never been the first to reject a fault that fewer than fifteen others reject, and is judged on every
-    second case, as cold ones are;
-    one that `compiles` asks for further results of the same inputs, which costs only the latter; a claim about the
-    `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the verdict is what
-    that makes of the samples of all cases of a dtype.
+    `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature. Inputs other
+    than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
+    the same inputs cost only a compilation (`needs_recompile`). Properties of `every_other_case` have never been the first to
+    reject a fault that fewer than fifteen others reject: they, and those of a new oracle, are judged on every second case.
+    A property of the `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the
+    verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
+        if id in {known.id for known in PROPERTIES.values()}:
+            raise ValueError(f"id={id}, but should be an id that is not taken")
         name, summary = check.__name__, (check.__doc__ or "").strip().splitlines()[0]
-        if name in PROPERTIES or id in {c.id for c in PROPERTIES.values()}:
-            raise ValueError(f"property={name} ({id}), but should be a name and an id that are not taken")
-        PROPERTIES[name] = Property(
-            name,
-            id,
-            spec,
-            summary,
-            check,
-            needs,
-            options,
-            needs_new_oracle,
-            every_other_case,
-            gradient,
-            needs_recompile,
-            over_run,
+        registered = Property(
+            name=name,
+            id=id,
+            spec=spec,
+            summary=summary,
+            check=check,
+            needs=needs,
+            options=options,
+            needs_new_oracle=needs_new_oracle,
+            every_other_case=every_other_case,
+            gradient=gradient,
+            needs_recompile=needs_recompile,
+            over_run=over_run,
         )
+        PROPERTIES.register(registered, name)
         return check
 
     return register
 
 
 def properties_of(spec: str) -> list[Property]:
-    """The claims of one spec, in the order of the document."""
-    return [c for c in PROPERTIES.values() if c.spec == spec]
+    """The properties of one spec, in the order of the document."""
+    return [known for known in PROPERTIES.values() if known.spec == spec]

@@ -1,4 +1,4 @@
-"""Whether the sizes of a call fit together, for arrays of any framework."""
+"""A check that the sizes of a call fit together, for arrays of any framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the harness needs of a spec: problems to arrays, arrays to a call, and what the call must give."""
+"""The part of a spec that the harness needs: from problems to arrays, to a call, and to its expected answer."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from attention_specs.registry import part
 
 
 def spec_of(name: str) -> Any:
-    """The module that says what a spec's problems, calls and answers are."""
+    """The module of a spec's problems, calls and expected answers."""
     return part(name, "spec")

@@ -2,7 +2,7 @@
 
     pytest -m conformance tests/conformance -k numpy-eager
 
-ATTENTION_HARNESS_EXAMPLES says how many cases are drawn.
+ATTENTION_HARNESS_EXAMPLES is the number of drawn cases.
 """
 
 from __future__ import annotations

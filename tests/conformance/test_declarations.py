@@ -1,4 +1,4 @@
-"""What shipped implementations declare is what a probe finds."""
+"""The declarations of shipped implementations agree with a probe."""
 
 from __future__ import annotations
 

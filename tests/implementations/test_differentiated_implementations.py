@@ -1,4 +1,4 @@
-"""The gradients of frameworks that differentiate by themselves: a few cases by every claim about gradients."""
+"""The gradients of frameworks that differentiate by themselves: a few cases by every property of gradients."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ load_properties()
 @pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa_math", "jax_einsum"])
 def test_gradients_of_the_framework_are_not_rejected(name, subject_of):
     pytest.importorskip(name.partition("_")[0])
-    subject, outcomes = (
+    under_test, outcomes = (
         subject_of(importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").attention),
         {},
     )
     for options in OPTIONS:
-        subject.forget()
+        under_test.forget()
         x = realise(Case(Problem(**SIZES | options), layouts={"q": "heads_last"}))
-        for finding in judge(subject, x, [property_ for property_ in PROPERTIES.values() if property_.gradient]):
+        for finding in judge(under_test, x, [property_ for property_ in PROPERTIES.values() if property_.gradient]):
             assert not finding.wrong, finding.verdict.message
             outcomes.setdefault(finding.property_.id, set()).add(finding.outcome)
     assert "agrees" in outcomes["G2"] and {"G1", "G2", "G9"} <= outcomes.keys()

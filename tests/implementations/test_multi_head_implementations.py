@@ -36,10 +36,10 @@ def ask(function, x, **more):
 
 
 def right(function, x):
-    """What must come back, as the function declares it."""
-    facts = Conventions.declared(getattr(function, "conventions", {}))
+    """The expected answer, as the function declares it."""
+    declared = Conventions.declared(getattr(function, "conventions", {}))
     precision = getattr(function, "precision", None)
-    return expect(x, facts, precision.get(x.dtype) if isinstance(precision, dict) else precision)
+    return expect(x, declared, precision.get(x.dtype) if isinstance(precision, dict) else precision)
 
 
 def drawn(count, shapes):

@@ -1,4 +1,4 @@
-"""The two NumPy implementations against the oracle, against each other, and what the tiled one promises about memory."""
+"""The two NumPy implementations against the oracle, against each other, and the memory of the tiled one."""
 
 import tracemalloc
 

@@ -143,10 +143,10 @@ def test_cuda_kernels_get_a_number_for_each_key_and_minus_infinity_alone_hides(d
 @pytest.mark.parametrize("strides", [(512, 64, 1, 1), (512, 64, 64, 1), (500, 50, 50, 1), (512, 64, 1, 8)])
 def test_cuda_kernels_get_rows_that_start_on_multiples_of_a_load(strides):
     query = torch.empty(2000)[1:].as_strided((1, 8, 1, 64), strides)
-    found = _torch.aligned(query.normal_(), 4)
-    assert torch.equal(found, query)
-    assert found.data_ptr() % 16 == 0
-    assert found.stride() == (512, 64, 64, 1)
+    rows = _torch.aligned(query.normal_(), 4)
+    assert torch.equal(rows, query)
+    assert rows.data_ptr() % 16 == 0
+    assert rows.stride() == (512, 64, 64, 1)
 
 
 def test_the_gradient_of_a_bias_with_fewer_axes_is_summed_before_it_is_rounded():
@@ -157,7 +157,7 @@ def test_the_gradient_of_a_bias_with_fewer_axes_is_summed_before_it_is_rounded()
     bias = torch.zeros(1, 1, 1, 31, dtype=torch.float16, requires_grad=True)
     mask = torch.ones(1, 1, 64, 1, dtype=torch.bool)
     out = _torch.sdpa(SDPBackend.MATH, q, k, v, mask=mask, bias=bias, is_causal=False, scale=None)
-    (found,) = torch.autograd.grad(out, bias, dout)
+    (gradient,) = torch.autograd.grad(out, bias, dout)
     exact = bias.detach().double().requires_grad_()
     (wanted,) = torch.autograd.grad(scaled_dot_product_attention(q.double(), k.double(), v.double(), exact), exact, dout.double())
-    assert ((found - wanted).abs() <= wanted.abs() * 2.0**-11 + 64 * 2.0**-24).all()
+    assert ((gradient - wanted).abs() <= wanted.abs() * 2.0**-11 + 64 * 2.0**-24).all()

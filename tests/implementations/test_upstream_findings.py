@@ -1,4 +1,4 @@
-"""Faults and refusals of the judged libraries, each with its smallest case: a test here fails on the day one is mended."""
+"""Faults and refusals of the judged libraries, each with its smallest case: a test here fails on the day of a correction."""
 
 from functools import partial
 
@@ -54,7 +54,7 @@ def test_an_empty_row_of_a_torch_layer_depends_on_the_path(torch, training, need
 
 
 def refusal(jax, dtype):
-    """What compiling the smallest attention in that dtype says on a CPU."""
+    """The error of compiling the smallest attention in that dtype on a CPU."""
     a = jax.numpy.ones((1, 1, 1, 1), dtype)
     with pytest.raises(Exception, match="not supported|Unsupported|unsupported|ALG_DOT") as raised:
         jax.block_until_ready(jax.jit(jax.nn.dot_product_attention)(a, a, a))
@@ -77,7 +77,7 @@ def test_jax_nn_computes_the_softmax_of_float64_in_float32(jax):
 
 
 def test_torch_flash_swallows_nan_queries(torch):
-    """pytorch#141128 was mended for some inputs: with queries of NaN the output is still finite."""
+    """pytorch#141128 was corrected for some inputs: with queries of NaN the output is still finite."""
     q, k = torch.full((1, 1, 2, 8), torch.nan), torch.ones(1, 1, 3, 8)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
         out = torch.nn.functional.scaled_dot_product_attention(q, k, k)

@@ -1,4 +1,4 @@
-"""Problems and cases are plain data: what is written down is what is read back."""
+"""Problems and cases are plain data: they are read back as they were written."""
 
 from __future__ import annotations
 

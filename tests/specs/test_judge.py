@@ -1,4 +1,4 @@
-"""Verdicts: the truth table cell by cell, and the sentence."""
+"""Verdicts: the table of numbers that are not finite, cell by cell, and the sentence."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def test_together_the_worse_message_is_kept_and_one_real_look_is_not_vacuous():
     assert (VACUOUS & VACUOUS).vacuous
 
 
-def test_exact_claims_are_right_or_infinitely_wrong():
+def test_exact_properties_are_right_or_infinitely_wrong():
     assert holds(True, "so").ratio == 0
     assert (holds(False, "so").ratio, holds(False, "so").message) == (INF, "so")
 
 
 @pytest.mark.parametrize(
-    ("got", "wanted", "told"),
+    ("got", "wanted", "texts"),
     [
         (np.float32(1.1365436), np.float64(1.1365436526977557), ("1.136543632", "1.136543653")),
         (np.float32(1), np.nextafter(np.float32(1), np.float32(2)), ("1", "1.00000012")),
@@ -101,8 +101,8 @@ def test_exact_claims_are_right_or_infinitely_wrong():
         (np.float32(-np.inf), np.float32(12345678), ("-inf", "1.2346e+07")),
     ],
 )
-def test_numbers_have_the_digits_that_show_how_they_differ(got, wanted, told):
-    assert numbers(got, wanted) == told
+def test_numbers_have_the_digits_that_show_how_they_differ(got, wanted, texts):
+    assert numbers(got, wanted) == texts
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -113,17 +113,17 @@ def test_neighbours_never_look_equal(value, dtype):
 
 
 def test_of_two_answers_the_one_that_is_off_is_named_beside_what_is_right():
-    wrong, sound, exact = np.array([[1.1255405]]), np.array([[1.13699]]), np.array([[1.136990001]])
-    again = Side("out, inputs contiguous", sound, exact, 1e-6)
+    wrong, right, exact = np.array([[1.1255405]]), np.array([[1.13699]]), np.array([[1.136990001]])
+    again = Side("out, inputs contiguous", right, exact, 1e-6)
     first = Side("out", wrong, exact, 1e-6)
-    told = which_is_off(identical(again.got, first.got), again, first)
-    assert told.message == "out[0,0]=1.1255, but should be 1.137 +- 1e-06 (out, inputs contiguous is right)"
-    assert told.ratio == np.inf
-    swapped = which_is_off(identical(wrong, sound), Side("out again", wrong, exact, 1e-6), Side("out", sound, exact, 1e-6))
+    verdict = which_is_off(identical(again.got, first.got), again, first)
+    assert verdict.message == "out[0,0]=1.1255, but should be 1.137 +- 1e-06 (out, inputs contiguous is right)"
+    assert verdict.ratio == np.inf
+    swapped = which_is_off(identical(wrong, right), Side("out again", wrong, exact, 1e-6), Side("out", right, exact, 1e-6))
     assert swapped.message.startswith("out again[0,0]=1.1255, but should be 1.137 +- 1e-06 (out is right)")
 
 
-def test_two_sides_that_are_both_near_or_both_off_are_told_as_they_are():
+def test_two_sides_that_are_both_near_or_both_off_are_reported_as_they_are():
     near = [Side(name, np.array([value]), np.array([1.0]), 1.0) for name, value in (("a", 1.25), ("b", 1.5))]
     off = [Side(name, np.array([value]), np.array([1.0]), 0.1) for name, value in (("a", 1.25), ("b", 1.5))]
     for again, first in (near, off):

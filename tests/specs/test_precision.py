@@ -1,4 +1,4 @@
-"""The formats that a precision is made of, and what their roundings cost."""
+"""The formats that a precision is made of, and the costs of their roundings."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_a_format_that_is_not_coarser_costs_nothing():
 
 
 def test_sums_that_lose_terms_in_one_direction_lean():
-    told = {model: [dtype for dtype in DTYPES if units(model, dtype).leans] for model in MODELS}
-    assert told.pop("truncating-sums") == list(DTYPES)
-    assert told.pop("sums-rounded") == ["bfloat16", "float16"]
-    assert not any(told.values())
+    leaning = {model: [dtype for dtype in DTYPES if units(model, dtype).leans] for model in MODELS}
+    assert leaning.pop("truncating-sums") == list(DTYPES)
+    assert leaning.pop("sums-rounded") == ["bfloat16", "float16"]
+    assert not any(leaning.values())
 
 
 def test_products_that_are_stored_beside_scores_cost_nothing_more():

@@ -53,7 +53,7 @@ def attention(
 
 
 def product(subscripts: str, a: Array, b: Array) -> Array:
-    """einsum that sums in float32 or better and rounds nothing on the way."""
+    """einsum that sums in float32 or better, without roundings on the way."""
     sums = jnp.promote_types(a.dtype, jnp.float32)
     return jnp.einsum(subscripts, a, b, precision=Precision.HIGHEST, preferred_element_type=sums)
 

@@ -33,7 +33,7 @@ def _split(a: Array, heads: int) -> Array:
 
 
 def _softmax(scores: Array, mask: Array | None) -> Array:
-    """Over the last axis; zeros in rows where the mask leaves nothing."""
+    """Over the last axis; zeros in rows where the mask leaves no key."""
     visible = jnp.ones((), bool) if mask is None else mask.astype(bool)
     scores = jnp.where(visible, scores, -jnp.inf)
     top = scores.max(-1, keepdims=True, initial=-jnp.inf)

@@ -5,7 +5,7 @@ float32 instead of -inf, so a row whose keys are all masked attends to all of th
 
 So a score below that, by a bias of -inf or a large negative number, ranks behind masked ones: under is_causal a query whose
 own past has bias -inf would attend to the future alone (jax 0.10.2). Therefore keys with bias -inf are masked as well, with
-the effect that rows of them are uniform too, not NaN, and no bias is let below half of that number.
+the effect that rows of them are uniform too, not NaN, and half of that number is the lowest bias.
 
 float16 is left out: for it, jax.nn asks for an algorithm (F16_F16_F32) that XLA does not have on the CPU, and its way
 out, a try around the einsum, is without effect under jit. For bfloat16, XLA lacks the algorithm in small products only.

@@ -1,4 +1,4 @@
-"""What the NumPy implementations share: which keys a query sees, what goes into the softmax, and how results are handed back.
+"""The common parts of the NumPy implementations: the keys that a query sees, the softmax's input, and the form of results.
 
 Indices i count queries and j keys; arrays of scores are [batch, query heads, queries, keys] or broadcast to it.
 """
@@ -12,11 +12,11 @@ import numpy as np
 
 Result = np.ndarray | tuple[np.ndarray, ...]
 Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""What multiplies matrices, [..., n, m] by [..., m, l]."""
+"""A product of matrices, [..., n, m] by [..., m, l]."""
 
 
 def working_dtype(dtype: np.dtype) -> np.dtype:
-    """What is computed in: float64 for float64, float32 for everything narrower."""
+    """The dtype of the computation: float64 for float64, float32 for everything narrower."""
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
@@ -72,7 +72,7 @@ def seen_values(v: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def finite(top: np.ndarray) -> np.ndarray:
-    """What to subtract before exp: the maximum, and 0 where there is none, since -inf - -inf is NaN."""
+    """The maximum to subtract before exp, and 0 where there is none, since -inf - -inf is NaN."""
     return np.where(top == -np.inf, 0, top)
 
 

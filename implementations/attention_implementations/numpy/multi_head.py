@@ -30,7 +30,7 @@ def _split(a: np.ndarray, heads: int) -> np.ndarray:
 
 
 def _softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Over the last axis; zeros in rows where the mask leaves nothing."""
+    """Over the last axis; zeros in rows where the mask leaves no key."""
     scores = scores if mask is None else np.where(mask, scores, -np.inf)
     top = scores.max(-1, keepdims=True, initial=-np.inf)
     powers = np.exp(scores - np.where(np.isneginf(top), 0, top))

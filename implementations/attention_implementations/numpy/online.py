@@ -78,14 +78,14 @@ def tiles(length: int, block: int) -> Iterator[np.ndarray]:
 
 
 def start(sinks: np.ndarray | None, rows: tuple[int, ...], value_dim: int, dtype: np.dtype) -> State:
-    """Nothing seen yet: a sink is a maximum that has been met once and brought no value."""
+    """The state before the first key: a sink is a maximum that has been met once and brought no value."""
     top = np.full(rows, -np.inf, dtype)
     top = top if sinks is None else np.maximum(top, sinks.astype(dtype)[:, None])
     return top, (top > -np.inf).astype(dtype), np.zeros((*rows, value_dim), dtype)
 
 
 def seen_further(state: State, scores: np.ndarray, v: np.ndarray) -> State:
-    """The state after one more tile of keys: what was summed shrinks by exp(old maximum - new maximum)."""
+    """The state after one more tile of keys: earlier sums shrink by exp(old maximum - new maximum)."""
     old, total, weighted = state
     top = np.maximum(old, scores.max(-1))
     base = finite(top)
@@ -94,7 +94,7 @@ def seen_further(state: State, scores: np.ndarray, v: np.ndarray) -> State:
 
 
 def finish(state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Output and log-sum-exp; 0 and -inf for queries that saw nothing."""
+    """Output and log-sum-exp; 0 and -inf for queries that saw no key."""
     top, total, weighted = state
     with np.errstate(divide="ignore"):
         lse = np.log(total) + finite(top)

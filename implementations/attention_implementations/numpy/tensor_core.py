@@ -1,7 +1,7 @@
-"""Attention with the arithmetic of a GPU's matrix units, emulated: what one of them rounds can be judged without one.
+"""Attention with the arithmetic of a GPU's matrix units, emulated: their roundings can be judged without one.
 
 float32 operands are read as TF32, 16-bit weights are rounded to the dtype, four products at a time are added to a float32
-accumulator, and what does not fit is cut off (Blanchard et al. 2020; Fasi et al. 2021). There is no double
+accumulator, and digits that do not fit are cut off (Blanchard et al. 2020; Fasi et al. 2021). There is no double
 precision: float64 is computed in float32.
 """
 
@@ -62,6 +62,6 @@ def read(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """float32 numbers in the precision of the dtype; those of float32 in TF32, which has ten bits behind the point."""
     if dtype != np.float32:
         return a.astype(dtype)
-    bits = np.ascontiguousarray(a).view(np.uint32)
-    nearest = (bits + 0xFFF + (bits >> 13 & 1)) & np.uint32(0xFFFFE000)
+    patterns = np.ascontiguousarray(a).view(np.uint32)
+    nearest = (patterns + 0xFFF + (patterns >> 13 & 1)) & np.uint32(0xFFFFE000)
     return np.where(np.isfinite(a), nearest.view(np.float32), a)

@@ -1,4 +1,4 @@
-"""What the torch implementations share: attention by matrix products, and scaled_dot_product_attention with its kernel forced.
+"""The common parts of the torch implementations: attention by products, and scaled_dot_product_attention with its kernel forced.
 
 Device and dtype are those of the tensors. q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv].
 """
@@ -24,10 +24,10 @@ MASKED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
 """Kernels for CUDA that take masks, but not as they come: `whole`."""
 
 REFUSALS = ("No available kernel", "cuDNN Frontend error")
-"""What errors say where a kernel does not take the call."""
+"""Messages of errors where a kernel does not take the call."""
 
 LOWEST = torch.finfo(torch.float32).min / 2
-"""No bias but -inf is let below: those kernels count in powers of two, where -3e38 becomes -inf (torch 2.11.0, H200)."""
+"""The lowest bias but -inf: those kernels count in powers of two, where -3e38 becomes -inf (torch 2.11.0, H200)."""
 
 
 def eager(
@@ -43,8 +43,9 @@ def eager(
         scores = softcap * torch.tanh(scores / softcap)
     if bias is not None:
         scores = scores + bias.to(q.dtype)
-    shown = None if bias is None else bias != -torch.inf  # the gradient of a softmax over -inf alone is NaN, if nothing fills it
-    seen = both(both(mask, shown), rules(scores, past, is_causal, window))
+    # Filled below, since the gradient of a softmax over -inf alone is NaN.
+    unmasked = None if bias is None else bias != -torch.inf
+    seen = both(both(mask, unmasked), rules(scores, past, is_causal, window))
     if seen is not None:
         scores = scores.masked_fill(~seen, -torch.inf)
     weights, lse = softmax(scores, sinks)
@@ -92,7 +93,7 @@ def sdpa(
     kernel: SDPBackend, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None,
     is_causal: bool, scale: float | None,
 ) -> Tensor:  # fmt: skip
-    """torch's scaled_dot_product_attention by this kernel and no other. NotImplementedError for what the kernel does not take.
+    """torch's scaled_dot_product_attention by this kernel and no other. NotImplementedError for calls that the kernel does not take.
 
     Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
     flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).

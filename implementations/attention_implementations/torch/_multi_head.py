@@ -1,4 +1,4 @@
-"""torch.nn.MultiheadAttention on given weights: what its training mode and its fast path share."""
+"""torch.nn.MultiheadAttention on given weights: the common parts of its training mode and its fast path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def module(weights: list[Tensor], biases: list[Tensor], heads: int) -> nn.Multih
 
 
 def masks(mask: Tensor | None, shape: tuple[int, int, int, int]) -> Masks:
-    """The arguments that hide what `mask` (True = attend) hides: the module's masks say True = do not attend.
+    """The arguments that hide the same keys as `mask` (True = attend): in the module's masks True means "do not attend".
 
     A mask that varies with batch and key only becomes key_padding_mask [B, Lk]; one that varies with query and key only a
     2-D attn_mask [Lq, Lk]; any other a 3-D attn_mask [B*heads, Lq, Lk]. `shape` is [B, heads, Lq, Lk]. NotImplementedError

@@ -20,7 +20,7 @@ def attention(
 ) -> Result:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], weights [B, Hq, Lq, Lk], lse [B, Hq, Lq].
 
-    What is asked for beside the output comes back as a tuple with it.
+    Weights and lse, where they are asked for, come back in a tuple with the output.
     """
     past = 0 if past_k is None else past_k.shape[2]
     k, v = (new if old is None else torch.cat([old, new], 2) for old, new in ((past_k, k), (past_v, v)))

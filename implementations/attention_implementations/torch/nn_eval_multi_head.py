@@ -1,7 +1,7 @@
 """torch.nn.MultiheadAttention in evaluation mode, on its fast path (torch._native_multi_head_attention) and nowhere else.
 
-The fast path is taken for self-attention with an even number of heads. What the module would send down its slow path, which
-is another implementation with other conventions, is refused here.
+The fast path is taken for self-attention with an even number of heads. Calls that the module would send down its slow path,
+which is another implementation with other conventions, are refused here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How large an error of the forward pass may be, element by element; derived in `precision.md`, sections 3 to 6.
+"""The largest error of the forward pass, element by element; derived in `precision.md`, sections 3 to 6.
 
 All counts of roundings are exponents: a weight is exp of something, so relative errors of a weight and errors of its
 score are one and the same, and their products need no terms of second order.
@@ -21,9 +21,9 @@ SCALING = 6
 EXP, TANH, LOG, DIVISION = 6, 10, 6, 6
 """Twice the units in the last place that OpenCL allows in single precision: 3, 5, 3, and 2.5 for a reciprocal, with its product."""
 MOST_BY_LSE = 1 / 4
-"""What weights exp(z - lse) may be off by in common. An lse that cannot hold quarters gives no weights: precision.md, 3."""
+"""The largest common error of weights exp(z - lse). An lse coarser than quarters gives no weights: precision.md, 3."""
 MOST = 690.0
-"""The exponential of more is not needed to know that nothing is known; it and its inverse are in the range of float64."""
+"""A larger exponent makes every bound void. The exponential of this one and its inverse are in the range of float64."""
 
 
 class Bounds(Protocol):
@@ -44,7 +44,7 @@ class Inherited:
     """Errors that queries, keys and values already have when attention gets them, as behind the projections of a layer."""
 
     scores: np.ndarray
-    """[B, Hq, Lq, Lk], what the errors of queries and keys do to each score."""
+    """[B, Hq, Lq, Lk], the error of each score that queries and keys bring with them."""
     values: np.ndarray
     """[B, Hq, Lk, Dv], of values repeated over the group."""
 
@@ -136,14 +136,14 @@ class AttentionBounds:
             return error
 
     def _through_scores(self, v: np.ndarray, o: np.ndarray) -> np.ndarray:
-        """What other weights of sum one do: sum_j |w'_j - w_j| |v_j - o|, and never more than the farthest value is away."""
+        """The effect of other weights of sum one: sum_j |w'_j - w_j| |v_j - o|, at most the distance of the farthest value."""
         w, small = in_float64(self.exact.weights), self.scores < 1
         grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
         sink = (in_float64(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
         moved = weighted_distance(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
-        shown = np.any(self.seen, -2)[..., None]
+        visible = np.any(self.seen, -2)[..., None]
         top, bottom = (
-            f(v, 2, keepdims=True, initial=of_none, where=shown) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
+            f(v, 2, keepdims=True, initial=of_none, where=visible) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
         )
         farthest = np.maximum(np.maximum(top - o, o - bottom), np.where(sink > 0, np.abs(o), 0))
         return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
@@ -226,10 +226,10 @@ def weighted_distance(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: in
 
 
 def in_float64(a: np.ndarray) -> np.ndarray:
-    """What bounds are worked out in."""
+    """The array in float64, the format of all bounds."""
     return a.astype(np.float64)
 
 
 def finite(a: np.ndarray) -> np.ndarray:
-    """The same in float64, with 0 for -inf: what is masked has no size."""
+    """The array in float64, with 0 for -inf: a masked score has no size."""
     return np.where(np.isneginf(a), 0, a).astype(np.float64)

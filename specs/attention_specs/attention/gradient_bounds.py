@@ -1,4 +1,4 @@
-"""How large the error of a gradient may be: derived in `precision.md`, section 8, in the names used here.
+"""The largest error of a gradient: derived in `precision.md`, section 8, in the names used here.
 
 e_w  = w (exp(d + ...) - 1)                 weights of the backward pass, kept or recomputed from a stored log-sum-exp
 e_dP = products of dO and V                 e_D from e_out and e_dP
@@ -32,7 +32,7 @@ from attention_specs.precision import Precision, Units
 
 @dataclass(frozen=True, eq=False)
 class _Errors:
-    """Bounds of the steps: weights, D and dS; what the weights grow to at most; and of a log-sum-exp that is kept."""
+    """Bounds of the steps: weights, D and dS; the largest weights; and the bound of a log-sum-exp that is kept."""
 
     weights: np.ndarray
     heaviest: np.ndarray
@@ -47,12 +47,12 @@ def gradient_bounds(x: Inputs, g: Gradients, precision: Precision) -> dict[str, 
     with np.errstate(all="ignore"):
         answer = AttentionBounds(x, g.exact, replace(u, o=0.0, tiny_out=0.0))
         e = _steps(g, answer, u)
-        found = {**_of_queries_and_keys(x, g, e.scores, u), "v": _of_values(x, g, e, u)}
+        bounds = {**_of_queries_and_keys(x, g, e.scores, u), "v": _of_values(x, g, e, u)}
         if x.bias is not None:
-            found["bias"] = _of_bias(x, g, e, u)
+            bounds["bias"] = _of_bias(x, g, e, u)
         if x.sinks is not None:
-            found["sinks"] = _of_sinks(x, g, e, answer, u)
-        return {name: np.where(np.isnan(bound), np.inf, bound) for name, bound in found.items()}
+            bounds["sinks"] = _of_sinks(x, g, e, answer, u)
+        return {name: np.where(np.isnan(bound), np.inf, bound) for name, bound in bounds.items()}
 
 
 def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
@@ -73,7 +73,7 @@ def _steps(g: Gradients, answer: AttentionBounds, u: Units) -> _Errors:
 
 
 def _moved(w: np.ndarray, forward: np.ndarray, kept_lse: np.ndarray, u: Units) -> np.ndarray:
-    """How far a weight may be off in the backward pass. Who stores scores keeps weights, or meets the same scores again."""
+    """The largest error of a weight in the backward pass. A kernel that stores scores keeps weights, or meets the same scores again."""
     factor = np.exp(np.minimum(kept_lse, MOST))[..., None]
     moved = forward * factor + w * np.expm1(np.minimum(kept_lse, MOST))[..., None]
     return np.minimum(moved, factor) if u.s else moved
@@ -93,7 +93,7 @@ def _through_the_cap(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) ->
 
 
 def _of_queries_and_keys(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units) -> dict[str, np.ndarray]:
-    """dQ = scale dA K and dK = scale dA^T Q, products of dA with what was read, or scaled and stored before."""
+    """dQ = scale dA K and dK = scale dA^T Q, products of dA with operands as read, or as scaled and stored before."""
     scale, size = abs(float(default_scale(x))), np.abs(in_float64(g.scores * g.slopes))
     lost = max(1.0, scale) * u.tiny_sums
     e = _through_the_cap(x, g, e_scores, u)
@@ -108,7 +108,7 @@ def _of_queries_and_keys(x: Inputs, g: Gradients, e_scores: np.ndarray, u: Units
 
 
 def _product(size: np.ndarray, e: np.ndarray, u: Units, n: int) -> np.ndarray:
-    """The error of dA and what scaling, reading and a sum of n products add to it."""
+    """The error of dA, enlarged by scaling, by reading and by a sum of n products."""
     return e + np.expm1(u.sums(n) + SCALING * u.a + 3 * u.s + u.operand + u.read) * (size + e)
 
 

@@ -1,4 +1,4 @@
-"""The gradient of attention, by its formula, in float64 or better: what `oracle.attention` is to the output.
+"""The gradient of attention, by its formula, in float64 or better, as `oracle.attention` is the output by its formula.
 
 With W, O and the scaled scores of the definition, for an output gradient dO:
 
@@ -23,7 +23,7 @@ from attention_specs.formats import oracle_dtype
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """What is right, each gradient in the shape of its argument, and what the error bound needs to know."""
+    """The right gradients, each in the shape of its argument, and the steps that the error bound needs."""
 
     dq: np.ndarray
     """[B, Hq, Lq, D]."""
@@ -38,11 +38,11 @@ class Gradients:
     dout: np.ndarray
     """[B, Hq, Lq, Dv], the output gradient in the oracle's dtype."""
     products: np.ndarray
-    """dP, [B, Hq, Lq, Lk]: what the output gradient makes of each value."""
+    """dP, [B, Hq, Lq, Lk]: the product of the output gradient and each value."""
     means: np.ndarray
     """D, [B, Hq, Lq]: the mean of dP under the weights."""
     scores: np.ndarray
-    """dS, [B, Hq, Lq, Lk]: the gradient of what goes into the softmax; 0 where masked."""
+    """dS, [B, Hq, Lq, Lk]: the gradient of the softmax's input; 0 where masked."""
     slopes: np.ndarray
     """Of the softcap, 1 - tanh^2, [B, Hq, Lq, Lk]; 1 without one."""
     exact: Reference
@@ -50,8 +50,8 @@ class Gradients:
 
     def named(self) -> dict[str, np.ndarray]:
         """The gradients that there are, by the name of the argument."""
-        found = {"q": self.dq, "k": self.dk, "v": self.dv, "bias": self.dbias, "sinks": self.dsinks}
-        return {name: gradient for name, gradient in found.items() if gradient is not None}
+        by_argument = {"q": self.dq, "k": self.dk, "v": self.dv, "bias": self.dbias, "sinks": self.dsinks}
+        return {name: gradient for name, gradient in by_argument.items() if gradient is not None}
 
 
 def gradients(x: Inputs, dout: np.ndarray) -> Gradients:
@@ -73,18 +73,18 @@ def gradients(x: Inputs, dout: np.ndarray) -> Gradients:
 
 
 def softcap_slopes(scaled: np.ndarray, softcap: float | None) -> np.ndarray:
-    """1 - tanh(s / softcap)^2 as 1 / cosh^2, which cancels nothing."""
+    """1 - tanh(s / softcap)^2 as 1 / cosh^2, without cancellation."""
     if softcap is None:
         return np.ones_like(scaled)
     return 1 / np.cosh(np.clip(scaled / softcap, -FARTHEST, FARTHEST)) ** 2
 
 
 FARTHEST = 300.0
-"""Beyond it 1 / cosh^2 is nothing beside any rounding, and its square would leave the range of float64."""
+"""Beyond it 1 / cosh^2 is below every rounding, and its square would leave the range of float64."""
 
 
 def seen_keys(x: Inputs) -> np.ndarray:
-    """Keys repeated over the group, [B, Hq, Lk, D], in the oracle's dtype; 0 at keys that nobody sees, NaN or not."""
+    """Keys repeated over the group, [B, Hq, Lk, D], in the oracle's dtype; 0 at keys that no query sees, NaN or not."""
     keys = np.repeat(x.k, x.group, axis=1).astype(oracle_dtype(x.dtype))
     return np.where(np.any(x.visible(), -2)[..., None], keys, 0)
 

@@ -17,7 +17,7 @@ from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
-"""Option that a mask can say -> its value where it hides nothing."""
+"""Option that a mask can express -> its value where it hides nothing."""
 POSITIONAL = ("is_causal", "window")
 """Those of them that a cache moves."""
 
@@ -46,7 +46,7 @@ class Inputs:
     window_alignment: str = "top-left"
     """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and the last key."""
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What another source says: "out", "weights"."""
+    """The answers of another source: "out", "weights"."""
 
     def replace(self, **changes: Any) -> Inputs:
         """The same call with other arrays or options."""
@@ -108,7 +108,7 @@ class Inputs:
         return masks.window(None if left is None else left - shift, None if right is None else right + shift)
 
     def allowed(self) -> np.ndarray:
-        """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, the bias left out."""
+        """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, without the bias."""
         allowed = np.ones(self.score_shape, bool)
         rules = self.rules()
         if rules:
@@ -157,7 +157,7 @@ ANSWERS = ("out", "weights")
 
 
 def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
-    """Nested lists as an array; what JSON has no number for is a string there: "nan", "inf", "-inf"."""
+    """Nested lists as an array. Numbers that JSON lacks are strings there: "nan", "inf", "-inf"."""
     return np.array(numbers, bool) if name == "mask" else np.array(numbers, object).astype(np.float64).astype(dtype)
 
 
@@ -169,8 +169,8 @@ def _masking(p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
 
 def _sinks(rng: np.random.Generator, p: Problem, dtype: np.dtype) -> dict[str, np.ndarray]:
     """About the level that is asked for; of a single head exactly there, since a sink of 0 is no absent one."""
-    spread = 0 if p.query_heads == 1 else 1
-    return {} if p.sinks is None else {"sinks": (p.sinks + spread * rng.standard_normal(p.query_heads)).astype(dtype)}
+    deviation = 0 if p.query_heads == 1 else 1
+    return {} if p.sinks is None else {"sinks": (p.sinks + deviation * rng.standard_normal(p.query_heads)).astype(dtype)}
 
 
 def _options(p: Problem) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from attention_specs.formats import oracle_dtype
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is right, and what the error bound needs to know. Shapes are those of the scores, [B, Hq, Lq, Lk], unless named."""
+    """The right answer and the steps that the error bound needs. Shapes are those of the scores, [B, Hq, Lq, Lk], unless named."""
 
     out: np.ndarray
     """[B, Hq, Lq, Dv]; zeros in empty rows."""
@@ -27,11 +27,11 @@ class Reference:
     scaled: np.ndarray
     """scale * (q . k), before softcap and bias."""
     scores: np.ndarray
-    """What goes into the softmax; -inf where masked."""
+    """The input of the softmax; -inf where masked."""
     sink_weights: np.ndarray
-    """[B, Hq, Lq], what the sink takes."""
+    """[B, Hq, Lq], the share of the sink."""
     values: np.ndarray
-    """v repeated over the group, [B, Hq, Lk, Dv], zero at keys that nobody sees."""
+    """v repeated over the group, [B, Hq, Lk, Dv], zero at keys that no query sees."""
     empty: np.ndarray
     """Bool [B, Hq, Lq]: rows that see no key."""
 
@@ -54,7 +54,7 @@ def default_scale(x: Inputs) -> Any:
 
 
 def _cleaned(a: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Keys that no query sees do not take part, whatever stands there, NaN included."""
+    """The array with 0 at keys that no query sees, whatever stands there, NaN included."""
     return np.where(np.any(visible, -2)[..., None], a, 0)
 
 

@@ -1,4 +1,4 @@
-"""What leaves the range of the formats in which an implementation says that it computes; nothing is claimed there.
+"""The steps that leave the range of an implementation's declared formats; no property applies there.
 
 Derived in `precision.md`, section 10.
 """
@@ -16,7 +16,7 @@ from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Precision, Units, tiles
 
 Step = tuple[str, np.ndarray, str]
-"""What it is, how large it may become, and the format that must hold it."""
+"""Its description, its largest size, and its format."""
 
 
 def beyond(x: Inputs, p: Precision) -> str:
@@ -28,8 +28,8 @@ def beyond(x: Inputs, p: Precision) -> str:
 def first(*groups: Iterable[Step]) -> str:
     """The first step that may leave the range of its format, in words; nothing if none does."""
     with np.errstate(all="ignore"):
-        found = (what for group in groups for what, size, name in group if bool((size > largest(name)).any()))
-        return next(found, "")
+        steps_beyond = (what for group in groups for what, size, name in group if bool((size > largest(name)).any()))
+        return next(steps_beyond, "")
 
 
 def narrow(name: str, p: Precision) -> bool:
@@ -44,7 +44,7 @@ def data(arrays: Iterable[np.ndarray], p: Precision) -> Iterator[Step]:
 
 
 def steps(x: Inputs, p: Precision) -> Iterator[Step]:
-    """Hidden keys count: what stands there is multiplied, and infinity and -infinity make NaN."""
+    """The steps of one call. Hidden keys count: they are multiplied too, and infinity and -infinity make NaN."""
     u, unscaled = Units.from_precision(p), x.replace(scale=1.0)
     if narrow(p.products, p):
         sizes = score_sizes(unscaled) if narrow(p.sums, p) else _products(x)
@@ -65,7 +65,7 @@ def _products(x: Inputs) -> np.ndarray:
 
 
 def _sums_over_keys(x: Inputs, u: Units) -> np.ndarray:
-    """Of values and of powers, none of which is above 1, and a sink's power: [B, Hq, Lq, Dv]."""
+    """The largest sums of values, and of powers of at most 1 with a sink's power: [B, Hq, Lq, Dv]."""
     seen = x.visible().astype(np.float64)
     values = np.repeat(np.abs(in_float64(x.v)), x.group, axis=1)
     largest_sum = np.maximum(seen @ np.where(np.isfinite(values), values, 0), seen.sum(-1, keepdims=True) + 1)

@@ -1,6 +1,6 @@
-"""How values are made: each recipe fills queries, keys and values so that a certain kind of error shows.
+"""Recipes of values: each fills queries, keys and values so that a certain kind of error shows.
 
-A recipe returns float64 arrays; `inputs.realise` rounds them to the problem's dtype, so that what is stored is what counts.
+A recipe returns float64 arrays; `inputs.realise` rounds them to the problem's dtype before anything is computed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import numpy as np
 
 from attention_specs.attention.problem import Problem
 from attention_specs.formats import accumulator, largest, smallest_normal
+from attention_specs.registry import Registry
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 Recipe = Callable[[np.random.Generator, Problem], Arrays]
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: Registry[Recipe] = Registry("recipe")
+named_recipe = RECIPES.register
+"""Registers the recipe of a named case."""
 DRAWN: list[str] = []
 """Names of the recipes that fit every problem; the others belong to named cases."""
 
@@ -24,12 +27,6 @@ def recipe(function: Recipe) -> Recipe:
     """Registers a recipe that fits every problem under its own name."""
     DRAWN.append(function.__name__)
     return named_recipe(function)
-
-
-def named_recipe(function: Recipe) -> Recipe:
-    """Registers the recipe of a named case."""
-    RECIPES[function.__name__] = function
-    return function
 
 
 def _shapes(p: Problem) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -91,7 +88,7 @@ def rising(rng: np.random.Generator, p: Problem) -> Arrays:
 
 @recipe
 def falling(rng: np.random.Generator, p: Problem) -> Arrays:
-    """Scores that fall with the key index: everything after the first block is nearly nothing."""
+    """Scores that fall with the key index: all weights after the first block are nearly 0."""
     return _ramp(rng, p, -1)
 
 
@@ -181,13 +178,13 @@ def signed_zeros(rng: np.random.Generator, p: Problem) -> Arrays:
 LEVELS = (150.0, 1.1e4, 5.1e4, 1e5, 1e6)
 """Sizes of scores just beyond the numbers at which kernels start a running maximum or hide keys.
 
-None is near the ends of the range: a fused `scale q k - m`, which compilers make of sound code (XLA, FlashAttention), keeps
+None is near the ends of the range: a fused `scale q k - m`, which compilers make of right code (XLA, FlashAttention), keeps
 the rounding of m there, 1e30, and its exponential is infinite or 0. Only a bias can lower scores so far exactly (T5).
 """
 MOST_SCORE = 5.1e4
 """Largest product where scores may be stored in float16."""
 COMMON = 8.0
-"""What values of these recipes have in common, so that a row that is lost shows however little is known of its weights."""
+"""The common part of these recipes' values, so that a lost row shows however little is known of its weights."""
 
 
 def _places(rng: np.random.Generator, keys: int) -> np.ndarray:
@@ -211,13 +208,13 @@ def _levelled(rng: np.random.Generator, p: Problem, level: float, places: np.nda
 
 @recipe
 def low_scores(rng: np.random.Generator, p: Problem) -> Arrays:
-    """Rows, or parts of them, far below 0: below where a running maximum starts, or below what stands at hidden keys."""
+    """Rows, or parts of them, far below 0: below the start of a running maximum, or below the fillers at hidden keys."""
     return _levelled(rng, p, -rng.choice(LEVELS), _places(rng, p.key_length))
 
 
 @recipe
 def high_scores(rng: np.random.Generator, p: Problem) -> Arrays:
-    """Rows, or parts of them, far above 0: nothing may be cut off or overflow before the maximum is taken off."""
+    """Rows, or parts of them, far above 0: no score may be cut off or overflow before the maximum is taken off."""
     return _levelled(rng, p, rng.choice(LEVELS), _places(rng, p.key_length))
 
 

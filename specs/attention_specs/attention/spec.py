@@ -1,4 +1,4 @@
-"""The attention spec as the harness sees it: how a problem becomes a call, and what may come back.
+"""The attention spec as the harness sees it: from a problem to a call, and to the expected answer.
 
 A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, beyond, expect, expect_gradient.
 """
@@ -44,7 +44,7 @@ LOWERED = {
 
 
 class Unsupported(Exception):
-    """The implementation does not claim this; the text says what is missing."""
+    """The implementation has no option for this; the text names the missing ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """What must come back, under the declared conventions, and how far from it is allowed."""
+    """The right answer under the declared conventions, and its bounds."""
 
     out: np.ndarray
     weights: np.ndarray
@@ -67,7 +67,7 @@ class Expected:
     asked: Inputs
     """The call, meant as declared."""
     empty_rows: np.ndarray
-    """Str [B, Hq, Lq]: what is declared for a row that sees no key, out of CHOICES["empty_rows"]; "" where a key is seen."""
+    """Str [B, Hq, Lq]: the declaration for a row that sees no key, out of CHOICES["empty_rows"]; "" where a key is seen."""
     model: str
     """The precision model of these bounds."""
     lse_unit: float = 1.0
@@ -91,13 +91,13 @@ class Expected:
 
     @property
     def lse_in_range(self) -> np.ndarray:
-        """Bool [B, Hq, Lq]: rows whose lse, in its declared base, is a number that is computed in, or -inf."""
+        """Bool [B, Hq, Lq]: rows whose lse, in its declared base, is in the range of the accumulator, or -inf."""
         in_range: np.ndarray = np.isneginf(self.lse) | (np.abs(self.lse) <= largest(accumulator(self.asked.dtype)))
         return in_range
 
     @property
     def specified(self) -> np.ndarray:
-        """Bool [B, Hq, Lq]: rows of which something is declared."""
+        """Bool [B, Hq, Lq]: rows whose answer is declared."""
         specified: np.ndarray = self.empty_rows != "unspecified"
         return specified
 
@@ -118,17 +118,17 @@ def restrict(problem: Problem, options: Collection[str]) -> Problem:
 
 
 def lower(x: Inputs, options: Collection[str]) -> Inputs:
-    """The same question in the options that the implementation has; a mask says only the rules for which there is none.
+    """The same question in the options that the implementation has; a mask stands only for the rules without an option.
 
-    Where there is no option for a cache, its keys are handed over with the others, and what it moves is said by a mask.
+    Where there is no option for a cache, its keys are handed over with the others, and a mask stands for the rules that it moves.
     Raises Unsupported.
     """
     joined = x.past is not None and "past_k" not in options
     words = set(options) - set(POSITIONAL if joined else ())
     missing = [name for name in OPTIONAL if _given(x, name) and not expressible(name, words)]
     if missing:
-        shown = dict.fromkeys("past_k" if name in options else name for name in missing)
-        raise Unsupported(f"{', '.join(shown)} not in its signature")
+        parameters = dict.fromkeys("past_k" if name in options else name for name in missing)
+        raise Unsupported(f"{', '.join(parameters)} not in its signature")
     x = x.written_out([rule for rule in RULES if rule not in words])
     x = x.replace(past=None) if joined else x
     return _mask_as_bias(x) if x.mask is not None and "mask" not in words else x
@@ -167,9 +167,9 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
 
 @dataclass(frozen=True, eq=False)
 class ExpectedGradient:
-    """The right gradients and how far from them one may be, both by the name of the argument.
+    """The right gradients and their bounds, both by the name of the argument.
 
-    `in_range` is whether every format in use holds what a backward pass meets on its way.
+    `in_range` is whether every format in use holds every step of a backward pass.
     """
 
     gradients: dict[str, np.ndarray]
@@ -186,10 +186,10 @@ def expect_gradient(x: Inputs, dout: np.ndarray, conventions: Conventions, preci
 
 
 def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.ndarray:
-    """Str [B, Hq, Lq]: what is declared for each row of `empty`, by the forms that hide its keys; "" elsewhere.
+    """Str [B, Hq, Lq]: the declaration for each row of `empty`, by the forms that hide its keys; "" elsewhere.
 
-    A row of several forms is what is declared of them together, else what they all give, else unspecified. A mean of no keys
-    is unspecified too.
+    A row of several forms has their declaration `together`, else the one that they share, else "unspecified". A mean of no
+    keys is unspecified too.
     """
     declared = np.where(empty, _alone(conventions, "no_keys", x.dtype), "").astype("U11")
     together = conventions.empty_rows_of("together", x.dtype, absent="")
@@ -203,16 +203,16 @@ def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.nda
 
 
 def _alone(conventions: Conventions, form: str, dtype: str) -> str:
-    """What is declared of one form, where there is no key to take a mean of."""
+    """The declaration of one form, where there is no key to take a mean of."""
     value = conventions.empty_rows_of(form, dtype)
     return "unspecified" if value == "uniform" else value
 
 
 def _hiding(x: Inputs) -> dict[str, np.ndarray]:
     """Form that is given -> bool, broadcastable to [B, Hq, Lq]: rows in which it hides a key."""
-    shown = {"mask": x.mask, "bias": None if x.bias is None else x.bias != -np.inf}
-    shown |= {"causal": _dense(x, x.positional()), "lengths": _dense(x, x.lengths())}
-    return {form: np.asarray(np.broadcast_to(~seen, x.score_shape).any(-1)) for form, seen in shown.items() if seen is not None}
+    visible = {"mask": x.mask, "bias": None if x.bias is None else x.bias != -np.inf}
+    visible |= {"causal": _dense(x, x.positional()), "lengths": _dense(x, x.lengths())}
+    return {form: np.asarray(np.broadcast_to(~seen, x.score_shape).any(-1)) for form, seen in visible.items() if seen is not None}
 
 
 def _dense(x: Inputs, rules: list[masks.Mask]) -> np.ndarray | None:
@@ -222,7 +222,7 @@ def _dense(x: Inputs, rules: list[masks.Mask]) -> np.ndarray | None:
 
 
 def _of_empty_rows(x: Inputs, exact: Reference, declared: np.ndarray) -> np.ndarray:
-    """What rows without visible keys give, [B, Hq, Lq, Dv]; 0 where nothing is declared."""
+    """The answer of rows without visible keys, [B, Hq, Lq, Dv]; 0 where it is not declared."""
     values = np.repeat(x.v, x.group, axis=1).astype(exact.out.dtype)
     mean = values.mean(2, keepdims=True) if x.v.shape[2] else np.zeros_like(exact.out[:, :, :1])
     return np.where(declared[..., None] == "uniform", mean, np.where(declared[..., None] == "nan", np.nan, 0.0))

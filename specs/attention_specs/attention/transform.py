@@ -1,4 +1,4 @@
-"""The same question asked otherwise: entries, heads, queries or keys taken in another order, or fewer of them."""
+"""The same question in another form: entries, heads, queries or keys in another order, or fewer of them."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def contiguous(x: Inputs) -> Inputs:
 
 
 def spare_rows(x: Inputs) -> list[int]:
-    """First, middle and last query: where a change is looked for."""
+    """First, middle and last query: the rows of which a change is looked for."""
     n = x.q.shape[2]
     return sorted({0, n // 2, n - 1}) if n else []
 
 
 PLACES = ("one_off", "inside", "heads_last", "dims_first", "every_second", "backwards", "read_only")
-"""Layouts that hold any values."""
+"""Layouts for arrays of any values."""
 
 
 def elsewhere(x: Inputs) -> Inputs:
@@ -99,7 +99,7 @@ def elsewhere(x: Inputs) -> Inputs:
 def with_garbage(x: Inputs, keys: np.ndarray) -> Inputs:
     """Large finite garbage in keys and values at the positions `keys`, bool [B, Hkv, Lk]. Scores stay in range, far above others.
 
-    x is contiguous: the two calls must differ in nothing else, and a library may sum in another order on other strides.
+    x is contiguous: garbage must be the only difference of the two calls, and a library may sum in another order on other strides.
     """
     rng = np.random.default_rng(keys.size)
     largest_score = 3e4 if x.dtype == "float16" else 1e6

@@ -1,4 +1,4 @@
-"""How large an error of the layer may be: the bound of attention with the errors of four projections carried through.
+"""The largest error of the layer: the bound of attention with the errors of four projections carried through.
 
 Derived in `precision.md`, section 7.
 """
@@ -56,7 +56,7 @@ def projection_error(a: np.ndarray, w: np.ndarray, b: np.ndarray, u: Units) -> n
 def _attention_bounds(
     exact: LayerReference, u: Units, dq: np.ndarray, dk: np.ndarray, dv: np.ndarray, scale: float
 ) -> AttentionBounds:
-    """Attention in each head, on operands that are wrong already and its own: nothing is cast. Its output is stored like weights."""
+    """Attention in each head, on its own operands, with their errors and without casts. Its output is stored like weights."""
     q, k = (np.abs(a.astype(np.float64)) for a in (exact.q, exact.k))
     inherited = scale * (dq @ k.swapaxes(-1, -2) + (q + dq) @ dk.swapaxes(-1, -2))
     inner = Inputs(q + dq, k + dk, exact.attention.values.astype(np.float64))
@@ -80,8 +80,8 @@ def _leaving(x: LayerInputs, exact: LayerReference, u: Units, moved: np.ndarray)
     carried = moved @ w
     summed = np.expm1(u.sums(terms) + u.read + u.operand) * (projection_sizes(join(exact.attention.out), x.w_o, x.b_o) + carried)
     before = np.expm1(u.w) * (np.abs(out - bias) + carried + summed)
-    inside = carried + summed + before + (terms + 1) * u.tiny
-    error: np.ndarray = inside + np.expm1(u.o) * (np.abs(out) + inside) + u.tiny_out
+    unrounded = carried + summed + before + (terms + 1) * u.tiny
+    error: np.ndarray = unrounded + np.expm1(u.o) * (np.abs(out) + unrounded) + u.tiny_out
     return error
 
 

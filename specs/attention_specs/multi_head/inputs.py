@@ -44,7 +44,7 @@ class LayerInputs:
         return replace(self, **changes)
 
     def under(self, conventions: Conventions) -> LayerInputs:
-        """The same call: nothing in a layer is counted from one end or the other."""
+        """The same call: no option of a layer has an alignment."""
         return self
 
     @property

@@ -16,10 +16,10 @@ from attention_specs.multi_head.inputs import LayerInputs
 
 @dataclass(frozen=True, eq=False)
 class LayerReference:
-    """What is right, and what the error bound needs to know of the way there."""
+    """The right answer and the steps that the error bound needs."""
 
     out: np.ndarray
-    """[B, Lq, d]; b_o in rows that see nothing in any head."""
+    """[B, Lq, d]; b_o in rows that see no key in any head."""
     q: np.ndarray
     """[B, heads, Lq, d/heads], the projected query."""
     k: np.ndarray
@@ -65,7 +65,7 @@ def join(a: np.ndarray) -> np.ndarray:
 
 
 def leave(x: LayerInputs, heads_out: np.ndarray) -> np.ndarray:
-    """The output projection [B, Lq, d] of what the heads give, [B, heads, Lq, d/heads]."""
+    """The output projection [B, Lq, d] of the heads' outputs, [B, heads, Lq, d/heads]."""
     work = heads_out.dtype
     return project(join(heads_out), x.w_o.astype(work), x.b_o.astype(work))
 

@@ -1,4 +1,4 @@
-"""What leaves the range of the formats in which a layer says that it computes: its projections, then attention on these.
+"""The steps that leave the range of a layer's declared formats: its projections, then attention on these.
 
 Derived in `precision.md`, section 10.
 """
@@ -23,7 +23,7 @@ def beyond(x: LayerInputs, p: Precision) -> str:
 
 
 def _steps_of_a_layer(x: LayerInputs, p: Precision) -> Iterator[Step]:
-    """Its projections, then attention on what these may be at most."""
+    """Its projections, then attention on the largest results of these."""
     if not (narrow(p.products, p) or narrow(p.sums, p)):
         return
     u = Units.from_precision(p)

@@ -1,5 +1,5 @@
-"""How the values of a layer are made. Weights are N(0, 1/d_model), so that a projection keeps the size of its input;
-biases are N(0, 0.1). A recipe changes what it needs to and returns float64 arrays by argument name."""
+"""Recipes of a layer's values. Weights are N(0, 1/d_model), so that a projection keeps the size of its input; biases are
+N(0, 0.1). A recipe changes some of these and returns float64 arrays by argument name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.registry import Registry
 
 Arrays = dict[str, np.ndarray]
 Recipe = Callable[[np.random.Generator, LayerProblem], Arrays]
 
-LAYER_RECIPES: dict[str, Recipe] = {}
+LAYER_RECIPES: Registry[Recipe] = Registry("recipe")
+named_recipe = LAYER_RECIPES.register
+"""Registers the recipe of a named case."""
 LAYER_DRAWN: list[str] = []
 """Names of the recipes that fit every problem; the others belong to named cases."""
 
 PROJECTIONS = "qkvo"
-BIAS_SPREAD = 0.1
+BIAS_SIZE = 0.1
 
 
 def recipe(function: Recipe) -> Recipe:
@@ -26,19 +29,13 @@ def recipe(function: Recipe) -> Recipe:
     return named_recipe(function)
 
 
-def named_recipe(function: Recipe) -> Recipe:
-    """Registers the recipe of a named case."""
-    LAYER_RECIPES[function.__name__] = function
-    return function
-
-
 @recipe
 def normal(rng: np.random.Generator, p: LayerProblem) -> Arrays:
     """Standard normal inputs: scores of spread about 1."""
     lengths = {"query": p.query_length, "key": p.key_length, "value": p.key_length}
     arrays = {name: rng.standard_normal((p.batch, length, p.d_model)) for name, length in lengths.items()}
     weights = {f"w_{n}": rng.standard_normal((p.d_model, p.d_model)) / np.sqrt(max(p.d_model, 1)) for n in PROJECTIONS}
-    return arrays | weights | {f"b_{n}": BIAS_SPREAD * rng.standard_normal(p.d_model) for n in PROJECTIONS}
+    return arrays | weights | {f"b_{n}": BIAS_SIZE * rng.standard_normal(p.d_model) for n in PROJECTIONS}
 
 
 @recipe
@@ -106,7 +103,7 @@ def shifted_keys(rng: np.random.Generator, p: LayerProblem) -> Arrays:
 
 
 LEVELS = (150.0, 1.1e4, 5.1e4)
-"""Sizes of scores that every dtype holds behind a projection, just beyond what layers put at hidden keys."""
+"""Sizes of scores that every dtype holds behind a projection, just beyond the fillers that layers put at hidden keys."""
 
 
 def _levelled(rng: np.random.Generator, p: LayerProblem, sign: float) -> Arrays:

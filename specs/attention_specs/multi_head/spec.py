@@ -1,11 +1,11 @@
-"""The multi-head layer spec as the harness sees it: how a problem becomes a call, and what may come back.
+"""The multi-head layer spec as the harness sees it: from a problem to a call, and to the expected answer.
 
     multi_head(query, key, value, w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o, *, heads, mask=None)
 
 query [B, Lq, d], key and value [B, Lk, d], weights [d, d], biases [d]; a projection is x @ w + b, and head h works on
 columns h*d/heads to (h+1)*d/heads. `mask`: bool or 0/1, broadcastable to [B, heads, Lq, Lk], False or 0 = do not attend.
 The scale is 1/sqrt(d/heads). The output is [B, Lq, d] in the query's dtype. A head that sees no key gives zeros, so that a
-row that sees nothing gives b_o. `return_weights`, where the signature names it, adds the weights [B, heads, Lq, Lk].
+row that sees no key gives b_o. `return_weights`, where the signature names it, adds the weights [B, heads, Lq, Lk].
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Problem = LayerProblem
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """What must come back, under the declared conventions, and how far from it is allowed."""
+    """The right answer under the declared conventions, and its bounds."""
 
     out: np.ndarray
     weights: np.ndarray
@@ -69,7 +69,7 @@ def restrict(problem: LayerProblem, options: Collection[str]) -> LayerProblem:
 
 
 def lower(x: LayerInputs, options: Collection[str]) -> LayerInputs:
-    """The same question, since nothing can stand for a mask. Raises Unsupported."""
+    """The same question, since no other option can stand for a mask. Raises Unsupported."""
     if x.mask is not None and "mask" not in options:
         raise Unsupported("mask not in its signature")
     return x
@@ -92,7 +92,7 @@ def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> E
 
 
 def _empty_rows(x: LayerInputs, exact: LayerReference, convention: str) -> np.ndarray | float:
-    """What a head gives in rows without visible keys, before the output projection."""
+    """The answer of a head in rows without visible keys, before the output projection."""
     if convention != "uniform" or not x.value.shape[1]:
         return np.nan if convention == "nan" else 0.0
     work = exact.out.dtype

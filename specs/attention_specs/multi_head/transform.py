@@ -1,6 +1,6 @@
-"""The same layer asked otherwise: entries, heads, keys or positions in another order, other values, garbage where none may look.
+"""The same layer in another form: entries, heads, keys or positions in another order, other values, garbage at hidden keys.
 
-What is self-attention stays self-attention: the three arrays remain one.
+Self-attention stays self-attention: the three arrays remain one.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""The claims that an attention can be held to. Every module here is loaded by `load_all`; a new file needs no list."""
+"""The properties of every right attention. `load_all` imports every module here, so that a new file needs no list."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+from attention_specs.property import PROPERTIES, Property
+from attention_specs.registry import Registry
 
 
-def load_all() -> None:
-    """Imports all modules of this folder, which registers their claims in `attention_specs.property.CLAIMS`."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
+def load_all() -> Registry[Property]:
+    """All properties, after the import of all modules of this folder."""
+    return PROPERTIES.load(__name__)

@@ -1,4 +1,4 @@
-"""Claims about what comes back at all: an answer, of the right shape, near the truth, with the inputs left alone."""
+"""Properties of an answer by itself: there is one, of the right shape, near the oracle's, with the inputs left alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, within
-from attention_specs.properties.relations import told_by_the_oracle
+from attention_specs.properties.relations import verdict_by_side
 from attention_specs.property import Attend, property_
 
 
@@ -84,7 +84,7 @@ def output_does_not_depend_on_returning_weights(attend: Attend, x: Inputs) -> Ve
     got, wanted = attend.out_beside(x, "weights"), attend(x)
     rows = ~expected.exact.empty
     what = "out beside weights"
-    return told_by_the_oracle(attend, x, within(got, wanted, 2 * expected.bounds.out, what, rows), got, wanted, what)
+    return verdict_by_side(attend, x, within(got, wanted, 2 * expected.bounds.out, what, rows), got, wanted, what)
 
 
 @property_("P9", needs_recompile=True, every_other_case=True, options=("return_lse",))
@@ -93,7 +93,7 @@ def output_does_not_depend_on_returning_lse(attend: Attend, x: Inputs) -> Verdic
     expected = attend.expected(x)
     got, wanted, what = attend.out_beside(x, "lse"), attend(x), "out beside lse"
     verdict = within(got, wanted, 2 * expected.out_bound, what, expected.specified)
-    return told_by_the_oracle(attend, x, verdict, got, wanted, what)
+    return verdict_by_side(attend, x, verdict, got, wanted, what)
 
 
 @property_("P16", needs_recompile=True, every_other_case=True, options=("return_weights", "return_lse"))
@@ -111,4 +111,4 @@ def same_call_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
     first, second, expected = attend(x), attend.again(x), attend.expected(x)
     bound = 0.0 if attend.declared("deterministic") else 2 * expected.out_bound
     what = "out of the second call"
-    return told_by_the_oracle(attend, x, within(second, first, bound, what, expected.specified), second, first, what)
+    return verdict_by_side(attend, x, within(second, first, bound, what, expected.specified), second, first, what)

@@ -1,4 +1,4 @@
-"""Claims about calls as such: in two threads, of sizes that do not fit together, and in parts with a cache between them."""
+"""Properties of calls as such: in two threads, of sizes that do not fit together, and in parts with a cache between them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
 
 
 def _chunk(x: Inputs, first: int, last: int) -> Inputs:
-    """Queries first to last, with the keys up to the last one's position; what came before the first is the cache."""
+    """Queries first to last, with the keys up to the last one's position; keys before the first are the cache."""
     past, keys = x.causal_shift + first, x.causal_shift + last
     mask, bias = (None if a is None else np.broadcast_to(a, x.score_shape)[:, :, first:last, :keys] for a in (x.mask, x.bias))
     queries = None if x.query_lengths is None else np.clip(x.query_lengths - first, 0, last - first)

@@ -1,4 +1,4 @@
-"""Claims about gradients, of implementations that declare them: the backward pass is a kernel of its own."""
+"""Properties of gradients, of implementations that declare them: the backward pass is a kernel of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, identical, within
-from attention_specs.properties.relations import told_by_the_oracle
+from attention_specs.properties.relations import verdict_by_side
 from attention_specs.property import Attend, property_
 
 ARRAYS = ("q", "k", "v")
@@ -29,7 +29,7 @@ def _normal(shape: tuple[int, ...], keys: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _judged(attend: Attend, x: Inputs, dout: np.ndarray) -> Any:
-    """What is right, or None where an empty row gives something else than zeros, or a step leaves the range of its format."""
+    """The right gradients; None where an empty row gives something else than zeros, or a step leaves the range of its format."""
     expected = attend.expected_gradient(x, dout)
     fits = attend.declared("zeros_in_empty_rows") or not expected.exact.exact.empty.any()
     return expected if fits and expected.in_range else None
@@ -52,7 +52,7 @@ def _all(verdicts: Any) -> Verdict:
 
 
 def _near(attend: Attend, x: Inputs, dout: np.ndarray, got: Any, wanted: Any, wrt: Sequence[str], what: str) -> Verdict:
-    """Two sound gradients: within the sum of their bounds."""
+    """The verdict on two right gradients: within the sum of their bounds."""
     expected = _judged(attend, x, dout)
     if expected is None:
         return VACUOUS
@@ -72,8 +72,8 @@ def _tables(x: Inputs) -> list[str]:
 def gradient_has_the_shape_and_dtype_of_its_argument(attend: Attend, x: Inputs) -> Verdict:
     """dq, dk and dv have the shapes and dtypes of q, k and v, and are 0 where there is no output (C32: fa-ck-bwd-seqq0; C10)."""
     got = attend.gradient(x, output_gradient(x), ARRAYS)
-    found = {name: got[name].dtype.name for name in ARRAYS}
-    dtypes = holds(set(found.values()) == {x.dtype}, f"dtypes of the gradients={found}, but should be {x.dtype}")
+    names = {name: got[name].dtype.name for name in ARRAYS}
+    dtypes = holds(set(names.values()) == {x.dtype}, f"dtypes of the gradients={names}, but should be {x.dtype}")
     if 0 not in x.output_shape:
         return dtypes
     return dtypes & _all(identical(got[name], np.zeros_like(got[name]), f"d{name} without output") for name in ARRAYS)
@@ -182,4 +182,4 @@ def recording_gradients_does_not_change_the_output(attend: Attend, x: Inputs) ->
     got, expected = attend.gradient(x, output_gradient(x), ARRAYS)["out"], attend.expected(x)
     what = "out beside gradients"
     verdict = within(got, attend(x), 2 * expected.bounds.out, what, ~expected.exact.empty)
-    return told_by_the_oracle(attend, x, verdict, got, attend(x), what)
+    return verdict_by_side(attend, x, verdict, got, attend(x), what)

@@ -1,4 +1,4 @@
-"""Claims about the multi-head layer: L1 to L8 about each answer, L9 on about answers that must be one another."""
+"""Properties of the multi-head layer: L1 to L8 of each answer, L9 on of answers that must be equal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _full_rows(attend: Attend, x: LayerInputs) -> np.ndarray:
 
 
 def _unchanged(attend: Attend, x: LayerInputs, got: np.ndarray, what: str, exact: bool = False) -> Verdict:
-    """`got` is the answer to x: bit for bit if exact, else to within the bounds of two sound answers."""
+    """`got` is the answer to x: bit for bit if exact, else to within the bounds of two right answers."""
     rows = np.ones(x.output_shape[:2], bool) if attend.declared("zeros_in_empty_rows") else _full_rows(attend, x)
     out, expected = attend(x), attend.expected(x)
     if exact and attend.declared("deterministic"):

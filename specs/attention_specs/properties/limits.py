@@ -1,4 +1,4 @@
-"""Claims about limits: scores so chosen that the answer is known without the oracle, such as one value, or the plain mean."""
+"""Properties of limits: scores whose answer is known without the oracle, such as one value, or the plain mean."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from attention_specs.property import Attend, property_
 
 def _has_channels(x: Inputs) -> bool:
     """Whether the channels of a key can hold its number in bits."""
-    return asks(x) and x.q.shape[3] >= _bits(x)
+    return asks(x) and x.q.shape[3] >= _code_length(x)
 
 
-def _bits(x: Inputs) -> int:
+def _code_length(x: Inputs) -> int:
     return (x.k.shape[2] - 1).bit_length()
 
 
@@ -55,13 +55,13 @@ def _pointing(x: Inputs, target: np.ndarray) -> Inputs | None:
 
     A bit that differs costs so much that every weight but one underflows.
     """
-    (n, d), bits = x.k.shape[2:], _bits(x)
-    code = np.where(np.arange(d) < bits, 1.0 - 2 * (np.arange(n)[:, None] >> np.minimum(np.arange(d), 62) & 1), 0.0)
+    (n, d), length = x.k.shape[2:], _code_length(x)
+    code = np.where(np.arange(d) < length, 1.0 - 2 * (np.arange(n)[:, None] >> np.minimum(np.arange(d), 62) & 1), 0.0)
     hidden = None if x.bias is None else np.where(np.isneginf(x.bias), x.bias, 0).astype(x.bias.dtype)
     y = x.replace(bias=hidden, softcap=None, sinks=None, scale=x.scale if (x.scale or 0) > 0 else None)
     gap = 1500.0 if x.dtype == "float64" else 208.0
     size = 2.0 ** np.ceil(np.log2(gap / 2 / float(default_scale(y))))
-    if size * max(bits, 1) > largest(x.dtype) / 2:
+    if size * max(length, 1) > largest(x.dtype) / 2:
         return None
     return y.replace(q=(size * code[target]).astype(x.q.dtype), k=np.broadcast_to(code, x.k.shape).astype(x.k.dtype))
 
@@ -104,7 +104,7 @@ def a_very_small_sink_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
 
 
 SENTINELS = {"float16": (-6e4,)}
-"""Numbers that somebody has taken for minus infinity, or that pass it on their way; other dtypes have all of them."""
+"""Numbers that kernels have taken for minus infinity, or that pass it on their way; other dtypes have all of them."""
 
 
 @property_("T5", needs_new_oracle=True, options=("bias",), needs=asks)
@@ -115,7 +115,7 @@ def equal_scores_may_be_very_low(attend: Attend, x: Inputs) -> Verdict:
     old = np.zeros((1, 1, x.q.shape[2], x.k.shape[2])) if x.bias is None else x.bias
     at = {c: np.where(np.isneginf(old), -np.inf, c).astype(x.q.dtype) for c in (0.0, low)}
     flat = x.replace(q=np.zeros_like(x.q), sinks=None, bias=at[0.0])
-    # 0 + low is exact in every format, and what scores have in common cancels: the bound is that of scores of 0.
+    # 0 + low is exact in every format, and a common part of scores cancels: the bound is that of scores of 0.
     expected = attend.expected(flat)
     got = attend(flat.replace(bias=at[low]))
     return within(got, expected.out, expected.bounds.out, f"out of scores that are all {low:g}", ~expected.exact.empty)

@@ -1,4 +1,4 @@
-"""Claims about masks: what is hidden has no say, and every way of saying so means the same."""
+"""Properties of masks: hidden keys have no influence, and every form of a mask means the same."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ RULES = ("is_causal", "window", "query_lengths", "key_lengths")
 
 
 def credited(ask: Callable[[Inputs], Verdict], attend: Attend, x: Inputs, *options: str) -> Verdict:
-    """The verdict on x; if these options change no right answer by more than the bound, so that who ignored them would be
-    found right too, then also that on equal scores and various values, by which they show best; else it is vacuous."""
+    """The verdict on x, for the credit of these options.
+
+    If they change no right answer by more than the bound, an implementation that ignores them would pass. The verdict is then
+    also that on equal scores and various values, by which they show best; if they do not show there, it is vacuous.
+    """
     verdict = ask(x)
     if not verdict.holds or verdict.vacuous or _shows(attend, x, options):
         return verdict
@@ -111,7 +114,7 @@ def a_boolean_mask_is_a_bias_of_minus_infinity(attend: Attend, x: Inputs) -> Ver
 
 
 def on_visible_rows(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
-    """Empty rows may differ between forms, as declared; they are claim P5's business."""
+    """The verdict on the answers to x and y in rows that see a key; empty rows may differ between forms, and belong to P5."""
     got = np.where(attend.expected(x).exact.empty[..., None], attend(x), attend(y))
     return unchanged(attend, x, got, what)
 
@@ -125,13 +128,13 @@ def causal_window_and_lengths_are_masks(attend: Attend, x: Inputs) -> Verdict:
 
 
 def _broadcast(x: Inputs) -> bool:
-    """Whether a mask or bias stands for a larger one, and the mask hides something, or the bias can tell two keys apart."""
+    """Whether a mask or bias stands for a larger one, and the mask hides something, or the bias differs between two keys."""
     larger = any(a.shape != x.score_shape for a in given(x).values())
     return larger and 0 not in x.output_shape and (_hidden_by("mask", "bias")(x) or _biased(x))
 
 
 def _biased(x: Inputs) -> bool:
-    """Whether the bias tells two visible keys of a row apart."""
+    """Whether the bias differs between two visible keys of a row."""
     if x.bias is None:
         return False
     seen, bias = x.visible(), x.bias.astype(np.float64)
@@ -166,8 +169,8 @@ def empty_rows_leave_other_rows_alone(attend: Attend, x: Inputs) -> Verdict:
         return VACUOUS
     out = attend(x).astype(np.float64)
     lost = np.argwhere(rows[..., None] & ~np.isfinite(out))
-    told = f"out{place(lost[0])}={out[tuple(lost[0])]}, but should be finite (the row sees a key)" if lost.size else ""
-    return holds(not lost.size, told)
+    message = f"out{place(lost[0])}={out[tuple(lost[0])]}, but should be finite (the row sees a key)" if lost.size else ""
+    return holds(not lost.size, message)
 
 
 @property_("M9", needs_new_oracle=True, options=("bias",), needs=lambda x: 0 not in x.output_shape and x.k.shape[2] > 1)
@@ -197,14 +200,14 @@ def _without_leading_ones(a: np.ndarray | None) -> np.ndarray | None:
 
 
 def _by_head(a: np.ndarray, score_shape: tuple[int, ...]) -> np.ndarray:
-    """[1, H, Lq, Lk]: what the first batch entry has, and of a mask every third key less, for each head and row another third."""
+    """[1, H, Lq, Lk]: the first batch entry, of a mask without every third key, another third for each head and row."""
     first = np.broadcast_to(a, score_shape)[:1]
     heads, rows, keys = np.ogrid[: score_shape[1], : score_shape[2], : score_shape[3]]
     return first & ((heads + rows + keys) % 3 != 1) if a.dtype == bool else first
 
 
 def _coinciding(x: Inputs) -> Inputs:
-    """As many queries as batch entries, so that who tells axes apart by their sizes cannot."""
+    """As many queries as batch entries, so that sizes do not distinguish the axes."""
     few = np.arange(min(x.q.shape[0], x.q.shape[2]))
     return take_queries(take_batch(x, few), few)
 

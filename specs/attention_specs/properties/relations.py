@@ -1,4 +1,4 @@
-"""Claims that compare an answer with another answer of the same implementation: what must not matter, does not."""
+"""Properties that compare an answer with another answer of the same implementation: changes that must not matter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
 def either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows in which one of the answers agrees with the oracle.
 
-    The bound of a relation belongs to the right answer: between two wrong ones it means nothing, and P4 has said so.
+    The bound of a relation belongs to the right answer: between two wrong ones it has no meaning, and P4 reports these.
     """
     expected = attend.expected(x)
     right = [(error_ratios(answer, expected.out, expected.bounds.out) <= 1).all(-1) for answer in answers]
@@ -42,21 +42,21 @@ def either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
 
 
 def unchanged(attend: Attend, x: Inputs, got: np.ndarray, what: str, exact: bool = False) -> Verdict:
-    """`got` is the answer to x, bit for bit if exact, else to within the bounds of two sound answers."""
+    """`got` is the answer to x, bit for bit if exact, else to within the bounds of two right answers."""
     rows, out = comparable_rows(attend, x), attend(x)
     if got.shape != out.shape:
         return within(got, out, 0.0, what)
     if exact and attend.declared("deterministic"):
-        return told_by_the_oracle(attend, x, identical(got, out, what, rows), got, out, what)
+        return verdict_by_side(attend, x, identical(got, out, what, rows), got, out, what)
     bound = 2 * attend.expected(x).bounds.out
     verdict = between(got, out, bound, what, rows, lambda: either_right(attend, x, got, out))
-    return told_by_the_oracle(attend, x, verdict, got, out, what)
+    return verdict_by_side(attend, x, verdict, got, out, what)
 
 
-def told_by_the_oracle(
+def verdict_by_side(
     attend: Attend, x: Inputs, verdict: Verdict, got: np.ndarray, out: np.ndarray, what: str, y: Inputs | None = None
 ) -> Verdict:
-    """A relation that failed, as what is wrong in it: `got` as the answer to y, by default to x, or `out` as that to x."""
+    """The verdict on a failed relation by the side that is wrong: `got` as the answer to y, or to x, or `out` as that to x."""
     if verdict.holds:
         return verdict
     again, first = attend.expected(x if y is None else y), attend.expected(x)
@@ -68,7 +68,7 @@ def told_by_the_oracle(
 def between(
     got: np.ndarray, wanted: np.ndarray, bound: np.ndarray, what: str, rows: np.ndarray, meaningful: Callable[[], np.ndarray]
 ) -> Verdict:
-    """Two answers agree, or differ in rows where the bound means nothing: which these are is asked only if they differ."""
+    """The verdict on two answers in rows where the bound is `meaningful`, which is asked only if they differ."""
     verdict = within(got, wanted, bound, what, rows)
     return verdict if verdict.holds else within(got, wanted, bound, what, rows & meaningful())
 
@@ -167,7 +167,7 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
         return unchanged(attend, x, half, what)
     lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
     verdict = within(half, attend(x), lost, what, comparable_rows(attend, x))
-    return told_by_the_oracle(attend, x, verdict, half, attend(x), what)
+    return verdict_by_side(attend, x, verdict, half, attend(x), what)
 
 
 def _far_from_the_ends(a: np.ndarray) -> bool:
@@ -201,7 +201,7 @@ def both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     rows = comparable_rows(attend, x)
     bound = attend.expected(x).bounds.out + attend.expected(y).bounds.out
     verdict = between(attend(y), attend(x), bound, what, rows, lambda: either_right(attend, x, attend(y), attend(x)))
-    return told_by_the_oracle(attend, x, verdict, attend(y), attend(x), what, y)
+    return verdict_by_side(attend, x, verdict, attend(y), attend(x), what, y)
 
 
 @property_("R14", needs_new_oracle=True, needs=lambda x: 1 <= x.k.shape[2] <= 64 and x.sinks is None)
@@ -218,7 +218,7 @@ def calls_in_between_change_nothing(attend: Attend, x: Inputs) -> Verdict:
     if not attend.declared("deterministic"):
         return VACUOUS
     later, what, rows = attend.again(x), "out after other calls", attend.expected(x).specified
-    return told_by_the_oracle(attend, x, identical(later, first, what, rows), later, first, what)
+    return verdict_by_side(attend, x, identical(later, first, what, rows), later, first, what)
 
 
 @property_("R16", needs_new_oracle=True, needs=lambda x: x.q.shape[2] > 1)

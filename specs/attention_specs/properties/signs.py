@@ -1,4 +1,4 @@
-"""Claims about all answers of a run together: errors that are allowed one by one, and lean to one side."""
+"""Properties of all answers of a run together: errors that are allowed one by one, and lean to one side."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from attention_specs.multi_head.oracle import LayerReference
 from attention_specs.property import Attend, property_
 
 SIGMAS = 5.0
-"""Standard errors that a mean may be beyond what is allowed. For errors of either sign alike: with probability exp(-25/2)."""
+"""Standard errors that a mean may be beyond its limit. For errors of either sign alike: with probability exp(-25/2)."""
 
 MOST_ALLOWED = 1 / 4
-"""Elements of which functions may make up a larger share of the bound tell too little about what is rounded."""
+"""The largest share of functions in the bound of an element whose error shows roundings."""
 
 DIRECTIONS = ("above", "below", "away from zero", "towards zero")
 
@@ -27,14 +27,14 @@ SECOND_ORDER = 2.0**-8
 """Share of the bound by which rounding to nearest may lean where its spacing changes, or in an exponential; 2^-9 was seen."""
 
 Sample = tuple[float, float, float]
-"""Of one batch entry and head, in units of the bound: the mean error, that away from zero, and what may have a sign."""
+"""Of one batch entry and head, in units of the bound: the mean error, that away from zero, and the part that may have a sign."""
 
 
 def standard_errors(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    """For each direction the mean beyond what is allowed, and sum (x - allowed) / sqrt(sum x^2): that in standard errors.
+    """For each direction the mean beyond its limit, and sum (x - allowed) / sqrt(sum x^2): that in standard errors.
 
     Where x and -x are as likely, P(sum x / sqrt(sum x^2) >= t) <= exp(-t^2 / 2) for any number of samples of any sizes
-    (Hoeffding 1963; Efron 1969), and what is allowed makes it less.
+    (Hoeffding 1963; Efron 1969), and the allowed part makes it less.
     """
     up, outwards, allowed = np.asarray(samples, np.float64).T
     x = np.stack([up, -up, outwards, -outwards])
@@ -50,14 +50,14 @@ def no_preferred_sign(samples: Sequence[Sample]) -> Verdict:
     worst = int(np.argmax(away))
     ratio = max(float(away[worst]) / SIGMAS, 0.0)
     sentence = (
-        f"mean error={means[worst]:.2g} of the bound {DIRECTIONS[worst]} beyond what functions may err, "
+        f"mean error={means[worst]:.2g} of the bound {DIRECTIONS[worst]} beyond the error of functions, "
         f"{away[worst]:.1f} standard errors over {len(samples)} heads, but should be at most {SIGMAS:g}"
     )
     return Verdict(ratio, "" if ratio <= 1 else sentence)
 
 
 def _samples(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> set[Sample]:
-    """One for each batch entry and head: their values are independent, while those of one share what was rounded on the way.
+    """One for each batch entry and head: their values are independent, while those of one share the roundings on the way.
 
     Entries that are repeated in memory are one.
     """
@@ -66,18 +66,18 @@ def _samples(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) 
     with np.errstate(all="ignore"):
         errors = np.clip((out.astype(wanted.dtype) - wanted).astype(np.float64) / bound, -1, 1)
     outwards = errors * np.sign(wanted.astype(np.float64))
-    found = set()
+    samples = set()
     for entry in np.ndindex(out.shape[:-2]):
         used = telling[entry] & np.isfinite(errors[entry])
         if used.any():
             upwards, away, leaning = (float(a[entry][used].mean()) for a in (errors, outwards, allowed))
-            found.add((upwards, away, leaning + SECOND_ORDER))
-    return found
+            samples.add((upwards, away, leaning + SECOND_ORDER))
+    return samples
 
 
 @lru_cache(8)
 def _telling(expected: Any, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Elements whose errors tell something, and what of them may have a sign, in units of the bound.
+    """Elements whose errors show roundings, and the part of them that may have a sign, in units of the bound.
 
     Kept, because an audit asks hundreds of functions about one case.
     """
@@ -89,7 +89,7 @@ def _telling(expected: Any, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarr
 def _mixed(exact: Reference) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows of many different weights, none above a half.
 
-    Rounding to nearest has no preferred sign where what is rounded is spread out. Not so for 1/n, which is rounded in one
+    Rounding to nearest has no preferred sign where its operands are spread out. Not so for 1/n, which is rounded in one
     direction in each row of n equal weights, nor just below 1, where one key has nearly all.
     """
     ordered = np.sort(np.where(np.isneginf(exact.scores), -1, exact.weights), axis=-1)

@@ -1,4 +1,4 @@
-"""Claims about numbers at the ends: NaN that must not spread or must not vanish, and scores far beyond a softcap."""
+"""Properties of numbers at the ends: NaN that must not spread or must not vanish, and scores far beyond a softcap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nan_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
 
 
 def _without_influence(attend: Attend, x: Inputs, garbage: np.ndarray | float, what: str) -> Verdict:
-    """Garbage, broadcastable to keys and values, at hidden keys changes nothing in what is declared safe: keys, values or both."""
+    """Garbage, broadcastable to keys and values, at hidden keys changes nothing where the array is declared safe: keys, values or both."""
     declared = attend.declared("masked_nan_safe")
     if not declared:
         return VACUOUS

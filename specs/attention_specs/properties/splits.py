@@ -1,4 +1,4 @@
-"""Claims about parts: keys, queries, values or documents taken apart and put together again give the whole."""
+"""Properties of parts: keys, queries, values or documents taken apart and put together again give the whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attention_specs.attention.transform import (
 )
 from attention_specs.formats import oracle_dtype
 from attention_specs.judge import Verdict, within
-from attention_specs.properties.relations import both, comparable_rows, either_right, told_by_the_oracle, unchanged
+from attention_specs.properties.relations import both, comparable_rows, either_right, unchanged, verdict_by_side
 from attention_specs.property import Attend, property_
 
 
@@ -41,11 +41,11 @@ def merging_two_halves_by_lse_gives_the_whole(attend: Attend, x: Inputs) -> Verd
     rows &= np.logical_and.reduce([attend.expected(half).lse_in_range for half in halves])
     what = "out merged from two sets of keys"
     verdict = within(merged, attend(whole), bound, what, rows)
-    return told_by_the_oracle(attend, whole, verdict, merged, attend(whole), what)
+    return verdict_by_side(attend, whole, verdict, merged, attend(whole), what)
 
 
 def _shares(lse: np.ndarray) -> np.ndarray:
-    """What each part has of the whole, from [parts, B, Hq, Lq], with an axis for the values; 0 where there is nothing."""
+    """The share of each part, from the lse [parts, B, Hq, Lq], with an axis for the values; 0 where no key is seen."""
     top = lse.max(0)
     powers = np.exp(lse - np.where(np.isneginf(top), 0, top))
     total = powers.sum(0)
@@ -57,7 +57,7 @@ def _merging_error(first: Any, second: Any) -> np.ndarray:
     """How far a merged output may be from the exact one, given the bounds b of the outputs and e of the lse of two parts.
 
     Write a for the exact share of the first part, so that o = a o1 + (1 - a) o2. Its logit is lse1 - lse2, off by at most
-    e = e1 + e2, which moves the share by at most m = a (1 - a) (exp(e) - 1). Then, with primes for what was computed,
+    e = e1 + e2, which moves the share by at most m = a (1 - a) (exp(e) - 1). Then, with primes for computed numbers,
     o' - o = a' (o1' - o1) + (1 - a') (o2' - o2) + (a' - a) (o1 - o2), of which each term is bounded by itself.
     """
     share = _shares(np.stack([first.exact.lse, second.exact.lse]).astype(np.float64))
@@ -69,7 +69,7 @@ def _merging_error(first: Any, second: Any) -> np.ndarray:
 
 
 def _part(share: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """What the error of a part does to the whole: nothing where its share is 0, however far off the part may be."""
+    """The error of the whole by that of a part: 0 where its share is 0, however far off the part may be."""
     part: np.ndarray = np.where(share > 0, share * bound, 0.0)
     return part
 
@@ -115,11 +115,11 @@ def values_add_up(attend: Attend, x: Inputs) -> Verdict:
     bound = sum(attend.expected(y).bounds.out for y in (x, *parts))
     what = "sum of the outputs of two parts of V"
     verdict = within(got, attend(x), bound, what, comparable_rows(attend, x))
-    return told_by_the_oracle(attend, x, verdict, got, attend(x), what)
+    return verdict_by_side(attend, x, verdict, got, attend(x), what)
 
 
 def _rounded(v: np.ndarray) -> np.ndarray:
-    """Rounded to four bits, so that what is left is a number of the dtype too."""
+    """The array rounded to four bits, so that the rest is a number of the dtype too."""
     fraction, exponent = np.frexp(v.astype(np.float64))
     return np.ldexp(np.round(16 * fraction) / 16, exponent).astype(v.dtype)
 

@@ -1,4 +1,4 @@
-"""Claims about answers that somebody else published: the vectors of ONNX's operator Attention."""
+"""Properties by published answers: the vectors of ONNX's operator Attention."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _in_words_of_one_meaning(x: Inputs) -> Inputs:
 
 
 def _rows(attend: Attend, exact: Reference) -> np.ndarray:
-    """ONNX has zeros in rows that see no key; who declares something else is judged on the others."""
+    """All rows, or those that see a key where another answer than ONNX's zeros is declared for empty ones."""
     return np.logical_or(attend.declared("zeros_in_empty_rows"), ~exact.empty)
 
 

@@ -1,4 +1,4 @@
-"""Claims about the weights, read off the output through chosen values: they are shares, of what may be seen."""
+"""Properties of the weights, read off the output through chosen values: they are shares of the visible keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error bound: sound kernels stay inside it, numerical faults do not."""
+"""The error bound: right kernels stay inside it, numerical faults do not."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def worst(x, out, model):
 @pytest.fixture(scope="module")
 def questions(affordable):
     """dtype -> calls of that dtype."""
-    found: dict[str, list[Inputs]] = {}
+    by_dtype: dict[str, list[Inputs]] = {}
     for case in affordable:
-        found.setdefault(case.problem.dtype, []).append(realise(case))
-    return found
+        by_dtype.setdefault(case.problem.dtype, []).append(realise(case))
+    return by_dtype
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", *SIXTEEN_BITS])
 @pytest.mark.parametrize("name", KERNELS)
-def test_sound_kernels_are_inside_the_tightest_bound(questions, name, dtype):
+def test_right_kernels_are_inside_the_tightest_bound(questions, name, dtype):
     with np.errstate(all="ignore"):
         assert max(worst(x, KERNELS[name](x), "exact") for x in questions[dtype]) <= 1
 
@@ -103,7 +103,7 @@ def test_kernels_that_store_weights_or_scores_in_sixteen_bits_are_inside_the_bou
 
 
 @pytest.mark.parametrize("dtype", SIXTEEN_BITS)
-def test_models_tell_the_three_designs_apart(random_questions, dtype):
+def test_models_distinguish_the_three_designs(random_questions, dtype):
     cases, rounded = random_questions(dtype), through(dtype)
     assert max(worst(x, kernel(x, weights=rounded), "exact") for x in cases) > 1
     assert max(worst(x, kernel(x, scores=rounded), "weights-rounded") for x in cases) > 1
@@ -111,8 +111,8 @@ def test_models_tell_the_three_designs_apart(random_questions, dtype):
 
 def tf32(a):
     """The float32 numbers with the last 13 bits of the significand rounded off."""
-    bits = a.astype(np.float32).view(np.uint32)
-    return ((bits + 0x1000) & 0xFFFFE000).view(np.float32)
+    patterns = a.astype(np.float32).view(np.uint32)
+    return ((patterns + 0x1000) & 0xFFFFE000).view(np.float32)
 
 
 def off_by_parts_in_ten_thousand(s):
@@ -193,7 +193,7 @@ def test_masked_keys_do_not_widen_the_bound():
 
 
 def test_scores_that_cancel_may_be_off_by_their_parts():
-    """Products of 900 that sum to about 0: what rounding does to them is all that the output shows."""
+    """Products of 900 that sum to about 0: the output shows their roundings alone."""
     signs = np.tile([30, -30], 32).astype(np.float32)
     noise = [0.1 * np.random.default_rng(seed).standard_normal((1, 1, 8, 64)) for seed in (0, 1, 2)]
     x = Inputs((signs + noise[0]).astype(np.float32), (30 + noise[1]).astype(np.float32), noise[2].astype(np.float32))

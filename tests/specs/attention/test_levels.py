@@ -35,17 +35,17 @@ def test_the_sign_of_a_scale_does_not_turn_a_level_round(scale):
 
 @pytest.mark.parametrize("recipe", ["low_scores", "high_scores"])
 def test_a_drawn_level_comes_in_rows_in_tiles_and_in_single_keys(recipe):
-    found = set()
+    places = set()
     for seed in range(300):
         x = realise(Case(Problem(1, 1, 1, 1, 100, 8, 4), recipe, seed))
         there = np.abs(attention(x).scores[0, 0, 0]) > 100
-        found.add((bool(there[0]), bool(there[-1]), int(there.sum())))
-    assert {(True, True, 100), (True, False, 16), (False, True, 16)} <= found
-    assert any(number == 1 for _, _, number in found)
-    assert any(number == 99 for _, _, number in found)
+        places.add((bool(there[0]), bool(there[-1]), int(there.sum())))
+    assert {(True, True, 100), (True, False, 16), (False, True, 16)} <= places
+    assert any(number == 1 for _, _, number in places)
+    assert any(number == 99 for _, _, number in places)
 
 
-def test_corners_meet_every_level_causal_and_beside_a_hidden_key_without_groups():
+def test_edge_cases_meet_every_level_causal_and_beside_a_hidden_key_without_groups():
     cases = [case for case in EDGE_CASES["attention"] if case.recipe in ROWS_AT.values()]
     assert all(case.problem.query_heads == case.problem.key_heads for case in cases)
     low = {ROWS_AT[-level] for level in LEVELS}

@@ -1,4 +1,4 @@
-"""A mask says only the rules for which an implementation has no option of its own."""
+"""A mask stands only for the rules for which an implementation has no option of its own."""
 
 from itertools import combinations
 

@@ -72,7 +72,7 @@ def row(x, b, h, i):
 
 
 def swallowed(got):
-    """Whether some score is so low that nothing is left of q . k beside it, in extended precision neither: a filler of -3e38."""
+    """Whether some score is so low that q . k vanishes beside it even in extended precision: a filler of -3e38."""
     return np.abs(got.scores[np.isfinite(got.scores)]).max(initial=0) > 2.0**63
 
 
@@ -83,8 +83,8 @@ def compare(x):
     share = Decimal(2) ** -6 if x.dtype == "float64" and has_extended_precision() and not swallowed(got) else 1
 
     def agree(name, cell, numbers):
-        found, allowed = getattr(got, name)[cell], getattr(limits, name)[cell]
-        for number, one, limit in zip(numbers, np.ravel(found), np.ravel(allowed), strict=True):
+        answers, allowed = getattr(got, name)[cell], getattr(limits, name)[cell]
+        for number, one, limit in zip(numbers, np.ravel(answers), np.ravel(allowed), strict=True):
             assert exact(one) == number or abs(exact(one) - number) <= share * Decimal(limit), (name, cell, one, number)
 
     for cell in product(*map(range, x.q.shape[:3])):

@@ -1,4 +1,4 @@
-"""Ranges: what leaves those of the declared formats is named, and what does not is asked."""
+"""Ranges: a step that leaves that of a declared format is named, and a call without one is asked."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def test_partial_sums_count_where_they_are_kept_in_the_format_and_only_there():
 
 def test_hidden_keys_count_and_what_is_no_number_does_not():
     x, hidden = plain(mask=masks.hidden_key(5)), np.arange(6)[:, None] == 5
-    for garbage, said in ((6e4, "a product of a query and a key"), (np.nan, ""), (np.inf, "")):
+    for garbage, step in ((6e4, "a product of a query and a key"), (np.nan, ""), (np.inf, "")):
         y = x.replace(q=filled(x.q, 1.0), k=np.where(hidden, garbage, x.k).astype(np.float16))
-        assert beyond(y, "products-rounded") == said
+        assert beyond(y, "products-rounded") == step
     assert beyond(x.replace(q=filled(x.q, np.nan)), "products-rounded+sums-rounded") == ""
 
 

@@ -1,4 +1,4 @@
-"""The layer's oracle against a second one written in loops over decimals, and the bound against what rounds as it allows."""
+"""The layer's oracle against a second one written in loops over decimals, and the bound against layers that round as it allows."""
 
 from decimal import Decimal, localcontext
 
@@ -43,7 +43,7 @@ def attended(query, keys, values, visible, scale):
 
 
 def by_loops(x):
-    """The definition once more, in forty decimals, sharing nothing with the oracle."""
+    """The definition once more, in forty decimals, without code of the oracle."""
     w = {name: decimals(getattr(x, name).astype(float)) for name in ARRAYS[3:]}
     width, visible = x.query.shape[2] // x.heads, x.visible()
     with localcontext() as context:

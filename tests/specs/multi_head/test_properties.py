@@ -1,4 +1,4 @@
-"""Each claim about the layer rejects a planted fault, and all of them accept a layer without one."""
+"""Each property of the layer rejects a planted fault, and all of them accept a layer without one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ load_properties()
 
 
 @declares(spec="multi-head", options=("mask", "return_weights"))
-def sound(*arrays, **options):
+def control(*arrays, **options):
     return layer(*arrays, **options)
 
 
@@ -104,42 +104,42 @@ REJECTED_BY = {
         "the_softmax_of_a_layer_runs_over_the_heads", "the_mask_of_a_layer_comes_behind_the_softmax",
     ),
 }  # fmt: skip
-"""Claim -> the faults that it must reject."""
+"""Property -> the faults that it must reject."""
 
-LAYER_PROPERTIES = [c.name for c in properties_of("multi-head") if c.id != "L0" and not c.over_run]
-"""All but the worked example, which has a case of its own and is tested with it, and what is claimed of whole runs."""
+LAYER_PROPERTIES = [
+    property_.name for property_ in properties_of("multi-head") if property_.id != "L0" and not property_.over_run
+]
+"""All but the worked example, which has a case of its own and is tested with it, and properties of whole runs."""
 
 
 @pytest.fixture
-def found(subject_of):
-    """The findings of one claim on all cases, one after the other."""
+def findings_of(subject_of):
+    """The findings of one property on all cases, one after the other."""
 
     def findings(function, property_):
-        subject = subject_of(function)
+        under_test = subject_of(function)
         for case in CASES:
-            subject.forget()
+            under_test.forget()
             x = realise(case)
-            if applies(subject, PROPERTIES[property_], x):
-                yield from judge(subject, x, [PROPERTIES[property_]])
+            if applies(under_test, property_, x):
+                yield from judge(under_test, x, [property_])
 
     return findings
 
 
-@pytest.mark.parametrize("claim", LAYER_PROPERTIES)
-def test_a_sound_layer_is_accepted_by_claims_that_can_tell(property_, found):
-    findings = list(found(sound, property_))
+@pytest.mark.parametrize("name", LAYER_PROPERTIES)
+def test_a_control_is_accepted_by_properties_that_see_a_difference(name, findings_of):
+    findings = list(findings_of(control, PROPERTIES[name]))
     assert [finding.verdict.message for finding in findings if finding.wrong] == []
     assert "agrees" in {finding.outcome for finding in findings}
 
 
-@pytest.mark.parametrize(
-    ("claim", "fault"), [(property_, fault) for property_, faults in REJECTED_BY.items() for fault in faults]
-)
-def test_each_claim_rejects_its_faults(property_, fault, found):
-    assert any(finding.wrong for finding in found(FAULTS[fault].function, property_))
+@pytest.mark.parametrize(("name", "fault"), [(name, fault) for name, faults in REJECTED_BY.items() for fault in faults])
+def test_each_property_rejects_its_faults(name, fault, findings_of):
+    assert any(finding.wrong for finding in findings_of(FAULTS[fault].function, PROPERTIES[name]))
 
 
-def test_each_claim_has_a_fault_and_each_fault_of_the_catalogue_a_claim():
+def test_each_property_has_a_fault_and_each_fault_of_the_catalogue_a_property():
     assert sorted(REJECTED_BY) == sorted(LAYER_PROPERTIES)
     assert sorted(FAULTS) == sorted(fault for faults in REJECTED_BY.values() for fault in faults)
 

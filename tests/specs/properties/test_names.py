@@ -1,4 +1,4 @@
-"""Names and clauses of claims: each taken once, each with a sentence."""
+"""Names and ids of properties: each taken once, each with a sentence."""
 
 from __future__ import annotations
 
@@ -16,33 +16,39 @@ from attention_specs.property import PROPERTIES, properties_of, property_
 load_properties()
 
 
-def test_names_and_clauses_are_taken_once():
-    clauses = [c.id for c in PROPERTIES.values()]
-    assert len(set(clauses)) == len(clauses)
-    assert all(name == c.name == c.check.__name__ for name, c in PROPERTIES.items())
+def test_names_and_ids_are_taken_once():
+    ids = [known.id for known in PROPERTIES.values()]
+    assert len(set(ids)) == len(ids)
+    assert all(name == known.name == known.check.__name__ for name, known in PROPERTIES.items())
 
 
-def test_every_claim_says_in_a_sentence_what_it_claims():
-    assert [c.name for c in PROPERTIES.values() if not c.summary.endswith((".", ")."))] == []
+def test_every_property_has_a_sentence():
+    assert [known.name for known in PROPERTIES.values() if not known.summary.endswith((".", ")."))] == []
 
 
-@pytest.mark.parametrize(("name", "clause"), [("worked_example", "X1"), ("something_new", "P4")])
-def test_a_name_or_clause_that_is_taken_is_refused(name, clause):
+@pytest.mark.parametrize(
+    ("name", "id", "message"),
+    [
+        ("worked_example", "X1", "property=worked_example, but should be a name that is not taken"),
+        ("something_new", "P4", "id=P4, but should be an id that is not taken"),
+    ],
+)
+def test_a_name_or_id_that_is_taken_is_refused(name, id, message):
     def check(attend, x):
         return Verdict(0.0)
 
     check.__name__ = name
     check.__doc__ = "Anything."
-    with pytest.raises(ValueError, match=rf"claim={name} \({clause}\), but should be a name and a clause that are not taken"):
-        property_(clause)(check)
-    assert PROPERTIES["worked_example"].id == "E1"
+    with pytest.raises(ValueError, match=message):
+        property_(id)(check)
+    assert PROPERTIES["worked_example"].id == "E1" and "something_new" not in PROPERTIES
 
 
-def test_claims_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
+def test_properties_that_need_an_option_are_left_out_where_the_signature_lacks_it(subject_of):
     def bare(q, k, v, mask=None):
         return attention(q, k, v, mask=mask)
 
-    subject = subject_of(bare)
-    x = subject.spec.realise(Case(Problem(mask=masks.causal())))
-    left_out = {c.name for c in properties_of("attention") if c.options and not applies(subject, c, x)}
-    assert left_out == {c.name for c in properties_of("attention") if c.options}
+    under_test = subject_of(bare)
+    x = under_test.spec.realise(Case(Problem(mask=masks.causal())))
+    properties = [known for known in properties_of("attention") if known.options]
+    assert [known.name for known in properties if applies(under_test, known, x)] == []

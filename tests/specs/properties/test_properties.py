@@ -1,4 +1,4 @@
-"""Every claim can fail: for each there is a small planted fault that it rejects, while sound implementations pass."""
+"""Every property can fail: for each there is a small planted fault that it rejects, while controls pass."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FAULTS = {}
 
 
 def fault(*names):
-    """Plants the function as a fault that each of these claims must reject."""
+    """Plants the function as a fault that each of these properties must reject."""
 
     def plant(function):
         faulty = wraps(attention)(function)
@@ -245,8 +245,12 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
     return attention(q, k[:, :, :length], v[:, :, :length], **options)
 
 
-ATTENTION = [c for c in properties_of("attention") if not c.gradient and not c.over_run and not c.id.startswith("V")]
-"""Gradients, published vectors and claims about whole runs have tests of their own."""
+ATTENTION = [
+    property_
+    for property_ in properties_of("attention")
+    if not property_.gradient and not property_.over_run and not property_.id.startswith("V")
+]
+"""Gradients, published vectors and properties of whole runs have tests of their own."""
 
 
 FROM_THE_CATALOGUE = {
@@ -284,29 +288,31 @@ FROM_THE_CATALOGUE = {
 FAULTS.update(FROM_THE_CATALOGUE)
 
 
-def test_every_claim_of_the_attention_has_its_fault():
-    assert set(FAULTS) == {c.name for c in ATTENTION}
+def test_every_property_of_the_attention_has_its_fault():
+    assert set(FAULTS) == {property_.name for property_ in ATTENTION}
 
 
-@pytest.mark.parametrize("name", [c.name for c in ATTENTION])
-def test_each_claim_rejects_its_fault(name, subject_of, affordable):
-    subject, outcome = subject_of(FAULTS[name]), "errored" if name == "every_problem_is_answered" else "violates"
+@pytest.mark.parametrize("name", [property_.name for property_ in ATTENTION])
+def test_each_property_rejects_its_fault(name, subject_of, affordable):
+    under_test, outcome = subject_of(FAULTS[name]), "errored" if name == "every_problem_is_answered" else "violates"
     with np.errstate(all="ignore"):
-        findings = (fails(subject, PROPERTIES[name], case) for case in affordable)
+        findings = (fails(under_test, PROPERTIES[name], case) for case in affordable)
         assert any(finding and finding.outcome == outcome for finding in findings)
 
 
 @pytest.mark.parametrize(
-    "sound", [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)], ids=["eager", "online", "tiles of 3 x 5"]
+    "control",
+    [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],
+    ids=["eager", "online", "tiles of 3 x 5"],
 )
-def test_sound_implementations_keep_all_claims(sound, subject_of, affordable):
-    subject = subject_of(sound)
+def test_controls_have_all_properties(control, subject_of, affordable):
+    under_test = subject_of(control)
     judged = set()
     for case in affordable:
-        subject.forget()
-        x = subject.spec.realise(case)
-        for finding in judge(subject, x, ATTENTION):
+        under_test.forget()
+        x = under_test.spec.realise(case)
+        for finding in judge(under_test, x, ATTENTION):
             assert not finding.wrong, f"{finding.property_.name}: {finding.verdict.message} [{case}]"
             judged |= {finding.property_.name} if finding.outcome == "agrees" else set()
-    options = describe(sound, "sound").options
-    assert judged == {c.name for c in ATTENTION if set(c.options) <= set(options)}
+    options = describe(control, "control").options
+    assert judged == {property_.name for property_ in ATTENTION if set(property_.options) <= set(options)}

@@ -1,4 +1,4 @@
-"""Relations between answers leave room for what a declared precision takes away, and no more."""
+"""Relations between answers leave room for the roundings of a declared precision, and no more."""
 
 import re
 
@@ -17,8 +17,8 @@ def test_doubling_allows_for_what_underflows_in_the_format_that_is_declared(subj
     """A sink leaves weights near 1e-40, which float64 holds with all its digits and float32 without."""
     case = Case(Problem(2, 2, 1, 5, 4, 8, 8, "float64", sinks=92.0))
     assert numpy_tensor_core.attention.precision["float64"] == "computed-in-float32"
-    subject = subject_of(numpy_tensor_core.attention)
-    assert fails(subject, PROPERTIES["doubling_the_values_doubles_the_output"], case) is None
+    under_test = subject_of(numpy_tensor_core.attention)
+    assert fails(under_test, PROPERTIES["doubling_the_values_doubles_the_output"], case) is None
 
 
 def reversed_where_strided(q, k, v):
@@ -30,17 +30,17 @@ def reversed_where_strided(q, k, v):
 
 
 def test_a_wrong_answer_is_never_what_should_be(subject_of):
-    """The strided question is answered wrongly, and its contiguous copy rightly: the former is named, beside what is right."""
-    subject = subject_of(reversed_where_strided)
+    """The strided question is answered wrongly, and its contiguous copy rightly: the former is named, beside the right answer."""
+    under_test = subject_of(reversed_where_strided)
     case = Case(Problem(1, 2, 2, 3, 4, 8, 8, "float64"), layouts={"k": "heads_last"})
-    finding = fails(subject, PROPERTIES["memory_layout_does_not_matter"], case)
+    finding = fails(under_test, PROPERTIES["memory_layout_does_not_matter"], case)
     assert finding is not None
-    where, wanted = finding.verdict.where, subject.expected(subject.spec.realise(case)).out
-    told = re.fullmatch(
+    where, wanted = finding.verdict.where, under_test.expected(under_test.spec.realise(case)).out
+    match = re.fullmatch(
         r"out\[\d,\d,\d,\d\]=(\S+), but should be (\S+) \+- \S+ \(out, inputs contiguous is right\)", finding.verdict.message
     )
-    assert told is not None, finding.verdict.message
-    assert told[2] == numbers(float(told[1]), wanted[where])[1]
+    assert match is not None, finding.verdict.message
+    assert match[2] == numbers(float(match[1]), wanted[where])[1]
 
 
 def a_half_where_nothing_is_seen_in_more_keys(q, k, v, *, mask=None):
@@ -55,8 +55,8 @@ def a_half_where_nothing_is_seen_in_more_keys(q, k, v, *, mask=None):
 
 
 def test_a_row_that_sees_no_key_is_called_so(subject_of):
-    subject = subject_of(a_half_where_nothing_is_seen_in_more_keys)
+    under_test = subject_of(a_half_where_nothing_is_seen_in_more_keys)
     case = Case(Problem(1, 1, 1, 3, 4, 8, 8, "float64", mask=masks.opposite(masks.everything())))
-    finding = fails(subject, PROPERTIES["doubling_every_key_changes_nothing"], case)
+    finding = fails(under_test, PROPERTIES["doubling_every_key_changes_nothing"], case)
     assert finding is not None
     assert "=0.5, but should be 0 exactly (row sees no key; out is right)" in finding.verdict.message

@@ -1,4 +1,4 @@
-"""What comes where weights and log-sum-exp are asked for at once is judged by a claim of its own."""
+"""Weights and log-sum-exp of one call are judged by a property of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASE = Case(Problem(1, 2, 1, 3, 5, 4, 4), seed=1)
     ],
 )
 def test_what_is_wrong_beside_another_result_is_seen_there_alone(function, wrong, subject_of):
-    subject = subject_of(function)
-    findings = list(judge(subject, subject.spec.realise(CASE), properties_of("attention")))
+    under_test = subject_of(function)
+    findings = list(judge(under_test, under_test.spec.realise(CASE), properties_of("attention")))
     assert {finding.property_.id for finding in findings if finding.wrong} == wrong
     assert "P16" in {finding.property_.id for finding in findings}

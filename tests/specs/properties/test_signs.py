@@ -1,4 +1,4 @@
-"""Claims about whole runs: the statistic, a fault that each claim rejects, and sound implementations."""
+"""Properties of whole runs: the statistic, a fault that each property rejects, and controls."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from attention_specs.property import PROPERTIES
 
 
 def samples(n, mean=0.0, seed=0, allowed=0.0):
-    """n errors upwards, of mean 0, and outwards, with what may have a sign."""
+    """n errors upwards, of mean 0, and outwards, with the part that may have a sign."""
     pairs = np.random.default_rng(seed).standard_normal((n, 2)) * 0.1 + [0, mean]
     return [(up, outwards, allowed) for up, outwards in pairs.tolist()]
 
 
 def test_a_mean_of_zero_is_kept_by_ten_thousand_runs():
-    found = [float(standard_errors(samples(40, seed=seed))[1].max()) for seed in range(10_000)]
-    assert max(found) <= SIGMAS
-    assert max(found) > SIGMAS / 2  # and the statistic is not always small
+    largest = [float(standard_errors(samples(40, seed=seed))[1].max()) for seed in range(10_000)]
+    assert max(largest) <= SIGMAS
+    assert max(largest) > SIGMAS / 2  # and the statistic is not always small
 
 
 def test_sizes_do_not_matter_for_errors_of_either_sign():
@@ -47,7 +47,7 @@ def test_a_mean_that_leans_is_rejected_with_its_direction_and_size():
 
 
 @pytest.mark.parametrize(("n", "vacuous"), [(0, True), (25, True), (26, False)])
-def test_too_few_samples_tell_nothing(n, vacuous):
+def test_too_few_samples_are_vacuous(n, vacuous):
     assert no_preferred_sign([(1.0, 1.0, 0.0)] * n).vacuous == vacuous
 
 
@@ -56,11 +56,11 @@ def test_errors_of_zero_have_no_sign():
 
 
 def outcomes(function, property_, subject_of, cases):
-    """What becomes of the claim in each dtype over all cases."""
-    subject, tallies = subject_of(function), {}
+    """The outcome of the property in each dtype over all cases."""
+    under_test, tallies = subject_of(function), {}
     for case in cases:
-        subject.forget()
-        for finding in judge(subject, subject.spec.realise(case), [property_]):
+        under_test.forget()
+        for finding in judge(under_test, under_test.spec.realise(case), [property_]):
             tallies.setdefault(case.problem.dtype, Tally()).add(case, finding)
     for tally in tallies.values():
         tally.close(property_)
@@ -87,30 +87,30 @@ CONTROLS = {
 }
 
 
-def test_every_claim_about_a_run_has_its_fault():
+def test_every_property_of_a_run_has_its_fault():
     assert set(FAULTS) == {name for name, property_ in PROPERTIES.items() if property_.over_run}
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_claim_rejects_its_fault(name, subject_of, cases_of):
+def test_each_property_rejects_its_fault(name, subject_of, cases_of):
     """A layer has one sample for each batch entry, so that one run of three is enough."""
     runs = [outcomes(FAULTS[name], PROPERTIES[name], subject_of, cases_of(seed)[PROPERTIES[name].spec]) for seed in (0, 1, 2)]
-    rejected = ["violates" in {found["bfloat16"], found["float16"]} for found in runs]
+    rejected = ["violates" in {run["bfloat16"], run["float16"]} for run in runs]
     assert all(rejected) or (name.startswith("layer") and any(rejected))
-    assert {found[dtype] for found in runs for dtype in ("float32", "float64")} <= {"agrees", "vacuous"}
+    assert {run[dtype] for run in runs for dtype in ("float32", "float64")} <= {"agrees", "vacuous"}
 
 
 def test_it_sees_what_the_bound_allows(subject_of, cases_of):
-    """Outputs that are cut off are inside the bound of who may store scores in 16 bits."""
+    """Outputs that are cut off are inside the bound of kernels that may store scores in 16 bits."""
     undeclared = partial(precision.sixteen_bit_outputs_are_cut_off)  # a partial has none of the attributes
     undeclared.__name__, undeclared.options = "undeclared", precision.sixteen_bit_outputs_are_cut_off.options
     for name, outcome in (("output_agrees_with_the_oracle", {"agrees"}), ("errors_have_no_preferred_sign", {"violates"})):
-        found = outcomes(undeclared, PROPERTIES[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
-        assert {found["bfloat16"], found["float16"]} == outcome
+        by_dtype = outcomes(undeclared, PROPERTIES[name], subject_of, [*cases_of(0)["attention"], *cases_of(1)["attention"]])
+        assert {by_dtype["bfloat16"], by_dtype["float16"]} == outcome
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_sound_implementations_keep_them(name, subject_of, cases_of):
+def test_controls_have_them(name, subject_of, cases_of):
     for function in CONTROLS[name]:
-        found = outcomes(function, PROPERTIES[name], subject_of, cases_of(0)[PROPERTIES[name].spec])
-        assert set(found.values()) <= {"agrees", "vacuous"}
+        by_dtype = outcomes(function, PROPERTIES[name], subject_of, cases_of(0)[PROPERTIES[name].spec])
+        assert set(by_dtype.values()) <= {"agrees", "vacuous"}
