@@ -1,4 +1,4 @@
-"""Checks one implementation: a worker, the cases, the claims; tallies, minimal counterexamples and agreement samples."""
+"""Checks one implementation: a worker, the cases, the properties; tallies, minimal counterexamples and agreement samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from attention_harness.conformance import waivers
 from attention_harness.conformance.agreement import ErrorRecorder
-from attention_harness.conformance.judged import Judged
+from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
 from attention_harness.conformance.plan import CheckResult as CheckResult
 from attention_harness.conformance.plan import Plan as Plan
@@ -70,18 +70,18 @@ def our_fault(error: Exception) -> str:
     """The sentence about an exception that no implementation has raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
-    said = printable(f"{type(error).__name__}: {error}")
-    return f"fault of attention-harness: {said} ({where}); nothing is said of the implementation, please report this"
+    text = printable(f"{type(error).__name__}: {error}")
+    return f"fault of attention-harness: {text} ({where}); nothing is said of the implementation, please report this"
 
 
 def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
     with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
         try:
             description = _as_declared(worker.description(), target, plan)
-        except CallFailed as trouble:
-            outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
-            message = printable(str(trouble))
-            unloadable = message if trouble.outcome == "unloadable" else ""
+        except CallFailed as failure:
+            outcome = "unavailable" if failure.outcome == "unloadable" else failure.outcome
+            message = printable(str(failure))
+            unloadable = message if failure.outcome == "unloadable" else ""
             return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
@@ -91,7 +91,7 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
 
 
 def load_properties() -> None:
-    """Registers all claims in `PROPERTIES`: those of the property modules and the worked example."""
+    """Registers all properties in `PROPERTIES`: those of the property modules and the worked example."""
     load_all()
     import_module("attention_specs.worked_example")
 
@@ -108,16 +108,16 @@ class ConformanceCheck:
     """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
 
     def __init__(
-        self, subject: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
+        self, under_test: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
     ) -> None:
-        self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
-        self.schedule = Schedule(subject, plan)
+        self.under_test, self.target, self.plan, self.tick, self.aside = under_test, target, plan, tick, aside
+        self.schedule = Schedule(under_test, plan)
         self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.kept, self.measured = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
-        self.judged, self.untried = Judged(), 0
+        self.judged, self.untried = AnswerCounts(), 0
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.faults: list[str] = []
         """Ours, one sentence each."""
@@ -133,7 +133,7 @@ class ConformanceCheck:
         return bool(self.faults)
 
     def rows(self) -> list[CheckRow]:
-        """All cases, then the smallest counterexample to each claim that failed."""
+        """All cases, then the smallest counterexample to each property that failed."""
         refused = self.refused_dtypes()
         for case, properties in self.scheduled():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
@@ -142,9 +142,9 @@ class ConformanceCheck:
                     self._guarded(partial(self._ask, case, properties))
             self.tick()
         if self.judged.mostly_refused and not self.hangs:
-            self._guarded(self._ask_inside)
+            self._guarded(self._ask_moved)
         self.kept.save(self.plan.folder, self.target.name)
-        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded, self.aside)
+        tallied = Tallied(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
         rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
@@ -157,7 +157,7 @@ class ConformanceCheck:
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
-    def _ask_inside(self) -> None:
+    def _ask_moved(self) -> None:
         for case, properties in self.inside():
             self._guarded(partial(self._ask, case, properties))
 
@@ -167,17 +167,17 @@ class ConformanceCheck:
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
         for case, properties in refused:
-            moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
+            moved = self.judged.domain.moved(case) if self.judged.domain.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                yield self.subject.within_its_options(moved), properties
+                yield self.under_test.within_its_options(moved), properties
 
     def _answers(self, case: Case) -> bool:
-        self.subject.forget()
+        self.under_test.forget()
         try:
-            self.subject(self.subject.realise(self.subject.within_its_options(case)))
-        except CallFailed as trouble:
-            return trouble.outcome != "unsupported"
+            self.under_test(self.under_test.realise(self.under_test.within_its_options(case)))
+        except CallFailed as failure:
+            return failure.outcome != "unsupported"
         except ValueError:  # no problem at all
             return False
         return True
@@ -193,20 +193,20 @@ class ConformanceCheck:
 
     def _row(self, outcome: str, message: str) -> CheckRow:
         """A row about the implementation as a whole."""
-        return replace(check_row(self.subject.description, "", self.properties[0], Tally(), "", message, ""), outcome=outcome)
+        return replace(check_row(self.under_test.description, "", self.properties[0], Tally(), "", message, ""), outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
         return [
             replace(
-                check_row(self.subject.description, "", PROPERTIES[waiver.property], Tally(), "", message, ""), outcome="violates"
+                check_row(self.under_test.description, "", PROPERTIES[waiver.property], Tally(), "", message, ""), outcome="violates"
             )
-            for waiver, message in waivers.outlived(self.subject, self.waivers)
+            for waiver, message in waivers.outlived(self.under_test, self.waivers)
         ]
 
     def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
-        declared = self.subject.description.dtypes
+        declared = self.under_test.description.dtypes
         if declared is not None:
             return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
         plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
@@ -214,57 +214,57 @@ class ConformanceCheck:
 
     def _refusal(self, dtype: str) -> str:
         """Why a plain problem in that dtype is not taken; nothing if it is. What else goes wrong is for the gates to judge."""
-        self.subject.forget()
-        case = Case(self.subject.spec.Problem(dtype=dtype))
-        x = self.subject.realise(case)
+        self.under_test.forget()
+        case = Case(self.under_test.spec.Problem(dtype=dtype))
+        x = self.under_test.realise(case)
         try:
-            self.subject(x)
-        except CallFailed as trouble:
-            if trouble.outcome in REFUSALS:
-                return printable(str(trouble))
-            self.count(case, judge(self.subject, x, [property_ for property_ in self.properties if property_.id in GATES]))
+            self.under_test(x)
+        except CallFailed as failure:
+            if failure.outcome in REFUSALS:
+                return printable(str(failure))
+            self.count(case, judge(self.under_test, x, [property_ for property_ in self.properties if property_.id in GATES]))
         return ""
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
-        """Judges the case by these claims; the inputs, and what was found."""
-        self.subject.forget()
-        x = self.subject.realise(case)
+        """Judges the case by these properties; the inputs, and what was found."""
+        self.under_test.forget()
+        x = self.under_test.realise(case)
         self._cover(case, x)
-        return x, self.count(case, judge(self.subject, x, properties, find))
+        return x, self.count(case, judge(self.under_test, x, properties, find))
 
     def _cover(self, case: Case, x: Any) -> None:
         """Writes down what the case covers, unless there are no words for it and nobody is asked."""
         with contextlib.suppress(CallFailed):
-            self.subject.lowered(x)
+            self.under_test.lowered(x)
             self.covered[case.id] = sorted(covered(case, x))
 
-    def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
+    def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
         """The findings on a case, which are tallied."""
-        found = []
-        for finding in findings:
+        findings = []
+        for finding in judgement:
             self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
-            found.append(finding)
+            findings.append(finding)
             if finding.outcome == "timed-out" and self.hangs:
                 break
-        return found
+        return findings
 
     def _measure(self, case: Case, x: Any) -> None:
-        """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""
-        out, expected = self.subject(x), self.subject.expected(x)
+        """What an answer of the right shape says beyond the properties: its precision, and how far it is from others."""
+        out, expected = self.under_test(x), self.under_test.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         self.kept.add(case, out, expected)
         if x.dtype not in self.measured:
-            self.measured[x.dtype] = PrecisionFit(x.dtype, held_to(self.subject.description.precision, x.dtype))
+            self.measured[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
         self.measured[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
         """What the answers said about rounding."""
-        return [row for measured in self.measured.values() for row in measured.rows(self.subject.description)]
+        return [row for measured in self.measured.values() for row in measured.rows(self.under_test.description)]
 
     def _not_judged(self) -> list[CheckRow]:
-        """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
-        description, judged = self.subject.description, {name for _, name in self.tallies}
+        """Properties that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
+        description, judged = self.under_test.description, {name for _, name in self.tallies}
         rows = []
         for property_ in self.properties:
             if property_.name not in judged and self.plan.asks_for(property_):
@@ -280,6 +280,6 @@ class ConformanceCheck:
         first = self.properties[0]
         wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
         return [
-            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")
+            check_row(self.under_test.description, dtype, first, Tally(reason=reason), "", reason, "")
             for dtype, reason in wanted.items()
         ]

@@ -33,7 +33,7 @@ class Plan:
     """Property -> why the run has no case for it."""
 
     def asks_for(self, property_: Property) -> bool:
-        """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
+        """Whether the property is wanted; a layer's property goes by the name of the attention's too."""
         return not self.properties or not {property_.name, property_.name.removeprefix("layer_")}.isdisjoint(self.properties)
 
 

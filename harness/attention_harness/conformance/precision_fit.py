@@ -22,7 +22,7 @@ from attention_specs.precision import Units, candidates, named_precision, stores
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
 """Quantiles are told to a twentieth of a decade, so that any number of elements takes no memory; what is below the first is 0."""
-TOLD = np.array([0.0, *EDGES[1:], np.inf])
+LEVELS = np.array([0.0, *EDGES[1:], np.inf])
 
 
 class Ratios:
@@ -40,7 +40,7 @@ class Ratios:
     def quantile(self, share: float) -> float:
         """A number that this share of the elements does not exceed."""
         place = int(np.searchsorted(np.cumsum(self.counts), share * self.counts.sum()))
-        return min(float(TOLD[place]), self.worst)
+        return min(float(LEVELS[place]), self.worst)
 
 
 @dataclass
@@ -86,8 +86,8 @@ class PrecisionFit:
 
     def evidence(self) -> str:
         """Quantiles by model, and the factor that users of flash-attention look at."""
-        shown = {model: (r.quantile(0.5), r.quantile(0.99), r.worst) for model, r in self.ratios.items()}
-        table = "; ".join(f"{model} {'/'.join(f'{q:.2g}' for q in quantiles)}" for model, quantiles in shown.items())
+        quantiles = {model: (r.quantile(0.5), r.quantile(0.99), r.worst) for model, r in self.ratios.items()}
+        table = "; ".join(f"{model} {'/'.join(f'{q:.2g}' for q in row)}" for model, row in quantiles.items())
         beside = f"; largest error {self.beside_eager:.2g} times eager's, in the median" if self.eager_factors else ""
         return f"{self.cases} cases, error/bound 50 %/99 %/max: {table}{beside}"
 

@@ -81,7 +81,7 @@ def check_row(
     replay: str,
     others: Sequence[dict[str, Any]] = (),
 ) -> CheckRow:
-    """The row for one claim in one dtype."""
+    """The row for one property in one dtype."""
     facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, property_.name, property_.id)
     seen = (tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds)
     return CheckRow(*facts, *seen, case, message, replay, list(others))

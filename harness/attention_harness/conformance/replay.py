@@ -9,7 +9,7 @@ from typing import Any
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import Finding, applies, find
-from attention_harness.conformance.recorded import Recorded, read
+from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
@@ -26,7 +26,7 @@ NOT_JUDGED = ("unsupported", "vacuous")
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayResult:
     """What the replay showed; `judged` is False where nothing could be said."""
 
     sentence: str
@@ -34,10 +34,10 @@ class Replayed:
     judged: bool = True
 
 
-def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> Replayed:
+def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> ReplayResult:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
 
-    The conventions are those of the run for the function that the run judged, where it cannot declare any; `claims` come on top.
+    The conventions are those of the run for the function that the run judged, where it cannot declare any; `properties` come on top.
     """
     load_properties()
     recorded = read(path)
@@ -45,8 +45,8 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | N
     with Worker(target, recorded.limits) as worker:
         try:
             description = worker.description()
-        except CallFailed as trouble:
-            raise UsageError(f"target={target.name}, but should be available: {trouble}") from trouble
+        except CallFailed as failure:
+            raise UsageError(f"target={target.name}, but should be available: {failure}") from failure
         if description.spec != recorded.property_.spec:
             raise UsageError(
                 f"target={target.name}, but should be of the spec {recorded.property_.spec}: it is {description.spec}"
@@ -61,30 +61,30 @@ def _under(description: Description, declared: Mapping[str, Any]) -> Description
     return replace(description, conventions=Conventions.declared(own | dict(declared)))
 
 
-def _judged(subject: UnderTest, recorded: Recorded) -> Replayed:
+def _judged(under_test: UnderTest, recorded: CaseFile) -> ReplayResult:
     property_, case = recorded.property_, recorded.case
-    name, where = subject.description.name, f"[{case}]"
-    if reason := _unasked(subject, property_, case):
-        return Replayed(f"not judged: {property_.name} for {name}: {reason} {where}", False, False)
+    name, where = under_test.description.name, f"[{case}]"
+    if reason := _unasked(under_test, property_, case):
+        return ReplayResult(f"not judged: {property_.name} for {name}: {reason} {where}", False, False)
     times = TIMES if property_.id in REPEATED else 1
     for number in range(1, times + 1):
-        finding = _found(subject, property_, case)
+        finding = _finding(under_test, property_, case)
         if finding is None or finding.outcome in NOT_JUDGED:
             why = finding.verdict.message if finding else ""
-            return Replayed(f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False)
+            return ReplayResult(f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False)
         if finding.wrong:
             seen = f" (call {number} of at most {times})" if times > 1 else ""
-            return Replayed(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
+            return ReplayResult(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
     if recorded.when:
         why = f"it holds alone, and the run said of its failure: {printable(recorded.when)}"
-        return Replayed(f"not judged: {property_.name} for {name}: {why} {where}", False, False)
+        return ReplayResult(f"not judged: {property_.name} for {name}: {why} {where}", False, False)
     often = f", {times} times in a row" if times > 1 else ""
-    return Replayed(f"agrees: {property_.name} holds for {name}{often} {where}", False)
+    return ReplayResult(f"agrees: {property_.name} holds for {name}{often} {where}", False)
 
 
-def _unasked(subject: UnderTest, property_: Property, case: Case) -> str:
-    """Why the claim cannot be judged on this case whatever the implementation answers; nothing if it can."""
-    description = subject.description
+def _unasked(under_test: UnderTest, property_: Property, case: Case) -> str:
+    """Why the property cannot be judged on this case whatever the implementation answers; nothing if it can."""
+    description = under_test.description
     if missing := [option for option in property_.options if option not in description.options]:
         return f"{', '.join(missing)} not in its signature"
     if property_.gradient and not description.gradient:
@@ -94,14 +94,14 @@ def _unasked(subject: UnderTest, property_: Property, case: Case) -> str:
     if description.dtypes is not None and case.problem.dtype not in description.dtypes:
         return f"{case.problem.dtype} not declared"
     try:
-        subject.lowered(subject.realise(case))
-    except CallFailed as trouble:
-        return str(trouble)
+        under_test.lowered(under_test.realise(case))
+    except CallFailed as failure:
+        return str(failure)
     return ""
 
 
-def _found(subject: UnderTest, property_: Property, case: Case) -> Finding | None:
-    """What the claim says of the case, asked anew; None where it does not apply."""
-    subject.forget()
-    x = subject.realise(case)
-    return find(subject, property_, x) if applies(subject, property_, x) else None
+def _finding(under_test: UnderTest, property_: Property, case: Case) -> Finding | None:
+    """What the property says of the case, asked anew; None where it does not apply."""
+    under_test.forget()
+    x = under_test.realise(case)
+    return find(under_test, property_, x) if applies(under_test, property_, x) else None

@@ -34,10 +34,10 @@ def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
 
 def _while_it_fails(case: Case, step: Step, fails: Callable[[Case], bool], tried: set[str], deadline: float) -> Case:
     """Takes one kind of step as often as it leads to a case that fails."""
-    found: Case | None = case
-    while found is not None:
-        case = found
-        found = next((new for new in _untried(step, case, tried, deadline) if fails(new)), None)
+    smaller: Case | None = case
+    while smaller is not None:
+        case = smaller
+        smaller = next((new for new in _untried(step, case, tried, deadline) if fails(new)), None)
     return case
 
 

@@ -34,7 +34,7 @@ class Caller(Protocol):
 
 
 def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises CallFailed then."""
+    """The array, which no property could compare with another if it had another shape, or were no real numbers. Raises CallFailed then."""
     if array.shape != shape:
         raise CallFailed("violates", f"shape of {what}={array.shape}, but should be {shape}")
     if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
@@ -91,9 +91,9 @@ class UnderTest:
         """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises CallFailed."""
         try:
             self.worker.call(self._request(x))
-        except CallFailed as trouble:
-            if trouble.outcome in REFUSALS:
-                return str(trouble)
+        except CallFailed as failure:
+            if failure.outcome in REFUSALS:
+                return str(failure)
             raise
         return ""
 
@@ -139,8 +139,8 @@ class UnderTest:
             try:
                 request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
                 self._gradients[key] = self.worker.call(request)
-            except CallFailed as trouble:
-                self._gradients[key] = trouble
+            except CallFailed as failure:
+                self._gradients[key] = failure
         answer = self._gradients[key]
         if isinstance(answer, CallFailed):
             raise answer
@@ -153,8 +153,8 @@ class UnderTest:
         if key not in self._expected_gradients:
             self._kept |= {id(x): x, id(dout): dout}
             model = self.description.precision.get(x.dtype)
-            found = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
-            self._expected_gradients[key] = found
+            expected = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
+            self._expected_gradients[key] = expected
         return self._expected_gradients[key]
 
     def _joined(self, x: Any) -> Any:
@@ -185,8 +185,8 @@ class UnderTest:
             self._kept[id(x)] = x
             try:
                 self._answers[key] = self._ask(self.lowered(x), wanted)
-            except CallFailed as trouble:
-                self._answers[key] = trouble
+            except CallFailed as failure:
+                self._answers[key] = failure
         answer = self._answers[key]
         if isinstance(answer, CallFailed):
             raise answer

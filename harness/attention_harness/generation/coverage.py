@@ -100,8 +100,8 @@ def heads(case: Case, x: Any) -> list[str]:
     )
 
 
-def _true(told: dict[str, Any]) -> list[str]:
-    return [name for name, true in told.items() if true]
+def _true(conditions: dict[str, Any]) -> list[str]:
+    return [name for name, true in conditions.items() if true]
 
 
 @region("dims", "D = Dv", "D < Dv", "D > Dv", "odd", "one is 0")

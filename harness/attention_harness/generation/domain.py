@@ -55,13 +55,13 @@ class Domain:
 
 def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Domain:
     """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes after others."""
-    deadline, best, said = monotonic() + LEARNING_SECONDS, Domain(), dict[str, bool]()
+    deadline, best, known = monotonic() + LEARNING_SECONDS, Domain(), dict[str, bool]()
 
     def once(case: Case) -> bool:
         """Many guesses move a case to the same place."""
-        if case.id not in said:
-            said[case.id] = answers(case)
-        return said[case.id]
+        if case.id not in known:
+            known[case.id] = answers(case)
+        return known[case.id]
 
     able = [case for case in refused if Domain().moved(case)]
     sample = able[:: max(len(able) // SAMPLE, 1)][:SAMPLE]
@@ -79,11 +79,11 @@ def _guesses() -> Iterator[tuple[str, ...]]:
         yield from ((*guess, TINY) for guess in of_different_groups(GROUPS, number - 1))
 
 
-def _share(answers: Callable[[Case], bool], inside: Domain, sample: Sequence[Case]) -> float:
+def _share(answers: Callable[[Case], bool], domain: Domain, sample: Sequence[Case]) -> float:
     """The share that is answered; 0 as soon as the first two are refused."""
     got: list[bool] = []
     for case in sample:
-        moved = inside.moved(case)
+        moved = domain.moved(case)
         got.append(moved is not None and answers(moved))
         if len(got) == 2 and not any(got):
             return 0.0

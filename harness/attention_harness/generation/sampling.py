@@ -22,7 +22,7 @@ class Seeded(HypothesisProvider):
     """Whole numbers from the seed alone, evenly.
 
     Hypothesis takes one in twenty from the constants of the source files beside it: an installed wheel draws other cases
-    than a checkout then, and two more corners change the cases of a seed. A backend is the way it offers to draw otherwise:
+    than a checkout then, and two more edge cases change the cases of a seed. A backend is the way it offers to draw otherwise:
     https://hypothesis.readthedocs.io/en/latest/extensions.html#alternative-backends-for-hypothesis
     """
 
@@ -46,13 +46,13 @@ AVAILABLE_PROVIDERS["attention-harness"] = Seeded
 def draw(strategies: Strategies, count: int, start: int) -> list[Case]:
     """`count` different cases, one from each strategy in turn, or fewer if they repeat. Same seed, same cases."""
     rng = Random(start)
-    found: dict[str, Case] = {}
+    drawn: dict[str, Case] = {}
     for _, strategy in zip(range(2 * count), strategies(rng), strict=False):
         case = independent(strategy, rng.getrandbits(32))
-        found.setdefault(case.id, case)
-        if len(found) == count:
+        drawn.setdefault(case.id, case)
+        if len(drawn) == count:
             break
-    return list(found.values())
+    return list(drawn.values())
 
 
 def independent(strategy: st.SearchStrategy[Case], start: int) -> Case:

@@ -105,8 +105,8 @@ def _beyond_the_arrays(function: Callable[..., Any], signature: inspect.Signatur
         signature.bind_partial(*[None] * needed, **dict.fromkeys(heads))
     except TypeError as error:
         wanted = "three arrays, q, k and v" if needed == 3 else f"{needed} arrays and heads"
-        shown = f"{getattr(function, '__name__', 'function')}{signature}"
-        raise TypeError(f"signature={shown}, but should take {wanted}: {error}") from error
+        call = f"{getattr(function, '__name__', 'function')}{signature}"
+        raise TypeError(f"signature={call}, but should take {wanted}: {error}") from error
     return [name for name in free if name not in heads]
 
 

@@ -52,8 +52,8 @@ def _end(number: int, frame: Any) -> NoReturn:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
-    os.write(2, f"{shown}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
+    cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
+    os.write(2, f"{cursor}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
     os._exit(128 + number)
 
 

@@ -55,9 +55,9 @@ def test_failures_are_told_apart_by_their_kind(one, other, same):
 
 def rows_of(function, tmp_path, cases=CASES):
     process = InProcessWorker(function)
-    subject = UnderTest(process, process.description)
+    under_test = UnderTest(process, process.description)
     plan = Plan({"attention": cases}, tmp_path, properties=(ORACLE,), dtypes=("float32",))
-    return ConformanceCheck(subject, Target("mine", "mine.py:f", False), plan, lambda: None)
+    return ConformanceCheck(under_test, Target("mine", "mine.py:f", False), plan, lambda: None)
 
 
 def test_kinds_are_not_mixed_while_a_failure_is_made_small(tmp_path):
@@ -211,8 +211,8 @@ def test_what_is_always_wrong_needs_one_process_aside(tmp_path, monkeypatch):
 
 
 def failing_calls(checking, outcome, when):
-    """The subject's worker, which fails so from the given calls on."""
-    call, calls = checking.subject.worker.call, []
+    """The under_test's worker, which fails so from the given calls on."""
+    call, calls = checking.under_test.worker.call, []
 
     def fails(request):
         calls.append(1)
@@ -220,7 +220,7 @@ def failing_calls(checking, outcome, when):
             raise CallFailed(outcome, "it is gone")
         return call(request)
 
-    checking.subject.worker.call = fails
+    checking.under_test.worker.call = fails
     return calls
 
 

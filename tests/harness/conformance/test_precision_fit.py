@@ -1,4 +1,4 @@
-"""What a run says about precision: quantiles without keeping the elements, models told apart, and the eager run beside it."""
+"""What a run says about precision: quantiles without keeping the elements, models kept apart, and the eager run beside it."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ DESIGNS = {
 
 
 def measured(function, dtype, declared="exact"):
-    found = PrecisionFit(dtype, declared)
+    fit = PrecisionFit(dtype, declared)
     for x in questions(dtype):
-        found.add(x, function(x), expect(x, Conventions(), declared))
-    return found
+        fit.add(x, function(x), expect(x, Conventions(), declared))
+    return fit
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -63,9 +63,9 @@ def test_the_tightest_model_is_that_of_the_design(design, dtype):
 
 
 def test_a_matrix_unit_is_told_from_float32():
-    found = measured(lambda x: answer(numpy_tensor_core.attention, x), "float32")
-    assert found.tightest == "tf32-inputs"
-    assert not found.keeps("truncating-sums")
+    fit = measured(lambda x: answer(numpy_tensor_core.attention, x), "float32")
+    assert fit.tightest == "tf32-inputs"
+    assert not fit.keeps("truncating-sums")
 
 
 def test_float64_computed_in_float32_is_told():

@@ -112,9 +112,9 @@ def test_what_is_not_judged_is_said_so_with_a_status_of_its_own(property_, reaso
     path = written(RIGHT, P4)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"property": property_}))
     assert main(["replay", str(path)]) == 3
-    told = capsys.readouterr().out
-    assert told.startswith("not judged: ")
-    assert reason in told
+    output = capsys.readouterr().out
+    assert output.startswith("not judged: ")
+    assert reason in output
 
 
 def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
@@ -152,9 +152,9 @@ def test_a_case_with_an_option_that_the_target_has_no_words_for_is_not_judged(op
     path.write_text(json.dumps(data | {"case": PLAIN.with_problem(**options).to_json()}))
     (tmp_path / "other.py").write_text(CAUSAL)
     status = main(["replay", str(path), f"{tmp_path / 'other.py'}:attention"])
-    told = capsys.readouterr().out
-    assert (status, told.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
-    assert f": {reason} [" in told if reason else True
+    output = capsys.readouterr().out
+    assert (status, output.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
+    assert f": {reason} [" in output if reason else True
 
 
 def test_an_option_that_is_written_out_in_another_is_judged(written):

@@ -85,7 +85,7 @@ ALSO = {
 @pytest.mark.parametrize("other", ALSO)
 @pytest.mark.parametrize("known", [True, False])
 def test_another_failure_of_the_same_property_is_not_waived(other, known, tmp_path, monkeypatch):
-    wrong, said = ALSO[other]
+    wrong, text = ALSO[other]
     cases = [
         LARGE,
         LARGE.with_problem(softcap=5.0, key_length=3),
@@ -94,7 +94,7 @@ def test_another_failure_of_the_same_property_is_not_waived(other, known, tmp_pa
     ]
     (row,) = rows_under(WAIVER, also(wrong), cases, tmp_path, monkeypatch)
     assert row.outcome == "violates"
-    assert said in row.message
+    assert text in row.message
     assert [(other["outcome"], other["message"]) for other in row.others] == [("waived", str(WAIVER))] * known
 
 
@@ -116,14 +116,14 @@ def test_a_waiver_whose_case_does_otherwise_is_an_error(function, outcome, subje
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [({"property": "nothing"}, "property=nothing, but should be one of"), ({"reason": None}, "fields of Waiver")],
 )
-def test_a_waiver_that_is_incomplete_is_refused(change, said, tmp_path):
+def test_a_waiver_that_is_incomplete_is_refused(change, message, tmp_path):
     entry = {"implementation": "a", "property": NAME, "outcome": "violates", "reason": "b", "link": "c"} | change
     lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items() if value is not None]
     case = 'case = { spec = "attention", problem = {}, recipe = "normal", seed = 0, layouts = {} }'
     path = tmp_path / "waivers.toml"
     path.write_text("\n".join(["[[waiver]]", *lines, case]))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load(path)

@@ -48,9 +48,9 @@ def test_a_finished_run_is_not_written_over(tmp_path, capsys):
     capsys.readouterr()
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 2
     assert main([*CHECK, "--resume", str(tmp_path / "run")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 2
-    assert "that one is complete" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 2
+    assert "that one is complete" in message
     assert files(tmp_path / "run") == before
 
 
@@ -65,9 +65,9 @@ def test_an_empty_folder_is_taken(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     monkeypatch.setattr("sys.argv", ["/bin/attention-harness", "check", "numpy-eager", "--output", "two words"])
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 0
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["command_line"] == "attention-harness check numpy-eager --output 'two words'"
-    assert [target["name"] for target in facts["arguments"]["targets"]] == ["numpy-eager"]
+    metadata = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert metadata["command_line"] == "attention-harness check numpy-eager --output 'two words'"
+    assert [target["name"] for target in metadata["arguments"]["targets"]] == ["numpy-eager"]
 
 
 @pytest.mark.parametrize(

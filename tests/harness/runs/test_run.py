@@ -67,8 +67,8 @@ def test_resume_on_the_command_line_counts_nothing_twice(killed):
     assert status == 0
     rows = json.loads(out.getvalue())["checks"]
     assert [(row["cases"], row["message"]) for row in rows] == [(41, "written before the run was killed")]
-    facts = json.loads((killed / "run.json").read_text())
-    assert facts["complete"]
+    metadata = json.loads((killed / "run.json").read_text())
+    assert metadata["complete"]
     assert not (killed / "finished.jsonl").exists()
 
 
@@ -81,8 +81,8 @@ def test_coverage_counts_cases_as_they_are_asked(tmp_path):
     rows = {}
     for name in ("numpy-eager", f"{tmp_path / 'scaled.py'}:attention"):
         run = Run(tmp_path / f"run {len(rows)}", {})
-        counted = tables(check(resolve([name]), settings, run), run)["coverage"]
-        rows[name] = {(row["region"], row["value"]): row["cases"] for row in counted}
+        coverage = tables(check(resolve([name]), settings, run), run)["coverage"]
+        rows[name] = {(row["region"], row["value"]): row["cases"] for row in coverage}
     whole, scaled = rows.values()
     for option in ("softcap", "window", "is_causal", "bias", "mask"):
         assert whole["option", option] > scaled["option", option] == 0
@@ -92,9 +92,9 @@ def test_coverage_counts_cases_as_they_are_asked(tmp_path):
 
 def test_run_json_says_what_the_run_was_asked_and_on_what(tmp_path):
     run = Run(tmp_path / "deep" / "folder", {"examples": 3})
-    facts = json.loads((run.folder / "run.json").read_text())
-    assert (facts["schema"], facts["arguments"], facts["complete"]) == (1, {"examples": 3}, False)
-    assert {"python", "cpu", "packages", "variables"} <= set(facts["environment"])
+    metadata = json.loads((run.folder / "run.json").read_text())
+    assert (metadata["schema"], metadata["arguments"], metadata["complete"]) == (1, {"examples": 3}, False)
+    assert {"python", "cpu", "packages", "variables"} <= set(metadata["environment"])
     run.save(complete=True)
     assert json.loads((run.folder / "run.json").read_text())["complete"]
 
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_made_is_told_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"properties": ("no_such_property",)}, {"claims": {"colour": "red"}}, {"claims": {"lse_base": "10"}}]
+    "change", [{"properties": ("no_such_property",)}, {"declared": {"colour": "red"}}, {"declared": {"lse_base": "10"}}]
 )
 def test_settings_that_mean_nothing_are_refused(change, tmp_path):
     with pytest.raises(UsageError, match="but should be one of"):

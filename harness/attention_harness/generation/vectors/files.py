@@ -18,7 +18,7 @@ AGREES = "output_agrees_with_the_oracle"
 """Judged on every vector beside its own property."""
 
 
-def found(folder: Path = FOLDER) -> list[Vector]:
+def vectors(folder: Path = FOLDER) -> list[Vector]:
     """All recorded failures, by name. ValueError that names the file for one that is not as it should be."""
     return [read(path) for path in sorted(folder.rglob("*.json"), key=lambda path: path.name)]
 

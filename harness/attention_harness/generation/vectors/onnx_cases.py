@@ -32,7 +32,7 @@ EXPLAINED: dict[str, str] = {}
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class OnnxCase:
     """One generated case: the attributes of the node, and its arrays by the names of the operator."""
 
     name: str
@@ -54,12 +54,12 @@ def vectors() -> list[Vector]:
 
 
 @cache
-def published() -> list[Published]:
+def published() -> list[OnnxCase]:
     """The generated cases as they are, without those that say the same in other operators."""
     return [] if installed("onnx") else list(_generated())
 
 
-def _generated() -> Iterator[Published]:
+def _generated() -> Iterator[OnnxCase]:
     """Importing the one module generates its cases; the public way to collect them generates those of all operators."""
     state = np.random.get_state()  # noqa: NPY002 -- theirs is seeded there, and is put back
     with warnings.catch_warnings():
@@ -73,7 +73,7 @@ def _generated() -> Iterator[Published]:
             inputs, outputs = case.data_sets[0]
             attributes = {a.name: values(a) for a in node.attribute}
             given = _by_name(INPUTS, node.input, inputs), _by_name(OUTPUTS, node.output, outputs)
-            yield Published(case.name, case.model.opset_import[0].version, attributes, *given)
+            yield OnnxCase(case.name, case.model.opset_import[0].version, attributes, *given)
 
 
 def _by_name(names: tuple[str, ...], present: Any, arrays: Any) -> dict[str, np.ndarray]:
@@ -81,7 +81,7 @@ def _by_name(names: tuple[str, ...], present: Any, arrays: Any) -> dict[str, np.
     return dict(zip((name for name, given in zip(names, present, strict=False) if given), arrays, strict=True))
 
 
-def translated(p: Published) -> Case:
+def translated(p: OnnxCase) -> Case:
     """The same question and answers in the terms of our spec."""
     q, k, v = heads_apart(p)
     past = p.inputs["past_key"].shape[2] if "past_key" in p.inputs else None
@@ -94,7 +94,7 @@ def translated(p: Published) -> Case:
     return Case(problem, arrays={name: _listed(array) for name, array in arrays.items()})
 
 
-def heads_apart(p: Published) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def heads_apart(p: OnnxCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Queries, and the keys and values of the cache before the new ones, [B, H, L, D]."""
     q = _apart(p.inputs["Q"], p.attributes.get("q_num_heads"))
     k, v = (_apart(p.inputs[name], p.attributes.get("kv_num_heads")) for name in ("K", "V"))
@@ -108,7 +108,7 @@ def _apart(a: np.ndarray, heads: int | None) -> np.ndarray:
     return a if a.ndim == 4 else a.reshape(*a.shape[:2], heads or 1, -1).swapaxes(1, 2)
 
 
-def answers(p: Published, problem: Problem) -> dict[str, np.ndarray]:
+def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
     """The output, and the weights where the case has them."""
     known = {"out": _apart(p.outputs["Y"], problem.query_heads)}
     mode = p.attributes.get("qk_matmul_output_mode", 0)

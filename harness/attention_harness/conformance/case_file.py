@@ -39,8 +39,8 @@ GIVEN = {"attention": (*ARGUMENTS["attention"], "out", "weights"), "multi-head":
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What a run wrote down of one failure: who failed, which claim, on what, and under what conditions."""
+class CaseFile:
+    """What a run wrote down of one failure: who failed, which property, on what, and under what conditions."""
 
     target: Target
     property_: Property
@@ -51,19 +51,19 @@ class Recorded:
     """When it failed, if not at each call."""
 
 
-def read(path: Path) -> Recorded:
+def read(path: Path) -> CaseFile:
     """The content of a case file. UsageError if it is none, or one that is too large to be judged."""
     try:
         if path.stat().st_size > BYTES:
             raise ValueError(f"size={path.stat().st_size}, but should be at most {BYTES} bytes")
-        return recorded(json.loads(path.read_text()))
+        return case_file(json.loads(path.read_text()))
     except OSError as error:
         raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
 
 
-def recorded(data: Any) -> Recorded:
+def case_file(data: Any) -> CaseFile:
     """What the data of a case file stand for. ValueError for what no run writes."""
     if _deeper(data, DEPTH):
         raise ValueError(f"nesting=above {DEPTH} levels, but should be less")
@@ -80,7 +80,7 @@ def recorded(data: Any) -> Recorded:
     require_buildable(case)
     target = Target(data["target"], data["location"], data.get("registered") is not False)
     conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
-    return Recorded(target, property_, case, conventions, limits, data.get("when", ""))
+    return CaseFile(target, property_, case, conventions, limits, data.get("when", ""))
 
 
 def _deeper(data: Any, levels: int) -> bool:
@@ -155,12 +155,12 @@ def _shapes(p: Any, x: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]
     if p.spec == "multi-head":
         return {"query": (x.query.shape, (p.batch, p.query_length, p.d_model)), "scores": (x.score_shape, p.score_shape)}
     out = (*p.score_shape[:3], p.value_dim)
-    found = {
+    shapes = {
         "q": (x.q.shape, (*p.score_shape[:3], p.head_dim)),
         "v": (x.v.shape, (p.batch, p.key_heads, p.key_length, p.value_dim)),
     }
-    found |= {"sinks": (x.sinks.shape, (p.query_heads,))} if x.sinks is not None else {}
-    return found | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
+    shapes |= {"sinks": (x.sinks.shape, (p.query_heads,))} if x.sinks is not None else {}
+    return shapes | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
 
 
 def _require_lengths(problem: Any) -> None:
