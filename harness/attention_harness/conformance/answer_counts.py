@@ -1,4 +1,4 @@
-"""How much of what an implementation was asked has been judged."""
+"""The counts of answers and refusals: how much of the suite an implementation has been judged on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attention_specs.property import Property
 
 @dataclass
 class AnswerCounts:
-    """How many of the cases were answered, and those that were not: by a refusal of the implementation's own."""
+    """The number of cases asked and answered, and the cases that the implementation itself refused."""
 
     asked: int = 0
     answered: int = 0
@@ -23,7 +23,7 @@ class AnswerCounts:
     domain: Domain = field(default_factory=Domain)
 
     def count(self, case: Case, properties: Sequence[Property], findings: Sequence[Finding]) -> None:
-        """Counts a case that was asked; one that no property about an answer applies to says nothing."""
+        """Counts a case that was asked, if any property about an answer applies to it."""
         gates = [finding for finding in findings if finding.property_.id in GATES]
         refusals = [finding for finding in gates if finding.outcome == "unsupported"]
         self.asked += bool(gates)
@@ -33,7 +33,7 @@ class AnswerCounts:
             self.refusal_texts.setdefault(refusals[0].kind, []).append(refusals[0].verdict.message)
 
     def moved(self, domain: Domain) -> list[tuple[Case, Sequence[Property]]]:
-        """The refused cases, to be asked again inside: they count there, and no longer where they were refused."""
+        """The refused cases, to be asked again in the domain: they count there, and no longer where they were refused."""
         refused, self.refused, self.domain = self.refused, [], domain
         self.asked -= len(refused) if domain.telling else 0
         return refused
@@ -45,12 +45,12 @@ class AnswerCounts:
 
     @property
     def too_little(self) -> bool:
-        """Whether what was answered says nothing of the rest: few cases, or only such as every mistake survives."""
+        """Whether the answers say nothing of the other cases: they are few, or so small that every mistake survives them."""
         return self.mostly_refused or (bool(self.domain.conditions) and not self.domain.telling)
 
     @property
     def sentence(self) -> str:
-        """What was answered and where, and how most of the others were refused."""
+        """The answered cases and their domain, and the refusal of most of the others."""
         where = f" (many of them moved to {', '.join(self.domain.conditions)})" if self.domain.conditions else ""
         most = f"; refused most often: {max(self.refusal_texts.values(), key=len)[0]}" if self.refusal_texts else ""
         return f"{self.answered} of {self.asked} cases answered{where}: too little to say{most}"

@@ -1,4 +1,4 @@
-"""Whether two failures have one cause: the one, without what the other does without, must still fail in the same way."""
+"""The causes of failures: two share one if the first, without all that the second lacks, still fails in the same way."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def alike(under_test: UnderTest, property_: Property, case: Case, kind: tuple[st
 
 
 def explains(under_test: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
-    """Whether nothing shows that the failure needs what the known case, which fails in the same way, does without.
+    """Whether the known case, which fails in the same way, may have the cause of this failure too.
 
-    What the property says nothing of, once it is stripped, shows nothing; nor do given numbers, which belong to their options.
+    It may not where the case, once it has no more than the known one, is judged and is right. Given numbers cannot be
+    stripped, since they belong to their options.
     """
     bare = stripped(case, known)
     return (
@@ -43,7 +44,7 @@ def leads_to(under_test: UnderTest, known: Case, case: Case, finding: Finding) -
 
 
 def needs(case: Case) -> frozenset[str]:
-    """What is special about a case, sizes and dtype apart."""
+    """The special features of a case, sizes and dtype apart."""
     given = [option.partition("=")[0] for option in case.problem.options()]
     special = {
         "recipe": case.recipe != PLAIN,
@@ -75,7 +76,7 @@ def _grouped(case: Case) -> bool:
 
 
 def _way(case: Case, known: Case) -> Iterator[Case]:
-    """From the case to the sizes of the known one: each time half of what every size is above."""
+    """The way from the case to the sizes of the known one: each step halves the difference of every size."""
     nearer, before = stripped(case, known), ""
     while nearer.id != before:
         yield nearer

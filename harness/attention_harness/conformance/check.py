@@ -23,7 +23,7 @@ from attention_harness.conformance.plan import Plan as Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
 from attention_harness.conformance.schedule import Schedule
-from attention_harness.conformance.tallies import Tallied
+from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed
@@ -41,16 +41,16 @@ from attention_specs.property import PROPERTIES, Property
 Result = TypeVar("Result")
 
 HANGS = 3
-"""Calls that may time out before the rest is not tried."""
+"""Calls that may time out; after them the other cases stay untried."""
 
 AGAIN_SECONDS = 90.0
-"""For the cases of one implementation that were refused, asked again where it answers."""
+"""Time for the refused cases of one implementation, which are asked again where it answers."""
 
 
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
-    """Judges one target by every property that its signature supports. Whatever it does, this returns.
+    """Judges one target by every property that its signature supports. Whatever the target does, this returns.
 
-    So it does with a fault of ours, which ends the check of this target alone and is named as ours.
+    A fault of ours ends the check of this target alone, and its row names it as ours.
     """
     load_properties()
     try:
@@ -61,13 +61,13 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
 
 
 def _require_space(error: Exception) -> None:
-    """Raises what ends the whole run, and is nobody's fault: no space is left."""
+    """Raises an error that ends the whole run: no space is left."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise error
 
 
 def our_fault(error: Exception) -> str:
-    """The sentence about an exception that no implementation has raised."""
+    """The sentence about an exception of our own."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
     text = printable(f"{type(error).__name__}: {error}")
@@ -86,8 +86,18 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
         checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
         judged = checking.judged
-        counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
-        return CheckResult(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
+        return CheckResult(
+            name=target.name,
+            rows=rows,
+            description=description,
+            worked_example=checking.worked_example,
+            precision=checking.precision(),
+            ours=checking.ours,
+            asked=judged.asked,
+            answered=judged.answered,
+            covered=checking.covered,
+            too_little=judged.too_little,
+        )
 
 
 def load_properties() -> None:
@@ -144,8 +154,8 @@ class ConformanceCheck:
         if self.judged.mostly_refused and not self.hangs:
             self._guarded(self._ask_moved)
         self.kept.save(self.plan.folder, self.target.name)
-        tallied = Tallied(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+        builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
+        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
         rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
@@ -183,7 +193,7 @@ class ConformanceCheck:
         return True
 
     def _guarded(self, step: Callable[[], Result]) -> Result | None:
-        """What the step gives; nothing after a fault of ours, which is written down and ends this step alone."""
+        """The result of the step; None after a fault of ours, which is noted and ends this step alone."""
         try:
             return step()
         except Exception as error:
@@ -193,19 +203,19 @@ class ConformanceCheck:
 
     def _row(self, outcome: str, message: str) -> CheckRow:
         """A row about the implementation as a whole."""
-        return replace(check_row(self.under_test.description, "", self.properties[0], Tally(), "", message, ""), outcome=outcome)
+        return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
         return [
             replace(
-                check_row(self.under_test.description, "", PROPERTIES[waiver.property], Tally(), "", message, ""), outcome="violates"
+                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message), outcome="violates"
             )
             for waiver, message in waivers.outlived(self.under_test, self.waivers)
         ]
 
     def refused_dtypes(self) -> dict[str, str]:
-        """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
+        """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
         declared = self.under_test.description.dtypes
         if declared is not None:
             return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
@@ -213,7 +223,7 @@ class ConformanceCheck:
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
 
     def _refusal(self, dtype: str) -> str:
-        """Why a plain problem in that dtype is not taken; nothing if it is. What else goes wrong is for the gates to judge."""
+        """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
         self.under_test.forget()
         case = Case(self.under_test.spec.Problem(dtype=dtype))
         x = self.under_test.realise(case)
@@ -226,20 +236,20 @@ class ConformanceCheck:
         return ""
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
-        """Judges the case by these properties; the inputs, and what was found."""
+        """Judges the case by these properties; returns the inputs and the findings."""
         self.under_test.forget()
         x = self.under_test.realise(case)
         self._cover(case, x)
         return x, self.count(case, judge(self.under_test, x, properties, find))
 
     def _cover(self, case: Case, x: Any) -> None:
-        """Writes down what the case covers, unless there are no words for it and nobody is asked."""
+        """Notes the coverage of the case, if the implementation is asked at all."""
         with contextlib.suppress(CallFailed):
             self.under_test.lowered(x)
             self.covered[case.id] = sorted(covered(case, x))
 
     def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
-        """The findings on a case, which are tallied."""
+        """Tallies the findings on a case, and returns them."""
         findings = []
         for finding in judgement:
             self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
@@ -249,7 +259,7 @@ class ConformanceCheck:
         return findings
 
     def _measure(self, case: Case, x: Any) -> None:
-        """What an answer of the right shape says beyond the properties: its precision, and how far it is from others."""
+        """Measures an answer of the right shape: its precision, and its distance from those of others."""
         out, expected = self.under_test(x), self.under_test.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
@@ -259,11 +269,11 @@ class ConformanceCheck:
         self.measured[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
-        """What the answers said about rounding."""
+        """The rows about rounding."""
         return [row for measured in self.measured.values() for row in measured.rows(self.under_test.description)]
 
     def _not_judged(self) -> list[CheckRow]:
-        """Properties that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
+        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
         description, judged = self.under_test.description, {name for _, name in self.tallies}
         rows = []
         for property_ in self.properties:
@@ -273,13 +283,13 @@ class ConformanceCheck:
                 if property_.gradient and not description.gradient:
                     nothing = Tally(reason="gradient not declared")
                 reason = nothing.reason or self.plan.absent.get(property_.name, "no case of this run applies")
-                rows.append(check_row(description, "", property_, nothing, "", reason, ""))
+                rows.append(check_row(description, property_, nothing, message=reason))
         return rows
 
     def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
         first = self.properties[0]
         wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
         return [
-            check_row(self.under_test.description, dtype, first, Tally(reason=reason), "", reason, "")
+            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
             for dtype, reason in wanted.items()
         ]

@@ -1,4 +1,4 @@
-"""What a failure is shown by: the smallest case that fails in the same way, in a file that replays it."""
+"""The evidence of a failure: the smallest case that fails in the same way, in a file that replays it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from attention_specs.case import Case
 from attention_specs.property import Property
 
 REPEATS = 30
-"""Times that a failure is asked for which did not come again at once."""
+"""Attempts to see a failure again that was absent at the second call."""
 
 MOST_FAILURES = 3
-"""Failures of one property in one dtype that are shown, if they differ in kind."""
+"""Failures of one property in one dtype that a row has, if they differ in kind."""
 
 AFTER_OTHERS = "only after other calls"
-"""When a failure comes whose smallest case is right in a process in which nothing was called before."""
+"""The condition of a failure whose smallest case is right in a new process."""
 
-Excluded = Callable[[Case, Finding], bool]
+Exclusion = Callable[[Case, Finding], bool]
 
 
 @dataclass(frozen=True)
 class MinimalFailure:
-    """One failure as a reader meets it. `new` tells that its smallest case is that of no failure before it."""
+    """One failure with its smallest case. `new` is True where no earlier failure has the same smallest case."""
 
     failure: Failure
     case: str
@@ -63,7 +63,7 @@ class Evidence:
         self.dependent = False
         self.smallest = list(known)
 
-    def of(self, failure: Failure, seconds: float, excluded: Excluded = nothing) -> MinimalFailure:
+    def of(self, failure: Failure, seconds: float, excluded: Exclusion = nothing) -> MinimalFailure:
         """The failure made small, without becoming one that is excluded, and written down."""
         case, finding = failure
         deadline, new = monotonic() + seconds, False
@@ -80,7 +80,7 @@ class Evidence:
         return MinimalFailure((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
     def others(
-        self, kinds: Sequence[Sequence[Failure]], first: MinimalFailure, seconds: float, excluded: Excluded = nothing
+        self, kinds: Sequence[Sequence[Failure]], first: MinimalFailure, seconds: float, excluded: Exclusion = nothing
     ) -> list[MinimalFailure]:
         """The further failures of a row, each made small: those of other kinds, then those that need something else."""
         deadline, minimal = monotonic() + seconds, [first]
@@ -145,7 +145,7 @@ class Evidence:
         self.dependent |= not failing
         return failing
 
-    def _known(self, case: Case, finding: Finding, excluded: Excluded) -> Failure | None:
+    def _known(self, case: Case, finding: Finding, excluded: Exclusion) -> Failure | None:
         """A minimal case of an earlier failure, if this property fails on it too, and needs nothing else: it is one bug."""
         for earlier in self.smallest:
             known = earlier.with_problem(dtype=case.problem.dtype)
@@ -154,7 +154,7 @@ class Evidence:
                 return known, again
         return None
 
-    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Excluded) -> Failure:
+    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Exclusion) -> Failure:
         findings = {case.id: finding}
 
         def still(simpler: Case) -> bool:

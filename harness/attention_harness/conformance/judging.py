@@ -20,7 +20,7 @@ from attention_specs.property import Property
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one property on one case."""
+    """The result of one property on one case."""
 
     property_: Property
     outcome: str
@@ -34,13 +34,13 @@ class Finding:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What tells failures apart: the outcome, and the message without numbers, shapes and addresses.
+        """The key by which failures differ: the outcome, and the message without numbers, shapes and addresses.
 
-        Of a violation it is what came, not what was due.
+        The message of a violation counts up to the answer; the right value after it does not.
         """
         message = self.verdict.message
-        seen = message.partition(", but should")[0] if self.outcome == "violates" else message
-        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", seen)))
+        words = message.partition(", but should")[0] if self.outcome == "violates" else message
+        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", words)))
 
 
 INDEX = re.compile(r"\[[^\]]*\]")
@@ -104,7 +104,7 @@ class Tally:
 
     @property
     def message(self) -> str:
-        """Of the first failure, else why there is nothing to say."""
+        """The message of the first failure, else the reason that there is none."""
         return self.first[1].verdict.message if self.first else self.reason
 
     def close(self, property_: Property) -> None:
@@ -118,7 +118,7 @@ class Tally:
 
     @property
     def outcome(self) -> str:
-        """That of the first failure; else whether anything was seen at all."""
+        """The outcome of the first failure; else whether any case was judged."""
         if self.first:
             return self.first[1].outcome
         if self.together and not self.together.holds:
@@ -129,7 +129,7 @@ class Tally:
 
 
 def find(under_test: UnderTest, property_: Property, x: Any) -> Finding:
-    """What one property says of these inputs."""
+    """Judges one property on these inputs."""
     start = perf_counter()
     try:
         with np.errstate(all="ignore"):
@@ -141,7 +141,7 @@ def find(under_test: UnderTest, property_: Property, x: Any) -> Finding:
 
 
 def _after_a_restart(failure: CallFailed) -> str:
-    """The outcome of the call. What could be loaded once, and cannot be loaded again after its process died, is an error."""
+    """The outcome of the call. An implementation that loaded once and fails to load after its process died is an error."""
     return "errored" if failure.outcome in ("unloadable", "unavailable") else failure.outcome
 
 
@@ -149,7 +149,7 @@ Find = Callable[[UnderTest, Property, Any], Finding]
 
 
 def judge(under_test: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
-    """Findings of all properties that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
+    """Findings of all properties that apply. Where there is no answer, or one of the wrong shape, its gate alone is judged."""
     return judge_applying(under_test, x, [property_ for property_ in properties if applies(under_test, property_, x)], find)
 
 
@@ -163,11 +163,11 @@ def judge_applying(under_test: UnderTest, x: Any, properties: Iterable[Property]
 
 
 GATES = ("P1", "P2", "L1", "L2")
-"""Clauses of the properties that come first, an answer and its shape: without them there is nothing to judge."""
+"""Ids of the properties that come first, an answer and its shape: without them there is nothing to judge."""
 
 
 def applies(under_test: UnderTest, property_: Property, x: Any) -> bool:
-    """Whether the property can be judged on these inputs with what the signature has and what is declared."""
+    """Whether the property can be judged on these inputs with the options of the signature and the declarations."""
     if property_.gradient and not under_test.description.gradient:
         return False
     with np.errstate(all="ignore"):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import Finding, applies, find
-from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
@@ -20,14 +20,14 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.property import Property
 
 REPEATED = ("P10", "P11", "R15", "S5")
-"""Clauses about earlier calls and chance: one call that is right says little."""
+"""Ids of the properties about earlier calls and chance: one call that is right says little."""
 TIMES = 20
 NOT_JUDGED = ("unsupported", "vacuous")
 
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What the replay showed; `judged` is False where nothing could be said."""
+    """The result of a replay; `judged` is False where the property could not be judged."""
 
     sentence: str
     wrong: bool
@@ -37,7 +37,7 @@ class ReplayResult:
 def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> ReplayResult:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
 
-    The conventions are those of the run for the function that the run judged, where it cannot declare any; `properties` come on top.
+    A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top.
     """
     load_properties()
     recorded = read(path)
@@ -71,7 +71,9 @@ def _judged(under_test: UnderTest, recorded: CaseFile) -> ReplayResult:
         finding = _finding(under_test, property_, case)
         if finding is None or finding.outcome in NOT_JUDGED:
             why = finding.verdict.message if finding else ""
-            return ReplayResult(f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False)
+            return ReplayResult(
+                f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False
+            )
         if finding.wrong:
             seen = f" (call {number} of at most {times})" if times > 1 else ""
             return ReplayResult(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
@@ -83,7 +85,7 @@ def _judged(under_test: UnderTest, recorded: CaseFile) -> ReplayResult:
 
 
 def _unasked(under_test: UnderTest, property_: Property, case: Case) -> str:
-    """Why the property cannot be judged on this case whatever the implementation answers; nothing if it can."""
+    """The reason that the property cannot be judged on this case, whatever the answer; empty if it can."""
     description = under_test.description
     if missing := [option for option in property_.options if option not in description.options]:
         return f"{', '.join(missing)} not in its signature"
@@ -101,7 +103,7 @@ def _unasked(under_test: UnderTest, property_: Property, case: Case) -> str:
 
 
 def _finding(under_test: UnderTest, property_: Property, case: Case) -> Finding | None:
-    """What the property says of the case, asked anew; None where it does not apply."""
+    """The finding of the property on the case, asked anew; None where it does not apply."""
     under_test.forget()
     x = under_test.realise(case)
     return find(under_test, property_, x) if applies(under_test, property_, x) else None

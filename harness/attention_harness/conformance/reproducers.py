@@ -32,7 +32,7 @@ NUMBERS = ("float64", "float32", "float16", "int64", "bool")
 
 
 def file_name(text: str) -> str:
-    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits tell them apart."""
+    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits keep them apart."""
     plain = re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
     return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
@@ -40,7 +40,7 @@ def file_name(text: str) -> str:
 def write(
     folder: Path, target: Target, under_test: UnderTest, property_: Property, case: Case, message: str, when: str = ""
 ) -> Path:
-    """Writes both files and returns the path of the JSON. `when` the failure comes, if not at each call."""
+    """Writes both files and returns the path of the JSON. `when` says when the failure comes, if not at each call."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{property_.id}-{case.id}.json"
     message = printable(message)
@@ -67,7 +67,7 @@ def write(
 
 
 def _picture(under_test: UnderTest, x: Any) -> dict[str, Any]:
-    """The mask that counts and error / bound of the output, of the batch entry and head that are furthest off; nothing if large."""
+    """The mask and the error / bound of the output, for the batch entry and head that are furthest off; empty if large."""
     try:
         expected, out = under_test.expected(x), under_test(x)
         off = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
@@ -82,7 +82,7 @@ def _picture(under_test: UnderTest, x: Any) -> dict[str, Any]:
 
 
 def _script(under_test: UnderTest, target: Target, x: Any, message: str) -> str:
-    """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
+    """A program that builds the same arrays, calls the implementation and prints its answer and the right one."""
     lowered = under_test.lowered(x)
     call = under_test.spec.call(lowered)
     names = under_test.description.names

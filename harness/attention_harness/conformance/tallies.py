@@ -1,4 +1,4 @@
-"""The rows of the properties that were judged: what each failure is shown by, which are known, and which others come beside them."""
+"""The rows of the properties that were judged: each with its failure made small, its waiver, and its further failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from attention_harness.conformance.evidence import Evidence, Excluded, MinimalFailure, nothing
+from attention_harness.conformance.evidence import Evidence, Exclusion, MinimalFailure, nothing
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, check_row
@@ -22,20 +22,20 @@ from attention_specs.property import PROPERTIES, Property
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together; half of what is left goes to each, the first failure of every row first."""
 
-Guarded = Callable[[Callable[[], Any]], Any]
-"""What a step gives, or None after a fault of ours, which is written down there."""
+Guard = Callable[[Callable[[], Any]], Any]
+"""Calls a step and returns its result; after a fault of ours it notes the fault and returns None."""
 
 
 @dataclass
 class Line:
-    """What becomes a row."""
+    """A row while it is built."""
 
     dtype: str
     property_: Property
     tally: Tally
     waiver: Waiver | None = None
     waived: list[Failure] = field(default_factory=list)
-    excluded: Excluded = nothing
+    excluded: Exclusion = nothing
     minimal: MinimalFailure | None = None
     others: list[dict[str, Any]] = field(default_factory=list)
 
@@ -46,7 +46,7 @@ class Line:
 
 
 class RowBuilder:
-    """The tallies of one implementation as rows."""
+    """Builds the rows of one implementation from its tallies."""
 
     def __init__(
         self,
@@ -54,15 +54,15 @@ class RowBuilder:
         target: Target,
         plan: Plan,
         waivers: Sequence[Waiver],
-        guarded: Guarded,
+        guard: Guard,
         aside: Worker | None = None,
     ) -> None:
-        self.under_test, self.plan, self.waivers, self.guarded = under_test, plan, waivers, guarded
+        self.under_test, self.plan, self.waivers, self.guard = under_test, plan, waivers, guard
         self.evidence = Evidence(under_test, target, plan, [waiver.case for waiver in waivers], aside)
         self.left = MINIMISE_SECONDS
 
     def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:
-        """One for each dtype and property that is asked for or fails."""
+        """One row for each dtype and property that is asked for or fails."""
         lines = [Line(dtype, PROPERTIES[name], tally) for (dtype, name), tally in tallies.items()]
         for line in lines:
             line.tally.close(line.property_)
@@ -74,7 +74,7 @@ class RowBuilder:
 
     def _timed(self, step: Callable[[], None]) -> None:
         start = monotonic()
-        self.guarded(step)
+        self.guard(step)
         self.left = max(self.left - (monotonic() - start), 0.0)
 
     def _show(self, line: Line) -> None:
@@ -102,8 +102,16 @@ class RowBuilder:
     def _row(self, line: Line) -> CheckRow:
         again = self.evidence.again(line.property_) if line.tally.outcome == "violates" and not line.tally.first else ""
         minimal = line.minimal
-        told = (minimal.case, minimal.message, minimal.replay) if minimal else ("", line.tally.message, again)
-        row = check_row(self.under_test.description, line.dtype, line.property_, line.tally, *told, line.others)
+        row = check_row(
+            self.under_test.description,
+            line.property_,
+            line.tally,
+            dtype=line.dtype,
+            case=minimal.case if minimal else "",
+            message=minimal.message if minimal else line.tally.message,
+            replay=minimal.replay if minimal else again,
+            others=line.others,
+        )
         if line.waiver is None:
             return row
         if not line.new:

@@ -1,4 +1,4 @@
-"""What an implementation answers, learned from what it refuses, so that cases can be moved to where it answers."""
+"""The domain of an implementation, learned from its refusals, so that cases can be moved to where it answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOGETHER = 4
 """Conditions that are met at once."""
 
 ENOUGH = 0.8
-"""Share of the sample that is answered under a guess that nothing better is sought for."""
+"""Share of answers in the sample at which the search ends."""
 
 LEARNING_SECONDS = 20.0
 
@@ -31,18 +31,18 @@ MOST_SCORES = 5 * BUDGET
 
 @dataclass(frozen=True)
 class Domain:
-    """A guess at what is answered: conditions, and how large a share of the refused cases was answered under them."""
+    """A guess at the domain: conditions, and the share of the refused cases that is answered under them."""
 
     conditions: tuple[str, ...] = ()
     share: float = 0.0
 
     @property
     def telling(self) -> bool:
-        """Whether what is answered there says something of other problems: a few keys say nothing."""
+        """Whether the answers there say something of other problems: a few keys say nothing."""
         return bool(self.conditions) and TINY not in self.conditions
 
     def moved(self, case: Case) -> Case | None:
-        """The case under the conditions; None where that is no problem, or too large a one, or where its numbers are given."""
+        """The case under the conditions; None where the result is no problem or is too large, or where numbers are given."""
         if case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
             return None
         try:

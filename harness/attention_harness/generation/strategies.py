@@ -163,7 +163,7 @@ SHARE_OF_MEETINGS = 0.2
 def meetings(rng: Random) -> Iterator[set[str]]:
     """Four options for one case after the other, so that soon every three have met; and then again, in other fours.
 
-    Without a cache, which most functions are asked about by a mask that says it all: nothing else would meet in these.
+    Without a cache: most functions are asked about it by one whole mask, and no other option would meet in these.
     """
     options = [name for name in TIMES if name != "past"]
     threes = {four: set(combinations(four, 3)) for four in combinations(options, 4)}
@@ -176,7 +176,7 @@ def meetings(rng: Random) -> Iterator[set[str]]:
 
 
 def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
-    """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `drawing.draw`.
+    """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `sampling.draw`.
 
     Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.
     """

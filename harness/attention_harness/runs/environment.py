@@ -1,4 +1,4 @@
-"""What a run ran on: everything that can change a number."""
+"""The environment of a run: everything that can change a number."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _cpu() -> str:
 
 
 def _gpu() -> str | None:
-    """Names, memory and driver of NVIDIA's devices, as their own tool tells; None where it is absent or silent."""
+    """Names, memory and driver of NVIDIA's devices, from their own tool; None where it is absent or silent."""
     if not (tool := shutil.which("nvidia-smi")):
         return None
     query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]

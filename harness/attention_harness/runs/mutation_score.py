@@ -1,4 +1,4 @@
-"""What a run would have caught: the planted faults that its properties reject, by the last full audit (`mutation_score.json`).
+"""The mutation score of a run: the planted faults that its properties reject, by the last full audit (`mutation_score.json`).
 
 `python -m attention_harness.runs.mutation_score RUN` takes this over from the folder of an audit.
 """
@@ -15,11 +15,11 @@ from attention_harness.errors import UsageError
 from attention_specs.property import PROPERTIES
 
 TABLE = Path(__file__).with_name("mutation_score.json")
-"""When and how the audit was run, and for each spec: fault -> the ids that reject it."""
+"""The audit, its date and seed, and for each spec: fault -> the ids of the properties that reject it."""
 
 
 def caught(ids: Collection[str]) -> dict[str, Any]:
-    """How many faults the audit planted in the specs of these ids, how many of them one of these rejects, and the audit."""
+    """The number of faults in the specs of these properties, the number of those that one of the properties rejects, and the audit."""
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
     killers = audit.pop("killers")
     specs = {property_.spec for property_ in PROPERTIES.values() if property_.id in ids}
@@ -42,7 +42,7 @@ def take_over(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description="Takes over what a full audit found.")
+    parser = ArgumentParser(description="Takes over the result of a full audit.")
     parser.add_argument("run", type=Path, help="its folder")
     try:
         take_over(parser.parse_args().run)

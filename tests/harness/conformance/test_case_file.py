@@ -1,4 +1,4 @@
-"""Case files may be damaged: whatever they hold, there is a case within limits or one line."""
+"""Case files may be damaged: each is a case within limits, or an error of one line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from time import monotonic
 import pytest
 
 from attention_harness.cli.app import main
+from attention_harness.conformance.case_file import CELLS, case_file
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import find
-from attention_harness.conformance.case_file import CELLS, case_file
 from attention_harness.generation.vectors import onnx_cases
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
@@ -111,7 +111,7 @@ def test_every_damaged_file_is_a_case_that_can_be_judged_or_one_line(valid, subj
             assert find(under_test, file.property_, x).outcome, p
         assert monotonic() - start < SECONDS, data
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < BYTES / 1024
-    assert 100 < refused < len(SEEDS)  # some are sound still
+    assert 100 < refused < len(SEEDS)  # some are valid still
 
 
 def changed(data, path, value):

@@ -1,4 +1,4 @@
-"""What is kept with a failing case shows what is wrong."""
+"""The picture that is kept with a failing case shows the error."""
 
 import numpy as np
 

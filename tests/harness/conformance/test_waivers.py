@@ -13,6 +13,7 @@ from attention_harness.conformance.check import ConformanceCheck, Plan, load_pro
 from attention_harness.conformance.records import BLAMELESS
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, load, outlived
+from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
@@ -20,7 +21,14 @@ from attention_specs.case import Case
 from attention_specs.contract import OPTIONS, declares
 
 NAME = "output_agrees_with_the_oracle"
-WAIVER = Waiver("numpy-eager", NAME, "violates", "it halves", "https://example.org/1", Case(Problem(key_length=2)))
+WAIVER = Waiver(
+    implementation="numpy-eager",
+    property=NAME,
+    outcome="violates",
+    reason="it halves",
+    link="https://example.org/1",
+    case=Case(Problem(key_length=2)),
+)
 SMALL = [Case(Problem(2, 2, 1, 3, 2, 4, 4), seed=1), Case(Problem(1, 1, 1, 2, 1, 3, 3), "steep", seed=2)]
 LARGE = Case(Problem(2, 2, 1, 3, 17, 4, 4), seed=3)
 load_properties()
@@ -46,7 +54,7 @@ def rows_under(waiver, function, cases, tmp_path, monkeypatch):
     """The failing and waived rows of float32 of the property that the waiver is about."""
     monkeypatch.setattr(waivers, "load", lambda: [waiver])
     worker = InProcessWorker(function)
-    plan = Plan({"attention": cases}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
     target = Target(waiver.implementation, "mine.py:f", False)
     rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan, lambda: None).rows()
     return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]

@@ -17,7 +17,7 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import fails
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import onnx_cases
-from attention_harness.generation.vectors.onnx_masks import visible_from_the_end, masking
+from attention_harness.generation.vectors.onnx_masks import masking, visible_from_the_end
 from attention_implementations.numpy import eager as numpy_eager
 from attention_implementations.numpy import online as numpy_online
 from attention_specs.attention.spec import expect, realise
@@ -42,7 +42,7 @@ def translated(name):
 
 
 def deviations(name):
-    """What the published answers and the oracle's do not agree in."""
+    """The differences between the published answers and the oracle's."""
     _, x, exact, bounds = translated(name)
     verdicts = [within(getattr(exact, answer), x.answers[answer], getattr(bounds, answer), answer) for answer in x.answers]
     return [verdict.message for verdict in verdicts if not verdict.holds]

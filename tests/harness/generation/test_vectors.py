@@ -1,4 +1,4 @@
-"""Failures that were found once: each is well formed, the oracle knows its answer by hand, and the fault that it names does not get past it."""
+"""The recorded failures: each is well formed, the oracle gives its answer by hand, and it rejects the fault that it names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIRST = RECORDED[0]
 
 def wrong(under_test, vector):
     """Names of the properties that are broken on the vector."""
-    properties = [c for c in PROPERTIES.values() if c.spec == "attention" and (c.id in GATES or c.name in vector.properties)]
+    properties = [p for p in PROPERTIES.values() if p.spec == "attention" and (p.id in GATES or p.name in vector.properties)]
     with np.errstate(all="ignore"):
         return [f.property_.name for f in judge(under_test, realise(vector.case), properties) if f.wrong]
 

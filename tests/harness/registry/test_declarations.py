@@ -1,4 +1,4 @@
-"""A declaration is one of a few values, or of a kind: what equals a value is that value, and anything else is refused in one line."""
+"""A declaration is one of a few values, or of one type; any other is refused in one line."""
 
 from __future__ import annotations
 

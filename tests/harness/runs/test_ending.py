@@ -65,10 +65,10 @@ def test_a_signal_ends_everything_and_says_how_to_go_on(send, busy, tmp_path):
     process, children = busy
     start = monotonic()
     send(process, children)
-    _, lines = process.communicate(timeout=STARTED)
+    _, errors = process.communicate(timeout=STARTED)
     assert monotonic() - start < SECONDS
-    assert "what was finished is kept in run, `attention-harness check --resume run` goes on" in lines
-    assert "Traceback" not in lines
+    assert "what was finished is kept in run, `attention-harness check --resume run` goes on" in errors
+    assert "Traceback" not in errors
     assert process.returncode in (130, 143)
     _, alive = psutil.wait_procs(children, timeout=SECONDS)
     assert not alive
@@ -110,7 +110,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, 
     assert len(lines) == 1
     assert "disk=No space left on device, but should have room; what was finished is kept in" in lines[0]
     monkeypatch.undo()
-    full.with_traceback(None)  # it holds the run, and so its lock; the end of a process lets go of it
+    full.with_traceback(None)  # it holds the run, and so its lock; the end of a process frees it
     assert main(["check", "--resume", str(tmp_path / "run"), "--json"]) == 0
 
 
@@ -119,7 +119,7 @@ def test_an_import_error_sends_no_control_characters_to_the_terminal(tmp_path, c
         "raise ValueError('\\x1b[31mred\\x1b[0m\\nsecond line')\ndef attention(q, k, v): return q\n"
     )
     assert main(["check", f"{tmp_path / 'loud.py'}:attention", "--output", str(tmp_path / "run")]) == 2
-    lines = capsys.readouterr().err
-    assert "\\x1b[31mred" in lines
-    assert "\x1b" not in lines
-    assert lines.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "\\x1b[31mred" in message
+    assert "\x1b" not in message
+    assert message.count("\n") == 1

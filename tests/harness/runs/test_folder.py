@@ -16,10 +16,11 @@ from attention_harness.runs.folder import Asked
 from attention_harness.runs.run import Run, Settings
 
 CHECK = ["check", "numpy-eager", "--examples", "2", "--dtype", "float32", "--property", "output_agrees_with_the_oracle"]
-SETTINGS = Settings(2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",))
+SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",))
 ROW = CheckRow(
-    "numpy-eager", "numpy", "0", "cpu", "float32", "attention", "output_agrees_with_the_oracle", "P4",
-    "violates", 41, 1, 7.0, 1.5, "", "written earlier", "",
+    implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
+    property="output_agrees_with_the_oracle", clause="P4", outcome="violates", cases=41, vacuous=1, worst_ratio=7.0,
+    seconds=1.5, case="", message="written earlier", replay="",
 )  # fmt: skip
 
 
@@ -72,7 +73,14 @@ def test_an_empty_folder_is_taken(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [["--seed", "7"], ["--examples", "5"], ["numpy-online"], ["numpy-*"], ["--claim", "empty_rows=nan"], ["--dtype", "float16"]],
+    [
+        ["--seed", "7"],
+        ["--examples", "5"],
+        ["numpy-online"],
+        ["numpy-*"],
+        ["--declare", "empty_rows=nan"],
+        ["--dtype", "float16"],
+    ],
     ids=" ".join,
 )
 def test_resuming_with_other_arguments_is_refused(change, interrupted, capsys):

@@ -19,8 +19,9 @@ from attention_harness.runs.folder import Asked
 from attention_harness.runs.run import Run, Settings, check, tables
 
 ROW = CheckRow(
-    "numpy-eager", "numpy", "0", "cpu", "float32", "attention", "output_agrees_with_the_oracle", "P4",
-    "agrees", 41, 1, 0.25, 1.5, "", "written before the run was killed", "",
+    implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
+    property="output_agrees_with_the_oracle", clause="P4", outcome="agrees", cases=41, vacuous=1, worst_ratio=0.25,
+    seconds=1.5, case="", message="written before the run was killed", replay="",
 )  # fmt: skip
 SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",), jobs=1)
 
@@ -99,7 +100,7 @@ def test_run_json_says_what_the_run_was_asked_and_on_what(tmp_path):
     assert json.loads((run.folder / "run.json").read_text())["complete"]
 
 
-def test_a_folder_that_cannot_be_made_is_told_so(tmp_path):
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"output=.*, but should be a folder that can be written to: Not a directory"):
         Run(tmp_path / "file" / "run", {})

@@ -25,10 +25,10 @@ PROPERTIES = ("onnx_vectors", "onnx_weights")
 INPUTS = ("Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen")
 OUTPUTS = ("Y", "present_key", "present_value", "qk_matmul_output")
 AFTER_SOFTMAX = 3
-"""The qk_matmul_output_mode whose fourth output are the weights; in the other modes it is a step on the way to them."""
+"""The qk_matmul_output_mode whose fourth output is the weights; in the other modes it is a step on the way to them."""
 
 EXPLAINED: dict[str, str] = {}
-"""Name of a case whose published answer is not the one of our definition -> why. There is none in onnx 1.23.2."""
+"""Name of a case whose published answer differs from our definition -> why. There is none in onnx 1.23.2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class OnnxCase:
 
 
 def provenance() -> dict[str, Any]:
-    """What run.json says of these vectors."""
+    """The part of run.json about these vectors."""
     version = "" if installed("onnx") else metadata.version("onnx")
     return {"version": version, "cases": len(published()), "explained": EXPLAINED}
 
@@ -55,7 +55,7 @@ def vectors() -> list[Vector]:
 
 @cache
 def published() -> list[OnnxCase]:
-    """The generated cases as they are, without those that say the same in other operators."""
+    """The generated cases as they are, without the same cases in other operators."""
     return [] if installed("onnx") else list(_generated())
 
 
@@ -77,7 +77,7 @@ def _generated() -> Iterator[OnnxCase]:
 
 
 def _by_name(names: tuple[str, ...], present: Any, arrays: Any) -> dict[str, np.ndarray]:
-    """A node names what it has by place, with "" for what it leaves out; the arrays are those that it has."""
+    """A node names its arrays by place, with "" for one that it leaves out; `arrays` holds the others."""
     return dict(zip((name for name, given in zip(names, present, strict=False) if given), arrays, strict=True))
 
 
@@ -116,7 +116,7 @@ def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
 
 
 def _listed(a: np.ndarray) -> Any:
-    """Nested lists; what JSON has no number for becomes a string."""
+    """Nested lists; a value without a JSON number becomes a string."""
     if a.dtype == bool:
         return a.tolist()
     numbers = a.astype(np.float64)

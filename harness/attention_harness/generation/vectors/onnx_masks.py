@@ -1,4 +1,4 @@
-"""What hides keys in ONNX's operator Attention, in the words of our spec."""
+"""The options of ONNX's operator Attention that hide keys, in the words of our spec."""
 
 from __future__ import annotations
 
