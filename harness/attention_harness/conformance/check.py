@@ -107,7 +107,7 @@ def load_properties() -> None:
 
 
 def _as_declared(description: Description, target: Target, plan: Plan) -> Description:
-    """Conventions given on the command line are for functions that cannot declare any themselves."""
+    """Conventions of the command line apply to functions that cannot declare any themselves."""
     if target.registered or not plan.declared:
         return description
     declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
@@ -115,7 +115,7 @@ def _as_declared(description: Description, target: Target, plan: Plan) -> Descri
 
 
 class ConformanceCheck:
-    """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
+    """The check of one implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
 
     def __init__(
         self, under_test: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
@@ -124,7 +124,7 @@ class ConformanceCheck:
         self.schedule = Schedule(under_test, plan)
         self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.kept, self.measured = ErrorRecorder(), dict[str, PrecisionFit]()
+        self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
         self.judged, self.untried = AnswerCounts(), 0
@@ -153,7 +153,7 @@ class ConformanceCheck:
             self.tick()
         if self.judged.mostly_refused and not self.hangs:
             self._guarded(self._ask_moved)
-        self.kept.save(self.plan.folder, self.target.name)
+        self.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
         rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
@@ -263,14 +263,14 @@ class ConformanceCheck:
         out, expected = self.under_test(x), self.under_test.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
-        self.kept.add(case, out, expected)
-        if x.dtype not in self.measured:
-            self.measured[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
-        self.measured[x.dtype].add(x, out, expected)
+        self.errors.add(case, out, expected)
+        if x.dtype not in self.precision_fits:
+            self.precision_fits[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
+        self.precision_fits[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
         """The rows about rounding."""
-        return [row for measured in self.measured.values() for row in measured.rows(self.under_test.description)]
+        return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
 
     def _not_judged(self) -> list[CheckRow]:
         """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""

@@ -54,7 +54,7 @@ def nothing(case: Case, finding: Finding) -> bool:
 
 
 class Evidence:
-    """Failures of one implementation, made small one after the other. A process `aside` is asked nothing but small cases."""
+    """Failures of one implementation, made small one after the other. A process `aside` is asked small cases alone."""
 
     def __init__(
         self, under_test: UnderTest, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
@@ -63,7 +63,7 @@ class Evidence:
         self.dependent = False
         self.smallest = list(known)
 
-    def of(self, failure: Failure, seconds: float, excluded: Exclusion = nothing) -> MinimalFailure:
+    def minimal(self, failure: Failure, seconds: float, excluded: Exclusion = nothing) -> MinimalFailure:
         """The failure made small, without becoming one that is excluded, and written down."""
         case, finding = failure
         deadline, new = monotonic() + seconds, False
@@ -88,7 +88,7 @@ class Evidence:
             if len(minimal) == MOST_FAILURES:
                 break
             left = max(deadline - monotonic(), 0) / 2
-            one = self.of(failure, left, lambda *smaller: excluded(*smaller) or self._explained(minimal, *smaller))
+            one = self.minimal(failure, left, lambda *smaller: excluded(*smaller) or self._explained(minimal, *smaller))
             if one.case not in [other.case for other in minimal]:
                 minimal.append(one)
         return minimal[1:]
@@ -96,8 +96,8 @@ class Evidence:
     def _further(self, kinds: Sequence[Sequence[Failure]], minimal: list[MinimalFailure], deadline: float) -> Iterator[Failure]:
         """One failure of each other kind; of the first kind those that none of the smallest cases explains.
 
-        Where the first case is that of an earlier failure, only those that lack something which it needs: the others were
-        looked at there.
+        Where the first case is that of an earlier failure, only those count that lack one of its needs: the earlier failure
+        had the others.
         """
         yield from (kind[0] for kind in kinds[1:])
         least = needs(minimal[0].failure[0])
@@ -115,25 +115,25 @@ class Evidence:
         return f"attention-harness check {self.target.name} --property {property_.name} {self.plan.drawn}"
 
     def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
-        """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
+        """The frequency of a failure that is absent at the second call; empty if it comes again at once.
 
-        What times out is not asked again.
+        A call that timed out is not asked again.
         """
         if finding.outcome == "timed-out" or fails(self.under_test, finding.property_, case):
             return ""
         return self._often(case, finding, deadline, [False])
 
     def _often(self, case: Case, finding: Finding, deadline: float, again: list[bool]) -> str:
-        """How often a failure comes when it is asked for again, those times `again` included; nothing if it always does."""
+        """The frequency of a failure in further calls, those in `again` included; empty if it always comes."""
         while len(again) < REPEATS and monotonic() < deadline:
             again.append(fails(self.under_test, finding.property_, case) is not None)
         return "" if all(again) else f"not repeatable, {1 + sum(again)} of {1 + len(again)} times"
 
     def _fails_alone(self, case: Case, finding: Finding, new: bool, deadline: float) -> bool:
-        """Whether the property fails on the case in a process aside in which nothing was called before; True where time is out.
+        """Whether the property fails on the case in the process aside, without earlier calls; True where time is out.
 
-        The process is started anew for a new case, and for each one once a failure was seen to depend on earlier calls:
-        until then what fails in it fails alone, most likely.
+        The process is started anew for a new case, and for every case once a failure has depended on earlier calls: until
+        then a failure in it most likely needs no earlier calls.
         """
         if self.aside is None or (self.aside.starts and monotonic() > deadline):
             return True
@@ -146,7 +146,7 @@ class Evidence:
         return failing
 
     def _known(self, case: Case, finding: Finding, excluded: Exclusion) -> Failure | None:
-        """A minimal case of an earlier failure, if this property fails on it too, and needs nothing else: it is one bug."""
+        """A minimal case of an earlier failure, if this property fails on it too for the same cause: it is one bug."""
         for earlier in self.smallest:
             known = earlier.with_problem(dtype=case.problem.dtype)
             again = alike(self.under_test, finding.property_, known, finding.kind)

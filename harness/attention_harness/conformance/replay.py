@@ -40,19 +40,17 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | N
     A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top.
     """
     load_properties()
-    recorded = read(path)
-    target = resolve([other])[0] if other else recorded.target
-    with Worker(target, recorded.limits) as worker:
+    record = read(path)
+    target = resolve([other])[0] if other else record.target
+    with Worker(target, record.limits) as worker:
         try:
             description = worker.description()
         except CallFailed as failure:
             raise UsageError(f"target={target.name}, but should be available: {failure}") from failure
-        if description.spec != recorded.property_.spec:
-            raise UsageError(
-                f"target={target.name}, but should be of the spec {recorded.property_.spec}: it is {description.spec}"
-            )
-        kept = {} if other or target.registered else recorded.conventions
-        return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), recorded)
+        if description.spec != record.property_.spec:
+            raise UsageError(f"target={target.name}, but should be of the spec {record.property_.spec}: it is {description.spec}")
+        kept = {} if other or target.registered else record.conventions
+        return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), record)
 
 
 def _under(description: Description, declared: Mapping[str, Any]) -> Description:
@@ -61,8 +59,8 @@ def _under(description: Description, declared: Mapping[str, Any]) -> Description
     return replace(description, conventions=Conventions.declared(own | dict(declared)))
 
 
-def _judged(under_test: UnderTest, recorded: CaseFile) -> ReplayResult:
-    property_, case = recorded.property_, recorded.case
+def _judged(under_test: UnderTest, record: CaseFile) -> ReplayResult:
+    property_, case = record.property_, record.case
     name, where = under_test.description.name, f"[{case}]"
     if reason := _unasked(under_test, property_, case):
         return ReplayResult(f"not judged: {property_.name} for {name}: {reason} {where}", False, False)
@@ -77,8 +75,8 @@ def _judged(under_test: UnderTest, recorded: CaseFile) -> ReplayResult:
         if finding.wrong:
             seen = f" (call {number} of at most {times})" if times > 1 else ""
             return ReplayResult(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
-    if recorded.when:
-        why = f"it holds alone, and the run said of its failure: {printable(recorded.when)}"
+    if record.when:
+        why = f"it holds alone, and the run said of its failure: {printable(record.when)}"
         return ReplayResult(f"not judged: {property_.name} for {name}: {why} {where}", False, False)
     often = f", {times} times in a row" if times > 1 else ""
     return ReplayResult(f"agrees: {property_.name} holds for {name}{often} {where}", False)

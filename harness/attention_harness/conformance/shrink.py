@@ -22,7 +22,7 @@ PLAIN = "normal"
 
 
 def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
-    """The smallest case that was found to fail within the time. `case` fails; `fails` is asked once for each other case."""
+    """The smallest case that fails, as far as the time allows. `case` fails; `fails` is asked once for each other case."""
     deadline, tried = monotonic() + seconds, {case.id}
     before = ""
     while before != case.id:

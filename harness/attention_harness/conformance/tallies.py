@@ -20,7 +20,7 @@ from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
 
 MINIMISE_SECONDS = 20.0
-"""For all failures of one implementation together; half of what is left goes to each, the first failure of every row first."""
+"""For all failures of one implementation together. The first failures of the rows come first, each with half of the time that is left."""
 
 Guard = Callable[[Callable[[], Any]], Any]
 """Calls a step and returns its result; after a fault of ours it notes the fault and returns None."""
@@ -80,7 +80,7 @@ class RowBuilder:
     def _show(self, line: Line) -> None:
         self._set_waived_apart(line)
         if line.tally.first:
-            line.minimal = self.evidence.of(line.tally.first, self.left / 2, line.excluded)
+            line.minimal = self.evidence.minimal(line.tally.first, self.left / 2, line.excluded)
 
     def _set_waived_apart(self, line: Line) -> None:
         """The failures that a waiver covers are no longer tallied, unless all are."""

@@ -1,4 +1,4 @@
-"""Text of foreign code, made fit to be written and shown."""
+"""Text of foreign code, made printable."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def covered(case: Case, x: Any) -> set[tuple[str, str]]:
 
 
 def drawn(cases: Iterable[Case]) -> list[dict[str, Any]]:
-    """The coverage of cases as they are drawn, whatever an implementation can be asked of them."""
+    """The coverage of cases as they are drawn, before they are fitted to an implementation."""
     return coverage(covered(case, spec_of(case.problem.spec).realise(case)) for case in cases)
 
 

@@ -1,4 +1,4 @@
-"""Pools of shapes. A run draws its cases over few shapes, new ones for each seed, because a shape is what costs: JAX
+"""Pools of shapes. A run draws its cases over few shapes, new ones for each seed, because shapes are dear: JAX
 compiles each (100 ms and more), while masks, values and options over a known shape cost a tenth of a millisecond."""
 
 from __future__ import annotations

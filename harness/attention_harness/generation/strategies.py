@@ -26,7 +26,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 SUBSETS = ("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
 AXES = tuple(axes for axes in SUBSETS for _ in range(3 if "j" in axes else 1))
 """Every subset of the axes along which a random mask or bias varies: it is broadcast along the others. Those with keys among
-them come more often: what is alike for all keys of a row often cancels."""
+them come more often: a term that is alike for all keys of a row often cancels."""
 
 
 def sometimes(percent: int) -> st.SearchStrategy[bool]:
@@ -136,7 +136,7 @@ OPTIONS: dict[str, Sequence[Any]] = {
     "key_lengths": ("any",),
     "past": ("any",),
 }
-"""Option -> its values, or what is chosen first about them: a kind, the sides that a window bounds."""
+"""Option -> its values, or the first choice about them: a kind, the sides that a window bounds."""
 
 
 HAND = 6
@@ -224,7 +224,7 @@ def layouts_dealt(rng: Random, shares: Mapping[str, float]) -> Iterator[dict[str
 
 
 def layouts_of(name: str) -> list[str]:
-    """Layouts of q, k and v keep four axes; what is broadcast comes with fewer in a third of the draws."""
+    """Layouts of q, k and v keep four axes; masks and biases have fewer in a third of the draws."""
     shares = {"fewer_axes": 5 if name in ("mask", "bias") else 0}
     return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]
 

@@ -127,7 +127,7 @@ def _require_parameters(names: list[str], signature: inspect.Signature) -> None:
 
 
 def _refuse_unknown(parameters: list[str]) -> None:
-    """ValueError with the declaration to paste: nothing is left out in silence."""
+    """ValueError with the declaration to paste: no parameter is left out in silence."""
     if not parameters:
         return
     meant: dict[str, str] = {}

@@ -38,7 +38,7 @@ class LoadError(Exception):
 
 
 def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
-    """The function at `location`, which takes options by their names in the contract, and what it declares. Raises LoadError."""
+    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError."""
     container, _, attribute = location.rpartition(":")
     framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):

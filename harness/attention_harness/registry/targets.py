@@ -1,6 +1,6 @@
 """Names to implementations: built-in files, entry points of other packages, `package.module:function`, `file.py:function`.
 
-Nothing is imported here but metadata: loading happens in the worker of the implementation.
+Only metadata are imported here: loading happens in the worker of the implementation.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _importable(module: str) -> bool:
 
 
 def known(module: str) -> bool:
-    """Whether a module of that name is found where this process looks."""
+    """Whether a module of that name is on the path of this process."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):

@@ -36,7 +36,7 @@ def kept() -> str:
         return ""
     command, folder = _begun[0]
     again = f"`attention-harness {command} --resume {folder}` goes on"
-    return f"; what was finished is kept in {folder}" + (f", {again}" if command in RESUMED else "")
+    return f"; finished results are kept in {folder}" + (f", {again}" if command in RESUMED else "")
 
 
 def watch() -> None:

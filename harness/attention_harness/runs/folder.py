@@ -63,7 +63,7 @@ def stored(folder: Path, command: str) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"resume={folder}, but should be the folder of a run, with run.json in it") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"resume={folder}, but should be the folder of a run that says what it was asked: {error}") from error
+        raise UsageError(f"resume={folder}, but should be the folder of a run with its arguments in run.json: {error}") from error
     if begun != command:
         raise UsageError(f"resume={folder}, but should be the folder of a `{command}`: it is that of a `{begun}`")
     if metadata.get("complete"):

@@ -57,7 +57,7 @@ class Progress:
 
 
 class Run:
-    """The folder of a run. What is finished is written down at once, so that a killed run can be resumed."""
+    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed."""
 
     def __init__(self, folder: Path, arguments: dict[str, Any], line: str = "", lock: IO[str] | None = None) -> None:
         self.folder, self.began = folder, monotonic()

@@ -68,7 +68,7 @@ def valid():
 
 
 def places(data, path=()):
-    """The way to every value, down to what is nested on purpose."""
+    """The way to every value, down to the purposely nested ones."""
     pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in pairs if len(path) < 30 else ():
         yield (*path, key)

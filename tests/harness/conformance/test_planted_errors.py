@@ -1,4 +1,4 @@
-"""From the command line: planted errors are found, made small, written down and replayed."""
+"""Planted errors, from the command line: each is rejected, made small, written down and replayed."""
 
 from __future__ import annotations
 

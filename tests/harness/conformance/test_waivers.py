@@ -1,4 +1,4 @@
-"""A waiver covers the failures that its case shows, nothing else, and is an error once its case no longer fails."""
+"""A waiver covers the failures of its case alone, and is an error once its case no longer fails."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ every = pytest.mark.parametrize("name", [p.name for p in PUBLISHED])
 
 @cache
 def translated(name):
-    """The published case, our inputs, the exact answer and the bounds of what generated it."""
+    """The published case, our inputs, the exact answer and the bounds of its arithmetic."""
     published = next(p for p in PUBLISHED if p.name == name)
     x = realise(onnx_cases.translated(published))
     exact = expect(x, Conventions(), None).exact
@@ -166,7 +166,7 @@ def test_generating_the_cases_leaves_the_random_numbers_alone():
 
 
 def checked(folder, *names):
-    """The rows of a run for the published answers alone, and what run.json says of them."""
+    """The rows of a run for the published answers alone, and their part of run.json."""
     out = StringIO()
     with redirect_stdout(out):
         main(["check", *names, "--property", "onnx_vectors", "--examples", "1", "--json", "--output", str(folder)])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attention_harness import frameworks
 from attention_harness.registry.declarations import by_its_names
 from attention_harness.registry.loading import LoadError, _version, describe, from_protocol, load
 from attention_specs.contract import OPTIONS, Conventions, declares
@@ -262,6 +263,13 @@ def test_what_cannot_be_loaded_says_why_in_one_line(text, function, message, una
         load("mine", f"{tmp_path / 'unloadable.py'}:{function}")
     assert caught.value.unavailable == unavailable
     assert "\n" not in str(caught.value)
+
+
+def test_the_framework_of_a_shipped_implementation_is_looked_for_before_its_module(monkeypatch):
+    monkeypatch.setattr(frameworks, "installed", lambda name: f"{name} is not installed")
+    with pytest.raises(LoadError, match="^torch is not installed$") as caught:
+        load("torch-absent", "attention_implementations.torch.absent:")
+    assert caught.value.unavailable
 
 
 def test_a_module_by_the_protocol_is_prepared_once_for_each_kind_of_problem():

@@ -1,4 +1,4 @@
-"""A command that is interrupted, meets a full disk or a fault of ours ends at once, with one line, and leaves nothing running."""
+"""A command that is interrupted, meets a full disk or a fault of ours ends at once, with one line, and leaves no process running."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_signal_ends_everything_and_says_how_to_go_on(send, busy, tmp_path):
     send(process, children)
     _, errors = process.communicate(timeout=STARTED)
     assert monotonic() - start < SECONDS
-    assert "what was finished is kept in run, `attention-harness check --resume run` goes on" in errors
+    assert "finished results are kept in run, `attention-harness check --resume run` goes on" in errors
     assert "Traceback" not in errors
     assert process.returncode in (130, 143)
     _, alive = psutil.wait_procs(children, timeout=SECONDS)
@@ -108,7 +108,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, 
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 70
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("attention-harness: ")]
     assert len(lines) == 1
-    assert "disk=No space left on device, but should have room; what was finished is kept in" in lines[0]
+    assert "disk=No space left on device, but should have room; finished results are kept in" in lines[0]
     monkeypatch.undo()
     full.with_traceback(None)  # it holds the run, and so its lock; the end of a process frees it
     assert main(["check", "--resume", str(tmp_path / "run"), "--json"]) == 0

@@ -1,4 +1,4 @@
-"""A folder belongs to one run: nothing is written over, taken over or shared."""
+"""A folder belongs to one run: no file is written over, taken over or shared."""
 
 from __future__ import annotations
 

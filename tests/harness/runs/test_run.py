@@ -1,4 +1,4 @@
-"""A run is a folder: what is finished is kept, and a killed run goes on where it was."""
+"""A run is a folder: finished results are kept, and a killed run goes on where it was."""
 
 from __future__ import annotations
 
