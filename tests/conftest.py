@@ -1,4 +1,4 @@
-"""What the tests share: an implementation called without a process, the cases of a run, and made-up runs to compare."""
+"""Fixtures of all tests: an implementation called without a process, the cases of a run, and made-up runs to compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.suite import Suite, draw_suite
 from attention_reports import write_table
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
@@ -36,17 +36,23 @@ def subject_of() -> Callable[[Callable[..., Any]], UnderTest]:
     """A function on NumPy arrays as the properties see it."""
     load_properties()
 
-    def subject(function: Callable[..., Any]) -> UnderTest:
+    def under_test(function: Callable[..., Any]) -> UnderTest:
         worker = InProcessWorker(function)
         return UnderTest(worker, worker.description)
 
-    return subject
+    return under_test
 
 
 @pytest.fixture(scope="session")
-def cases_of() -> Callable[[int], dict[str, list[Case]]]:
-    """Seed -> spec -> the cases of a default run."""
+def suites_of() -> Callable[[int], dict[str, Suite]]:
+    """Seed -> spec -> the suite of a default run, without vectors."""
     return cache(lambda seed: draw_suite(150, seed, DTYPES))
+
+
+@pytest.fixture(scope="session")
+def cases_of(suites_of: Callable[[int], dict[str, Suite]]) -> Callable[[int], dict[str, list[Case]]]:
+    """Seed -> spec -> the cases of a default run."""
+    return cache(lambda seed: {spec: suite.cases for spec, suite in suites_of(seed).items()})
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +74,14 @@ MACHINE: dict[str, Any] = {
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Callable[..., Path]:
-    """`stored("a", facts..., checks=[...], timings=[...])`: a completed run on one machine, by name, and its folder."""
+    """`stored("a", metadata..., checks=[...], timings=[...])`: a completed run on one machine, by name, and its folder."""
 
     def save(name: str, checks: Any = (), timings: Any = (), **more: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         noise = {"floor": 0.05, "aa_half_width": 0.01, "load": 0.1}
-        facts = {"schema": 1, "complete": True, "arguments": {"seed": 0}, "environment": MACHINE, "noise": noise, **more}
-        (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+        metadata = {"schema": 1, "complete": True, "arguments": {"seed": 0}, "environment": MACHINE, "noise": noise, **more}
+        (folder / "run.json").write_text(json.dumps(metadata), encoding="utf-8")
         for table, rows in (("checks", checks), ("timings", timings)):
             if rows:
                 write_table(folder, table, pd.DataFrame(rows))

@@ -1,13 +1,13 @@
-"""What may go wrong: a call of the command, and a call of the function under test."""
+"""The exceptions of the package: for a wrong call of the command, and for a failed call of the function under test."""
 
 from __future__ import annotations
 
 REFUSALS = ("unsupported", "errored")
-"""Outcomes of a call that the implementation did not take, and said so."""
+"""Outcomes of a call that the implementation refused."""
 
 
 class CallFailed(Exception):
-    """A call that gave no answer; `outcome` is one of the outcomes of a check."""
+    """A call without an answer; `outcome` is one of the outcomes of a check."""
 
     def __init__(self, outcome: str, message: str, trace: str = "") -> None:
         super().__init__(outcome, message, trace)
@@ -18,4 +18,4 @@ class CallFailed(Exception):
 
 
 class UsageError(Exception):
-    """The call is wrong; the text says what and what would be right. Exit status 2."""
+    """A wrong call; the text names the mistake and the right form. Exit status 2."""

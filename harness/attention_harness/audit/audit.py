@@ -64,7 +64,7 @@ def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callab
 
 def length(plan: Plan, names: Sequence[str], jobs: int) -> int:
     """Steps of an audit, for a bar."""
-    cases = sum(map(len, plan.cases.values())) + len(plan.vectors)
+    cases = sum(map(len, plan.suites.values()))
     return jobs * cases + sum(load_all()[name].alone for name in names)
 
 

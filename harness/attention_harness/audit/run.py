@@ -48,8 +48,8 @@ def named(wanted: Sequence[str]) -> list[str]:
 def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, other_checks: bool, quiet: bool) -> Audited:
     """Tries the faults, and writes the tables of the report."""
     check.load_properties()
-    cases = draw_suite(settings.examples, settings.seed, settings.dtypes)
-    plan = Plan(cases, Path(), vectors=vectors(()))
+    suites = draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(()))
+    plan = Plan(suites, Path())
     with progress_bar("auditing", length(plan, names, settings.jobs), quiet) as step:
         examined = list(audit(names, plan, quick, settings.jobs, step))
     tables = {
@@ -57,7 +57,7 @@ def run(names: Sequence[str], settings: Settings, into: Run, quick: bool, other_
         "kills": rows.kill_rows(examined),
         "controls": rows.control_rows(examined),
         "vacuity": rows.vacuity_rows(examined),
-        "coverage": drawn(case for spec in cases.values() for case in spec),
+        "coverage": drawn(case for suite in suites.values() for case in suite.cases),
     }
     if other_checks:
         tables["other_checks"] = _other_checks(names, settings, quiet)

@@ -1,4 +1,4 @@
-"""How far every two implementations are apart on the same cases, in units of the larger of their two bounds."""
+"""The distance of every two implementations on the same cases, in units of the larger of their two bounds."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sample_path(folder: Path, name: str) -> Path:
 
 
 def load(folder: Path, name: str, spec: str) -> ErrorSamples:
-    """What a check kept; empty if it kept nothing."""
+    """The errors that a check kept; empty if it kept none."""
     path = sample_path(folder, name)
     if not path.exists():
         return ErrorSamples(name, spec, {})

@@ -1,4 +1,4 @@
-"""Whether two failures have one cause: the one, without what the other does without, must still fail in the same way."""
+"""The causes of failures: two share one if the first, without all that the second lacks, still fails in the same way."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from attention_specs.case import Case
 from attention_specs.property import Property
 
 
-def alike(subject: UnderTest, property_: Property, case: Case, kind: tuple[str, str]) -> Finding | None:
-    """The finding if the claim fails on the case in that way, else None."""
-    again = fails(subject, property_, case)
+def alike(under_test: UnderTest, property_: Property, case: Case, kind: tuple[str, str]) -> Finding | None:
+    """The finding if the property fails on the case in that way, else None."""
+    again = fails(under_test, property_, case)
     return again if again and again.kind == kind else None
 
 
-def explains(subject: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
-    """Whether nothing shows that the failure needs what the known case, which fails in the same way, does without.
+def explains(under_test: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
+    """Whether the known case, which fails in the same way, may have the cause of this failure too.
 
-    What the claim says nothing of, once it is stripped, shows nothing; nor do given numbers, which belong to their options.
+    It may not where the case, once it has no more than the known one, is judged and is right. Given numbers cannot be
+    stripped, since they belong to their options.
     """
     bare = stripped(case, known)
     return (
         bool(bare.arrays)
-        or not _applies(subject, finding.property_, bare)
-        or bool(alike(subject, finding.property_, bare, finding.kind))
+        or not _applies(under_test, finding.property_, bare)
+        or bool(alike(under_test, finding.property_, bare, finding.kind))
     )
 
 
-def _applies(subject: UnderTest, property_: Property, case: Case) -> bool:
-    subject.forget()
-    return applies(subject, property_, subject.realise(case))
+def _applies(under_test: UnderTest, property_: Property, case: Case) -> bool:
+    under_test.forget()
+    return applies(under_test, property_, under_test.realise(case))
 
 
-def leads_to(subject: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
+def leads_to(under_test: UnderTest, known: Case, case: Case, finding: Finding) -> bool:
     """Whether the failure can be followed to the known one: it stays on the whole way from the sizes of its case down."""
-    return all(alike(subject, finding.property_, nearer, finding.kind) for nearer in _way(case, known))
+    return all(alike(under_test, finding.property_, nearer, finding.kind) for nearer in _way(case, known))
 
 
 def needs(case: Case) -> frozenset[str]:
-    """What is special about a case, sizes and dtype apart."""
+    """The special features of a case, sizes and dtype apart."""
     given = [option.partition("=")[0] for option in case.problem.options()]
     special = {
         "recipe": case.recipe != PLAIN,
@@ -75,7 +76,7 @@ def _grouped(case: Case) -> bool:
 
 
 def _way(case: Case, known: Case) -> Iterator[Case]:
-    """From the case to the sizes of the known one: each time half of what every size is above."""
+    """The way from the case to the sizes of the known one: each step halves the difference of every size."""
     nearer, before = stripped(case, known), ""
     while nearer.id != before:
         yield nearer

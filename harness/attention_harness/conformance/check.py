@@ -1,4 +1,4 @@
-"""Checks one implementation: a worker, the cases, the claims; tallies, minimal counterexamples and agreement samples."""
+"""Checks one implementation: a worker, the cases, the properties; tallies, minimal counterexamples and agreement samples."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 from attention_harness.conformance import waivers
 from attention_harness.conformance.agreement import ErrorRecorder
-from attention_harness.conformance.judged import Judged
+from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
 from attention_harness.conformance.plan import CheckResult as CheckResult
 from attention_harness.conformance.plan import Plan as Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
 from attention_harness.conformance.schedule import Schedule
-from attention_harness.conformance.tallies import Tallied
+from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed
@@ -41,16 +41,16 @@ from attention_specs.property import PROPERTIES, Property
 Result = TypeVar("Result")
 
 HANGS = 3
-"""Calls that may time out before the rest is not tried."""
+"""Calls that may time out; after them the other cases stay untried."""
 
 AGAIN_SECONDS = 90.0
-"""For the cases of one implementation that were refused, asked again where it answers."""
+"""Time for the refused cases of one implementation, which are asked again where it answers."""
 
 
 def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
-    """Judges one target by every property that its signature supports. Whatever it does, this returns.
+    """Judges one target by every property that its signature supports. Whatever the target does, this returns.
 
-    So it does with a fault of ours, which ends the check of this target alone and is named as ours.
+    A fault of ours ends the check of this target alone, and its row names it as ours.
     """
     load_properties()
     try:
@@ -61,43 +61,53 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
 
 
 def _require_space(error: Exception) -> None:
-    """Raises what ends the whole run, and is nobody's fault: no space is left."""
+    """Raises an error that ends the whole run: no space is left."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise error
 
 
 def our_fault(error: Exception) -> str:
-    """The sentence about an exception that no implementation has raised."""
+    """The sentence about an exception of our own."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
-    said = printable(f"{type(error).__name__}: {error}")
-    return f"fault of attention-harness: {said} ({where}); nothing is said of the implementation, please report this"
+    text = printable(f"{type(error).__name__}: {error}")
+    return f"fault of attention-harness: {text} ({where}); nothing is said of the implementation, please report this"
 
 
 def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
     with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
         try:
             description = _as_declared(worker.description(), target, plan)
-        except CallFailed as trouble:
-            outcome = "unavailable" if trouble.outcome == "unloadable" else trouble.outcome
-            message = printable(str(trouble))
-            unloadable = message if trouble.outcome == "unloadable" else ""
+        except CallFailed as failure:
+            outcome = "unavailable" if failure.outcome == "unloadable" else failure.outcome
+            message = printable(str(failure))
+            unloadable = message if failure.outcome == "unloadable" else ""
             return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
         judged = checking.judged
-        counts = (checking.ours, judged.asked, judged.answered, checking.covered, judged.too_little)
-        return CheckResult(target.name, rows, description, "", checking.worked_example, checking.precision(), *counts)
+        return CheckResult(
+            name=target.name,
+            rows=rows,
+            description=description,
+            worked_example=checking.worked_example,
+            precision=checking.precision(),
+            ours=checking.ours,
+            asked=judged.asked,
+            answered=judged.answered,
+            covered=checking.covered,
+            too_little=judged.too_little,
+        )
 
 
 def load_properties() -> None:
-    """Registers all claims in `PROPERTIES`: those of the property modules and the worked example."""
+    """Registers all properties in `PROPERTIES`: those of the property modules and the worked example."""
     load_all()
     import_module("attention_specs.worked_example")
 
 
 def _as_declared(description: Description, target: Target, plan: Plan) -> Description:
-    """Conventions given on the command line are for functions that cannot declare any themselves."""
+    """Conventions of the command line apply to functions that cannot declare any themselves."""
     if target.registered or not plan.declared:
         return description
     declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
@@ -105,19 +115,19 @@ def _as_declared(description: Description, target: Target, plan: Plan) -> Descri
 
 
 class ConformanceCheck:
-    """One implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
+    """The check of one implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
 
     def __init__(
-        self, subject: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
+        self, under_test: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
     ) -> None:
-        self.subject, self.target, self.plan, self.tick, self.aside = subject, target, plan, tick, aside
-        self.schedule = Schedule(subject, plan)
+        self.under_test, self.target, self.plan, self.tick, self.aside = under_test, target, plan, tick, aside
+        self.schedule = Schedule(under_test, plan)
         self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.kept, self.measured = ErrorRecorder(), dict[str, PrecisionFit]()
+        self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
-        self.judged, self.untried = Judged(), 0
+        self.judged, self.untried = AnswerCounts(), 0
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.faults: list[str] = []
         """Ours, one sentence each."""
@@ -133,7 +143,7 @@ class ConformanceCheck:
         return bool(self.faults)
 
     def rows(self) -> list[CheckRow]:
-        """All cases, then the smallest counterexample to each claim that failed."""
+        """All cases, then the smallest counterexample to each property that failed."""
         refused = self.refused_dtypes()
         for case, properties in self.scheduled():
             if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
@@ -142,10 +152,10 @@ class ConformanceCheck:
                     self._guarded(partial(self._ask, case, properties))
             self.tick()
         if self.judged.mostly_refused and not self.hangs:
-            self._guarded(self._ask_inside)
-        self.kept.save(self.plan.folder, self.target.name)
-        tallied = Tallied(self.subject, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        rows = [*tallied.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
+            self._guarded(self._ask_moved)
+        self.errors.save(self.plan.folder, self.target.name)
+        builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
+        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
         rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
@@ -157,7 +167,7 @@ class ConformanceCheck:
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
-    def _ask_inside(self) -> None:
+    def _ask_moved(self) -> None:
         for case, properties in self.inside():
             self._guarded(partial(self._ask, case, properties))
 
@@ -167,23 +177,23 @@ class ConformanceCheck:
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
         for case, properties in refused:
-            moved = self.judged.inside.moved(case) if self.judged.inside.conditions else None
+            moved = self.judged.domain.moved(case) if self.judged.domain.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
-                yield self.subject.within_its_options(moved), properties
+                yield self.under_test.within_its_options(moved), properties
 
     def _answers(self, case: Case) -> bool:
-        self.subject.forget()
+        self.under_test.forget()
         try:
-            self.subject(self.subject.realise(self.subject.within_its_options(case)))
-        except CallFailed as trouble:
-            return trouble.outcome != "unsupported"
+            self.under_test(self.under_test.realise(self.under_test.within_its_options(case)))
+        except CallFailed as failure:
+            return failure.outcome != "unsupported"
         except ValueError:  # no problem at all
             return False
         return True
 
     def _guarded(self, step: Callable[[], Result]) -> Result | None:
-        """What the step gives; nothing after a fault of ours, which is written down and ends this step alone."""
+        """The result of the step; None after a fault of ours, which is noted and ends this step alone."""
         try:
             return step()
         except Exception as error:
@@ -193,78 +203,78 @@ class ConformanceCheck:
 
     def _row(self, outcome: str, message: str) -> CheckRow:
         """A row about the implementation as a whole."""
-        return replace(check_row(self.subject.description, "", self.properties[0], Tally(), "", message, ""), outcome=outcome)
+        return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
         return [
             replace(
-                check_row(self.subject.description, "", PROPERTIES[waiver.property], Tally(), "", message, ""), outcome="violates"
+                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message), outcome="violates"
             )
-            for waiver, message in waivers.outlived(self.subject, self.waivers)
+            for waiver, message in waivers.outlived(self.under_test, self.waivers)
         ]
 
     def refused_dtypes(self) -> dict[str, str]:
-        """Dtype -> reason. What is declared, else what a plain problem in that dtype raises."""
-        declared = self.subject.description.dtypes
+        """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
+        declared = self.under_test.description.dtypes
         if declared is not None:
             return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
         plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
 
     def _refusal(self, dtype: str) -> str:
-        """Why a plain problem in that dtype is not taken; nothing if it is. What else goes wrong is for the gates to judge."""
-        self.subject.forget()
-        case = Case(self.subject.spec.Problem(dtype=dtype))
-        x = self.subject.realise(case)
+        """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
+        self.under_test.forget()
+        case = Case(self.under_test.spec.Problem(dtype=dtype))
+        x = self.under_test.realise(case)
         try:
-            self.subject(x)
-        except CallFailed as trouble:
-            if trouble.outcome in REFUSALS:
-                return printable(str(trouble))
-            self.count(case, judge(self.subject, x, [property_ for property_ in self.properties if property_.id in GATES]))
+            self.under_test(x)
+        except CallFailed as failure:
+            if failure.outcome in REFUSALS:
+                return printable(str(failure))
+            self.count(case, judge(self.under_test, x, [property_ for property_ in self.properties if property_.id in GATES]))
         return ""
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
-        """Judges the case by these claims; the inputs, and what was found."""
-        self.subject.forget()
-        x = self.subject.realise(case)
+        """Judges the case by these properties; returns the inputs and the findings."""
+        self.under_test.forget()
+        x = self.under_test.realise(case)
         self._cover(case, x)
-        return x, self.count(case, judge(self.subject, x, properties, find))
+        return x, self.count(case, judge(self.under_test, x, properties, find))
 
     def _cover(self, case: Case, x: Any) -> None:
-        """Writes down what the case covers, unless there are no words for it and nobody is asked."""
+        """Notes the coverage of the case, if the implementation is asked at all."""
         with contextlib.suppress(CallFailed):
-            self.subject.lowered(x)
+            self.under_test.lowered(x)
             self.covered[case.id] = sorted(covered(case, x))
 
-    def count(self, case: Case, findings: Iterable[Finding]) -> list[Finding]:
-        """The findings on a case, which are tallied."""
-        found = []
-        for finding in findings:
+    def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
+        """Tallies the findings on a case, and returns them."""
+        findings = []
+        for finding in judgement:
             self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
-            found.append(finding)
+            findings.append(finding)
             if finding.outcome == "timed-out" and self.hangs:
                 break
-        return found
+        return findings
 
     def _measure(self, case: Case, x: Any) -> None:
-        """What an answer of the right shape says beyond the claims: its precision, and how far it is from others."""
-        out, expected = self.subject(x), self.subject.expected(x)
+        """Measures an answer of the right shape: its precision, and its distance from those of others."""
+        out, expected = self.under_test(x), self.under_test.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
-        self.kept.add(case, out, expected)
-        if x.dtype not in self.measured:
-            self.measured[x.dtype] = PrecisionFit(x.dtype, held_to(self.subject.description.precision, x.dtype))
-        self.measured[x.dtype].add(x, out, expected)
+        self.errors.add(case, out, expected)
+        if x.dtype not in self.precision_fits:
+            self.precision_fits[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
+        self.precision_fits[x.dtype].add(x, out, expected)
 
     def precision(self) -> list[PrecisionRow]:
-        """What the answers said about rounding."""
-        return [row for measured in self.measured.values() for row in measured.rows(self.subject.description)]
+        """The rows about rounding."""
+        return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
 
     def _not_judged(self) -> list[CheckRow]:
-        """Claims that no case of this run let apply: the signature lacks something, or nothing fitting was drawn."""
-        description, judged = self.subject.description, {name for _, name in self.tallies}
+        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
+        description, judged = self.under_test.description, {name for _, name in self.tallies}
         rows = []
         for property_ in self.properties:
             if property_.name not in judged and self.plan.asks_for(property_):
@@ -273,13 +283,13 @@ class ConformanceCheck:
                 if property_.gradient and not description.gradient:
                     nothing = Tally(reason="gradient not declared")
                 reason = nothing.reason or self.plan.absent.get(property_.name, "no case of this run applies")
-                rows.append(check_row(description, "", property_, nothing, "", reason, ""))
+                rows.append(check_row(description, property_, nothing, message=reason))
         return rows
 
     def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
         first = self.properties[0]
         wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
         return [
-            check_row(self.subject.description, dtype, first, Tally(reason=reason), "", reason, "")
+            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
             for dtype, reason in wanted.items()
         ]

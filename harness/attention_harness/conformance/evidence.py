@@ -1,4 +1,4 @@
-"""What a failure is shown by: the smallest case that fails in the same way, in a file that replays it."""
+"""The evidence of a failure: the smallest case that fails in the same way, in a file that replays it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from attention_specs.case import Case
 from attention_specs.property import Property
 
 REPEATS = 30
-"""Times that a failure is asked for which did not come again at once."""
+"""Attempts to see a failure again that was absent at the second call."""
 
-SHOWN = 3
-"""Failures of one property in one dtype that are shown, if they differ in kind."""
+MOST_FAILURES = 3
+"""Failures of one property in one dtype that a row has, if they differ in kind."""
 
 AFTER_OTHERS = "only after other calls"
-"""When a failure comes whose smallest case is right in a process in which nothing was called before."""
+"""The condition of a failure whose smallest case is right in a new process."""
 
-Excluded = Callable[[Case, Finding], bool]
+Exclusion = Callable[[Case, Finding], bool]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One failure as a reader meets it. `new` tells that its smallest case is that of no failure before it."""
+class MinimalFailure:
+    """One failure with its smallest case. `new` is True where no earlier failure has the same smallest case."""
 
     failure: Failure
     case: str
@@ -54,16 +54,16 @@ def nothing(case: Case, finding: Finding) -> bool:
 
 
 class Evidence:
-    """Failures of one implementation, made small one after the other. A process `aside` is asked nothing but small cases."""
+    """Failures of one implementation, made small one after the other. A process `aside` is asked small cases alone."""
 
     def __init__(
-        self, subject: UnderTest, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
+        self, under_test: UnderTest, target: Target, plan: Plan, known: Sequence[Case] = (), aside: Worker | None = None
     ) -> None:
-        self.subject, self.target, self.plan, self.aside = subject, target, plan, aside
+        self.under_test, self.target, self.plan, self.aside = under_test, target, plan, aside
         self.dependent = False
         self.smallest = list(known)
 
-    def of(self, failure: Failure, seconds: float, excluded: Excluded = nothing) -> Shown:
+    def minimal(self, failure: Failure, seconds: float, excluded: Exclusion = nothing) -> MinimalFailure:
         """The failure made small, without becoming one that is excluded, and written down."""
         case, finding = failure
         deadline, new = monotonic() + seconds, False
@@ -76,68 +76,68 @@ class Evidence:
             if not self._fails_alone(case, finding, new, deadline):
                 when = self._often(case, finding, deadline, []) or AFTER_OTHERS
         message = f"{when}{': ' if when else ''}{finding.verdict.message} [{case}]"
-        path = reproducers.write(self.plan.folder, self.target, self.subject, finding.property_, case, message, when)
-        return Shown((case, finding), path.stem, message, f"attention-harness replay {path}", new)
+        path = reproducers.write(self.plan.folder, self.target, self.under_test, finding.property_, case, message, when)
+        return MinimalFailure((case, finding), path.stem, message, f"attention-harness replay {path}", new)
 
     def others(
-        self, kinds: Sequence[Sequence[Failure]], first: Shown, seconds: float, excluded: Excluded = nothing
-    ) -> list[Shown]:
+        self, kinds: Sequence[Sequence[Failure]], first: MinimalFailure, seconds: float, excluded: Exclusion = nothing
+    ) -> list[MinimalFailure]:
         """The further failures of a row, each made small: those of other kinds, then those that need something else."""
-        deadline, shown = monotonic() + seconds, [first]
-        for failure in self._further(kinds, shown, deadline):
-            if len(shown) == SHOWN:
+        deadline, minimal = monotonic() + seconds, [first]
+        for failure in self._further(kinds, minimal, deadline):
+            if len(minimal) == MOST_FAILURES:
                 break
             left = max(deadline - monotonic(), 0) / 2
-            one = self.of(failure, left, lambda *smaller: excluded(*smaller) or self._explained(shown, *smaller))
-            if one.case not in [other.case for other in shown]:
-                shown.append(one)
-        return shown[1:]
+            one = self.minimal(failure, left, lambda *smaller: excluded(*smaller) or self._explained(minimal, *smaller))
+            if one.case not in [other.case for other in minimal]:
+                minimal.append(one)
+        return minimal[1:]
 
-    def _further(self, kinds: Sequence[Sequence[Failure]], shown: list[Shown], deadline: float) -> Iterator[Failure]:
+    def _further(self, kinds: Sequence[Sequence[Failure]], minimal: list[MinimalFailure], deadline: float) -> Iterator[Failure]:
         """One failure of each other kind; of the first kind those that none of the smallest cases explains.
 
-        Where the first case is that of an earlier failure, only those that lack something which it needs: the others were
-        looked at there.
+        Where the first case is that of an earlier failure, only those count that lack one of its needs: the earlier failure
+        had the others.
         """
         yield from (kind[0] for kind in kinds[1:])
-        least = needs(shown[0].failure[0])
+        least = needs(minimal[0].failure[0])
         for special, failure in {needs(case): (case, finding) for case, finding in reversed(kinds[0])}.items():
             lacking = not special >= least
-            if (lacking or shown[0].new) and monotonic() < deadline and not self._explained(shown, *failure):
+            if (lacking or minimal[0].new) and monotonic() < deadline and not self._explained(minimal, *failure):
                 yield failure
 
-    def _explained(self, shown: Sequence[Shown], case: Case, finding: Finding) -> bool:
-        known = [one.failure[0] for one in shown if one.failure[1].kind == finding.kind]
-        return any(explains(self.subject, smallest, case, finding) for smallest in known)
+    def _explained(self, minimal: Sequence[MinimalFailure], case: Case, finding: Finding) -> bool:
+        known = [one.failure[0] for one in minimal if one.failure[1].kind == finding.kind]
+        return any(explains(self.under_test, smallest, case, finding) for smallest in known)
 
     def again(self, property_: Property) -> str:
-        """The command that asks for a claim about the whole run once more."""
+        """The command that asks for a property about the whole run once more."""
         return f"attention-harness check {self.target.name} --property {property_.name} {self.plan.drawn}"
 
     def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
-        """How often a failure comes that did not come at once when it was asked for again; nothing if it did.
+        """The frequency of a failure that is absent at the second call; empty if it comes again at once.
 
-        What times out is not asked again.
+        A call that timed out is not asked again.
         """
-        if finding.outcome == "timed-out" or fails(self.subject, finding.property_, case):
+        if finding.outcome == "timed-out" or fails(self.under_test, finding.property_, case):
             return ""
         return self._often(case, finding, deadline, [False])
 
     def _often(self, case: Case, finding: Finding, deadline: float, again: list[bool]) -> str:
-        """How often a failure comes when it is asked for again, those times `again` included; nothing if it always does."""
+        """The frequency of a failure in further calls, those in `again` included; empty if it always comes."""
         while len(again) < REPEATS and monotonic() < deadline:
-            again.append(fails(self.subject, finding.property_, case) is not None)
+            again.append(fails(self.under_test, finding.property_, case) is not None)
         return "" if all(again) else f"not repeatable, {1 + sum(again)} of {1 + len(again)} times"
 
     def _fails_alone(self, case: Case, finding: Finding, new: bool, deadline: float) -> bool:
-        """Whether the claim fails on the case in a process aside in which nothing was called before; True where time is out.
+        """Whether the property fails on the case in the process aside, without earlier calls; True where time is out.
 
-        The process is started anew for a new case, and for each one once a failure was seen to depend on earlier calls:
-        until then what fails in it fails alone, most likely.
+        The process is started anew for a new case, and for every case once a failure has depended on earlier calls: until
+        then a failure in it most likely needs no earlier calls.
         """
         if self.aside is None or (self.aside.starts and monotonic() > deadline):
             return True
-        alone = UnderTest(self.aside, self.subject.description, self.subject.spec)
+        alone = UnderTest(self.aside, self.under_test.description, self.under_test.spec)
         if not new and not self.dependent and fails(alone, finding.property_, case):
             return True
         self.aside.stop()
@@ -145,24 +145,24 @@ class Evidence:
         self.dependent |= not failing
         return failing
 
-    def _known(self, case: Case, finding: Finding, excluded: Excluded) -> Failure | None:
-        """A minimal case of an earlier failure, if this claim fails on it too, and needs nothing else: it is one bug."""
+    def _known(self, case: Case, finding: Finding, excluded: Exclusion) -> Failure | None:
+        """A minimal case of an earlier failure, if this property fails on it too for the same cause: it is one bug."""
         for earlier in self.smallest:
             known = earlier.with_problem(dtype=case.problem.dtype)
-            again = alike(self.subject, finding.property_, known, finding.kind)
-            if again and not excluded(known, again) and explains(self.subject, known, case, finding):
+            again = alike(self.under_test, finding.property_, known, finding.kind)
+            if again and not excluded(known, again) and explains(self.under_test, known, case, finding):
                 return known, again
         return None
 
-    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Excluded) -> Failure:
-        found = {case.id: finding}
+    def _smallest(self, case: Case, finding: Finding, seconds: float, excluded: Exclusion) -> Failure:
+        findings = {case.id: finding}
 
         def still(simpler: Case) -> bool:
-            again = alike(self.subject, finding.property_, simpler, finding.kind)
+            again = alike(self.under_test, finding.property_, simpler, finding.kind)
             if again and not excluded(simpler, again):
-                found[simpler.id] = again
+                findings[simpler.id] = again
                 return True
             return False
 
         smallest = minimise(case, still, seconds)
-        return smallest, found[smallest.id]
+        return smallest, findings[smallest.id]

@@ -1,4 +1,4 @@
-"""One case, all properties: the implementation and the oracle answer once, then each claim is judged on it in turn."""
+"""One case, all properties: the implementation and the oracle answer once, then each property is judged on it in turn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attention_specs.property import Property
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one claim on one case."""
+    """The result of one property on one case."""
 
     property_: Property
     outcome: str
@@ -34,13 +34,13 @@ class Finding:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What tells failures apart: the outcome, and the message without numbers, shapes and addresses.
+        """The key by which failures differ: the outcome, and the message without numbers, shapes and addresses.
 
-        Of a violation it is what came, not what was due.
+        The message of a violation counts up to the answer; the right value after it does not.
         """
         message = self.verdict.message
-        seen = message.partition(", but should")[0] if self.outcome == "violates" else message
-        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", seen)))
+        words = message.partition(", but should")[0] if self.outcome == "violates" else message
+        return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", words)))
 
 
 INDEX = re.compile(r"\[[^\]]*\]")
@@ -56,7 +56,7 @@ SEVERITY = ("crashed", "timed-out", "out-of-memory", "errored", "violates")
 
 @dataclass
 class Tally:
-    """All findings of one claim in one dtype. Vacuous cases are not among `cases`."""
+    """All findings of one property in one dtype. Vacuous cases are not among `cases`."""
 
     cases: int = 0
     vacuous: int = 0
@@ -67,7 +67,7 @@ class Tally:
     outcomes: dict[str, int] = field(default_factory=dict)
     samples: list[Any] = field(default_factory=list)
     together: Verdict | None = None
-    """Of a claim about the whole run, once all cases were seen."""
+    """Of a property about the whole run, once all cases were seen."""
 
     def add(self, case: Case, finding: Finding) -> None:
         """Counts one finding."""
@@ -104,11 +104,11 @@ class Tally:
 
     @property
     def message(self) -> str:
-        """Of the first failure, else why there is nothing to say."""
+        """The message of the first failure, else the reason that there is none."""
         return self.first[1].verdict.message if self.first else self.reason
 
     def close(self, property_: Property) -> None:
-        """All cases were seen: a claim about the whole run is judged now."""
+        """All cases were seen: a property about the whole run is judged now."""
         if property_.over_run and self.samples and not self.first:
             self.together = property_.over_run(self.samples)
             self.worst = self.together.ratio
@@ -118,7 +118,7 @@ class Tally:
 
     @property
     def outcome(self) -> str:
-        """That of the first failure; else whether anything was seen at all."""
+        """The outcome of the first failure; else whether any case was judged."""
         if self.first:
             return self.first[1].outcome
         if self.together and not self.together.holds:
@@ -128,57 +128,57 @@ class Tally:
         return "vacuous" if self.vacuous else "unsupported"
 
 
-def find(subject: UnderTest, property_: Property, x: Any) -> Finding:
-    """What one claim says of these inputs."""
+def find(under_test: UnderTest, property_: Property, x: Any) -> Finding:
+    """Judges one property on these inputs."""
     start = perf_counter()
     try:
         with np.errstate(all="ignore"):
-            verdict = property_.check(subject, x)
+            verdict = property_.check(under_test, x)
         outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
-    except CallFailed as trouble:
-        outcome, verdict = _after_a_restart(trouble), Verdict(np.inf, printable(str(trouble)))
+    except CallFailed as failure:
+        outcome, verdict = _after_a_restart(failure), Verdict(np.inf, printable(str(failure)))
     return Finding(property_, outcome, verdict, perf_counter() - start)
 
 
-def _after_a_restart(trouble: CallFailed) -> str:
-    """The outcome of the call. What could be loaded once, and cannot be loaded again after its process died, is an error."""
-    return "errored" if trouble.outcome in ("unloadable", "unavailable") else trouble.outcome
+def _after_a_restart(failure: CallFailed) -> str:
+    """The outcome of the call. An implementation that loaded once and fails to load after its process died is an error."""
+    return "errored" if failure.outcome in ("unloadable", "unavailable") else failure.outcome
 
 
 Find = Callable[[UnderTest, Property, Any], Finding]
 
 
-def judge(subject: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
-    """Findings of all claims that apply. Where there is no answer at all, or one of the wrong shape, that alone is found."""
-    return judge_applying(subject, x, [property_ for property_ in properties if applies(subject, property_, x)], find)
+def judge(under_test: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
+    """Findings of all properties that apply. Where there is no answer, or one of the wrong shape, its gate alone is judged."""
+    return judge_applying(under_test, x, [property_ for property_ in properties if applies(under_test, property_, x)], find)
 
 
-def judge_applying(subject: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
-    """As `judge`, of claims that are known to apply."""
+def judge_applying(under_test: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
+    """As `judge`, of properties that are known to apply."""
     for property_ in sorted(properties, key=lambda property_: property_.id not in GATES):
-        finding = find(subject, property_, x)
+        finding = find(under_test, property_, x)
         yield finding
         if property_.id in GATES and finding.outcome != "agrees":
             return
 
 
 GATES = ("P1", "P2", "L1", "L2")
-"""Clauses of the claims that come first, an answer and its shape: without them there is nothing to judge."""
+"""Ids of the properties that come first, an answer and its shape: without them there is nothing to judge."""
 
 
-def applies(subject: UnderTest, property_: Property, x: Any) -> bool:
-    """Whether the claim can be judged on these inputs with what the signature has and what is declared."""
-    if property_.gradient and not subject.description.gradient:
+def applies(under_test: UnderTest, property_: Property, x: Any) -> bool:
+    """Whether the property can be judged on these inputs with the options of the signature and the declarations."""
+    if property_.gradient and not under_test.description.gradient:
         return False
     with np.errstate(all="ignore"):
-        return set(property_.options) <= set(subject.description.options) and bool(property_.needs(x))
+        return set(property_.options) <= set(under_test.description.options) and bool(property_.needs(x))
 
 
-def fails(subject: UnderTest, property_: Property, case: Case) -> Finding | None:
-    """The finding if the claim alone fails on the case, else None."""
-    subject.forget()
-    x = subject.realise(case)
-    if not applies(subject, property_, x):
+def fails(under_test: UnderTest, property_: Property, case: Case) -> Finding | None:
+    """The finding if the property alone fails on the case, else None."""
+    under_test.forget()
+    x = under_test.realise(case)
+    if not applies(under_test, property_, x):
         return None
-    finding = find(subject, property_, x)
+    finding = find(under_test, property_, x)
     return finding if finding.wrong else None

@@ -1,16 +1,15 @@
-"""What a check is asked for, and what comes of it for one implementation."""
+"""The plan of a check, and its result for one implementation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from attention_harness.conformance.records import CheckRow, PrecisionRow
-from attention_harness.generation.vectors import Vector
+from attention_harness.generation.suite import Suite
 from attention_harness.process.limits import Limits
-from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.property import Property
@@ -18,28 +17,28 @@ from attention_specs.property import Property
 
 @dataclass(frozen=True)
 class Plan:
-    """What to check, and how hard. The same for every implementation, but for the cases, which are per spec."""
+    """The properties and cases of a check, and its limits: the same for every implementation."""
 
-    cases: Mapping[str, Sequence[Case]]
+    suites: Mapping[str, Suite]
+    """Spec -> its cases."""
     folder: Path
     limits: Limits = Limits()
     properties: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
     declared: Mapping[str, Any] = field(default_factory=dict)
-    vectors: Sequence[Vector] = ()
     drawn: str = ""
     """The options that draw these cases again."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Property -> why the run has no case for it."""
 
     def asks_for(self, property_: Property) -> bool:
-        """Whether the claim is wanted; a layer's claim goes by the name of the attention's too."""
+        """Whether the property is wanted; a property of the layer has the name of the attention's too."""
         return not self.properties or not {property_.name, property_.name.removeprefix("layer_")}.isdisjoint(self.properties)
 
 
 @dataclass
 class CheckResult:
-    """The outcome for one implementation."""
+    """The result for one implementation."""
 
     name: str
     rows: list[CheckRow]
@@ -48,10 +47,10 @@ class CheckResult:
     worked_example: list[list[float]] = field(default_factory=list)
     precision: list[PrecisionRow] = field(default_factory=list)
     ours: bool = False
-    """Whether a fault of ours came between: what is said of the implementation is not all that there is to say."""
+    """Whether a fault of ours came between: the rows are incomplete then."""
     asked: int = 0
     answered: int = 0
-    """Cases, those that were refused and asked again elsewhere included."""
+    """Cases, those included that were refused and asked again elsewhere."""
     covered: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """Case -> the regions and values that it covers, of the cases as they were asked."""
     too_little: bool = False

@@ -1,4 +1,4 @@
-"""How precise the answers of a run are: error / bound under each model that could be declared, and beside an eager run.
+"""The precision of a run's answers: error / bound under each model that could be declared, and beside an eager run.
 
 The report and `probe` say by this which model is the tightest that an implementation meets.
 """
@@ -21,8 +21,8 @@ from attention_specs.judge import error_ratios
 from attention_specs.precision import Units, candidates, named_precision, stores_products
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
-"""Quantiles are told to a twentieth of a decade, so that any number of elements takes no memory; what is below the first is 0."""
-TOLD = np.array([0.0, *EDGES[1:], np.inf])
+"""Quantiles are exact to a twentieth of a decade, so that any number of elements takes no memory; below the first they are 0."""
+LEVELS = np.array([0.0, *EDGES[1:], np.inf])
 
 
 class Ratios:
@@ -40,12 +40,12 @@ class Ratios:
     def quantile(self, share: float) -> float:
         """A number that this share of the elements does not exceed."""
         place = int(np.searchsorted(np.cumsum(self.counts), share * self.counts.sum()))
-        return min(float(TOLD[place]), self.worst)
+        return min(float(LEVELS[place]), self.worst)
 
 
 @dataclass
 class PrecisionFit:
-    """What all cases of a dtype gave, for the models that differ in it and the one that is declared."""
+    """The ratios of all cases of a dtype, under the models that differ in it and the declared one."""
 
     dtype: str
     declared: str
@@ -61,7 +61,7 @@ class PrecisionFit:
         self.ratios = {model: Ratios() for model in (*known, self.declared)}
 
     def add(self, x: Any, out: np.ndarray, expected: Any) -> None:
-        """One more case: its inputs, the answer, and what is right, in rows that see a key."""
+        """Adds one case: its inputs, the answer and the right answer, in rows that see a key."""
         self.cases += 1
         rows = ~expected.exact.empty
         for model, ratios in self.ratios.items():
@@ -76,7 +76,7 @@ class PrecisionFit:
         return float(np.median(self.eager_factors)) if self.eager_factors else np.nan
 
     def keeps(self, model: str) -> bool:
-        """Whether no element breaks the bound of the model."""
+        """Whether every element is within the bound of the model."""
         return self.ratios[model].worst <= 1
 
     @property
@@ -86,17 +86,29 @@ class PrecisionFit:
 
     def evidence(self) -> str:
         """Quantiles by model, and the factor that users of flash-attention look at."""
-        shown = {model: (r.quantile(0.5), r.quantile(0.99), r.worst) for model, r in self.ratios.items()}
-        table = "; ".join(f"{model} {'/'.join(f'{q:.2g}' for q in quantiles)}" for model, quantiles in shown.items())
+        quantiles = {model: (r.quantile(0.5), r.quantile(0.99), r.worst) for model, r in self.ratios.items()}
+        table = "; ".join(f"{model} {'/'.join(f'{q:.2g}' for q in row)}" for model, row in quantiles.items())
         beside = f"; largest error {self.beside_eager:.2g} times eager's, in the median" if self.eager_factors else ""
         return f"{self.cases} cases, error/bound 50 %/99 %/max: {table}{beside}"
 
     def rows(self, d: Description) -> Iterator[PrecisionRow]:
         """One for each model."""
         for model, r in self.ratios.items():
-            told = (model == self.declared, model == self.tightest, self.cases, int(r.counts.sum()))
-            numbers = (r.quantile(0.5), r.quantile(0.99), r.worst, self.beside_eager)
-            yield PrecisionRow(d.name, d.framework, d.spec, self.dtype, model, *told, *numbers)
+            yield PrecisionRow(
+                implementation=d.name,
+                framework=d.framework,
+                spec=d.spec,
+                dtype=self.dtype,
+                model=model,
+                declared=model == self.declared,
+                tightest=model == self.tightest,
+                cases=self.cases,
+                elements=int(r.counts.sum()),
+                median=r.quantile(0.5),
+                q99=r.quantile(0.99),
+                worst=r.worst,
+                beside_eager=self.beside_eager,
+            )
 
 
 def _bounds(expected: Any, model: str) -> Bounds:

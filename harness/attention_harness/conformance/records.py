@@ -1,4 +1,4 @@
-"""What a run writes down: one row per implementation, dtype and property, and a file per failing case."""
+"""The rows of a run: one for each implementation, dtype and property."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attention_specs.contract import Description
 from attention_specs.property import Property
 
 BLAMELESS = ("agrees", "waived", "too-little", "vacuous", "unsupported", "unavailable")
-"""Outcomes that speak against nobody; all others fail a check."""
+"""Outcomes that leave a check green; all others fail it."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,55 @@ class PrecisionRow(Row):
 
 def check_row(
     d: Description,
-    dtype: str,
     property_: Property,
     tally: Tally,
-    case: str,
-    message: str,
-    replay: str,
+    *,
+    dtype: str = "",
+    case: str = "",
+    message: str = "",
+    replay: str = "",
     others: Sequence[dict[str, Any]] = (),
 ) -> CheckRow:
-    """The row for one claim in one dtype."""
-    facts = (d.name, d.framework, d.version, d.device, dtype, d.spec, property_.name, property_.id)
-    seen = (tally.outcome, tally.cases, tally.vacuous, tally.worst, tally.seconds)
-    return CheckRow(*facts, *seen, case, message, replay, list(others))
+    """The row for one property in one dtype; without a dtype, for the implementation as a whole."""
+    return CheckRow(
+        implementation=d.name,
+        framework=d.framework,
+        version=d.version,
+        device=d.device,
+        dtype=dtype,
+        spec=d.spec,
+        property=property_.name,
+        clause=property_.id,
+        outcome=tally.outcome,
+        cases=tally.cases,
+        vacuous=tally.vacuous,
+        worst_ratio=tally.worst,
+        seconds=tally.seconds,
+        case=case,
+        message=message,
+        replay=replay,
+        others=list(others),
+    )
 
 
 def absent_row(name: str, outcome: str, reason: str) -> CheckRow:
     """The row of an implementation that could not be judged at all."""
     spec = "multi-head" if name.endswith("-multi-head") else "attention"
-    return CheckRow(name, name.partition("-")[0], "", "", "", spec, "", "", outcome, 0, 0, 0.0, 0.0, "", reason, "")
+    return CheckRow(
+        implementation=name,
+        framework=name.partition("-")[0],
+        version="",
+        device="",
+        dtype="",
+        spec=spec,
+        property="",
+        clause="",
+        outcome=outcome,
+        cases=0,
+        vacuous=0,
+        worst_ratio=0.0,
+        seconds=0.0,
+        case="",
+        message=reason,
+        replay="",
+    )

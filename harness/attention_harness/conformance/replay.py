@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import Finding, applies, find
-from attention_harness.conformance.recorded import Recorded, read
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
@@ -20,39 +20,37 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.property import Property
 
 REPEATED = ("P10", "P11", "R15", "S5")
-"""Clauses about earlier calls and chance: one call that is right says little."""
+"""Ids of the properties about earlier calls and chance: one call that is right says little."""
 TIMES = 20
 NOT_JUDGED = ("unsupported", "vacuous")
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What the replay showed; `judged` is False where nothing could be said."""
+class ReplayResult:
+    """The result of a replay; `judged` is False where the property could not be judged."""
 
     sentence: str
     wrong: bool
     judged: bool = True
 
 
-def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> Replayed:
+def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> ReplayResult:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
 
-    The conventions are those of the run for the function that the run judged, where it cannot declare any; `claims` come on top.
+    A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top.
     """
     load_properties()
-    recorded = read(path)
-    target = resolve([other])[0] if other else recorded.target
-    with Worker(target, recorded.limits) as worker:
+    record = read(path)
+    target = resolve([other])[0] if other else record.target
+    with Worker(target, record.limits) as worker:
         try:
             description = worker.description()
-        except CallFailed as trouble:
-            raise UsageError(f"target={target.name}, but should be available: {trouble}") from trouble
-        if description.spec != recorded.property_.spec:
-            raise UsageError(
-                f"target={target.name}, but should be of the spec {recorded.property_.spec}: it is {description.spec}"
-            )
-        kept = {} if other or target.registered else recorded.conventions
-        return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), recorded)
+        except CallFailed as failure:
+            raise UsageError(f"target={target.name}, but should be available: {failure}") from failure
+        if description.spec != record.property_.spec:
+            raise UsageError(f"target={target.name}, but should be of the spec {record.property_.spec}: it is {description.spec}")
+        kept = {} if other or target.registered else record.conventions
+        return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), record)
 
 
 def _under(description: Description, declared: Mapping[str, Any]) -> Description:
@@ -61,30 +59,32 @@ def _under(description: Description, declared: Mapping[str, Any]) -> Description
     return replace(description, conventions=Conventions.declared(own | dict(declared)))
 
 
-def _judged(subject: UnderTest, recorded: Recorded) -> Replayed:
-    property_, case = recorded.property_, recorded.case
-    name, where = subject.description.name, f"[{case}]"
-    if reason := _unasked(subject, property_, case):
-        return Replayed(f"not judged: {property_.name} for {name}: {reason} {where}", False, False)
+def _judged(under_test: UnderTest, record: CaseFile) -> ReplayResult:
+    property_, case = record.property_, record.case
+    name, where = under_test.description.name, f"[{case}]"
+    if reason := _unasked(under_test, property_, case):
+        return ReplayResult(f"not judged: {property_.name} for {name}: {reason} {where}", False, False)
     times = TIMES if property_.id in REPEATED else 1
     for number in range(1, times + 1):
-        finding = _found(subject, property_, case)
+        finding = _finding(under_test, property_, case)
         if finding is None or finding.outcome in NOT_JUDGED:
             why = finding.verdict.message if finding else ""
-            return Replayed(f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False)
+            return ReplayResult(
+                f"not judged: {property_.name} for {name}: {why or 'the case does not apply'} {where}", False, False
+            )
         if finding.wrong:
             seen = f" (call {number} of at most {times})" if times > 1 else ""
-            return Replayed(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
-    if recorded.when:
-        why = f"it holds alone, and the run said of its failure: {printable(recorded.when)}"
-        return Replayed(f"not judged: {property_.name} for {name}: {why} {where}", False, False)
+            return ReplayResult(f"{finding.outcome}: {finding.verdict.message}{seen} {where}", True)
+    if record.when:
+        why = f"it holds alone, and the run said of its failure: {printable(record.when)}"
+        return ReplayResult(f"not judged: {property_.name} for {name}: {why} {where}", False, False)
     often = f", {times} times in a row" if times > 1 else ""
-    return Replayed(f"agrees: {property_.name} holds for {name}{often} {where}", False)
+    return ReplayResult(f"agrees: {property_.name} holds for {name}{often} {where}", False)
 
 
-def _unasked(subject: UnderTest, property_: Property, case: Case) -> str:
-    """Why the claim cannot be judged on this case whatever the implementation answers; nothing if it can."""
-    description = subject.description
+def _unasked(under_test: UnderTest, property_: Property, case: Case) -> str:
+    """The reason that the property cannot be judged on this case, whatever the answer; empty if it can."""
+    description = under_test.description
     if missing := [option for option in property_.options if option not in description.options]:
         return f"{', '.join(missing)} not in its signature"
     if property_.gradient and not description.gradient:
@@ -94,14 +94,14 @@ def _unasked(subject: UnderTest, property_: Property, case: Case) -> str:
     if description.dtypes is not None and case.problem.dtype not in description.dtypes:
         return f"{case.problem.dtype} not declared"
     try:
-        subject.lowered(subject.realise(case))
-    except CallFailed as trouble:
-        return str(trouble)
+        under_test.lowered(under_test.realise(case))
+    except CallFailed as failure:
+        return str(failure)
     return ""
 
 
-def _found(subject: UnderTest, property_: Property, case: Case) -> Finding | None:
-    """What the claim says of the case, asked anew; None where it does not apply."""
-    subject.forget()
-    x = subject.realise(case)
-    return find(subject, property_, x) if applies(subject, property_, x) else None
+def _finding(under_test: UnderTest, property_: Property, case: Case) -> Finding | None:
+    """The finding of the property on the case, asked anew; None where it does not apply."""
+    under_test.forget()
+    x = under_test.realise(case)
+    return find(under_test, property_, x) if applies(under_test, property_, x) else None

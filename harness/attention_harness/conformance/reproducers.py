@@ -26,50 +26,50 @@ from attention_specs.property import Property
 PICTURE_CELLS = 4096
 """Largest mask or error that is kept with a case as a picture."""
 
-SHOWN = 4
+MOST_LISTED = 4
 """Arrays of so few numbers are written as numbers."""
 NUMBERS = ("float64", "float32", "float16", "int64", "bool")
 
 
 def file_name(text: str) -> str:
-    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits tell them apart."""
+    """The text as a name of a file: no two texts share one. Where more than a colon is replaced, a few digits keep them apart."""
     plain = re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_") or "unnamed"
     return plain if plain.replace("_", ":") == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def write(
-    folder: Path, target: Target, subject: UnderTest, property_: Property, case: Case, message: str, when: str = ""
+    folder: Path, target: Target, under_test: UnderTest, property_: Property, case: Case, message: str, when: str = ""
 ) -> Path:
-    """Writes both files and returns the path of the JSON. `when` the failure comes, if not at each call."""
+    """Writes both files and returns the path of the JSON. `when` says when the failure comes, if not at each call."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     path = folder / "cases" / f"{file_name(target.name)}-{property_.id}-{case.id}.json"
     message = printable(message)
-    subject.forget()
-    x = subject.realise(case)
+    under_test.forget()
+    x = under_test.realise(case)
     data = {
         "schema": 1,
         "target": target.name,
         "location": target.location,
         "registered": target.registered,
-        "conventions": asdict(subject.description.conventions),
-        "limits": asdict(getattr(subject.worker, "limits", Limits())),
+        "conventions": asdict(under_test.description.conventions),
+        "limits": asdict(getattr(under_test.worker, "limits", Limits())),
         "property": property_.name,
         "clause": property_.id,
         "message": message,
         "when": when,
         "case": case.to_json(),
         "problem": case.problem.to_json(),
-        "picture": _picture(subject, x),
+        "picture": _picture(under_test, x),
     }
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    path.with_suffix(".py").write_text(_script(subject, target, x, message))
+    path.with_suffix(".py").write_text(_script(under_test, target, x, message))
     return path
 
 
-def _picture(subject: UnderTest, x: Any) -> dict[str, Any]:
-    """The mask that counts and error / bound of the output, of the batch entry and head that are furthest off; nothing if large."""
+def _picture(under_test: UnderTest, x: Any) -> dict[str, Any]:
+    """The mask and the error / bound of the output, for the batch entry and head that are furthest off; empty if large."""
     try:
-        expected, out = subject.expected(x), subject(x)
+        expected, out = under_test.expected(x), under_test(x)
         off = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
         error = np.nan_to_num(off, nan=1e9, posinf=1e9)
         worst = np.unravel_index(int(np.argmax(error)), error.shape)[:-2]
@@ -81,13 +81,13 @@ def _picture(subject: UnderTest, x: Any) -> dict[str, Any]:
     return {"mask": mask.astype(int).tolist(), "error": error[worst].tolist()}
 
 
-def _script(subject: UnderTest, target: Target, x: Any, message: str) -> str:
-    """A program that builds the same arrays, calls the implementation and shows what it gave and what is right."""
-    lowered = subject.lowered(x)
-    call = subject.spec.call(lowered)
-    names = subject.description.names
+def _script(under_test: UnderTest, target: Target, x: Any, message: str) -> str:
+    """A program that builds the same arrays, calls the implementation and prints its answer and the right one."""
+    lowered = under_test.lowered(x)
+    call = under_test.spec.call(lowered)
+    names = under_test.description.names
     options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
-    expected = subject.expected(x)
+    expected = under_test.expected(x)
     wanted, bound = (
         array.astype(np.float64) for array in (expected.out, np.broadcast_to(expected.bounds.out, expected.out.shape))
     )
@@ -98,7 +98,7 @@ def _script(subject: UnderTest, target: Target, x: Any, message: str) -> str:
         in_layout=tuple(names.get(name, name) for name in (*call.arrays, *call.options) if name in IN_LAYOUT),
         wanted=_literal(wanted),
         bound=_literal(bound),
-        framework=subject.description.framework,
+        framework=under_test.description.framework,
         location=target.location,
     )
 
@@ -106,7 +106,7 @@ def _script(subject: UnderTest, target: Target, x: Any, message: str) -> str:
 def _literal(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
-    if value.size <= SHOWN and value.dtype.name in NUMBERS and value.flags.c_contiguous:
+    if value.size <= MOST_LISTED and value.dtype.name in NUMBERS and value.flags.c_contiguous:
         return f"np.array({value.tolist()}, {value.dtype.name!r}).reshape{value.shape}"
     packed = pack(value)
     data = base64.b64encode(zlib.compress(packed.data)).decode()
@@ -166,8 +166,8 @@ def load(location={location!r}):
     else:
         module = importlib.import_module(container)
     names = [name] if name else ["attention", "multi_head"]
-    found = [getattr(module, name) for name in names if hasattr(module, name)]
-    return found[0] if found else prepared(module)
+    functions = [getattr(module, name) for name in names if hasattr(module, name)]
+    return functions[0] if functions else prepared(module)
 
 
 def prepared(module):

@@ -1,4 +1,4 @@
-"""From a failing case to a small one: every step makes one thing simpler and must still fail.
+"""The shrinking of a failing case: every step makes one thing simpler and must still fail.
 
 Hypothesis shrinks the choices that led to a case, which here reach the sizes only through a pool of shapes; taking the
 fields of the case itself one by one gets further in fewer calls, and needs no second drawing.
@@ -18,11 +18,11 @@ from attention_specs.masks import Mask
 from attention_specs.multi_head.recipes import LAYER_DRAWN
 
 PLAIN = "normal"
-"""The recipe of values that nothing is special about."""
+"""The recipe of plain values."""
 
 
 def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
-    """The smallest case that was found to fail within the time. `case` fails; `fails` is asked once for each other case."""
+    """The smallest case that fails, as far as the time allows. `case` fails; `fails` is asked once for each other case."""
     deadline, tried = monotonic() + seconds, {case.id}
     before = ""
     while before != case.id:
@@ -34,15 +34,15 @@ def minimise(case: Case, fails: Callable[[Case], bool], seconds: float) -> Case:
 
 def _while_it_fails(case: Case, step: Step, fails: Callable[[Case], bool], tried: set[str], deadline: float) -> Case:
     """Takes one kind of step as often as it leads to a case that fails."""
-    found: Case | None = case
-    while found is not None:
-        case = found
-        found = next((new for new in _untried(step, case, tried, deadline) if fails(new)), None)
+    smaller: Case | None = case
+    while smaller is not None:
+        case = smaller
+        smaller = next((new for new in _untried(step, case, tried, deadline) if fails(new)), None)
     return case
 
 
 def _untried(step: Step, case: Case, tried: set[str], deadline: float) -> Iterator[Case]:
-    """What a step leads to and has not been asked about, until the time is up."""
+    """The new cases of a step, until the time is up."""
     for simpler in _valid(step, case):
         if monotonic() > deadline:
             return
@@ -55,7 +55,7 @@ Step = Callable[[Case], Iterator[Callable[[], Case]]]
 
 
 def _valid(step: Step, case: Case) -> Iterator[Case]:
-    """The results of a step that are problems at all: heads that do not divide, for one, are not."""
+    """The results of a step that are problems; heads that do not divide, for one, are no problem."""
     for make in step(case):
         try:
             yield make()

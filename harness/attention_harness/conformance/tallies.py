@@ -1,4 +1,4 @@
-"""The rows of the claims that were judged: what each failure is shown by, which are known, and which others come beside them."""
+"""The rows of the properties that were judged: each with its failure made small, its waiver, and its further failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from attention_harness.conformance.evidence import Evidence, Excluded, Shown, nothing
+from attention_harness.conformance.evidence import Evidence, Exclusion, MinimalFailure, nothing
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, check_row
@@ -20,23 +20,23 @@ from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
 
 MINIMISE_SECONDS = 20.0
-"""For all failures of one implementation together; half of what is left goes to each, the first failure of every row first."""
+"""For all failures of one implementation together. The first failures of the rows come first, each with half of the time that is left."""
 
-Guarded = Callable[[Callable[[], Any]], Any]
-"""What a step gives, or None after a fault of ours, which is written down there."""
+Guard = Callable[[Callable[[], Any]], Any]
+"""Calls a step and returns its result; after a fault of ours it notes the fault and returns None."""
 
 
 @dataclass
 class Line:
-    """What becomes a row."""
+    """A row while it is built."""
 
     dtype: str
     property_: Property
     tally: Tally
     waiver: Waiver | None = None
     waived: list[Failure] = field(default_factory=list)
-    excluded: Excluded = nothing
-    shown: Shown | None = None
+    excluded: Exclusion = nothing
+    minimal: MinimalFailure | None = None
     others: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -45,65 +45,73 @@ class Line:
         return self.tally.failures != self.waived
 
 
-class Tallied:
-    """The tallies of one implementation as rows."""
+class RowBuilder:
+    """Builds the rows of one implementation from its tallies."""
 
     def __init__(
         self,
-        subject: UnderTest,
+        under_test: UnderTest,
         target: Target,
         plan: Plan,
         waivers: Sequence[Waiver],
-        guarded: Guarded,
+        guard: Guard,
         aside: Worker | None = None,
     ) -> None:
-        self.subject, self.plan, self.waivers, self.guarded = subject, plan, waivers, guarded
-        self.evidence = Evidence(subject, target, plan, [waiver.case for waiver in waivers], aside)
+        self.under_test, self.plan, self.waivers, self.guard = under_test, plan, waivers, guard
+        self.evidence = Evidence(under_test, target, plan, [waiver.case for waiver in waivers], aside)
         self.left = MINIMISE_SECONDS
 
     def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:
-        """One for each dtype and claim that is asked for or fails."""
+        """One row for each dtype and property that is asked for or fails."""
         lines = [Line(dtype, PROPERTIES[name], tally) for (dtype, name), tally in tallies.items()]
         for line in lines:
             line.tally.close(line.property_)
             self._timed(partial(self._show, line))
-        more = sorted(((line, line.shown) for line in lines if line.shown and line.new), key=lambda found: not found[1].new)
+        more = sorted(((line, line.minimal) for line in lines if line.minimal and line.new), key=lambda pair: not pair[1].new)
         for place, (line, first) in enumerate(more):
             self._timed(partial(self._show_others, line, first, self.left / (len(more) - place)))
         return [self._row(line) for line in lines if self.plan.asks_for(line.property_) or line.tally.first]
 
     def _timed(self, step: Callable[[], None]) -> None:
         start = monotonic()
-        self.guarded(step)
+        self.guard(step)
         self.left = max(self.left - (monotonic() - start), 0.0)
 
     def _show(self, line: Line) -> None:
         self._set_waived_apart(line)
         if line.tally.first:
-            line.shown = self.evidence.of(line.tally.first, self.left / 2, line.excluded)
+            line.minimal = self.evidence.minimal(line.tally.first, self.left / 2, line.excluded)
 
     def _set_waived_apart(self, line: Line) -> None:
         """The failures that a waiver covers are no longer tallied, unless all are."""
         if not any(waiver.property == line.property_.name for waiver in self.waivers):
             return
-        found = [(failure, covering(self.subject, self.waivers, *failure)) for failure in line.tally.failures]
-        line.waived = [failure for failure, waiver in found if waiver]
-        line.waiver = next((waiver for _, waiver in found if waiver), None)
-        if new := [failure for failure, waiver in found if not waiver]:
+        pairs = [(failure, covering(self.under_test, self.waivers, *failure)) for failure in line.tally.failures]
+        line.waived = [failure for failure, waiver in pairs if waiver]
+        line.waiver = next((waiver for _, waiver in pairs if waiver), None)
+        if new := [failure for failure, waiver in pairs if not waiver]:
             line.tally.failures, line.excluded = new, self._covered
 
     def _covered(self, case: Case, finding: Finding) -> bool:
-        return covering(self.subject, self.waivers, case, finding) is not None
+        return covering(self.under_test, self.waivers, case, finding) is not None
 
-    def _show_others(self, line: Line, first: Shown, seconds: float) -> None:
-        shown = self.evidence.others(line.tally.kinds, first, seconds, line.excluded)
-        line.others = [one.among(line.tally.failures) for one in shown]
+    def _show_others(self, line: Line, first: MinimalFailure, seconds: float) -> None:
+        minimal = self.evidence.others(line.tally.kinds, first, seconds, line.excluded)
+        line.others = [one.among(line.tally.failures) for one in minimal]
 
     def _row(self, line: Line) -> CheckRow:
         again = self.evidence.again(line.property_) if line.tally.outcome == "violates" and not line.tally.first else ""
-        shown = line.shown
-        told = (shown.case, shown.message, shown.replay) if shown else ("", line.tally.message, again)
-        row = check_row(self.subject.description, line.dtype, line.property_, line.tally, *told, line.others)
+        minimal = line.minimal
+        row = check_row(
+            self.under_test.description,
+            line.property_,
+            line.tally,
+            dtype=line.dtype,
+            case=minimal.case if minimal else "",
+            message=minimal.message if minimal else line.tally.message,
+            replay=minimal.replay if minimal else again,
+            others=line.others,
+        )
         if line.waiver is None:
             return row
         if not line.new:

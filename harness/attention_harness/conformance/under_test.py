@@ -1,4 +1,4 @@
-"""The implementation under test as properties see it: `attend(x)`, remembered while a case lasts."""
+"""The implementation under test as properties see it: `attend(x)`, kept while a case lasts."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class SideEffects:
 
 
 class Caller(Protocol):
-    """What calls the function: a worker process, or whatever stands for one."""
+    """The caller of the function: a worker process, or a stand-in for one."""
 
     def call(self, request: Request) -> Answer:
         """The answer to one request. Raises CallFailed."""
 
 
-def shaped(what: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array, which no claim could compare with another if it had another shape, or were no real numbers. Raises CallFailed then."""
+def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array. Raises CallFailed for another shape, and for anything but real numbers, which no property could compare."""
     if array.shape != shape:
-        raise CallFailed("violates", f"shape of {what}={array.shape}, but should be {shape}")
+        raise CallFailed("violates", f"shape of {name}={array.shape}, but should be {shape}")
     if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
-        raise CallFailed("violates", f"dtype of {what}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
+        raise CallFailed("violates", f"dtype of {name}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
     return array
 
 
@@ -55,7 +55,7 @@ class UnderTest:
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
-        """The case without options that the signature lacks; one whose numbers are given stays what it is."""
+        """The case without options that the signature lacks; a case with given numbers stays as it is."""
         return case if case.arrays else replace(case, problem=self.spec.restrict(case.problem, self.description.options))
 
     def realise(self, case: Case) -> Any:
@@ -70,12 +70,12 @@ class UnderTest:
         self._kept: dict[int, Any] = {}
 
     def forget_answers(self) -> None:
-        """Forgets what was answered, and not what is right."""
+        """Forgets the answers, and keeps the expectations."""
         self._answers: dict[tuple[int, tuple[str, ...]], Answer | CallFailed] = {}
         self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | CallFailed] = {}
 
     def __call__(self, x: Any) -> np.ndarray:
-        """The output for these inputs. Raises CallFailed, as all of these do also where a shape is another than it should be."""
+        """The output for these inputs. Raises CallFailed, here as elsewhere also for a wrong shape."""
         return shaped("out", self._answer(x).out, x.output_shape)
 
     def again(self, x: Any) -> np.ndarray:
@@ -88,12 +88,12 @@ class UnderTest:
         return shaped("out", self.worker.call(request).out, x.output_shape)
 
     def refusal(self, x: Any) -> str:
-        """What the implementation says instead of answering these inputs as they are; nothing if it answers. Raises CallFailed."""
+        """The refusal of these inputs as they are; empty if they are answered. Raises CallFailed for other failures."""
         try:
             self.worker.call(self._request(x))
-        except CallFailed as trouble:
-            if trouble.outcome in REFUSALS:
-                return str(trouble)
+        except CallFailed as failure:
+            if failure.outcome in REFUSALS:
+                return str(failure)
             raise
         return ""
 
@@ -106,13 +106,13 @@ class UnderTest:
         return shaped("out", self._answer(x, (name,)).out, x.output_shape)
 
     def together(self, x: Any) -> Mapping[str, np.ndarray]:
-        """What comes where weights and log-sum-exp are asked for at once: "out", "weights" and "lse". Raises CallFailed."""
+        """The results of one call for weights and log-sum-exp at once: "out", "weights" and "lse". Raises CallFailed."""
         answer = self._answer(x, ("weights", "lse"))
         extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
         return extras | {"out": shaped("out", answer.out, x.output_shape)}
 
     def side_effects(self, x: Any) -> SideEffects:
-        """What the worker saw while answering, whatever the shape of the answer. Raises CallFailed."""
+        """The side effects that the worker saw, for an answer of any shape. Raises CallFailed."""
         answer = self._answer(x)
         return SideEffects(answer.changed, answer.aliased)
 
@@ -139,8 +139,8 @@ class UnderTest:
             try:
                 request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
                 self._gradients[key] = self.worker.call(request)
-            except CallFailed as trouble:
-                self._gradients[key] = trouble
+            except CallFailed as failure:
+                self._gradients[key] = failure
         answer = self._gradients[key]
         if isinstance(answer, CallFailed):
             raise answer
@@ -153,8 +153,8 @@ class UnderTest:
         if key not in self._expected_gradients:
             self._kept |= {id(x): x, id(dout): dout}
             model = self.description.precision.get(x.dtype)
-            found = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
-            self._expected_gradients[key] = found
+            expected = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
+            self._expected_gradients[key] = expected
         return self._expected_gradients[key]
 
     def _joined(self, x: Any) -> Any:
@@ -165,7 +165,7 @@ class UnderTest:
         return getattr(self.description.conventions, name)
 
     def lowered(self, x: Any) -> Any:
-        """The inputs as this implementation is asked. Raises CallFailed where it has no words or no numbers for them."""
+        """The inputs as this implementation is asked. Raises CallFailed where it lacks an option or the range for them."""
         try:
             asked = self.spec.lower(x, self.description.options)
         except self.spec.Unsupported as error:
@@ -185,8 +185,8 @@ class UnderTest:
             self._kept[id(x)] = x
             try:
                 self._answers[key] = self._ask(self.lowered(x), wanted)
-            except CallFailed as trouble:
-                self._answers[key] = trouble
+            except CallFailed as failure:
+                self._answers[key] = failure
         answer = self._answers[key]
         if isinstance(answer, CallFailed):
             raise answer

@@ -54,20 +54,20 @@ def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
     return waiver
 
 
-def covering(subject: UnderTest, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
-    """The waiver whose case shows this failure: it fails in the same way, and what fails here can be followed down to it."""
+def covering(under_test: UnderTest, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
+    """The waiver whose case shows this failure: its case fails in the same way, and this failure leads down to it."""
     for waiver in waivers:
         if (waiver.property, waiver.outcome) == (finding.property_.name, finding.outcome):
             known = waiver.case.with_problem(dtype=case.problem.dtype)
-            if alike(subject, finding.property_, known, finding.kind) and leads_to(subject, known, case, finding):
+            if alike(under_test, finding.property_, known, finding.kind) and leads_to(under_test, known, case, finding):
                 return waiver
     return None
 
 
-def outlived(subject: UnderTest, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
-    """The waivers whose case does not fail any more, or fails otherwise, each with what is wrong with it."""
+def outlived(under_test: UnderTest, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:
+    """The waivers whose case is right by now, or fails otherwise, each with a message."""
     for waiver in waivers:
-        finding = fails(subject, PROPERTIES[waiver.property], waiver.case)
+        finding = fails(under_test, PROPERTIES[waiver.property], waiver.case)
         seen = finding.outcome if finding else "agrees"
         if seen != waiver.outcome:
             where = f"{PATH.parent.name}/{PATH.name} [{waiver.case}]"

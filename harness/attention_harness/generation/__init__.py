@@ -1,1 +1,1 @@
-"""What is asked: shapes, strategies, cases by name, vectors of others, and what they cover."""
+"""The cases of a run: shapes, strategies, edge cases, vectors, and their coverage."""

@@ -13,12 +13,12 @@ Condition = Callable[[Any], dict[str, Any]]
 
 
 def lengths(queries: int, keys: int) -> dict[str, Any]:
-    """Other lengths, without what is counted in the old ones."""
+    """Other lengths, without the options that count in the old ones."""
     return {"query_length": queries, "key_length": keys, **dict.fromkeys(("query_lengths", "key_lengths", "past"))}
 
 
 def _blocks(size: int) -> Condition:
-    """Lengths rounded up to whole blocks; what was shorter stays shorter."""
+    """Lengths rounded up to whole blocks; the shorter one stays shorter."""
 
     def moved(p: Any) -> dict[str, Any]:
         queries, keys = (-(-n // size) for n in (p.query_length, p.key_length))
@@ -53,7 +53,7 @@ NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
 
 
 def meeting(p: Any, condition: Condition) -> Any:
-    """The problem under the condition, as far as it has such fields. ValueError where that is none."""
+    """The problem under the condition, as far as it has such fields. ValueError where the result is no problem."""
     names = {field.name for field in fields(p)}
     return replace(p, **{name: value for name, value in condition(p).items() if name in names})
 

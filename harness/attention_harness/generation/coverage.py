@@ -1,4 +1,4 @@
-"""What the cases of a run cover: how many fall into each value of each region, the values that none falls into included."""
+"""The coverage of a run: the number of its cases for each value of each region, zeros included."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def covered(case: Case, x: Any) -> set[tuple[str, str]]:
 
 
 def drawn(cases: Iterable[Case]) -> list[dict[str, Any]]:
-    """The coverage of cases as they are drawn, whatever an implementation can be asked of them."""
+    """The coverage of cases as they are drawn, before they are fitted to an implementation."""
     return coverage(covered(case, spec_of(case.problem.spec).realise(case)) for case in cases)
 
 
 def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, Any]]:
-    """Rows (region, value, cases), in the order of REGIONS, for what `covered` gave of each; a value that no case has counts 0."""
+    """Rows (region, value, cases), in the order of REGIONS, from the values of each case; a value that no case has counts 0."""
     counts: Counter[tuple[str, str]] = Counter(pair for case in cases for pair in case)
     known = [(name, value) for name, (values, _) in REGIONS.items() for value in values]
     more = sorted(pair for pair in counts if pair not in known)
@@ -70,14 +70,14 @@ def dtypes(case: Case, x: Any) -> list[str]:
 
 @region("lengths", "Lq < Lk", "Lq = Lk", "Lq > Lk", "one is 0")
 def lengths(case: Case, x: Any) -> list[str]:
-    """How queries and keys compare in number."""
+    """The numbers of queries and keys, compared."""
     queries, keys = x.score_shape[2:]
     return ["one is 0" if not queries or not keys else f"Lq {'<' if queries < keys else '>' if queries > keys else '='} Lk"]
 
 
 @region("key length", "1", "2 to 14", "multiple of 16, less 1", "multiple of 16", "multiple of 16, plus 1", "other", "above 1000")
 def key_lengths(case: Case, x: Any) -> list[str]:
-    """Where blocks of keys end."""
+    """The number of keys beside multiples of a block."""
     n = x.score_shape[3]
     near = {15: "multiple of 16, less 1", 0: "multiple of 16", 1: "multiple of 16, plus 1"}
     small = [] if not n else ["1"] if n == 1 else ["2 to 14"] if n < 15 else [near.get(n % 16, "other")]
@@ -100,8 +100,8 @@ def heads(case: Case, x: Any) -> list[str]:
     )
 
 
-def _true(told: dict[str, Any]) -> list[str]:
-    return [name for name, true in told.items() if true]
+def _true(conditions: dict[str, Any]) -> list[str]:
+    return [name for name, true in conditions.items() if true]
 
 
 @region("dims", "D = Dv", "D < Dv", "D > Dv", "odd", "one is 0")
@@ -116,7 +116,7 @@ def dims(case: Case, x: Any) -> list[str]:
 
 @region("rows", "see every key", "see some keys", "empty beside others", "all empty")
 def rows(case: Case, x: Any) -> list[str]:
-    """What the queries may see."""
+    """The keys that the queries may see."""
     visible = x.visible()
     if not visible.size:
         return []
@@ -145,7 +145,7 @@ def options(case: Case, x: Any) -> list[str]:
 
 @region("options at once", "0", "1", "2", "3", "4 or more")
 def together(case: Case, x: Any) -> list[str]:
-    """How many options meet."""
+    """The number of options that meet."""
     number = len(case.problem.options())
     return [str(number) if number < 4 else "4 or more"]
 
@@ -185,11 +185,11 @@ def axes(case: Case, x: Any) -> list[str]:
 
 @region("layout", *LAYOUTS)
 def layouts(case: Case, x: Any) -> list[str]:
-    """How some array lies in memory."""
+    """The layouts of the arrays in memory."""
     return list(case.layouts.values())
 
 
 @region("recipe", *dict.fromkeys([*DRAWN, *LAYER_DRAWN]))
 def recipes(case: Case, x: Any) -> list[str]:
-    """How the values were made."""
+    """The recipe of the values."""
     return ["given" if case.arrays else case.recipe]

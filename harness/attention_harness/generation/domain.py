@@ -1,4 +1,4 @@
-"""What an implementation answers, learned from what it refuses, so that cases can be moved to where it answers."""
+"""The domain of an implementation, learned from its refusals, so that cases can be moved to where it answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOGETHER = 4
 """Conditions that are met at once."""
 
 ENOUGH = 0.8
-"""Share of the sample that is answered under a guess that nothing better is sought for."""
+"""Share of answers in the sample at which the search ends."""
 
 LEARNING_SECONDS = 20.0
 
@@ -31,18 +31,18 @@ MOST_SCORES = 5 * BUDGET
 
 @dataclass(frozen=True)
 class Domain:
-    """A guess at what is answered: conditions, and how large a share of the refused cases was answered under them."""
+    """A guess at the domain: conditions, and the share of the refused cases that is answered under them."""
 
     conditions: tuple[str, ...] = ()
     share: float = 0.0
 
     @property
     def telling(self) -> bool:
-        """Whether what is answered there says something of other problems: a few keys say nothing."""
+        """Whether the answers there say something of other problems: a few keys say nothing."""
         return bool(self.conditions) and TINY not in self.conditions
 
     def moved(self, case: Case) -> Case | None:
-        """The case under the conditions; None where that is no problem, or too large a one, or where its numbers are given."""
+        """The case under the conditions; None where the result is no problem or is too large, or where numbers are given."""
         if case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
             return None
         try:
@@ -55,13 +55,13 @@ class Domain:
 
 def learned(answers: Callable[[Case], bool], refused: Sequence[Case]) -> Domain:
     """The conditions under which most of a sample of the refused cases is answered: few ones before many, tiny sizes after others."""
-    deadline, best, said = monotonic() + LEARNING_SECONDS, Domain(), dict[str, bool]()
+    deadline, best, known = monotonic() + LEARNING_SECONDS, Domain(), dict[str, bool]()
 
     def once(case: Case) -> bool:
         """Many guesses move a case to the same place."""
-        if case.id not in said:
-            said[case.id] = answers(case)
-        return said[case.id]
+        if case.id not in known:
+            known[case.id] = answers(case)
+        return known[case.id]
 
     able = [case for case in refused if Domain().moved(case)]
     sample = able[:: max(len(able) // SAMPLE, 1)][:SAMPLE]
@@ -79,11 +79,11 @@ def _guesses() -> Iterator[tuple[str, ...]]:
         yield from ((*guess, TINY) for guess in of_different_groups(GROUPS, number - 1))
 
 
-def _share(answers: Callable[[Case], bool], inside: Domain, sample: Sequence[Case]) -> float:
+def _share(answers: Callable[[Case], bool], domain: Domain, sample: Sequence[Case]) -> float:
     """The share that is answered; 0 as soon as the first two are refused."""
     got: list[bool] = []
     for case in sample:
-        moved = inside.moved(case)
+        moved = domain.moved(case)
         got.append(moved is not None and answers(moved))
         if len(got) == 2 and not any(got):
             return 0.0

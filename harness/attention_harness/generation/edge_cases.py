@@ -1,6 +1,6 @@
-"""Cases of every run that chance reaches too seldom: a size at which kernels change their path, together with one option.
+"""The edge cases of every run: a size at which kernels change their path, together with one option.
 
-Each pair is one at which somebody's kernel was wrong; what else is drawn beside them is left to the generator.
+Chance reaches them too seldom, and at each of them somebody's kernel was wrong. The generator draws all other cases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEVELLED = [
     Case(Problem(2, 1, 1, 3, 7, 1, 1, key_lengths=(4, 7)), ROWS_AT[-LEVELS[-1]]),
 ]
 """Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups.
-The lowest beside windows and lengths too, below whatever number stands at hidden keys."""
+The lowest beside windows and lengths too, below any number that stands at hidden keys."""
 
 EDGE_CASES: dict[str, list[Case]] = {
     "attention": [
@@ -85,4 +85,4 @@ EDGE_CASES: dict[str, list[Case]] = {
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
     ],
 }
-"""Spec -> cases. The last in every dtype have so many heads of many keys that signs of errors can be told (P15, L19)."""
+"""Spec -> cases. The last in every dtype have so many heads of many keys that the signs of errors show (P15, L19)."""

@@ -1,4 +1,4 @@
-"""Which layers are asked: Hypothesis draws structure, from a small pool of shapes; NumPy fills arrays from the seed."""
+"""Strategies over layers: Hypothesis draws structure, from a small pool of shapes; NumPy fills arrays from the seed."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def layer_shape_pool(rng: Random, size: int) -> list[Shape]:
     """`size` shapes from which a run draws its cases.
 
     Of three, two have equal lengths, so that self-attention is possible, and one of these has an even number of heads,
-    without which fast paths are not taken. One has a single number for batch and heads, and for lengths and head dim: who
-    tells axes apart by their sizes cannot.
+    without which fast paths are not taken. One has a single number for batch and heads, and for lengths and head dim, so
+    that sizes do not identify axes.
     """
     few, many = rng.choice((2, 3, 4)), rng.choice((8, 16))
     return [
@@ -82,7 +82,7 @@ MASK_KINDS: dict[str, Callable[[st.DrawFn, Shape], Mask | None]] = {
 
 
 def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
-    """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `drawing.draw`."""
+    """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `sampling.draw`."""
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
         decks = {recipe: cycle(rng, list(dtypes)) for recipe in LAYER_DRAWN}

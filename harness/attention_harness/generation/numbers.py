@@ -27,7 +27,7 @@ RANGES: dict[str, st.SearchStrategy[float]] = {
     "density": between(0.05, 0.99),
     "filler": between(50.0, 6e4).map(lambda size: -size),
 }
-"""What is drawn -> its numbers."""
+"""Option or argument -> its numbers."""
 
 
 def number(draw: st.DrawFn, name: str, special: tuple[float, ...]) -> float:

@@ -1,4 +1,4 @@
-"""Draws the cases of a run: once, in the parent, for every implementation of a spec."""
+"""The drawing of a run's cases: once, in the parent, for every implementation of a spec."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Strategies = Callable[[Random], Iterator[st.SearchStrategy[Case]]]
 """One strategy after the other, each for one case."""
 
 
-class Seeded(HypothesisProvider):
+class SeededProvider(HypothesisProvider):
     """Whole numbers from the seed alone, evenly.
 
     Hypothesis takes one in twenty from the constants of the source files beside it: an installed wheel draws other cases
-    than a checkout then, and two more corners change the cases of a seed. A backend is the way it offers to draw otherwise:
+    than a checkout then, and two more edge cases change the cases of a seed. A backend is the way it offers to draw otherwise:
     https://hypothesis.readthedocs.io/en/latest/extensions.html#alternative-backends-for-hypothesis
     """
 
@@ -34,25 +34,25 @@ class Seeded(HypothesisProvider):
         weights: dict[int, float] | None = None,
         shrink_towards: int = 0,
     ) -> int:
-        """Every number of the range is as likely; `weights` and `shrink_towards` say what to prefer, and are not needed."""
+        """Every number of the range is as likely; the preferences in `weights` and `shrink_towards` are not needed."""
         if self._random is None or min_value is None or max_value is None:
             raise ValueError(f"range={min_value}..{max_value}, but should have both ends; give the strategy both")
         return self._random.randint(min_value, max_value)
 
 
-AVAILABLE_PROVIDERS["attention-harness"] = Seeded
+AVAILABLE_PROVIDERS["attention-harness"] = SeededProvider
 
 
 def draw(strategies: Strategies, count: int, start: int) -> list[Case]:
     """`count` different cases, one from each strategy in turn, or fewer if they repeat. Same seed, same cases."""
     rng = Random(start)
-    found: dict[str, Case] = {}
+    drawn: dict[str, Case] = {}
     for _, strategy in zip(range(2 * count), strategies(rng), strict=False):
         case = independent(strategy, rng.getrandbits(32))
-        found.setdefault(case.id, case)
-        if len(found) == count:
+        drawn.setdefault(case.id, case)
+        if len(drawn) == count:
             break
-    return list(found.values())
+    return list(drawn.values())
 
 
 def independent(strategy: st.SearchStrategy[Case], start: int) -> Case:
@@ -60,7 +60,7 @@ def independent(strategy: st.SearchStrategy[Case], start: int) -> Case:
 
     Within a run Hypothesis explores around the examples it has had (measured: 200 examples held 93 different cases, a
     third of them without any option). Independent draws cover more, so each case is a run of its own: of its two
-    examples the first is the simplest one, always the same, and the second is drawn by `Seeded`.
+    examples the first is the simplest one, always the same, and the second is drawn by `SeededProvider`.
     """
     examples: list[Case] = []
 

@@ -1,4 +1,4 @@
-"""Pools of shapes. A run draws its cases over few shapes, new ones for each seed, because a shape is what costs: JAX
+"""Pools of shapes. A run draws its cases over few shapes, new ones for each seed, because shapes are dear: JAX
 compiles each (100 ms and more), while masks, values and options over a known shape cost a tenth of a millisecond."""
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NARROW = (1, 3, 8, 16, 32, 64)
 """Dims of shapes with more than a thousand keys: wide ones would cost ten times as much and say little more."""
 BUDGET = 55_000
 """Scores of one case, and half of the elements of its largest array. Above, the batch and then the heads are cut: a few
-large cases took half of the time of a run, and found nothing that smaller ones did not."""
+large cases took half of the time of a run, and smaller ones found all that they found."""
 
 
 class Dealer:
@@ -174,6 +174,6 @@ def _wide(deal: Dealer, key_heads: int) -> Shape:
 
 
 def _coinciding(deal: Dealer) -> Shape:
-    """As many heads as batch entries, and one number for lengths and dims: who tells axes apart by their sizes cannot."""
+    """As many heads as batch entries, and one number for lengths and dims, so that sizes do not identify axes."""
     few, many = deal.choice((2, 3, 4)), deal.choice((8, 16, 32))
     return Shape(few, few, few, many, many, many, many)

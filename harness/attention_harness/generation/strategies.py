@@ -26,7 +26,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 SUBSETS = ("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
 AXES = tuple(axes for axes in SUBSETS for _ in range(3 if "j" in axes else 1))
 """Every subset of the axes along which a random mask or bias varies: it is broadcast along the others. Those with keys among
-them come more often: what is alike for all keys of a row often cancels."""
+them come more often: a term that is alike for all keys of a row often cancels."""
 
 
 def sometimes(percent: int) -> st.SearchStrategy[bool]:
@@ -136,7 +136,7 @@ OPTIONS: dict[str, Sequence[Any]] = {
     "key_lengths": ("any",),
     "past": ("any",),
 }
-"""Option -> its values, or what is chosen first about them: a kind, the sides that a window bounds."""
+"""Option -> its values, or the first choice about them: a kind, the sides that a window bounds."""
 
 
 HAND = 6
@@ -163,7 +163,7 @@ SHARE_OF_MEETINGS = 0.2
 def meetings(rng: Random) -> Iterator[set[str]]:
     """Four options for one case after the other, so that soon every three have met; and then again, in other fours.
 
-    Without a cache, which most functions are asked about by a mask that says it all: nothing else would meet in these.
+    Without a cache: most functions are asked about it by one whole mask, and no other option would meet in these.
     """
     options = [name for name in TIMES if name != "past"]
     threes = {four: set(combinations(four, 3)) for four in combinations(options, 4)}
@@ -176,7 +176,7 @@ def meetings(rng: Random) -> Iterator[set[str]]:
 
 
 def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
-    """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `drawing.draw`.
+    """Strategies that visit shapes, recipes, dtypes, layouts, options and their values evenly, for `sampling.draw`.
 
     Each visit to an empty shape has another size 0. Over several blocks, and sometimes elsewhere, every three options meet.
     """
@@ -224,7 +224,7 @@ def layouts_dealt(rng: Random, shares: Mapping[str, float]) -> Iterator[dict[str
 
 
 def layouts_of(name: str) -> list[str]:
-    """Layouts of q, k and v keep four axes; what is broadcast comes with fewer in a third of the draws."""
+    """Layouts of q, k and v keep four axes; masks and biases have fewer in a third of the draws."""
     shares = {"fewer_axes": 5 if name in ("mask", "bias") else 0}
     return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]
 

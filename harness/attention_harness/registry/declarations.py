@@ -1,4 +1,4 @@
-"""What a function says of its parameters, and what it declares that nobody would read."""
+"""The declarations of a function: its parameters, its attributes, and the refusal of unread ones."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ KINDS: dict[str, tuple[Any, str]] = {
     "names": (Mapping, "a dict of names by option"),
     "ignored": (NAMES, "a tuple of names"),
 }
-"""Fact that is not one of a few values -> what it may be."""
+"""Declaration that is not one of a few values -> its type, and the type in words."""
 
 HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored")
-"""Facts that hold text alone."""
+"""Declarations that hold text alone."""
 
 
 def refuse_other_kinds(function: Callable[..., Any]) -> None:
-    """ValueError for a fact that is nothing of its kind, or holds anything but text where it should hold names."""
-    for fact, (kind, words) in KINDS.items():
-        value = getattr(function, fact, None)
-        if hasattr(function, fact) and not (isinstance(value, kind) and (fact not in HOLD_NAMES or _texts(value))):
-            example = f': ("{value}",)' if isinstance(value, str) and fact in HOLD_NAMES else ""
-            raise ValueError(f"{fact}={value}, but should be {words}{example}")
+    """ValueError for a declaration of another type, or with anything but text in place of names."""
+    for name, (kind, words) in KINDS.items():
+        value = getattr(function, name, None)
+        if hasattr(function, name) and not (isinstance(value, kind) and (name not in HOLD_NAMES or _texts(value))):
+            example = f': ("{value}",)' if isinstance(value, str) and name in HOLD_NAMES else ""
+            raise ValueError(f"{name}={value}, but should be {words}{example}")
 
 
 def _texts(value: Any) -> bool:
@@ -51,15 +51,15 @@ def _texts(value: Any) -> bool:
 def refuse_unread(attributes: Mapping[str, Any]) -> None:
     """ValueError for an attribute that is nearly one of ATTRIBUTES: `convention` would be ignored in silence."""
     for name in attributes:
-        fact = "" if name.startswith("_") or name in (*ATTRIBUTES, *OTHERS) else nearest(name, ATTRIBUTES, ALIKE)
-        if fact:
-            raise ValueError(f"attribute={name}, but should be {fact}: nobody reads {name}")
+        near = "" if name.startswith("_") or name in (*ATTRIBUTES, *OTHERS) else nearest(name, ATTRIBUTES, ALIKE)
+        if near:
+            raise ValueError(f"attribute={name}, but should be {near}: nobody reads {name}")
 
 
 def options_of(function: Callable[..., Any], spec: str) -> tuple[str, ...]:
     """Options of the contract that the function takes, by its signature or as declared.
 
-    Raises TypeError for a signature that cannot be called, ValueError for a parameter or a declaration that stands for nothing.
+    Raises TypeError for a signature that cannot be called, ValueError for an unknown parameter or declaration.
     """
     signature = inspect.signature(function)
     free = _beyond_the_arrays(function, signature, spec)
@@ -105,8 +105,8 @@ def _beyond_the_arrays(function: Callable[..., Any], signature: inspect.Signatur
         signature.bind_partial(*[None] * needed, **dict.fromkeys(heads))
     except TypeError as error:
         wanted = "three arrays, q, k and v" if needed == 3 else f"{needed} arrays and heads"
-        shown = f"{getattr(function, '__name__', 'function')}{signature}"
-        raise TypeError(f"signature={shown}, but should take {wanted}: {error}") from error
+        call = f"{getattr(function, '__name__', 'function')}{signature}"
+        raise TypeError(f"signature={call}, but should take {wanted}: {error}") from error
     return [name for name in free if name not in heads]
 
 
@@ -127,7 +127,7 @@ def _require_parameters(names: list[str], signature: inspect.Signature) -> None:
 
 
 def _refuse_unknown(parameters: list[str]) -> None:
-    """ValueError with the declaration to paste: nothing is left out in silence."""
+    """ValueError with the declaration to paste: no parameter is left out in silence."""
     if not parameters:
         return
     meant: dict[str, str] = {}

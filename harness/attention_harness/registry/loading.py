@@ -1,4 +1,4 @@
-"""Turns a location into a function and its description. Runs in the worker: this is where frameworks are imported."""
+"""The loading of a function and its description from a location. Runs in the worker, where frameworks are imported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from attention_specs.precision import named_precision
 
 
 class LoadError(Exception):
-    """The implementation cannot be loaded; `unavailable` tells whether only something is missing here."""
+    """The implementation cannot be loaded; `unavailable` is True where only something is missing here."""
 
     def __init__(self, message: str, unavailable: bool = False) -> None:
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split())))
@@ -38,9 +38,9 @@ class LoadError(Exception):
 
 
 def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
-    """The function at `location`, which takes options by their names in the contract, and what it declares. Raises LoadError."""
+    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError."""
     container, _, attribute = location.rpartition(":")
-    framework = name.partition("-")[0] if container.startswith("implementations.") and ":" not in name else ""
+    framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
@@ -56,19 +56,20 @@ def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
 def _version(description: Description, container: str, function: Callable[..., Any]) -> str:
     """The version of the framework that is declared, and that of the distribution that the function comes from.
 
-    What declares no framework is handed NumPy's arrays, and may compute with anything: of a file nothing is said then.
+    A function that declares no framework gets NumPy's arrays and may compute with anything: then a file has no version.
     """
     package = "" if container.endswith(".py") else container.partition(".")[0]
     ours = package in ("attention_implementations", framework_of(function))
-    found = {} if ours else _distributions(description.name, package)
-    known = ours or found or hasattr(function, "framework")
-    return ", ".join([*([description.version] if known else []), *(f"{name} {number}" for name, number in found.items())])
+    distributions = {} if ours else _distributions(description.name, package)
+    known = ours or distributions or hasattr(function, "framework")
+    numbers = (f"{name} {number}" for name, number in distributions.items())
+    return ", ".join([*([description.version] if known else []), *numbers])
 
 
 def _distributions(name: str, package: str) -> dict[str, str]:
     """Name -> version of the distributions that register the implementation, or else that hold the package."""
     registered = {entry.dist.name: entry.dist.version for entry in entry_points(group=GROUP, name=name) if entry.dist}
-    return registered or {found: version(found) for found in packages_distributions().get(package, [])}
+    return registered or {name: version(name) for name in packages_distributions().get(package, [])}
 
 
 def framework_of(function: Callable[..., Any]) -> Any:
@@ -103,14 +104,14 @@ def _import_file(path: Path) -> ModuleType:
 
 def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., Any]:
     names = [attribute] if attribute else ["attention", "multi_head", "prepare"]
-    found = [getattr(module, name) for name in names if hasattr(module, name)]
-    if not found:
+    candidates = [getattr(module, name) for name in names if hasattr(module, name)]
+    if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
-    if not callable(found[0]):
-        raise LoadError(f"target={location}, but should be a function, not {type(found[0]).__name__}")
-    protocol = not attribute and "prepare" in vars(module) and (len(found) == 1 or "supports" in vars(module))
-    return _from_protocol(module, location) if protocol else found[0]
+    if not callable(candidates[0]):
+        raise LoadError(f"target={location}, but should be a function, not {type(candidates[0]).__name__}")
+    protocol = not attribute and "prepare" in vars(module) and (len(candidates) == 1 or "supports" in vars(module))
+    return _from_protocol(module, location) if protocol else candidates[0]
 
 
 def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:
@@ -148,7 +149,7 @@ LAYOUTS = ("bhld", "blhd")
 
 
 def describe(function: Callable[..., Any], name: str) -> Description:
-    """What the function declares by signature and attributes. Raises LoadError."""
+    """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
         refuse_other_kinds(function)
@@ -173,7 +174,7 @@ def describe(function: Callable[..., Any], name: str) -> Description:
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
-            declared=(*(fact for fact in ATTRIBUTES if hasattr(function, fact)), *_written(written)),
+            declared=(*(name for name in ATTRIBUTES if hasattr(function, name)), *_written(written)),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error
@@ -184,7 +185,7 @@ def _conventions(declared: Any) -> Conventions:
 
 
 def _written(declared: Any) -> Iterator[str]:
-    """The conventions that are named; of an object that has them all, those that are no defaults."""
+    """The named conventions; from an object that has all of them, those that differ from the defaults."""
     if not isinstance(declared, Conventions):
         yield from declared
         return

@@ -1,6 +1,6 @@
 """Names to implementations: built-in files, entry points of other packages, `package.module:function`, `file.py:function`.
 
-Nothing is imported here but metadata: loading happens in the worker of the implementation.
+Only metadata are imported here: loading happens in the worker of the implementation.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ def resolve(wanted: Sequence[str]) -> list[Target]:
     everything = registered()
     if not wanted:
         return everything
-    found = {target.name: target for name in wanted for target in _matches(name, everything)}
-    return list(found.values())
+    targets = {target.name: target for name in wanted for target in _matches(name, everything)}
+    return list(targets.values())
 
 
 def _matches(name: str, everything: list[Target]) -> list[Target]:
     if ":" in name:
         return [_from_file(name) if _path(name).suffix == ".py" else _from_module(name)]
-    found = [target for target in everything if fnmatchcase(target.name, name)]
-    if not found:
+    matches = [target for target in everything if fnmatchcase(target.name, name)]
+    if not matches:
         raise UsageError(f"target={name}, but should be {_hint(name, everything)}")
-    return found
+    return matches
 
 
 def _hint(name: str, everything: list[Target]) -> str:
@@ -104,7 +104,7 @@ def _from_module(name: str) -> Target:
 
 
 def _importable(module: str) -> bool:
-    """Whether the module can be imported, from the working directory if from nowhere else; processes are told where."""
+    """Whether the module can be imported, from the working directory if from nowhere else; processes get the same path."""
     if known(module):
         return True
     sys.path.append(os.getcwd())
@@ -115,7 +115,7 @@ def _importable(module: str) -> bool:
 
 
 def known(module: str) -> bool:
-    """Whether a module of that name is found where this process looks."""
+    """Whether a module of that name is on the path of this process."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):

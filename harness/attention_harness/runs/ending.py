@@ -1,4 +1,4 @@
-"""How a command ends that does not come to its end: by a signal, on a full disk, by a fault of ours."""
+"""The early end of a command: by a signal, on a full disk, by a fault of ours."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _begun: list[tuple[str, Path]] = []
 
 
 def begun(*run: tuple[str, Path]) -> None:
-    """Notes the run that goes on from now, command and folder, so that its end can say where it lies; none if none is given."""
+    """Notes the command and folder of the current run, so that its end can name them; no argument means no run."""
     _begun[:] = run
 
 
 def kept() -> str:
-    """What became of the run that goes on, and how to go on with it; nothing if there is none."""
+    """The place of the current run, and the command that resumes it; empty if there is none."""
     if not _begun:
         return ""
     command, folder = _begun[0]
     again = f"`attention-harness {command} --resume {folder}` goes on"
-    return f"; what was finished is kept in {folder}" + (f", {again}" if command in RESUMED else "")
+    return f"; finished results are kept in {folder}" + (f", {again}" if command in RESUMED else "")
 
 
 def watch() -> None:
@@ -46,25 +46,25 @@ def watch() -> None:
 
 
 def _end(number: int, frame: Any) -> NoReturn:
-    """Does not unwind: whatever the main thread waits for may take minutes. Files are written so that a cut leaves them valid."""
+    """Ends without unwinding, since the main thread may wait for minutes. Files stay valid when they are cut off."""
     for again in (signal.SIGINT, signal.SIGTERM):
         signal.signal(again, signal.SIG_IGN)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
-    os.write(2, f"{shown}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
+    cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
+    os.write(2, f"{cursor}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
     os._exit(128 + number)
 
 
 def forward() -> None:
-    """In a process of a pool: what ends this one ends the command, which tells its user once."""
+    """In a process of a pool: a signal to this process ends the command, which reports it once."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: os.kill(os.getppid(), number))
 
 
 def fault(error: Exception) -> str:
-    """One line about an exception that nobody expected. Its traceback goes to a file of the run's folder, or is asked for."""
+    """One line about an unexpected exception. Its traceback goes to a file in the run's folder, or is printed on request."""
     if isinstance(error, OSError) and error.errno in FULL:
         return f"disk={error.strerror}, but should have room{kept()}"
     text = " ".join(str(error).split()) or "no text"
@@ -72,7 +72,7 @@ def fault(error: Exception) -> str:
 
 
 def _trace(error: Exception) -> str:
-    """Leaves the traceback somewhere; returns where."""
+    """Writes the traceback down; returns its place."""
     lines = "".join(traceback.format_exception(error))
     if os.environ.get(TRACEBACK):
         sys.stderr.write(lines)

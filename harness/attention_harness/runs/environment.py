@@ -1,4 +1,4 @@
-"""What a run ran on: everything that can change a number."""
+"""The environment of a run: everything that can change a number."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": [round(load, 2) for load in os.getloadavg()],
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)},
         "extended_precision": "longdouble" if has_extended_precision() else "none: float64 inputs are judged in float64",
     }
@@ -62,7 +62,7 @@ def _cpu() -> str:
 
 
 def _gpu() -> str | None:
-    """Names, memory and driver of NVIDIA's devices, as their own tool tells; None where it is absent or silent."""
+    """Names, memory and driver of NVIDIA's devices, from their own tool; None where it is absent or silent."""
     if not (tool := shutil.which("nvidia-smi")):
         return None
     query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]

@@ -1,4 +1,4 @@
-"""Where the targets of a run are checked: in processes of this machine, or on a Ray cluster. Same work, same records."""
+"""The executors of a run: processes of this machine, or a Ray cluster. Same work, same records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
 
 
 def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
-    """What `work(item, step)` gives for each item, in processes of a pool, finished ones first; `step` is called here."""
+    """The result of `work(item, step)` for each item, in processes of a pool, finished ones first; `step` is called here."""
     context = multiprocessing.get_context("spawn")
     connect = partial(_connect, os.environ.get(SAFE_PATH))
     with _safe_path(), _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, connect, (ticks,)) as pool:

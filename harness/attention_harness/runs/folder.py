@@ -1,4 +1,4 @@
-"""The folder of a run belongs to that run: one process writes to it, and what lies in it already is never written over."""
+"""The folder of a run: one process writes to it, and files that lie in it already are never written over."""
 
 from __future__ import annotations
 
@@ -57,32 +57,32 @@ def require_empty(folder: Path) -> None:
 def stored(folder: Path, command: str) -> dict[str, Any]:
     """The arguments of the interrupted run in a folder. UsageError where there is none of that command."""
     try:
-        facts = json.loads((folder / "run.json").read_text())
-        arguments = facts["arguments"]
-        found, _ = arguments["command"], targets_of(arguments)
+        metadata = json.loads((folder / "run.json").read_text())
+        arguments = metadata["arguments"]
+        begun, _ = arguments["command"], targets_of(arguments)
     except OSError as error:
         raise UsageError(f"resume={folder}, but should be the folder of a run, with run.json in it") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"resume={folder}, but should be the folder of a run that says what it was asked: {error}") from error
-    if found != command:
-        raise UsageError(f"resume={folder}, but should be the folder of a `{command}`: it is that of a `{found}`")
-    if facts.get("complete"):
+        raise UsageError(f"resume={folder}, but should be the folder of a run with its arguments in run.json: {error}") from error
+    if begun != command:
+        raise UsageError(f"resume={folder}, but should be the folder of a `{command}`: it is that of a `{begun}`")
+    if metadata.get("complete"):
         raise UsageError(f"resume={folder}, but should be an interrupted run: that one is complete, `report {folder}` shows it")
     return dict(arguments)
 
 
 def resumed(folder: Path, before: Mapping[str, Any], given: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored arguments. UsageError for an argument that is given now and was another then."""
+    """The stored arguments. UsageError for an argument that differs from the stored one."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(given), default=str))
     usual: dict[str, Any] = json.loads(json.dumps(dict(default), default=str))
     for name, value in plain.items():
         if name not in FREE and value not in (usual.get(name), before.get(name)):
-            raise UsageError(f"{name}={_shown(value)}, but should be as in {folder}, {_shown(before.get(name))}: leave it out")
+            raise UsageError(f"{name}={_text(value)}, but should be as in {folder}, {_text(before.get(name))}: leave it out")
     free = {name: plain[name] for name in FREE if name in plain and plain[name] != usual.get(name)}
     return {**before, **free}
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     items = value if isinstance(value, list) else [value]
     return ", ".join(str(item["name"]) if isinstance(item, dict) and "name" in item else str(item) for item in items)
 
@@ -101,7 +101,7 @@ def settings_from(arguments: Mapping[str, Any]) -> Settings:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked to do. `more` holds what is no setting of a check: the baseline, the workloads."""
+    """The request for a run. `more` holds arguments beside the settings of a check: the baseline, the workloads."""
 
     command: str
     targets: list[Target]
@@ -115,14 +115,14 @@ class Asked:
 
 
 USUAL = Asked("", [], Settings(), {"quick": False, "baseline": "numpy-eager", "workload": []})
-"""What is asked for where the command line says nothing."""
+"""The request of an empty command line."""
 
 
 def asked(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: Any) -> Asked:
-    """What the command line says, or what the interrupted run was asked: then the command line may say the same or nothing."""
+    """The request of the command line, or that of the interrupted run, which the command line may repeat."""
     if resume is None:
         return Asked(command, resolve(named), settings, more)
     before = stored(resume, command)
     given = Asked(command, resolve(named) if named else [], settings, more).arguments()
-    found = resumed(resume, before, given, USUAL.arguments())
-    return Asked(command, targets_of(found), settings_from(found), {name: found.get(name) for name in more})
+    arguments = resumed(resume, before, given, USUAL.arguments())
+    return Asked(command, targets_of(arguments), settings_from(arguments), {name: arguments.get(name) for name in more})

@@ -1,4 +1,4 @@
-"""What a run would have caught: the planted faults that its properties reject, by the last full audit (`mutation_score.json`).
+"""The mutation score of a run: the planted faults that its properties reject, by the last full audit (`mutation_score.json`).
 
 `python -m attention_harness.runs.mutation_score RUN` takes this over from the folder of an audit.
 """
@@ -15,16 +15,16 @@ from attention_harness.errors import UsageError
 from attention_specs.property import PROPERTIES
 
 TABLE = Path(__file__).with_name("mutation_score.json")
-"""When and how the audit was run, and for each spec: fault -> the clauses that reject it."""
+"""The audit, its date and seed, and for each spec: fault -> the ids of the properties that reject it."""
 
 
-def caught(clauses: Collection[str]) -> dict[str, Any]:
-    """How many faults the audit planted in the specs of these clauses, how many of them one of these rejects, and the audit."""
+def caught(ids: Collection[str]) -> dict[str, Any]:
+    """The number of faults in the specs of these properties, the number of those that one of the properties rejects, and the audit."""
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
     killers = audit.pop("killers")
-    specs = {property_.spec for property_ in PROPERTIES.values() if property_.id in clauses}
-    told = [set(by.split()) for spec in specs for by in killers[spec].values()]
-    return {"faults": len(told), "rejected": sum(not by.isdisjoint(clauses) for by in told), **audit}
+    specs = {property_.spec for property_ in PROPERTIES.values() if property_.id in ids}
+    rejections = [set(by.split()) for spec in specs for by in killers[spec].values()]
+    return {"faults": len(rejections), "rejected": sum(not by.isdisjoint(ids) for by in rejections), **audit}
 
 
 def take_over(folder: Path) -> None:
@@ -35,14 +35,14 @@ def take_over(folder: Path) -> None:
     if run.get("audit", {}).get("quick", True):
         raise UsageError(f"run={folder}, but should be the folder of an audit without --quick")
     faults, kills = (pd.read_parquet(folder / f"{name}.parquet") for name in ("faults", "kills"))
-    clauses = kills.drop_duplicates(["fault", "clause"]).groupby("fault")["clause"].agg(" ".join)
-    killers = {spec: {name: clauses.get(name, "") for name in sorted(names)} for spec, names in faults.groupby("spec")["fault"]}
+    ids = kills.drop_duplicates(["fault", "clause"]).groupby("fault")["clause"].agg(" ".join)
+    killers = {spec: {name: ids.get(name, "") for name in sorted(names)} for spec, names in faults.groupby("spec")["fault"]}
     audit = {"audited": run["started"][:10], "seed": run["seed"], "examples": run["arguments"]["examples"]}
     TABLE.write_text(json.dumps({**audit, "killers": killers}, indent=0) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description="Takes over what a full audit found.")
+    parser = ArgumentParser(description="Takes over the result of a full audit.")
     parser.add_argument("run", type=Path, help="its folder")
     try:
         take_over(parser.parse_args().run)

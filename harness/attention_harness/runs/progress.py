@@ -1,4 +1,4 @@
-"""How a run shows that it is alive: a bar on a terminal, a line for each finished implementation elsewhere."""
+"""Progress display of a run: a bar on a terminal, a line for each finished implementation elsewhere."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def progress_bar(task: str, total: int, quiet: bool) -> Iterator[Callable[[str],
 
 
 def _line(checked: CheckResult) -> str:
-    """`numpy-eager: agrees` or what is wrong, in a few words."""
+    """`numpy-eager: agrees`, or the failures in a few words."""
     outcomes = {row.outcome for row in checked.rows}
     wrong = sorted(outcomes - set(BLAMELESS))
     if checked.description is None:
@@ -65,7 +65,7 @@ def _line(checked: CheckResult) -> str:
 
 @contextmanager
 def status_line(task: str, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What is being done now: a spinner on a terminal, lines elsewhere, nothing if quiet."""
+    """Shows the current step: a spinner on a terminal, lines elsewhere, nothing if quiet."""
     console = Console(stderr=True)
     if quiet:
         yield lambda line: None

@@ -1,4 +1,4 @@
-"""A run: many implementations on one agenda, in parallel, into one folder."""
+"""A run: many implementations on one suite, in parallel, into one folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from attention_harness.registry.targets import Target
 from attention_harness.runs.environment import environment
 from attention_harness.runs.executors import EXECUTORS
 from attention_harness.runs.mutation_score import caught
-from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
@@ -35,7 +34,7 @@ from attention_specs.worked_example import EXPECTED, WORDS
 
 @dataclass(frozen=True)
 class Settings:
-    """What `check` is asked for. Everything that decides which cases are judged is here."""
+    """The settings of `check`: all that decides which cases are judged."""
 
     examples: int = 150
     seed: int = 0
@@ -58,14 +57,12 @@ class Progress:
 
 
 class Run:
-    """The folder of a run. What is finished is written down at once, so that a killed run can be resumed."""
+    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed."""
 
     def __init__(self, folder: Path, arguments: dict[str, Any], line: str = "", lock: IO[str] | None = None) -> None:
         self.folder, self.began = folder, monotonic()
         if lock is not None:
             finalize(self, lock.close)
-        self.cases: dict[str, list[Case]] = {}
-        """Spec -> the cases of this run, once they have been drawn."""
         self.metadata: dict[str, Any] = {
             "schema": 1,
             "arguments": arguments,
@@ -81,7 +78,7 @@ class Run:
             raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
 
     def save(self, **metadata: Any) -> None:
-        """Adds facts and writes run.json."""
+        """Adds metadata and writes run.json."""
         self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
         partial = self.folder / "run.json.partial"
         partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
@@ -93,7 +90,7 @@ class Run:
         return self.folder / "finished.jsonl"
 
     def finished(self) -> dict[str, CheckResult]:
-        """What an interrupted run had finished; a last line that was cut off is left out."""
+        """The finished results of an interrupted run; a last line that was cut off is left out."""
         if not self.journal.exists():
             return {}
         return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _parse(line))}
@@ -121,16 +118,12 @@ def _description(data: dict[str, Any]) -> Description:
 
 
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
-    """Judges all targets; returns what came of each, in their order, and writes it down as it comes."""
+    """Judges all targets; returns their results in their order, and writes each down as it comes."""
     validate(settings)
-    cases = run.cases = draw_suite(settings.examples, settings.seed, settings.dtypes)
-    limits = Limits(settings.seconds, settings.memory)
-    given = vectors(settings.properties)
-    drawn = f"--examples {settings.examples} --seed {settings.seed}"
-    plan = Plan(cases, run.folder, limits, settings.properties, settings.dtypes, settings.declared, given, drawn, absent())
+    plan = _plan(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    progress.start(sum(len(cases[spec]) + sum(v.case.problem.spec == spec for v in given) for spec in map(_spec, waiting)))
+    progress.start(sum(len(plan.suites[_spec(target)]) for target in waiting))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.step):
         run.append(checked)
         results[checked.name] = checked
@@ -138,12 +131,25 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     return [results[target.name] for target in targets]
 
 
+def _plan(settings: Settings, folder: Path) -> Plan:
+    return Plan(
+        suites=draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(settings.properties)),
+        folder=folder,
+        limits=Limits(settings.seconds, settings.memory),
+        properties=settings.properties,
+        dtypes=settings.dtypes,
+        declared=settings.declared,
+        drawn=f"--examples {settings.examples} --seed {settings.seed}",
+        absent=absent(),
+    )
+
+
 def _spec(target: Target) -> str:
     return "multi-head" if target.name.endswith("multi-head") else "attention"
 
 
 def validate(settings: Settings) -> None:
-    """UsageError for properties or conventions that there are not."""
+    """UsageError for unknown properties or conventions."""
     conformance.load_properties()
     unknown = [name for name in settings.properties if name not in PROPERTIES]
     if unknown:
@@ -155,7 +161,7 @@ def validate(settings: Settings) -> None:
 
 
 def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
-    """What run.json says about the implementations, the properties and the worked example."""
+    """The part of run.json about the implementations, the properties and the worked example."""
     got = {r.name: r.worked_example for r in results if r.worked_example}
     return {
         "seed": settings.seed,
@@ -175,8 +181,8 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
 
 
 def property_metadata() -> list[dict[str, str]]:
-    """What run.json says of the properties."""
-    return [{"name": c.name, "clause": c.id, "spec": c.spec, "summary": c.summary} for c in PROPERTIES.values()]
+    """The part of run.json about the properties."""
+    return [{"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.summary} for p in PROPERTIES.values()]
 
 
 def _implementation(result: CheckResult) -> dict[str, Any]:
@@ -212,21 +218,21 @@ def tables(results: Sequence[CheckResult], run: Run) -> dict[str, list[dict[str,
 
 
 def _covered(results: Sequence[CheckResult]) -> dict[str, set[tuple[str, str]]]:
-    """Case -> what it covers; one that several implementations were asked counts once."""
-    found: dict[str, set[tuple[str, str]]] = {}
+    """Case -> its coverage; a case that several implementations were asked counts once."""
+    covered: dict[str, set[tuple[str, str]]] = {}
     for result in results:
         for case, pairs in result.covered.items():
-            found.setdefault(case, set()).update((region, value) for region, value in pairs)
-    return found
+            covered.setdefault(case, set()).update((region, value) for region, value in pairs)
+    return covered
 
 
 def complete(run: Run) -> None:
-    """The run is done: says so, and removes what only a running check needs."""
+    """Marks the run as complete, and removes the files that only a running check needs."""
     run.save(complete=True)
     tidy(run.folder)
 
 
 def tidy(folder: Path) -> None:
-    """Removes what only a running check needs."""
+    """Removes the files that only a running check needs."""
     rmtree(folder / "agreement", ignore_errors=True)
     (folder / "finished.jsonl").unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from attention_harness.audit.trials import Base, Kill, MutantRun
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.suite import Suite, draw_suite
 from attention_harness.registry.loading import describe
 from attention_implementations.numpy.eager import attention
 from attention_specs import masks
@@ -43,9 +43,9 @@ SUBTLE = (
 
 @pytest.fixture(scope="module")
 def plan():
-    cases = draw_suite(24, 5, DTYPES)
-    near = [case for case in cases["attention"] if max(case.problem.query_length, case.problem.key_length) < 500]
-    return Plan({"attention": near[::2], "multi-head": []}, Path())
+    cases = draw_suite(24, 5, DTYPES)["attention"].cases
+    near = [case for case in cases if max(case.problem.query_length, case.problem.key_length) < 500]
+    return Plan({"attention": Suite(drawn=near[::2])}, Path())
 
 
 def tried(plan, name, function, bases):
@@ -70,13 +70,13 @@ def test_the_short_cut_kills_what_the_long_way_kills(name, plan):
 def test_what_refuses_most_is_tried_where_it_answers():
     cases = [Case(Problem(2, 2, 1, 3, 5 + n, 8, 16, mask=masks.random(n, 0.5, "bhij"))) for n in range(4)]
     name = "dims_of_sixty_four_alone_with_one_mask"
-    trial = tried(Plan({"attention": cases, "multi-head": []}, Path()), name, load_all()[name].function, BASES)
-    assert "head_dim == 64" in trial.checking.judged.inside.conditions
+    trial = tried(Plan({"attention": Suite(drawn=cases)}, Path()), name, load_all()[name].function, BASES)
+    assert "head_dim == 64" in trial.checking.judged.domain.conditions
     assert "output_agrees_with_the_oracle" in trial.kills
 
 
 def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):
-    case, spec = plan.cases["attention"][0], spec_of("attention")
+    case, spec = plan.suites["attention"].drawn[0], spec_of("attention")
     sound, twin = RecordingWorker(quiet(attention)), ComparedWorker(quiet(attention))
     UnderTest(sound, sound.description)(spec.realise(case))
     assert len(sound.script) == 1
@@ -126,7 +126,7 @@ def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
 def test_the_oracle_that_is_shared_says_what_it_says_alone(plan):
     spec = spec_of("attention")
     shared = CachedOracle(spec)
-    for case in plan.cases["attention"][:6]:
+    for case in plan.suites["attention"].drawn[:6]:
         x = shared.realise(case)
         again, alone = (s.expect(x, audit_conventions(), None) for s in (shared, spec))
         assert shared.expect(x.replace(), audit_conventions(), None) is again

@@ -10,6 +10,7 @@ from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.audit.trials import Trial
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.generation.edge_cases import EDGE_CASES, LEVELLED
+from attention_harness.generation.suite import Suite
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
@@ -70,7 +71,7 @@ def tried(name, function, cases, clauses=()):
     """The trial of the function on these cases, by these clauses or all, until one rejects it."""
     worker = InProcessWorker(function, name)
     spec = worker.description.spec
-    trial = Trial(name, worker, Plan({spec: cases}, Path()), {spec: spec_of(spec)})
+    trial = Trial(name, worker, Plan({spec: Suite(drawn=cases)}, Path()), {spec: spec_of(spec)})
     asked = [
         property_ for property_ in PROPERTIES.values() if property_.spec == spec and (not clauses or property_.id in clauses)
     ]

@@ -1,4 +1,4 @@
-"""What a failure is: its kind, whether it comes again, and what is not tried after it."""
+"""Failures: their kinds, whether they come again, and the cases that stay untried after them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from attention_harness.conformance.judging import Finding, Tally
 from attention_harness.conformance.replay import replay
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
+from attention_harness.generation.suite import Suite
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
@@ -49,15 +50,15 @@ def finding(outcome, message):
         (("violates", "out=1"), ("errored", "out=1"), False),
     ],
 )
-def test_failures_are_told_apart_by_their_kind(one, other, same):
+def test_failures_differ_by_their_kind(one, other, same):
     assert (finding(*one).kind == finding(*other).kind) is same
 
 
 def rows_of(function, tmp_path, cases=CASES):
     process = InProcessWorker(function)
-    subject = UnderTest(process, process.description)
-    plan = Plan({"attention": cases}, tmp_path, properties=(ORACLE,), dtypes=("float32",))
-    return ConformanceCheck(subject, Target("mine", "mine.py:f", False), plan, lambda: None)
+    under_test = UnderTest(process, process.description)
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, properties=(ORACLE,), dtypes=("float32",))
+    return ConformanceCheck(under_test, Target("mine", "mine.py:f", False), plan, lambda: None)
 
 
 def test_kinds_are_not_mixed_while_a_failure_is_made_small(tmp_path):
@@ -91,22 +92,22 @@ THREE = [
 ]
 
 
-def told(rows):
-    """What the failing rows of float32 say, those beside the first included."""
+def failures_of(rows):
+    """The failures in the rows of float32, the further ones included."""
     failing = [row for row in rows if row.outcome in ("errored", "violates") and row.dtype == "float32"]
-    return [told for row in failing for told in (row.to_json(), *row.others)]
+    return [failure for row in failing for failure in (row.to_json(), *row.others)]
 
 
 def test_the_first_failure_hides_no_other(tmp_path):
-    found = told(rows_of(in_three_ways, tmp_path, THREE).rows())
-    assert len(found) == 3
-    said = {one["message"].partition(" [")[0].partition("=")[0] for one in found}
-    assert said == {"TypeError: no mask of shape (1, 1, 1, 1)", "ValueError: scale", "out[0,0,0,0]"}
-    for one in found:
+    failures = failures_of(rows_of(in_three_ways, tmp_path, THREE).rows())
+    assert len(failures) == 3
+    messages = {one["message"].partition(" [")[0].partition("=")[0] for one in failures}
+    assert messages == {"TypeError: no mask of shape (1, 1, 1, 1)", "ValueError: scale", "out[0,0,0,0]"}
+    for one in failures:
         assert "Lq=1 Lk=1 D=1 Dv=1" in one["message"]
         assert (tmp_path / "cases" / f"{one['case']}.json").is_file()
         assert one["replay"].endswith(f"{one['case']}.json")
-    (beside,) = [one for one in found if "property" not in one]
+    (beside,) = [one for one in failures if "property" not in one]
     assert ("scale=0" in beside["message"], beside["cases"]) == (True, 1)
 
 
@@ -120,24 +121,24 @@ def test_failures_in_the_same_words_are_apart_where_they_need_other_options(tmp_
         Case(Problem(2, 2, 1, 3, 9, 4, 4, window=(3, 1)), seed=2),
         Case(Problem(2, 2, 1, 3, 9, 4, 4, softcap=5.0), seed=3),
     ]
-    messages = [one["message"] for one in told(rows_of(of_two_options, tmp_path, cases).rows())]
+    messages = [one["message"] for one in failures_of(rows_of(of_two_options, tmp_path, cases).rows())]
     assert len(messages) == 2
     assert sorted("window" in message for message in messages) == [False, True] == sorted("softcap" in m for m in messages)
 
 
-def test_one_cause_is_told_once(tmp_path):
+def test_one_cause_is_one_failure(tmp_path):
     def twice(q, k, v, *, softcap=None, window=None):
         return attention(q, k, v, softcap=softcap, window=window) * 2
 
     cases = [*CASES, Case(Problem(2, 2, 1, 3, 9, 4, 4, window=(3, 1), softcap=5.0), seed=1)]
-    assert len(told(rows_of(twice, tmp_path, cases).rows())) == 1
+    assert len(failures_of(rows_of(twice, tmp_path, cases).rows())) == 1
 
 
 def test_a_crash_comes_first_and_one_kind_of_every_outcome_before_the_others():
     tally, case = Tally(), CASES[0]
     for outcome, message in [("errored", "a"), ("errored", "b"), ("violates", "out=1"), ("errored", "a"), ("crashed", "gone")]:
         tally.add(case, finding(outcome, message))
-    kinds = [[(found.outcome, found.verdict.message) for _, found in kind] for kind in tally.kinds]
+    kinds = [[(one.outcome, one.verdict.message) for _, one in kind] for kind in tally.kinds]
     crash, error, wrong, further = [("crashed", "gone")], [("errored", "a")] * 2, [("violates", "out=1")], [("errored", "b")]
     assert kinds == [crash, error, wrong, further]
     assert tally.outcome == "crashed"
@@ -177,7 +178,7 @@ def checked(name, tmp_path, properties=(ORACLE,)):
     (tmp_path / "mine.py").write_text(KEEPING)
     target = Target("mine", f"{tmp_path / 'mine.py'}:{name}", False)
     cases = [replace(case, seed=case.seed + 10 * n) for n in range(3) for case in CASES]
-    plan = Plan({"attention": cases}, tmp_path / "run", properties=properties, dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path / "run", properties=properties, dtypes=("float32",))
     return [row for row in check(target, plan).rows if row.outcome == "violates"]
 
 
@@ -211,8 +212,8 @@ def test_what_is_always_wrong_needs_one_process_aside(tmp_path, monkeypatch):
 
 
 def failing_calls(checking, outcome, when):
-    """The subject's worker, which fails so from the given calls on."""
-    call, calls = checking.subject.worker.call, []
+    """Lets the worker fail so at the given calls; returns the list of calls."""
+    call, calls = checking.under_test.worker.call, []
 
     def fails(request):
         calls.append(1)
@@ -220,7 +221,7 @@ def failing_calls(checking, outcome, when):
             raise CallFailed(outcome, "it is gone")
         return call(request)
 
-    checking.subject.worker.call = fails
+    checking.under_test.worker.call = fails
     return calls
 
 

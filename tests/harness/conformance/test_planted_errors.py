@@ -1,4 +1,4 @@
-"""From the command line: planted errors are found, made small, written down and replayed."""
+"""Planted errors, from the command line: each is rejected, made small, written down and replayed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def softmax_over_the_wrong_axis(q, k, v):
     return soft(scores(q, k), -2) @ values(q, v)
 
 
-def sound(q, k, v):
+def right(q, k, v):
     return soft(scores(q, k)) @ values(q, v)
 
 
@@ -137,7 +137,7 @@ def test_replay_meets_the_failure_again(failure):
     assert failure[0]["message"] in out
 
 
-def test_replay_on_a_sound_implementation_agrees(failure):
+def test_replay_on_a_right_implementation_agrees(failure):
     status, out, _ = called("replay", failure[1], "numpy-eager")
     assert (status, out.partition(":")[0]) == (0, "agrees")
 
@@ -154,8 +154,8 @@ def test_the_program_beside_it_runs_alone(failure, tmp_path):
     assert "attention_harness" not in program.read_text()
 
 
-def test_a_sound_function_passes(file, tmp_path):
-    status, out, _ = called("check", f"{file}:sound", "--examples", 12, "--dtype", "float64", "--json", "--output", tmp_path)
+def test_a_right_function_passes(file, tmp_path):
+    status, out, _ = called("check", f"{file}:right", "--examples", 12, "--dtype", "float64", "--json", "--output", tmp_path)
     rows = json.loads(out)["checks"]
     assert status == 0, [row["message"] for row in rows if row["outcome"] not in ("agrees", "vacuous")]
     assert "agrees" in {row["outcome"] for row in rows}
@@ -167,9 +167,9 @@ def test_disasters_are_outcomes_with_their_case(name, outcome, file, tmp_path):
     options = ["--examples", 2, "--dtype", "float64", "--timeout", 1, "--property", PROPERTY, "--json", "--output", tmp_path]
     status, out, _ = called("check", f"{file}:{name}", *options)
     assert status == 1
-    found = [row for row in json.loads(out)["checks"] if row["outcome"] == outcome]
-    assert {row["property"] for row in found} == {"every_problem_is_answered"}
-    case = json.loads(Path(found[0]["replay"].rpartition(" ")[2]).read_text())["case"]
+    failing = [row for row in json.loads(out)["checks"] if row["outcome"] == outcome]
+    assert {row["property"] for row in failing} == {"every_problem_is_answered"}
+    case = json.loads(Path(failing[0]["replay"].rpartition(" ")[2]).read_text())["case"]
     assert realise(Case.from_json(case)).k.shape[2] >= 2
 
 

@@ -1,4 +1,4 @@
-"""What a run says about precision: quantiles without keeping the elements, models told apart, and the eager run beside it."""
+"""The precision fit of a run: quantiles without the elements, different models, and the eager run beside them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ DESIGNS = {
 
 
 def measured(function, dtype, declared="exact"):
-    found = PrecisionFit(dtype, declared)
+    fit = PrecisionFit(dtype, declared)
     for x in questions(dtype):
-        found.add(x, function(x), expect(x, Conventions(), declared))
-    return found
+        fit.add(x, function(x), expect(x, Conventions(), declared))
+    return fit
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -62,13 +62,13 @@ def test_the_tightest_model_is_that_of_the_design(design, dtype):
     assert measured(DESIGNS[design], dtype).tightest == design
 
 
-def test_a_matrix_unit_is_told_from_float32():
-    found = measured(lambda x: answer(numpy_tensor_core.attention, x), "float32")
-    assert found.tightest == "tf32-inputs"
-    assert not found.keeps("truncating-sums")
+def test_a_matrix_unit_differs_from_float32():
+    fit = measured(lambda x: answer(numpy_tensor_core.attention, x), "float32")
+    assert fit.tightest == "tf32-inputs"
+    assert not fit.keeps("truncating-sums")
 
 
-def test_float64_computed_in_float32_is_told():
+def test_float64_computed_in_float32_is_recognised():
     assert measured(lambda x: answer(numpy_tensor_core.attention, x), "float64").tightest == "computed-in-float32"
 
 

@@ -1,4 +1,4 @@
-"""A replay judges as the run did, says what it did not judge, and the program beside the case is right by itself."""
+"""A replay judges as the run did and says where it did not judge; the program beside the case is right by itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from attention_harness.conformance import check, replay, reproducers
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.conformance.judging import SEVERITY
 from attention_harness.conformance.under_test import UnderTest
+from attention_harness.generation.suite import Suite
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
@@ -100,7 +101,7 @@ def test_limits_are_those_of_the_run(written):
 
 
 @pytest.mark.parametrize(
-    "claim, reason",
+    ("property_", "reason"),
     [
         ("lse_agrees_with_the_oracle", "return_lse not in its signature"),
         ("gradients_agree_with_the_oracle", "gradient not declared"),
@@ -108,13 +109,13 @@ def test_limits_are_those_of_the_run(written):
         ("errors_have_no_preferred_sign", "all cases of a run are judged together"),
     ],
 )
-def test_what_is_not_judged_is_said_so_with_a_status_of_its_own(property_, reason, written, capsys):
+def test_a_property_that_is_not_judged_has_a_status_of_its_own(property_, reason, written, capsys):
     path = written(RIGHT, P4)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"property": property_}))
     assert main(["replay", str(path)]) == 3
-    told = capsys.readouterr().out
-    assert told.startswith("not judged: ")
-    assert reason in told
+    output = capsys.readouterr().out
+    assert output.startswith("not judged: ")
+    assert reason in output
 
 
 def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
@@ -152,9 +153,9 @@ def test_a_case_with_an_option_that_the_target_has_no_words_for_is_not_judged(op
     path.write_text(json.dumps(data | {"case": PLAIN.with_problem(**options).to_json()}))
     (tmp_path / "other.py").write_text(CAUSAL)
     status = main(["replay", str(path), f"{tmp_path / 'other.py'}:attention"])
-    told = capsys.readouterr().out
-    assert (status, told.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
-    assert f": {reason} [" in told if reason else True
+    output = capsys.readouterr().out
+    assert (status, output.partition(":")[0]) == ((3, "not judged") if reason else (0, "agrees"))
+    assert f": {reason} [" in output if reason else True
 
 
 def test_an_option_that_is_written_out_in_another_is_judged(written):
@@ -231,7 +232,7 @@ def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, out
         f"\n\nright = attention\ndef attention(q, k, v, *, return_lse=False):\n    out = right(q, k, v)\n    return {answer}\n"
     )
     path.write_text("import os\n" + RIGHT + malformed)
-    plan = Plan({"attention": [PLAIN]}, tmp_path / "run", dtypes=("float32", "float64"))
+    plan = Plan({"attention": Suite(drawn=[PLAIN])}, tmp_path / "run", dtypes=("float32", "float64"))
     failed = [row for row in check.check(Target("mine", f"{path}:attention", False), plan).rows if row.outcome in SEVERITY]
     assert {row.outcome for row in failed} == {outcome}
     for row in {(row.property, row.outcome, row.message): row for row in failed}.values():

@@ -1,4 +1,4 @@
-"""What is kept with a failing case shows what is wrong."""
+"""The picture that is kept with a failing case shows the error."""
 
 import numpy as np
 
@@ -16,8 +16,8 @@ def tiled(q, k, v):
 
 
 def test_the_picture_is_of_the_head_that_is_wrong(subject_of):
-    subject = subject_of(tiled)
+    under_test = subject_of(tiled)
     case = Case(Problem(query_heads=4, key_heads=2, query_length=3, key_length=5, dtype="float64"))
-    picture = _picture(subject, subject.spec.realise(case))
+    picture = _picture(under_test, under_test.spec.realise(case))
     assert np.shape(picture["mask"]) == (3, 5)
     assert np.max(picture["error"]) > 1

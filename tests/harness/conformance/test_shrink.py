@@ -51,11 +51,11 @@ KNOWN = [
 def test_the_smallest_failing_case_is_found_and_none_is_tried_twice(fails, smallest):
     asked = []
 
-    def counted(case):
+    def fails_and_notes(case):
         asked.append(case.id)
         return bool(fails(case))
 
-    assert minimise(LARGE, counted, 30) == smallest
+    assert minimise(LARGE, fails_and_notes, 30) == smallest
     assert len(set(asked)) == len(asked)
     assert LARGE.id not in asked
     assert len(asked) < 400
@@ -79,10 +79,10 @@ def test_the_time_is_kept_and_what_was_found_by_then_is_given():
         return case.problem.key_length >= 5
 
     start = monotonic()
-    found = minimise(LARGE, slow, 0.5)
+    smallest = minimise(LARGE, slow, 0.5)
     assert monotonic() - start < 2
-    assert found != LARGE
-    assert found.problem.key_length >= 5
+    assert smallest != LARGE
+    assert smallest.problem.key_length >= 5
 
 
 def test_no_time_means_no_try():

@@ -1,4 +1,4 @@
-"""What properties see of an answer that has another shape than it should have: a violation, and never an error of theirs."""
+"""Properties and an answer of a wrong shape: a violation, and never an error of the property."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from attention_specs.property import properties_of
 CASE = Case(Problem(2, 4, 2, 3, 4, 8, 2))
 
 
-def found(subject):
-    """Clause -> what became of its claim on the case."""
-    return {finding.property_.id: finding for finding in judge(subject, realise(CASE), properties_of("attention"))}
+def findings_of(under_test):
+    """Id of a property -> its finding on the case."""
+    return {finding.property_.id: finding for finding in judge(under_test, realise(CASE), properties_of("attention"))}
 
 
 def test_an_output_without_an_axis_of_one_is_found_by_who_asks_for_one_column(subject_of):
@@ -24,7 +24,7 @@ def test_an_output_without_an_axis_of_one_is_found_by_who_asks_for_one_column(su
         out = attention(q, k, v)
         return out[..., 0] if v.shape[3] == 1 else out
 
-    findings = found(subject_of(squeezed))
+    findings = findings_of(subject_of(squeezed))
     assert findings["D4"].outcome == "violates"
     assert findings["D4"].verdict.message == "shape of out=(2, 4, 3), but should be (2, 4, 3, 1)"
     assert findings["P4"].outcome == "agrees"
@@ -36,6 +36,6 @@ def test_lse_of_another_shape_is_found(turn, subject_of):
         out = attention(q, k, v, return_lse=return_lse)
         return (out[0], turn(out[1])) if return_lse else out
 
-    findings = found(subject_of(turned))
-    assert {clause for clause in ("P6", "D1", "D2") if findings[clause].outcome == "violates"} == {"P6", "D1", "D2"}
-    assert all(findings[clause].verdict.message.startswith("shape of lse=") for clause in ("P6", "D1", "D2"))
+    findings = findings_of(subject_of(turned))
+    assert {id for id in ("P6", "D1", "D2") if findings[id].outcome == "violates"} == {"P6", "D1", "D2"}
+    assert all(findings[id].verdict.message.startswith("shape of lse=") for id in ("P6", "D1", "D2"))

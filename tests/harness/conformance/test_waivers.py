@@ -1,4 +1,4 @@
-"""A waiver covers the failures that its case shows, nothing else, and is an error once its case no longer fails."""
+"""A waiver covers the failures of its case alone, and is an error once its case no longer fails."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from attention_harness.conformance.check import ConformanceCheck, Plan, load_pro
 from attention_harness.conformance.records import BLAMELESS
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, load, outlived
+from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
@@ -20,7 +21,14 @@ from attention_specs.case import Case
 from attention_specs.contract import OPTIONS, declares
 
 NAME = "output_agrees_with_the_oracle"
-WAIVER = Waiver("numpy-eager", NAME, "violates", "it halves", "https://example.org/1", Case(Problem(key_length=2)))
+WAIVER = Waiver(
+    implementation="numpy-eager",
+    property=NAME,
+    outcome="violates",
+    reason="it halves",
+    link="https://example.org/1",
+    case=Case(Problem(key_length=2)),
+)
 SMALL = [Case(Problem(2, 2, 1, 3, 2, 4, 4), seed=1), Case(Problem(1, 1, 1, 2, 1, 3, 3), "steep", seed=2)]
 LARGE = Case(Problem(2, 2, 1, 3, 17, 4, 4), seed=3)
 load_properties()
@@ -46,7 +54,7 @@ def rows_under(waiver, function, cases, tmp_path, monkeypatch):
     """The failing and waived rows of float32 of the property that the waiver is about."""
     monkeypatch.setattr(waivers, "load", lambda: [waiver])
     worker = InProcessWorker(function)
-    plan = Plan({"attention": cases}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
     target = Target(waiver.implementation, "mine.py:f", False)
     rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan, lambda: None).rows()
     return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]
@@ -85,7 +93,7 @@ ALSO = {
 @pytest.mark.parametrize("other", ALSO)
 @pytest.mark.parametrize("known", [True, False])
 def test_another_failure_of_the_same_property_is_not_waived(other, known, tmp_path, monkeypatch):
-    wrong, said = ALSO[other]
+    wrong, text = ALSO[other]
     cases = [
         LARGE,
         LARGE.with_problem(softcap=5.0, key_length=3),
@@ -94,7 +102,7 @@ def test_another_failure_of_the_same_property_is_not_waived(other, known, tmp_pa
     ]
     (row,) = rows_under(WAIVER, also(wrong), cases, tmp_path, monkeypatch)
     assert row.outcome == "violates"
-    assert said in row.message
+    assert text in row.message
     assert [(other["outcome"], other["message"]) for other in row.others] == [("waived", str(WAIVER))] * known
 
 
@@ -116,14 +124,14 @@ def test_a_waiver_whose_case_does_otherwise_is_an_error(function, outcome, subje
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [({"property": "nothing"}, "property=nothing, but should be one of"), ({"reason": None}, "fields of Waiver")],
 )
-def test_a_waiver_that_is_incomplete_is_refused(change, said, tmp_path):
+def test_a_waiver_that_is_incomplete_is_refused(change, message, tmp_path):
     entry = {"implementation": "a", "property": NAME, "outcome": "violates", "reason": "b", "link": "c"} | change
     lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items() if value is not None]
     case = 'case = { spec = "attention", problem = {}, recipe = "normal", seed = 0, layouts = {} }'
     path = tmp_path / "waivers.toml"
     path.write_text("\n".join(["[[waiver]]", *lines, case]))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load(path)

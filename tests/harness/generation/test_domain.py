@@ -1,18 +1,18 @@
-"""What is refused is learned from, and what little is judged does not count as agreement."""
+"""Refusals teach the domain of an implementation, and a few answers do not count as agreement."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import Domain as Process
+from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.app import NOTHING, RIGHT, WRONG, _status
+from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
-from attention_harness.conformance.judged import Judged
 from attention_harness.conformance.judging import Finding
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.domain import CONDITIONS, TINY, Domain, learned
-from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.suite import Suite, draw_suite
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem
@@ -22,7 +22,7 @@ from attention_specs.property import PROPERTIES
 
 load_properties()
 NAMES = ("output_agrees_with_the_oracle",)
-DRAWN = draw_suite(40, 0, ("float32",))["attention"]
+CASES = draw_suite(40, 0, ("float32",))["attention"].cases
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ DRAWN = draw_suite(40, 0, ("float32",))["attention"]
     ],
 )
 def test_the_conditions_of_an_answer_are_learned_from_refusals(answers, conditions):
-    refused = [case for case in DRAWN if not answers(case.problem) and case.problem.key_heads]
-    inside = learned(lambda case: answers(case.problem), refused)
-    assert (set(inside.conditions), inside.telling) == (set(conditions), TINY not in conditions)
+    refused = [case for case in CASES if not answers(case.problem) and case.problem.key_heads]
+    domain = learned(lambda case: answers(case.problem), refused)
+    assert (set(domain.conditions), domain.telling) == (set(conditions), TINY not in conditions)
 
 
 def test_nothing_is_learned_where_everything_is_refused():
-    assert learned(lambda case: False, DRAWN) == Domain()
+    assert learned(lambda case: False, CASES) == Domain()
 
 
 def test_a_case_that_is_moved_to_whole_blocks_keeps_fewer_queries_than_keys():
-    lengths = [(p.query_length, p.key_length) for p in (case.problem for case in DRAWN)]
-    moved = [Domain(("lengths in blocks of 64",)).moved(case) for case in DRAWN]
+    lengths = [(p.query_length, p.key_length) for p in (case.problem for case in CASES)]
+    moved = [Domain(("lengths in blocks of 64",)).moved(case) for case in CASES]
     kept = [(was, m.problem) for was, m in zip(lengths, moved, strict=True) if m and 0 not in was]
     assert kept
     assert all((q < k, q > k) == (p.query_length < p.key_length, p.query_length > p.key_length) for (q, k), p in kept)
@@ -70,16 +70,16 @@ EMPTY = [
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_case_that_was_moved_is_a_problem_that_has_an_answer(name, subject_of):
-    subject = subject_of(attention)
-    for moved in filter(None, (Domain((name,)).moved(case) for case in [*EMPTY, *DRAWN])):
-        subject.forget()
-        x = subject.realise(moved)
-        assert subject(x).shape == x.output_shape
+    under_test = subject_of(attention)
+    for moved in filter(None, (Domain((name,)).moved(case) for case in [*EMPTY, *CASES])):
+        under_test.forget()
+        x = under_test.realise(moved)
+        assert under_test(x).shape == x.output_shape
 
 
 def test_no_case_is_asked_twice_while_conditions_are_learned():
     asked = []
-    learned(lambda case: asked.append(case.id) or False, DRAWN)
+    learned(lambda case: asked.append(case.id) or False, CASES)
     assert len(set(asked)) == len(asked)
 
 
@@ -89,10 +89,10 @@ def test_given_numbers_and_named_cases_stay_where_they_are():
 
 
 def rows_of(function, tmp_path, count=40):
-    process = Process(function)
-    cases = {"attention": [case for case in DRAWN if "three_words" not in case.recipe][-count:]}
+    process = InProcessWorker(function)
+    suites = {"attention": Suite(drawn=[case for case in CASES if "three_words" not in case.recipe][-count:])}
     checking = ConformanceCheck(
-        UnderTest(process, process.description), Target("mine", "mine.py:f", False), Plan(cases, tmp_path, properties=NAMES, dtypes=("float32",)),
+        UnderTest(process, process.description), Target("mine", "mine.py:f", False), Plan(suites, tmp_path, properties=NAMES, dtypes=("float32",)),
         lambda: None,
     )  # fmt: skip
     return checking.rows(), checking.judged
@@ -109,7 +109,7 @@ def refusing(when):
 
 def test_what_is_mostly_refused_is_asked_again_where_it_answers(tmp_path):
     rows, judged = rows_of(refusing(lambda q, k, causal: q.shape[-1] != 64), tmp_path)
-    assert "head_dim == 64" in judged.inside.conditions
+    assert "head_dim == 64" in judged.domain.conditions
     assert "violates" not in {row.outcome for row in rows}
     assert judged.answered > 20
 
@@ -122,9 +122,9 @@ def test_what_answers_three_keys_says_too_little(tmp_path):
 
 
 def test_refusals_are_counted_without_their_numbers():
-    judged, gate = Judged(), next(property_ for property_ in PROPERTIES.values() if property_.id == "P1")
-    for said in ("batch of 2", "D=7 is none of 64 and 128", "D=9 is none of 64 and 128"):
-        judged.count(DRAWN[0], [gate], [Finding(gate, "unsupported", Verdict(np.inf, said))])
+    judged, gate = AnswerCounts(), next(property_ for property_ in PROPERTIES.values() if property_.id == "P1")
+    for text in ("batch of 2", "D=7 is none of 64 and 128", "D=9 is none of 64 and 128"):
+        judged.count(CASES[0], [gate], [Finding(gate, "unsupported", Verdict(np.inf, text))])
     assert judged.sentence == "0 of 3 cases answered: too little to say; refused most often: D=7 is none of 64 and 128"
 
 
@@ -132,7 +132,7 @@ def test_a_few_refusals_are_no_matter(tmp_path):
     rows, judged = rows_of(refusing(lambda q, k, causal: causal), tmp_path)
     assert not judged.too_little
     assert "too-little" not in {row.outcome for row in rows}
-    assert judged.inside == Domain()
+    assert judged.domain == Domain()
 
 
 def test_a_fault_in_what_is_answered_is_found_there(tmp_path):
@@ -154,6 +154,6 @@ def test_too_little_is_a_status_of_its_own_unless_something_is_wrong(tmp_path):
 
 
 def test_half_is_enough_but_not_of_tiny_problems():
-    assert not Judged(asked=10, answered=5).too_little
-    assert Judged(asked=10, answered=4).too_little
-    assert Judged(asked=10, answered=9, inside=Domain((TINY,))).too_little
+    assert not AnswerCounts(asked=10, answered=5).too_little
+    assert AnswerCounts(asked=10, answered=4).too_little
+    assert AnswerCounts(asked=10, answered=9, domain=Domain((TINY,))).too_little

@@ -21,7 +21,7 @@ DRAWS = 60
 
 
 def drawn(strategy, seed=0):
-    """What the strategy gives for a seed, each in a case of its own as in a run."""
+    """The values of the strategy for a seed, each in a case of its own as in a run."""
     rng = Random(seed)
     carried = strategy.map(lambda value: Case(Problem(), "normal", 0, {}, {"value": value}))
     return [independent(carried, rng.getrandbits(32)).arrays["value"] for _ in range(DRAWS)]

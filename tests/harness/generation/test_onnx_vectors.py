@@ -17,7 +17,7 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import fails
 from attention_harness.generation import suite
 from attention_harness.generation.vectors import onnx_cases
-from attention_harness.generation.vectors.onnx_masks import counted_from_the_end, masking
+from attention_harness.generation.vectors.onnx_masks import masking, visible_from_the_end
 from attention_implementations.numpy import eager as numpy_eager
 from attention_implementations.numpy import online as numpy_online
 from attention_specs.attention.spec import expect, realise
@@ -34,7 +34,7 @@ every = pytest.mark.parametrize("name", [p.name for p in PUBLISHED])
 
 @cache
 def translated(name):
-    """The published case, our inputs, the exact answer and the bounds of what generated it."""
+    """The published case, our inputs, the exact answer and the bounds of its arithmetic."""
     published = next(p for p in PUBLISHED if p.name == name)
     x = realise(onnx_cases.translated(published))
     exact = expect(x, Conventions(), None).exact
@@ -42,7 +42,7 @@ def translated(name):
 
 
 def deviations(name):
-    """What the published answers and the oracle's do not agree in."""
+    """The differences between the published answers and the oracle's."""
     _, x, exact, bounds = translated(name)
     verdicts = [within(getattr(exact, answer), x.answers[answer], getattr(bounds, answer), answer) for answer in x.answers]
     return [verdict.message for verdict in verdicts if not verdict.holds]
@@ -50,7 +50,7 @@ def deviations(name):
 
 @needed
 def test_all_cases_of_the_pinned_version_are_there():
-    assert len(PUBLISHED) == len({p.name for p in PUBLISHED}) == onnx_cases.facts()["cases"]
+    assert len(PUBLISHED) == len({p.name for p in PUBLISHED}) == onnx_cases.provenance()["cases"]
     assert len(PUBLISHED) >= 93
     assert {p.opset for p in PUBLISHED} >= {23, 24, 25}
 
@@ -92,10 +92,10 @@ def test_the_scores_on_the_way_are_the_oracles(name):
 
 
 @needed
-@pytest.mark.parametrize("sound", [numpy_eager.attention, numpy_online.attention], ids=["eager", "online"])
-def test_sound_implementations_agree_with_all(sound, subject_of):
-    subject = subject_of(sound)
-    assert [v.name for v in onnx_cases.vectors() if fails(subject, PROPERTIES["onnx_vectors"], v.case)] == []
+@pytest.mark.parametrize("function", [numpy_eager.attention, numpy_online.attention], ids=["eager", "online"])
+def test_sound_implementations_agree_with_all(function, subject_of):
+    under_test = subject_of(function)
+    assert [v.name for v in onnx_cases.vectors() if fails(under_test, PROPERTIES["onnx_vectors"], v.case)] == []
 
 
 WRONG = {
@@ -111,10 +111,10 @@ WRONG = {
 
 @needed
 @pytest.mark.parametrize(("name", "fault"), [(name, fault) for name, wrong in WRONG.items() for fault in wrong])
-def test_both_claims_reject_faults(name, fault, subject_of):
-    subject = subject_of(faults.load_all()[fault].function)
-    found = [fails(subject, PROPERTIES[name], v.case) for v in onnx_cases.vectors()]
-    assert "violates" in {finding.outcome for finding in found if finding}
+def test_both_properties_reject_faults(name, fault, subject_of):
+    under_test = subject_of(faults.load_all()[fault].function)
+    findings = [fails(under_test, PROPERTIES[name], v.case) for v in onnx_cases.vectors()]
+    assert "violates" in {finding.outcome for finding in findings if finding}
 
 
 @needed
@@ -122,9 +122,9 @@ def test_another_question_is_not_held_against_anybody(subject_of):
     """Where an option is taken away, as when a failure is made small, the published answer is of another question."""
     case = onnx_cases.translated(next(p for p in PUBLISHED if p.name == "test_attention_4d_causal"))
     other = replace(case, problem=replace(case.problem, is_causal=False))
-    subject = subject_of(numpy_eager.attention)
-    assert PROPERTIES["onnx_vectors"].check(subject, realise(other)).vacuous
-    assert not PROPERTIES["onnx_vectors"].check(subject, realise(case)).vacuous
+    under_test = subject_of(numpy_eager.attention)
+    assert PROPERTIES["onnx_vectors"].check(under_test, realise(other)).vacuous
+    assert not PROPERTIES["onnx_vectors"].check(under_test, realise(case)).vacuous
 
 
 @needed
@@ -134,20 +134,20 @@ def test_who_counts_causality_from_the_end_is_asked_by_a_mask(subject_of):
         return numpy_eager.attention(q, k, v, mask=mask)
 
     bottom_right.conventions = {"causal_alignment": "bottom-right"}
-    subject = subject_of(bottom_right)
+    under_test = subject_of(bottom_right)
     causal = [p for p in PUBLISHED if p.attributes.get("is_causal") and "attn_mask" not in p.inputs]
-    findings = [fails(subject, PROPERTIES["onnx_vectors"], onnx_cases.translated(p)) for p in causal]
+    findings = [fails(under_test, PROPERTIES["onnx_vectors"], onnx_cases.translated(p)) for p in causal]
     assert len(findings) > 10
     assert not any(findings)
 
 
 def test_lengths_that_are_shorter_than_the_queries_empty_the_first_rows():
-    seen = counted_from_the_end(np.array([2, 4]), True, (None, None), 3, 4)
+    seen = visible_from_the_end(np.array([2, 4]), True, (None, None), 3, 4)
     assert seen[:, 0].astype(int).tolist() == [
         [[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]],
         [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]],
     ]
-    narrow = counted_from_the_end(np.array([4]), False, (1, 0), 2, 5)
+    narrow = visible_from_the_end(np.array([4]), False, (1, 0), 2, 5)
     assert narrow[0, 0].astype(int).tolist() == [[0, 1, 1, 0, 0], [0, 0, 1, 1, 0]]
 
 
@@ -166,7 +166,7 @@ def test_generating_the_cases_leaves_the_random_numbers_alone():
 
 
 def checked(folder, *names):
-    """The rows of a run for the published answers alone, and what run.json says of them."""
+    """The rows of a run for the published answers alone, and their part of run.json."""
     out = StringIO()
     with redirect_stdout(out):
         main(["check", *names, "--property", "onnx_vectors", "--examples", "1", "--json", "--output", str(folder)])
@@ -175,11 +175,11 @@ def checked(folder, *names):
 
 @needed
 def test_a_run_counts_what_was_judged_and_says_what_was_published(tmp_path):
-    rows, facts = checked(tmp_path, "numpy-eager")
+    rows, provenance = checked(tmp_path, "numpy-eager")
     assert {row["outcome"] for row in rows} == {"agrees"}
-    assert sum(row["cases"] for row in rows if row["property"] == "onnx_vectors") == facts["cases"] == len(PUBLISHED)
-    assert facts["version"]
-    assert facts["explained"] == onnx_cases.EXPLAINED
+    assert sum(row["cases"] for row in rows if row["property"] == "onnx_vectors") == provenance["cases"] == len(PUBLISHED)
+    assert provenance["version"]
+    assert provenance["explained"] == onnx_cases.EXPLAINED
 
 
 def test_without_onnx_the_property_says_how_to_get_it(tmp_path, monkeypatch):
@@ -188,8 +188,8 @@ def test_without_onnx_the_property_says_how_to_get_it(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "installed", lambda name: reason)
     onnx_cases.published.cache_clear()
     try:
-        rows, facts = checked(tmp_path, "numpy-eager")
+        rows, provenance = checked(tmp_path, "numpy-eager")
     finally:
         onnx_cases.published.cache_clear()
     assert [(row["outcome"], row["message"]) for row in rows if row["property"] == "onnx_vectors"] == [("vacuous", reason)]
-    assert facts == {"version": "", "cases": 0, "explained": onnx_cases.EXPLAINED}
+    assert provenance == {"version": "", "cases": 0, "explained": onnx_cases.EXPLAINED}

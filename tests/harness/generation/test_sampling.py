@@ -1,4 +1,4 @@
-"""What is drawn: the same for the same seed, and every region in the cases of one default run."""
+"""The drawn cases: the same for the same seed, and every region in one default run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from attention_harness.generation.numbers import ANY
 from attention_harness.generation.shapes import BUDGET, EDGES, LONG, SMALL, pool
 from attention_harness.generation.strategies import OPTIONS
 from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.vectors import files
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import BIASES
@@ -41,7 +42,12 @@ def test_the_same_seed_gives_the_same_cases():
     assert draw_suite(10, 5, DTYPES) == draw_suite(10, 5, DTYPES)
 
 
-IDS = "import sys; from attention_harness.generation.suite import agenda; from attention_specs.formats import DTYPES; {more}; print(*(c.id for c in agenda(60, 0, DTYPES)['attention']))"
+IDS = """
+from attention_harness.generation.suite import draw_suite
+from attention_specs.formats import DTYPES
+{more}
+print(*(case.id for case in draw_suite(60, 0, DTYPES)["attention"].cases))
+"""
 
 
 def test_source_beside_the_harness_changes_no_case(tmp_path):
@@ -56,27 +62,32 @@ def test_source_beside_the_harness_changes_no_case(tmp_path):
     assert answers[0] == answers[1] != ""
 
 
-def test_another_seed_gives_other_cases(cases_of):
-    first, second = ({case.id for case in cases_of(seed)["attention"][2 + len(EDGE_CASES["attention"]) :]} for seed in SEEDS)
+def test_another_seed_gives_other_cases(suites_of):
+    first, second = ({case.id for case in suites_of(seed)["attention"].drawn} for seed in SEEDS)
     assert not first & second
 
 
-def test_more_examples_begin_with_the_same_ones(cases_of):
-    assert cases_of(0)["attention"][:20] == draw_suite(20, 0, DTYPES)["attention"][:20]
+def test_more_examples_begin_with_the_same_ones(suites_of):
+    assert suites_of(0)["attention"].drawn[:20] == draw_suite(20, 0, DTYPES)["attention"].drawn
 
 
 @pytest.mark.parametrize("spec", ["attention", "multi-head"])
-def test_cases_are_as_many_as_asked_for_after_the_named_ones_and_all_differ(spec, cases_of):
-    ids = [case.id for case in cases_of(0)[spec]]
-    assert len(set(ids)) == len(ids)
-    named = [case for case in cases_of(0)[spec] if case.recipe.startswith("three_words")]
-    assert len(ids) == 150 + len(named) + len(EDGE_CASES[spec])
-    assert len(named) >= 1
-    assert [case.recipe for case in cases_of(0)[spec][: len(named)]] == [case.recipe for case in named]
+def test_a_suite_has_as_many_drawn_cases_as_asked_for_behind_the_others_and_all_differ(spec, suites_of):
+    suite = suites_of(0)[spec]
+    assert suite.cases == [*CASES[spec], *EDGE_CASES[spec], *suite.drawn]
+    assert (suite.examples, suite.edge_cases, len(suite.drawn)) == (CASES[spec], EDGE_CASES[spec], 150)
+    assert len({case.id for case in suite.cases}) == len(suite.cases) == len(suite)
+
+
+def test_a_vector_is_in_the_suite_of_its_spec():
+    suites = draw_suite(1, 0, DTYPES, files.vectors())
+    assert suites["attention"].vectors == files.vectors()
+    assert len(suites["attention"]) == len(suites["attention"].cases) + len(files.vectors())
+    assert suites["multi-head"].vectors == []
 
 
 def test_only_the_dtypes_asked_for_are_drawn():
-    drawn = draw_suite(30, 0, ("bfloat16",))["attention"]
+    drawn = draw_suite(30, 0, ("bfloat16",))["attention"].cases
     assert {case.problem.dtype for case in drawn if case.recipe in DRAWN} == {"bfloat16"}
 
 
@@ -95,15 +106,10 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
     assert options == {"mask", "bias", "is_causal", "window", "scale", "softcap", "sinks", "query_lengths", "key_lengths", "past"}
 
 
-def drawn_by_chance(cases, spec):
-    """Without the named cases and the corners."""
-    return [case for case in cases[spec] if case not in (*CASES.get(spec, []), *EDGE_CASES[spec])]
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("option", ["scale", "softcap", "sinks"])
-def test_special_values_of_an_option_come_equally_often_and_others_from_a_range(option, seed, cases_of):
-    drawn = [getattr(case.problem, option) for case in drawn_by_chance(cases_of(seed), "attention")]
+def test_special_values_of_an_option_come_equally_often_and_others_from_a_range(option, seed, suites_of):
+    drawn = [getattr(case.problem, option) for case in suites_of(seed)["attention"].drawn]
     given = [value for value in drawn if value is not None]
     special = [value for value in OPTIONS[option] if value != ANY]
     times = [given.count(value) for value in special]
@@ -114,15 +120,15 @@ def test_special_values_of_an_option_come_equally_often_and_others_from_a_range(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_windows_are_bounded_on_either_side_or_on_both(seed, cases_of):
-    windows = [case.problem.window for case in drawn_by_chance(cases_of(seed), "attention") if case.problem.window]
+def test_windows_are_bounded_on_either_side_or_on_both(seed, suites_of):
+    windows = [case.problem.window for case in suites_of(seed)["attention"].drawn if case.problem.window]
     bounded = [tuple(side is not None for side in window) for window in windows]
     assert min(bounded.count(sides) for sides in ((True, True), (True, False), (False, True))) >= len(windows) / 9
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_layers_have_every_mask_as_often_as_the_others_and_every_recipe_in_every_dtype(seed, cases_of):
-    drawn = drawn_by_chance(cases_of(seed), "multi-head")
+def test_layers_have_every_mask_as_often_as_the_others_and_every_recipe_in_every_dtype(seed, suites_of):
+    drawn = suites_of(seed)["multi-head"].drawn
     kinds = [case.problem.mask.kind if case.problem.mask else "none" for case in drawn]
     times = [kinds.count(kind) for kind in MASK_KINDS]
     assert max(times) - min(times) <= 1 < min(times)
@@ -216,10 +222,10 @@ def test_coverage_counts_each_case_once_for_each_value(cases_of):
     assert sum(row["cases"] for row in rows if row["region"] == "dtype") == len(cases)
     assert sum(row["cases"] for row in rows if row["region"] == "lengths") == len(cases)
     assert {row["value"]: row["cases"] for row in rows if row["region"] == "key length" and not row["cases"]} == {}
-    counted = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
-    assert counted["is_causal"] == sum(case.problem.is_causal for case in cases)
-    kinds_counted = {row["value"] for row in rows if row["region"] == "mask"}
-    assert set(MASKS) - NOT_DRAWN - {"both", "either"} <= kinds_counted
+    options = {row["value"]: row["cases"] for row in rows if row["region"] == "option"}
+    assert options["is_causal"] == sum(case.problem.is_causal for case in cases)
+    masks = {row["value"] for row in rows if row["region"] == "mask"}
+    assert set(MASKS) - NOT_DRAWN - {"both", "either"} <= masks
 
 
 def test_a_value_that_no_case_has_is_counted_as_a_hole():

@@ -1,4 +1,4 @@
-"""Failures that were found once: each is well formed, the oracle knows its answer by hand, and the fault that it names does not get past it."""
+"""The recorded failures: each is well formed, the oracle gives its answer by hand, and it rejects the fault that it names."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from attention_specs.judge import within
 from attention_specs.property import PROPERTIES
 
 load_properties()
-FOUND = files.found()
-every = pytest.mark.parametrize("vector", FOUND, ids=[vector.name for vector in FOUND])
-FIRST = FOUND[0]
+RECORDED = files.vectors()
+every = pytest.mark.parametrize("vector", RECORDED, ids=[vector.name for vector in RECORDED])
+FIRST = RECORDED[0]
 
 
-def wrong(subject, vector):
+def wrong(under_test, vector):
     """Names of the properties that are broken on the vector."""
-    properties = [c for c in PROPERTIES.values() if c.spec == "attention" and (c.id in GATES or c.name in vector.properties)]
+    properties = [p for p in PROPERTIES.values() if p.spec == "attention" and (p.id in GATES or p.name in vector.properties)]
     with np.errstate(all="ignore"):
-        return [f.property_.name for f in judge(subject, realise(vector.case), properties) if f.wrong]
+        return [f.property_.name for f in judge(under_test, realise(vector.case), properties) if f.wrong]
 
 
 def test_there_are_some():
-    assert len(FOUND) >= 10
-    assert len({vector.case.id for vector in FOUND}) == len(FOUND)
+    assert len(RECORDED) >= 10
+    assert len({vector.case.id for vector in RECORDED}) == len(RECORDED)
 
 
 @every
@@ -99,18 +99,18 @@ def test_a_file_that_is_not_as_it_should_be_is_named(change, tmp_path):
     path = tmp_path / f"{FIRST.name}.json"
     path.write_text(json.dumps(data))
     with pytest.raises(ValueError, match=rf"vector={path}, but should be one as generation/vectors/README.md says: "):
-        files.found(tmp_path)
+        files.vectors(tmp_path)
 
 
 def test_a_file_that_is_no_json_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match=r"broken\.json, but should be one"):
-        files.found(tmp_path)
+        files.vectors(tmp_path)
 
 
 def test_a_run_asks_for_those_of_the_wanted_properties_only():
     assert [v.name for v in suite.vectors(("empty_rows_are_the_same_beside_weights",))] == ["empty-row-beside-weights"]
-    assert suite.vectors((files.AGREES,)) == FOUND
+    assert suite.vectors((files.AGREES,)) == RECORDED
 
 
 PLANTED = """

@@ -17,6 +17,7 @@ from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
+from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
 from attention_implementations.numpy.eager import attention
@@ -78,7 +79,7 @@ def checking(tmp_path, function=attention, **plan):
     inside = InProcessWorker(function)
     subject = UnderTest(inside, inside.description)
     return ConformanceCheck(
-        subject, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
+        subject, Target("mine", "mine.py:f", False), Plan({"attention": Suite(drawn=[CASE])}, tmp_path, **plan), lambda: None
     )
 
 

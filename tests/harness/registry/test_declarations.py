@@ -1,4 +1,4 @@
-"""A declaration is one of a few values, or of a kind: what equals a value is that value, and anything else is refused in one line."""
+"""A declaration is one of a few values, or of one type; any other is refused in one line."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_what_is_of_another_kind_or_none_of_the_values_is_refused_in_one_line(na
 
 
 def test_a_declaration_that_equals_a_choice_is_that_choice():
-    found = Conventions.declared(
+    conventions = Conventions.declared(
         {
             "batch_invariant": np.True_, "masked_nan_safe": 1, "deterministic": 0.0, "thread_safe": "False", "lse_base": 2,
             "empty_rows": MappingProxyType({np.str_("mask"): np.str_("nan")}), "checks_shapes": np.array(True),
         }
     )  # fmt: skip
     wanted = Conventions({"mask": "nan"}, "top-left", "top-left", True, False, True, "2", False, True)
-    assert json.dumps(asdict(found)) == json.dumps(asdict(wanted))
+    assert json.dumps(asdict(conventions)) == json.dumps(asdict(wanted))
 
     def attention(q, k, v): ...
 

@@ -1,4 +1,4 @@
-"""What a function declares: its signature is its capability, and its attributes are checked."""
+"""The declarations of a function: its signature is its capability, and its attributes are checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attention_harness import frameworks
 from attention_harness.registry.declarations import by_its_names
 from attention_harness.registry.loading import LoadError, _version, describe, from_protocol, load
 from attention_specs.contract import OPTIONS, Conventions, declares
@@ -54,15 +55,15 @@ def test_names_of_the_arrays_are_free():
 
 
 def other_names(q, k, v, *, attn_mask=None, causal=False, sm_scale=None, block=64):
-    """Tells how it was called."""
+    """Returns its options."""
     return attn_mask, causal, sm_scale, block
 
 
-def declared(function, **facts):
+def declared(function, **attributes):
     def copy(*arrays, **options):
         return function(*arrays, **options)
 
-    return declares(**facts)(update_wrapper(copy, function))
+    return declares(**attributes)(update_wrapper(copy, function))
 
 
 NAMES = {"mask": "attn_mask", "is_causal": "causal", "scale": "sm_scale"}
@@ -129,25 +130,25 @@ def test_compiled_and_cached_functions_carry_what_they_like():
     assert describe(lru_cache(plain), "mine").options == ("mask", "is_causal")
 
 
-@pytest.mark.parametrize(("declared", "shown"), [("", ""), ("attention.framework = 'numpy'\n", np.__version__)])
-def test_of_a_file_the_version_is_that_of_the_framework_that_it_declares(declared, shown, tmp_path):
+@pytest.mark.parametrize(("declared", "version"), [("", ""), ("attention.framework = 'numpy'\n", np.__version__)])
+def test_of_a_file_the_version_is_that_of_the_framework_that_it_declares(declared, version, tmp_path):
     (tmp_path / "versioned.py").write_text(f"def attention(q, k, v):\n    return q\n\n\n{declared}")
-    assert load("mine", f"{tmp_path / 'versioned.py'}:attention")[1].version == shown
+    assert load("mine", f"{tmp_path / 'versioned.py'}:attention")[1].version == version
 
 
 @pytest.mark.parametrize(
-    ("location", "shown"),
+    ("location", "version"),
     [
         ("attention_implementations.numpy.eager:attention", np.__version__),
         ("pandas:concat", f"{np.__version__}, pandas {pd.__version__}"),
     ],
 )
-def test_the_version_names_the_distribution_that_the_function_comes_from(location, shown):
+def test_the_version_names_the_distribution_that_the_function_comes_from(location, version):
     def attention(q, k, v):
         return q
 
     container = location.partition(":")[0]
-    assert _version(describe(attention, location), container, attention) == shown
+    assert _version(describe(attention, location), container, attention) == version
 
 
 def test_a_module_with_attention_is_not_taken_for_the_protocol(tmp_path):
@@ -167,7 +168,7 @@ def test_a_function_called_multi_head_is_a_layer():
 
 
 @pytest.mark.parametrize(
-    ("function", "shown"),
+    ("function", "message"),
     [
         (lambda q, k: q, "missing|too many"),
         (lambda q, k, v, mask: q, "missing a required argument: 'mask'"),
@@ -175,8 +176,8 @@ def test_a_function_called_multi_head_is_a_layer():
         (lambda: None, "too many positional"),
     ],
 )
-def test_what_cannot_take_three_arrays_is_refused(function, shown):
-    with pytest.raises(LoadError, match=rf"signature=.*, but should take three arrays, q, k and v: .*({shown})") as caught:
+def test_what_cannot_take_three_arrays_is_refused(function, message):
+    with pytest.raises(LoadError, match=rf"signature=.*, but should take three arrays, q, k and v: .*({message})") as caught:
         describe(function, "mine")
     assert "\n" not in str(caught.value)
 
@@ -213,8 +214,8 @@ def test_what_an_inner_mapping_of_empty_rows_lacks_the_outer_one_says():
     rows = Conventions(
         empty_rows={"mask": "zeros", "bias": "nan", "float16": {"causal": "uniform"}, "lengths": {"float16": "nan"}}
     )
-    said = {form: rows.empty_rows_of(form, "float16") for form in ("mask", "bias", "causal", "lengths", "no_keys")}
-    assert said == {"mask": "zeros", "bias": "nan", "causal": "uniform", "lengths": "nan", "no_keys": "zeros"}
+    conventions = {form: rows.empty_rows_of(form, "float16") for form in ("mask", "bias", "causal", "lengths", "no_keys")}
+    assert conventions == {"mask": "zeros", "bias": "nan", "causal": "uniform", "lengths": "nan", "no_keys": "zeros"}
     assert rows.empty_rows_of("lengths", "float32") == "zeros"
 
 
@@ -241,7 +242,7 @@ def test_a_declaration_that_means_nothing_is_refused(name, value, message, tmp_p
         load("mine", f"{tmp_path / 'declared.py'}:attention")
 
 
-def test_the_decorator_refuses_facts_that_nobody_reads():
+def test_the_decorator_refuses_attributes_that_nobody_reads():
     with pytest.raises(TypeError, match="declared=colour, but should be among framework"):
         declares(colour="red")
 
@@ -262,6 +263,13 @@ def test_what_cannot_be_loaded_says_why_in_one_line(text, function, message, una
         load("mine", f"{tmp_path / 'unloadable.py'}:{function}")
     assert caught.value.unavailable == unavailable
     assert "\n" not in str(caught.value)
+
+
+def test_the_framework_of_a_shipped_implementation_is_looked_for_before_its_module(monkeypatch):
+    monkeypatch.setattr(frameworks, "installed", lambda name: f"{name} is not installed")
+    with pytest.raises(LoadError, match="^torch is not installed$") as caught:
+        load("torch-absent", "attention_implementations.torch.absent:")
+    assert caught.value.unavailable
 
 
 def test_a_module_by_the_protocol_is_prepared_once_for_each_kind_of_problem():

@@ -1,4 +1,4 @@
-"""Names to implementations, and what a name that means nothing is told."""
+"""Names to implementations, and the message for an unknown name."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_function_of_a_module():
         (":attention", r"but should be package\.module:function"),
     ],
 )
-def test_what_is_no_target_is_told_so_in_one_line(wanted, message, file, tmp_path):
+def test_an_unknown_target_is_an_error_of_one_line(wanted, message, file, tmp_path):
     (tmp_path / "broken.py").write_text("def attention(q, k, v:\n")
     (tmp_path / "binary.py").write_bytes(b"\x00\xff\xfe")
     wanted = wanted.format(file=file, broken=tmp_path / "broken.py", binary=tmp_path / "binary.py")
@@ -110,5 +110,5 @@ def test_two_of_one_name_are_an_error_that_names_both(tmp_path, monkeypatch):
     (metadata / "METADATA").write_text("Name: rival\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text("[attention_harness.implementations]\nnumpy-eager = rival.module\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match=r"name=numpy-eager, .* implementations\.numpy_eager: and rival\.module:"):
+    with pytest.raises(UsageError, match=r"name=numpy-eager, .* attention_implementations\.numpy\.eager: and rival\.module:"):
         registered()

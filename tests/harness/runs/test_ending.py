@@ -1,4 +1,4 @@
-"""A command that is interrupted, meets a full disk or a fault of ours ends at once, with one line, and leaves nothing running."""
+"""A command that is interrupted, meets a full disk or a fault of ours ends at once, with one line, and leaves no process running."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_a_signal_ends_everything_and_says_how_to_go_on(send, busy, tmp_path):
     process, children = busy
     start = monotonic()
     send(process, children)
-    _, told = process.communicate(timeout=STARTED)
+    _, errors = process.communicate(timeout=STARTED)
     assert monotonic() - start < SECONDS
-    assert "what was finished is kept in run, `attention-harness check --resume run` goes on" in told
-    assert "Traceback" not in told
+    assert "finished results are kept in run, `attention-harness check --resume run` goes on" in errors
+    assert "Traceback" not in errors
     assert process.returncode in (130, 143)
     _, alive = psutil.wait_procs(children, timeout=SECONDS)
     assert not alive
@@ -85,9 +85,9 @@ def broken(error):
 def test_a_fault_of_ours_is_one_line_with_a_status_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(running, "tables", broken(TypeError("a < b\nfor arrays")))
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 70
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("attention-harness: ")]
-    assert len(told) == 1
-    assert "a fault of the harness, not of an implementation: TypeError: a < b for arrays; its traceback is in" in told[0]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("attention-harness: ")]
+    assert len(lines) == 1
+    assert "a fault of the harness, not of an implementation: TypeError: a < b for arrays; its traceback is in" in lines[0]
     assert "Traceback" in (tmp_path / "run" / "fault.txt").read_text()
 
 
@@ -104,13 +104,13 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, 
     if place == "append":
         monkeypatch.setattr(Run, "append", broken(full))
     else:
-        monkeypatch.setattr(running, "facts", broken(full))
+        monkeypatch.setattr(running, "run_metadata", broken(full))
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 70
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("attention-harness: ")]
-    assert len(told) == 1
-    assert "disk=No space left on device, but should have room; what was finished is kept in" in told[0]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("attention-harness: ")]
+    assert len(lines) == 1
+    assert "disk=No space left on device, but should have room; finished results are kept in" in lines[0]
     monkeypatch.undo()
-    full.with_traceback(None)  # it holds the run, and so its lock; the end of a process lets go of it
+    full.with_traceback(None)  # it holds the run, and so its lock; the end of a process frees it
     assert main(["check", "--resume", str(tmp_path / "run"), "--json"]) == 0
 
 
@@ -119,7 +119,7 @@ def test_an_import_error_sends_no_control_characters_to_the_terminal(tmp_path, c
         "raise ValueError('\\x1b[31mred\\x1b[0m\\nsecond line')\ndef attention(q, k, v): return q\n"
     )
     assert main(["check", f"{tmp_path / 'loud.py'}:attention", "--output", str(tmp_path / "run")]) == 2
-    told = capsys.readouterr().err
-    assert "\\x1b[31mred" in told
-    assert "\x1b" not in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "\\x1b[31mred" in message
+    assert "\x1b" not in message
+    assert message.count("\n") == 1

@@ -1,4 +1,4 @@
-"""A folder belongs to one run: nothing is written over, taken over or shared."""
+"""A folder belongs to one run: no file is written over, taken over or shared."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from attention_harness.runs.folder import Asked
 from attention_harness.runs.run import Run, Settings
 
 CHECK = ["check", "numpy-eager", "--examples", "2", "--dtype", "float32", "--property", "output_agrees_with_the_oracle"]
-SETTINGS = Settings(2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",))
+SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",))
 ROW = CheckRow(
-    "numpy-eager", "numpy", "0", "cpu", "float32", "attention", "output_agrees_with_the_oracle", "P4",
-    "violates", 41, 1, 7.0, 1.5, "", "written earlier", "",
+    implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
+    property="output_agrees_with_the_oracle", clause="P4", outcome="violates", cases=41, vacuous=1, worst_ratio=7.0,
+    seconds=1.5, case="", message="written earlier", replay="",
 )  # fmt: skip
 
 
@@ -48,9 +49,9 @@ def test_a_finished_run_is_not_written_over(tmp_path, capsys):
     capsys.readouterr()
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 2
     assert main([*CHECK, "--resume", str(tmp_path / "run")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 2
-    assert "that one is complete" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 2
+    assert "that one is complete" in message
     assert files(tmp_path / "run") == before
 
 
@@ -65,14 +66,21 @@ def test_an_empty_folder_is_taken(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     monkeypatch.setattr("sys.argv", ["/bin/attention-harness", "check", "numpy-eager", "--output", "two words"])
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 0
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["command_line"] == "attention-harness check numpy-eager --output 'two words'"
-    assert [target["name"] for target in facts["arguments"]["targets"]] == ["numpy-eager"]
+    metadata = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert metadata["command_line"] == "attention-harness check numpy-eager --output 'two words'"
+    assert [target["name"] for target in metadata["arguments"]["targets"]] == ["numpy-eager"]
 
 
 @pytest.mark.parametrize(
     "change",
-    [["--seed", "7"], ["--examples", "5"], ["numpy-online"], ["numpy-*"], ["--claim", "empty_rows=nan"], ["--dtype", "float16"]],
+    [
+        ["--seed", "7"],
+        ["--examples", "5"],
+        ["numpy-online"],
+        ["numpy-*"],
+        ["--declare", "empty_rows=nan"],
+        ["--dtype", "float16"],
+    ],
     ids=" ".join,
 )
 def test_resuming_with_other_arguments_is_refused(change, interrupted, capsys):

@@ -1,4 +1,4 @@
-"""What a run would have caught is what the last audit says, about the faults and the properties that there are."""
+"""The mutation score follows the last audit, and its table has known faults and properties only."""
 
 import json
 
@@ -11,21 +11,21 @@ from attention_harness.runs.mutation_score import TABLE, caught, take_over
 from attention_specs.property import PROPERTIES
 
 load_properties()
-CLAUSES = {property_.id for property_ in PROPERTIES.values()}
+IDS = {property_.id for property_ in PROPERTIES.values()}
 
 
 KILLERS = json.loads(TABLE.read_text(encoding="utf-8"))["killers"]
 
 
-def test_the_table_has_faults_and_clauses_that_there_are():
+def test_the_table_has_known_faults_and_ids_only():
     """Faults that are newer than the last full audit are not in it yet."""
-    told = {name: spec for spec, named in KILLERS.items() for name in named}
-    assert told.items() <= {f.name: f.spec for f in load_all().values()}.items()
-    assert {clause for named in KILLERS.values() for told in named.values() for clause in told.split()} <= CLAUSES
+    specs = {name: spec for spec, killers in KILLERS.items() for name in killers}
+    assert specs.items() <= {f.name: f.spec for f in load_all().values()}.items()
+    assert {id for killers in KILLERS.values() for ids in killers.values() for id in ids.split()} <= IDS
 
 
 def test_fewer_properties_catch_fewer_faults():
-    everything, oracle, shape = caught(CLAUSES), caught({"P4"}), caught({"P2"})
+    everything, oracle, shape = caught(IDS), caught({"P4"}), caught({"P2"})
     assert everything["faults"] == sum(map(len, KILLERS.values()))
     assert everything["rejected"] > oracle["rejected"] > shape["rejected"] > 0
     assert oracle["faults"] == shape["faults"] < everything["faults"], "those of the layer are not in question"

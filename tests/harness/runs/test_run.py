@@ -1,4 +1,4 @@
-"""A run is a folder: what is finished is kept, and a killed run goes on where it was."""
+"""A run is a folder: finished results are kept, and a killed run goes on where it was."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from attention_harness.runs.folder import Asked
 from attention_harness.runs.run import Run, Settings, check, tables
 
 ROW = CheckRow(
-    "numpy-eager", "numpy", "0", "cpu", "float32", "attention", "output_agrees_with_the_oracle", "P4",
-    "agrees", 41, 1, 0.25, 1.5, "", "written before the run was killed", "",
+    implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
+    property="output_agrees_with_the_oracle", clause="P4", outcome="agrees", cases=41, vacuous=1, worst_ratio=0.25,
+    seconds=1.5, case="", message="written before the run was killed", replay="",
 )  # fmt: skip
 SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",), jobs=1)
 
@@ -67,8 +68,8 @@ def test_resume_on_the_command_line_counts_nothing_twice(killed):
     assert status == 0
     rows = json.loads(out.getvalue())["checks"]
     assert [(row["cases"], row["message"]) for row in rows] == [(41, "written before the run was killed")]
-    facts = json.loads((killed / "run.json").read_text())
-    assert facts["complete"]
+    metadata = json.loads((killed / "run.json").read_text())
+    assert metadata["complete"]
     assert not (killed / "finished.jsonl").exists()
 
 
@@ -81,8 +82,8 @@ def test_coverage_counts_cases_as_they_are_asked(tmp_path):
     rows = {}
     for name in ("numpy-eager", f"{tmp_path / 'scaled.py'}:attention"):
         run = Run(tmp_path / f"run {len(rows)}", {})
-        counted = tables(check(resolve([name]), settings, run), run)["coverage"]
-        rows[name] = {(row["region"], row["value"]): row["cases"] for row in counted}
+        coverage = tables(check(resolve([name]), settings, run), run)["coverage"]
+        rows[name] = {(row["region"], row["value"]): row["cases"] for row in coverage}
     whole, scaled = rows.values()
     for option in ("softcap", "window", "is_causal", "bias", "mask"):
         assert whole["option", option] > scaled["option", option] == 0
@@ -92,21 +93,21 @@ def test_coverage_counts_cases_as_they_are_asked(tmp_path):
 
 def test_run_json_says_what_the_run_was_asked_and_on_what(tmp_path):
     run = Run(tmp_path / "deep" / "folder", {"examples": 3})
-    facts = json.loads((run.folder / "run.json").read_text())
-    assert (facts["schema"], facts["arguments"], facts["complete"]) == (1, {"examples": 3}, False)
-    assert {"python", "cpu", "packages", "variables"} <= set(facts["environment"])
+    metadata = json.loads((run.folder / "run.json").read_text())
+    assert (metadata["schema"], metadata["arguments"], metadata["complete"]) == (1, {"examples": 3}, False)
+    assert {"python", "cpu", "packages", "variables"} <= set(metadata["environment"])
     run.save(complete=True)
     assert json.loads((run.folder / "run.json").read_text())["complete"]
 
 
-def test_a_folder_that_cannot_be_made_is_told_so(tmp_path):
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"output=.*, but should be a folder that can be written to: Not a directory"):
         Run(tmp_path / "file" / "run", {})
 
 
 @pytest.mark.parametrize(
-    "change", [{"properties": ("no_such_property",)}, {"claims": {"colour": "red"}}, {"claims": {"lse_base": "10"}}]
+    "change", [{"properties": ("no_such_property",)}, {"declared": {"colour": "red"}}, {"declared": {"lse_base": "10"}}]
 )
 def test_settings_that_mean_nothing_are_refused(change, tmp_path):
     with pytest.raises(UsageError, match="but should be one of"):

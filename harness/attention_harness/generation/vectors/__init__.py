@@ -1,6 +1,6 @@
 """Vectors: cases with given numbers that every run asks before it draws its own, as Project Wycheproof has them.
 
-`found` holds failures that were found once, `onnx_cases` reads those that the onnx package generates.
+`files` reads the recorded failures in the folder `found`, `onnx_cases` the cases that the onnx package generates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Vector:
     properties: tuple[str, ...]
     comment: str = ""
     flags: tuple[str, ...] = ()
-    """Classes of bugs that it is about."""
+    """Its classes of bugs."""
     source: str = ""
     rejects: str = ""
-    """The fault of `attention_harness.audit.faults` that does not get past it."""
+    """The fault of `attention_harness.audit.faults` that it rejects."""

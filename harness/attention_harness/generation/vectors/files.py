@@ -1,4 +1,4 @@
-"""Failures that were found once, one JSON file each in `found`; README.md beside it says what a file holds."""
+"""Recorded failures, one JSON file each in the folder `found`; README.md beside it describes the fields of a file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ AGREES = "output_agrees_with_the_oracle"
 """Judged on every vector beside its own property."""
 
 
-def found(folder: Path = FOLDER) -> list[Vector]:
-    """All recorded failures, by name. ValueError that names the file for one that is not as it should be."""
+def vectors(folder: Path = FOLDER) -> list[Vector]:
+    """All recorded failures, by name. ValueError that names the file for one that is malformed."""
     return [read(path) for path in sorted(folder.rglob("*.json"), key=lambda path: path.name)]
 
 

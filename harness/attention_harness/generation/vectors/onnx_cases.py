@@ -25,14 +25,14 @@ PROPERTIES = ("onnx_vectors", "onnx_weights")
 INPUTS = ("Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen")
 OUTPUTS = ("Y", "present_key", "present_value", "qk_matmul_output")
 AFTER_SOFTMAX = 3
-"""The qk_matmul_output_mode whose fourth output are the weights; in the other modes it is a step on the way to them."""
+"""The qk_matmul_output_mode whose fourth output is the weights; in the other modes it is a step on the way to them."""
 
 EXPLAINED: dict[str, str] = {}
-"""Name of a case whose published answer is not the one of our definition -> why. There is none in onnx 1.23.2."""
+"""Name of a case whose published answer differs from our definition -> why. There is none in onnx 1.23.2."""
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class OnnxCase:
     """One generated case: the attributes of the node, and its arrays by the names of the operator."""
 
     name: str
@@ -43,7 +43,7 @@ class Published:
 
 
 def provenance() -> dict[str, Any]:
-    """What run.json says of these vectors."""
+    """The part of run.json about these vectors."""
     version = "" if installed("onnx") else metadata.version("onnx")
     return {"version": version, "cases": len(published()), "explained": EXPLAINED}
 
@@ -54,12 +54,12 @@ def vectors() -> list[Vector]:
 
 
 @cache
-def published() -> list[Published]:
-    """The generated cases as they are, without those that say the same in other operators."""
+def published() -> list[OnnxCase]:
+    """The generated cases as they are, without the same cases in other operators."""
     return [] if installed("onnx") else list(_generated())
 
 
-def _generated() -> Iterator[Published]:
+def _generated() -> Iterator[OnnxCase]:
     """Importing the one module generates its cases; the public way to collect them generates those of all operators."""
     state = np.random.get_state()  # noqa: NPY002 -- theirs is seeded there, and is put back
     with warnings.catch_warnings():
@@ -73,15 +73,15 @@ def _generated() -> Iterator[Published]:
             inputs, outputs = case.data_sets[0]
             attributes = {a.name: values(a) for a in node.attribute}
             given = _by_name(INPUTS, node.input, inputs), _by_name(OUTPUTS, node.output, outputs)
-            yield Published(case.name, case.model.opset_import[0].version, attributes, *given)
+            yield OnnxCase(case.name, case.model.opset_import[0].version, attributes, *given)
 
 
 def _by_name(names: tuple[str, ...], present: Any, arrays: Any) -> dict[str, np.ndarray]:
-    """A node names what it has by place, with "" for what it leaves out; the arrays are those that it has."""
+    """A node names its arrays by place, with "" for one that it leaves out; `arrays` holds the others."""
     return dict(zip((name for name, given in zip(names, present, strict=False) if given), arrays, strict=True))
 
 
-def translated(p: Published) -> Case:
+def translated(p: OnnxCase) -> Case:
     """The same question and answers in the terms of our spec."""
     q, k, v = heads_apart(p)
     past = p.inputs["past_key"].shape[2] if "past_key" in p.inputs else None
@@ -94,7 +94,7 @@ def translated(p: Published) -> Case:
     return Case(problem, arrays={name: _listed(array) for name, array in arrays.items()})
 
 
-def heads_apart(p: Published) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def heads_apart(p: OnnxCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Queries, and the keys and values of the cache before the new ones, [B, H, L, D]."""
     q = _apart(p.inputs["Q"], p.attributes.get("q_num_heads"))
     k, v = (_apart(p.inputs[name], p.attributes.get("kv_num_heads")) for name in ("K", "V"))
@@ -108,7 +108,7 @@ def _apart(a: np.ndarray, heads: int | None) -> np.ndarray:
     return a if a.ndim == 4 else a.reshape(*a.shape[:2], heads or 1, -1).swapaxes(1, 2)
 
 
-def answers(p: Published, problem: Problem) -> dict[str, np.ndarray]:
+def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
     """The output, and the weights where the case has them."""
     known = {"out": _apart(p.outputs["Y"], problem.query_heads)}
     mode = p.attributes.get("qk_matmul_output_mode", 0)
@@ -116,7 +116,7 @@ def answers(p: Published, problem: Problem) -> dict[str, np.ndarray]:
 
 
 def _listed(a: np.ndarray) -> Any:
-    """Nested lists; what JSON has no number for becomes a string."""
+    """Nested lists; a value without a JSON number becomes a string."""
     if a.dtype == bool:
         return a.tolist()
     numbers = a.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What hides keys in ONNX's operator Attention, in the words of our spec."""
+"""The options of ONNX's operator Attention that hide keys, in the words of our spec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def masking(
     lengths = inputs["nonpad_kv_seqlen"].reshape(-1)
     options = {"key_lengths": tuple(lengths.tolist())}
     if causal or sides:
-        seen = counted_from_the_end(lengths, causal, sides or (None, None), queries, keys)
+        seen = visible_from_the_end(lengths, causal, sides or (None, None), queries, keys)
         arrays["mask"] = seen & arrays["mask"] if "mask" in arrays else seen
     return options, arrays
 
@@ -36,7 +36,7 @@ def _given(mask: np.ndarray, keys: int) -> dict[str, np.ndarray]:
     return {name: np.pad(mask, [(0, 0)] * 3 + [(0, keys - mask.shape[-1])], constant_values=hides)}
 
 
-def counted_from_the_end(
+def visible_from_the_end(
     lengths: np.ndarray, causal: bool, window: tuple[int | None, int | None], queries: int, keys: int
 ) -> np.ndarray:
     """Bool [B, 1, Lq, Lk] for a cache that is kept outside: the last query stands at the last valid key of its batch entry.

@@ -1,4 +1,4 @@
-"""A case file read again. Types, sizes and shapes are looked at before anything is judged: the file may be damaged."""
+"""A case file, read again. Types, sizes and shapes are checked before anything is judged, since the file may be damaged."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ GIVEN = {"attention": (*ARGUMENTS["attention"], "out", "weights"), "multi-head":
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What a run wrote down of one failure: who failed, which claim, on what, and under what conditions."""
+class CaseFile:
+    """The record of one failure: its target, property and case, and the conditions of the run."""
 
     target: Target
     property_: Property
@@ -51,20 +51,20 @@ class Recorded:
     """When it failed, if not at each call."""
 
 
-def read(path: Path) -> Recorded:
+def read(path: Path) -> CaseFile:
     """The content of a case file. UsageError if it is none, or one that is too large to be judged."""
     try:
         if path.stat().st_size > BYTES:
             raise ValueError(f"size={path.stat().st_size}, but should be at most {BYTES} bytes")
-        return recorded(json.loads(path.read_text()))
+        return case_file(json.loads(path.read_text()))
     except OSError as error:
         raise UsageError(f"file={path}, but should be a case that can be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
 
 
-def recorded(data: Any) -> Recorded:
-    """What the data of a case file stand for. ValueError for what no run writes."""
+def case_file(data: Any) -> CaseFile:
+    """The record in the data of a case file. ValueError for data that no run writes."""
     if _deeper(data, DEPTH):
         raise ValueError(f"nesting=above {DEPTH} levels, but should be less")
     require("content", data, dict)
@@ -80,7 +80,9 @@ def recorded(data: Any) -> Recorded:
     require_buildable(case)
     target = Target(data["target"], data["location"], data.get("registered") is not False)
     conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
-    return Recorded(target, property_, case, conventions, limits, data.get("when", ""))
+    return CaseFile(
+        target=target, property_=property_, case=case, conventions=conventions, limits=limits, when=data.get("when", "")
+    )
 
 
 def _deeper(data: Any, levels: int) -> bool:
@@ -108,7 +110,7 @@ def _limits(data: Any) -> Limits:
 
 
 def require_affordable(problem: Any) -> None:
-    """ValueError for sizes that are none, or above what is judged."""
+    """ValueError for sizes that are none, or too large to be judged."""
     for field in fields(problem)[: problem.sizes]:
         size = getattr(problem, field.name)
         if field.name != "dtype" and not 0 <= size <= NUMBERS:
@@ -135,9 +137,9 @@ def require_buildable(case: Case) -> None:
         raise ValueError(f"values of [{short(str(case))}] cannot be made: {type(error).__name__}: {error}") from error
 
 
-def _require_known(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _require_known(kind: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     if unknown := set(given) - set(known):
-        raise ValueError(f"{what}={', '.join(sorted(unknown))}, but should be among {', '.join(known) or 'none'}")
+        raise ValueError(f"{kind}={', '.join(sorted(unknown))}, but should be among {', '.join(known) or 'none'}")
 
 
 def _require_shapes(problem: Any, x: Any) -> None:
@@ -151,16 +153,16 @@ def _require_shapes(problem: Any, x: Any) -> None:
 
 
 def _shapes(p: Any, x: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """What has a shape of its own -> the shape it has, and the one that the problem says."""
+    """Array -> its shape, and the shape that the problem says."""
     if p.spec == "multi-head":
         return {"query": (x.query.shape, (p.batch, p.query_length, p.d_model)), "scores": (x.score_shape, p.score_shape)}
     out = (*p.score_shape[:3], p.value_dim)
-    found = {
+    shapes = {
         "q": (x.q.shape, (*p.score_shape[:3], p.head_dim)),
         "v": (x.v.shape, (p.batch, p.key_heads, p.key_length, p.value_dim)),
     }
-    found |= {"sinks": (x.sinks.shape, (p.query_heads,))} if x.sinks is not None else {}
-    return found | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
+    shapes |= {"sinks": (x.sinks.shape, (p.query_heads,))} if x.sinks is not None else {}
+    return shapes | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
 
 
 def _require_lengths(problem: Any) -> None:

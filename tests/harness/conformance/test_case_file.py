@@ -1,4 +1,4 @@
-"""Case files may be damaged: whatever they hold, there is a case within limits or one line."""
+"""Case files may be damaged: each is a case within limits, or an error of one line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from time import monotonic
 import pytest
 
 from attention_harness.cli.app import main
+from attention_harness.conformance.case_file import CELLS, case_file
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import find
-from attention_harness.conformance.recorded import CELLS, recorded
 from attention_harness.generation.vectors import onnx_cases
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
@@ -63,12 +63,12 @@ def valid():
         content(case, name) for case in cases for name in ("output_agrees_with_the_oracle", "empty_rows_follow_the_declaration")
     ]
     files.append(content(Case(LayerProblem(2, 2, 3, 4, 8, mask=mask)), "layer_agrees_with_the_oracle"))
-    found = onnx_cases.vectors()
-    return files + ([content(found[0].case, "onnx_vectors")] if found else [])
+    published = onnx_cases.vectors()
+    return files + ([content(published[0].case, "onnx_vectors")] if published else [])
 
 
 def places(data, path=()):
-    """The way to every value, down to what is nested on purpose."""
+    """The way to every value, down to the purposely nested ones."""
     pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in pairs if len(path) < 30 else ():
         yield (*path, key)
@@ -101,17 +101,17 @@ def test_every_damaged_file_is_a_case_that_can_be_judged_or_one_line(valid, subj
         rng, start = Random(seed), monotonic()
         data = damaged(rng, rng.choice(valid))
         try:
-            found = recorded(data)
+            file = case_file(data)
         except ValueError:
             refused += 1
         else:
-            subject, p = subjects[found.property_.spec], found.case.problem
-            subject.forget()
-            x = subject.spec.realise(found.case)
-            assert find(subject, found.property_, x).outcome, p
+            under_test, p = subjects[file.property_.spec], file.case.problem
+            under_test.forget()
+            x = under_test.spec.realise(file.case)
+            assert find(under_test, file.property_, x).outcome, p
         assert monotonic() - start < SECONDS, data
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < BYTES / 1024
-    assert 100 < refused < len(SEEDS)  # some are sound still
+    assert 100 < refused < len(SEEDS)  # some are valid still
 
 
 def changed(data, path, value):
@@ -166,26 +166,26 @@ def test_what_no_run_writes_is_refused_by_name(path, value, message):
     load_properties()
     case = Case(Problem(2, 2, 1, 3, 4, 5, 6))
     with pytest.raises(ValueError, match=message):
-        recorded(changed(content(case, "output_agrees_with_the_oracle"), path, value))
+        case_file(changed(content(case, "output_agrees_with_the_oracle"), path, value))
 
 
 def test_every_case_of_a_run_is_read_again(cases_of):
     properties = {"attention": "output_agrees_with_the_oracle", "multi-head": "layer_agrees_with_the_oracle"}
     for spec, cases in cases_of(0).items():
         for case in cases:
-            assert recorded(json.loads(json.dumps(content(case, properties[spec])))).case == case
+            assert case_file(json.loads(json.dumps(content(case, properties[spec])))).case == case
 
 
 def test_every_given_vector_is_read_again():
     load_properties()
     for vector in onnx_cases.vectors():
-        assert recorded(json.loads(json.dumps(content(vector.case, vector.properties[0])))).case.id == vector.case.id
+        assert case_file(json.loads(json.dumps(content(vector.case, vector.properties[0])))).case.id == vector.case.id
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "3", '{"case": ' + "1" * 5000 + "}", "\udcff"])
 def test_what_is_no_json_is_one_line_and_exit_2(text, tmp_path, capsys):
     (tmp_path / "case.json").write_text(text, errors="surrogateescape")
     assert main(["replay", str(tmp_path / "case.json")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "but should be a case as a run writes it" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "but should be a case as a run writes it" in message
