@@ -1,4 +1,4 @@
-"""The options of the commands, and how they become settings. What is wrong with them is said in one line."""
+"""Options of the commands, and the settings that they become. A wrong option gives one line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def settings_of(
     examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,
     memory: int, executor: str, declare: list[str] | None,
 ) -> Settings:  # fmt: skip
-    """The settings of a check, each looked at. Raises UsageError."""
+    """The settings of a check, validated. Raises UsageError."""
     for name, value in (("examples", examples), ("jobs", jobs), ("timeout", timeout), ("memory", memory)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")
@@ -81,7 +81,7 @@ def declarations_of(texts: list[str] | None) -> dict[str, Any]:
 def _declaration(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     _among("declare", (name,), CHOICES)
-    found = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]
-    if not found:
+    matches = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]
+    if not matches:
         raise UsageError(f"declare={text}, but should be {name}= one of {', '.join(map(str, CHOICES[name]))}")
-    return name, found[0]
+    return name, matches[0]

@@ -10,7 +10,7 @@ import numpy as np
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain, learned
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import NOTHING, UnaskableQuestion, ProbeSession, by_value, quantity
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value, quantity
 from attention_specs import masks
 from attention_specs.formats import DTYPES
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import NOTHING, UnaskableQuestion, ProbeSession, by_value
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value
 from attention_specs import biases, masks
 from attention_specs.contract import CHOICES, EMPTY_ROWS, Conventions
 from attention_specs.judge import within

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attention_harness.errors import REFUSALS, CallFailed
-from attention_harness.probe.session import NOTHING, UnaskableQuestion, ProbeSession
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import UnaskableQuestion, ProbeSession, quantity
+from attention_harness.probe.session import ProbeSession, UnaskableQuestion, quantity
 from attention_specs import masks
 from attention_specs.biases import minus_infinity
 from attention_specs.judge import identical

@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_harness.errors import CallFailed
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import NOTHING, UnaskableQuestion, ProbeSession
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
 from attention_specs import masks
 from attention_specs.biases import noise
 from attention_specs.judge import within

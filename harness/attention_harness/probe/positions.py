@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import NOTHING, UnaskableQuestion, ProbeSession, quantity
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, quantity
 from attention_specs.contract import CHOICES
 
 LENGTHS = ((3, 9), (9, 4), (1, 9))

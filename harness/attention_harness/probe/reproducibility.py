@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import UnaskableQuestion, ProbeSession
+from attention_harness.probe.session import ProbeSession, UnaskableQuestion
 from attention_specs.attention import transform
 from attention_specs.judge import identical
 from attention_specs.layouts import LAYOUTS

@@ -92,14 +92,14 @@ def test_a_bad_call_is_one_line_and_leaves_no_folder(here, capsys, arguments, me
 
 @pytest.mark.parametrize("arguments", [["check", "nothing-like-this"], ["report", "nowhere"]])
 def test_as_a_process_too(arguments, tmp_path):
-    command, found = (
+    command, environment = (
         [sys.executable, "-m", "attention_harness", *arguments],
         os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    ran = subprocess.run(command, cwd=tmp_path, env=found, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.count("\n") == 1
-    assert "Traceback" not in ran.stderr
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.count("\n") == 1
+    assert "Traceback" not in process.stderr
 
 
 def test_list_says_what_is_there(capsys):
@@ -143,8 +143,8 @@ def test_a_check_leaves_its_folder(here, capsys):
 
 def test_help_shows_the_commands(capsys):
     main(["--help"])
-    shown = capsys.readouterr().out
-    assert all(command in shown for command in ("check", "bench", "run", "report", "replay", "list"))
+    output = capsys.readouterr().out
+    assert all(command in output for command in ("check", "bench", "run", "report", "replay", "list"))
 
 
 @pytest.mark.parametrize("call", [["bench", "--workload", "none"], ["run", "--baseline", "none"], ["run", "--workload", "none"]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.in_process import InProcessWorker
-from attention_harness.cli.app import _status
+from attention_harness.cli.exit_status import status_of
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance import reproducers
 from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
@@ -108,7 +108,7 @@ def test_an_exception_in_the_driver_ends_the_check_of_its_target_alone(tmp_path,
     assert checked.ours
     assert "fault of attention-harness: KeyError" in checked.rows[0].message
     checked.rows[0].message.encode()
-    assert (_status([checked]), _status([replace(checked, ours=False)])) == (OURS, 1)
+    assert (status_of([checked]), status_of([replace(checked, ours=False)])) == (OURS, 1)
 
 
 def test_what_cannot_be_loaded_again_is_an_error_that_the_report_knows():
