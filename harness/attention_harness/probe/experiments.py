@@ -73,11 +73,11 @@ class Experiment:
         except UnaskableQuestion as reason:
             return [Observation(self.title, None, f"not asked: {reason}")]
         except CallFailed as failure:
-            reason = f"{failure.outcome}: {' '.join(str(failure).split())}"
+            evidence = f"{failure.outcome}: {' '.join(str(failure).split())}"
             if failure.outcome in REFUSALS:
-                return [Observation(self.title, None, f"not asked: {reason}")]
+                return [Observation(self.title, None, f"not asked: {evidence}")]
             session.off |= set(self.options)
-            return [Observation(self.title, failure.outcome, reason, "fixed", ANSWER)]
+            return [Observation(self.title, failure.outcome, evidence, "fixed", ANSWER)]
 
 
 EXPERIMENTS: list[Experiment] = []

@@ -30,7 +30,9 @@ def masked_nan_safe(session: ProbeSession) -> Observation:
     answered = [(how, x, out) for how, x in calls for _, out in _answered(session, x)]
     ways = list(dict.fromkeys(how for how, *_ in answered))
     if not ways:
-        raise UnaskableQuestion("no call that hides a key from all is answered" if calls else "no option that it has hides a key from all")
+        raise UnaskableQuestion(
+            "no call that hides a key from all is answered" if calls else "no option that it has hides a key from all"
+        )
     ways_by_array = {name: {how for how, x, out in answered if _spreads(session, x, out, name)} for name in ("keys", "values")}
     sentences = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in ways_by_array.items()]
     value = SAFE[bool(ways_by_array["keys"]), bool(ways_by_array["values"])]

@@ -1,4 +1,4 @@
-"""How a timing is done."""
+"""Settings of a timing."""
 
 from __future__ import annotations
 

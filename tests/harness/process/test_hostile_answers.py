@@ -38,7 +38,7 @@ STRANGE = {
 
 
 def answering(change, *which):
-    """A sound function with some of its results (out, weights, lse) changed."""
+    """A control with some of its results (out, weights, lse) changed."""
 
     def strange(q, k, v, *, return_weights=False, return_lse=False):
         names = ("out", *["weights"] * return_weights, *["lse"] * return_lse)
@@ -51,34 +51,42 @@ def answering(change, *which):
 
 
 def subject_of(function):
-    inside = InProcessWorker(function)
-    return UnderTest(inside, inside.description)
+    worker = InProcessWorker(function)
+    return UnderTest(worker, worker.description)
 
 
 @pytest.mark.parametrize("which", ["out", "weights", "lse"])
 @pytest.mark.parametrize("kind", STRANGE)
 def test_a_strange_dtype_is_a_violation_wherever_it_comes(kind, which):
-    subject = subject_of(answering(STRANGE[kind], which))
-    x = subject.realise(CASE)
-    asked = [c for c in properties_of("attention") if set(c.options) <= {"return_weights", "return_lse"} and c.needs(x)]
-    asked = [c for c in asked if not c.gradient and (which == "out" or f"return_{which}" in c.options)]
-    outcomes = {property_.name: find(subject, property_, x) for property_ in asked}
+    under_test = subject_of(answering(STRANGE[kind], which))
+    x = under_test.realise(CASE)
+    properties = [
+        property_
+        for property_ in properties_of("attention")
+        if set(property_.options) <= {"return_weights", "return_lse"} and property_.needs(x)
+    ]
+    properties = [
+        property_
+        for property_ in properties
+        if not property_.gradient and (which == "out" or f"return_{which}" in property_.options)
+    ]
+    outcomes = {property_.name: find(under_test, property_, x) for property_ in properties}
     messages = {f.verdict.message for f in outcomes.values() if f.outcome == "violates" and "dtype of" in f.verdict.message}
     assert f"dtype of {which}=" in next(iter(messages))
     assert outcomes[ORACLE.name].outcome == "violates" if which == "out" else len(messages) == 1
 
 
 def test_single_precision_in_place_of_half_is_a_number_and_is_judged():
-    subject = subject_of(answering(lambda a: a.astype(np.float64), "lse", "weights"))
-    x = subject.realise(CASE)
-    assert find(subject, PROPERTIES["weights_sum_to_one"], x).outcome == "agrees"
+    under_test = subject_of(answering(lambda a: a.astype(np.float64), "lse", "weights"))
+    x = under_test.realise(CASE)
+    assert find(under_test, PROPERTIES["weights_sum_to_one"], x).outcome == "agrees"
 
 
 def checking(tmp_path, function=attention, **plan):
-    inside = InProcessWorker(function)
-    subject = UnderTest(inside, inside.description)
+    worker = InProcessWorker(function)
+    under_test = UnderTest(worker, worker.description)
     return ConformanceCheck(
-        subject, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
+        under_test, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
     )
 
 
@@ -112,23 +120,23 @@ def test_an_exception_in_the_driver_ends_the_check_of_its_target_alone(tmp_path,
 
 
 def test_what_cannot_be_loaded_again_is_an_error_that_the_report_knows():
-    subject = subject_of(attention)
+    under_test = subject_of(attention)
     for outcome in ("unloadable", "unavailable"):
 
         def gone(request, outcome=outcome):
             raise CallFailed(outcome, "no module")
 
-        subject.worker.call = gone
-        subject.forget()
-        assert find(subject, ORACLE, subject.realise(CASE)).outcome == "errored"
+        under_test.worker.call = gone
+        under_test.forget()
+        assert find(under_test, ORACLE, under_test.realise(CASE)).outcome == "errored"
 
 
 def test_the_text_of_an_exception_can_be_written_and_shown():
     def raises(q, k, v):
         raise ValueError("bad byte \udcff, \x1b[31m and \x00")
 
-    subject = subject_of(raises)
-    message = find(subject, ORACLE, subject.realise(CASE)).verdict.message
+    under_test = subject_of(raises)
+    message = find(under_test, ORACLE, under_test.realise(CASE)).verdict.message
     assert message == r"ValueError: bad byte \udcff, \x1b[31m and \x00"
     assert message.encode().decode() == message
     assert printable("two\nlines, é and 你") == "two lines, é and 你"

@@ -1,4 +1,4 @@
-"""What else the machine did while something was timed, and whether the timed process kept to one processor."""
+"""Load of the machine while something is timed, and the processors that the timed process uses."""
 
 from __future__ import annotations
 

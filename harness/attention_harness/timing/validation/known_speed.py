@@ -53,7 +53,7 @@ def early(q: Any, k: Any, v: Any, **options: Any) -> Any:
     return out
 
 
-class Tiring:
+class TiringFunction:
     """A function that tires when it is called often."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Tiring:
         return self.kept
 
 
-tiring = like_the_baseline(Tiring())
+tiring = like_the_baseline(TiringFunction())
 
 
 def target(function: str, name: str = "") -> Target:
