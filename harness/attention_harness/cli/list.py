@@ -21,7 +21,7 @@ AT_ONCE = 4
 
 
 def list_(targets: Targets = None, as_json: Json = False) -> int:
-    """Implementations with framework, version, device, and what they declare; or why they are not available."""
+    """Implementations with framework, version, device and declarations; or why they are not available."""
     rows = described(resolve(targets or []))
     if as_json:
         print_json({"implementations": rows})

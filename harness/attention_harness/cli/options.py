@@ -34,7 +34,7 @@ OtherChecks = Annotated[
 Declare = Annotated[
     list[str] | None, typer.Option("--declare", "--claim", help="A convention of a bare function, NAME=VALUE (repeatable).")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document alone on standard output.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]

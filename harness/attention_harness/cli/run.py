@@ -58,7 +58,7 @@ def run(
             else []
         )
         running.complete(run)
-    finally:  # the checks are reported, whatever becomes of the timing
+    finally:  # the checks are reported, even if the timing fails
         write_report(run.folder, show="" if as_json else "checks timings")
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]

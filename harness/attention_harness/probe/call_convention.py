@@ -82,7 +82,7 @@ AXES = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3)}
 
 @experiment()
 def layout(session: ProbeSession) -> Observation:
-    """Two heads of three queries, or three heads of two: the answer shows it, whatever the default scale."""
+    """Two heads of three queries, or three heads of two: the answer shows it for each default scale."""
     x = session.x(queries=3, keys=3)
     size = f"{quantity(x.q.shape[1], 'head')} of {quantity(x.q.shape[2], 'position')}"
     fits = _layouts(session, x)

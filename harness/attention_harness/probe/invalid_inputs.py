@@ -1,4 +1,4 @@
-"""Calls with something bad in them: NaN where nobody may look, and sizes that do not fit together."""
+"""Calls with something bad in them: NaN in hidden keys, and sizes that do not fit together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GARBAGE = {"NaN": np.nan, "infinity": np.inf}
 
 @experiment()
 def masked_nan_safe(session: ProbeSession) -> Observation:
-    """NaN and infinity in keys, then in values, that nobody may see, by each way of hiding them."""
+    """NaN and infinity in hidden keys, then in hidden values, by each way of hiding them."""
     calls = [(how, x) for dtype in session.dtypes for how, x in _hiding(session, dtype) if _hidden(x).any()]
     answered = [(how, x, out) for how, x in calls for _, out in _answered(session, x)]
     ways = list(dict.fromkeys(how for how, *_ in answered))

@@ -61,7 +61,7 @@ def _size_of(x: Any) -> str:
 def deterministic(session: ProbeSession) -> Observation:
     """The same call many times, with other calls in between."""
     wrong, tried = [], 0
-    tiny = () if session.layer else _calls(session, recipe="tiny")  # where another order may show in what underflows alone
+    tiny = () if session.layer else _calls(session, recipe="tiny")  # where another order may show in underflows alone
     for x, out in session.answers(chain(_calls(session), tiny)):
         tried += 1
         call, other = session.to_call(x), session.to_call(_other(session, x))

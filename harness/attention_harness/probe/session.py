@@ -54,7 +54,7 @@ class ProbeSession:
         self.off: set[str] = set()
         """Options with another meaning than in the specification."""
         self.edges = (3, 1)
-        """What window=(3, 1) means."""
+        """The meaning of window=(3, 1)."""
         self.inverted = self.swapped = self.varies = self.lost = False
         """Whether masks hide where True, axes are those of the other layout, answers vary, and plain calls fit no reading."""
 

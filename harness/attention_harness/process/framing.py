@@ -86,7 +86,7 @@ class Channel:
             answer = Failure("violates", str(error))
             document, parts = encoded(answer)
         except (TypeError, ValueError) as error:
-            answer = Failure("errored", f"what it gives cannot be sent: {error}")
+            answer = Failure("errored", f"the answer cannot be sent: {error}")
             document, parts = encoded(answer)
         self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
 

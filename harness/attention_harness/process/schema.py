@@ -1,4 +1,4 @@
-"""Messages as data: JSON and the bytes of arrays, read back by the annotations of a dataclass and by nothing else.
+"""Messages as data: JSON and the bytes of arrays, read back by the annotations of a dataclass alone.
 
 Messages from foreign code may be anything. A pickle would run it; here each value is of the expected type, or refused.
 """

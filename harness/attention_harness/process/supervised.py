@@ -40,7 +40,7 @@ class ProcessEnded(Exception):
 
 class ForeignProcess:
     """`python -P -m MODULE SOCKET ARGUMENTS` in a session of its own. `stage` is its progress: with each change the time limit
-    begins anew. It is looked at every `look_seconds`, and may use `memory` MiB together with what it starts."""
+    begins anew. It is looked at every `look_seconds`, and may use `memory` MiB together with its descendants."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str], memory: int,

@@ -49,7 +49,7 @@ class Worker:
         return self.foreign.process if self.foreign else None
 
     def description(self) -> Description:
-        """Starts the process if need be and returns what the implementation declares. Raises CallFailed."""
+        """Starts the process if need be and returns the declaration of the implementation. Raises CallFailed."""
         self.stop()
         target, variables = self.target, os.environ | self.variables
         self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)

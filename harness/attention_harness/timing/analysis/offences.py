@@ -1,7 +1,7 @@
 """Offences of a candidate, the rule of an accusation, and how often the rule is wrong.
 
 In each round a coin that the candidate cannot see says which of two things comes first. If the candidate treats both alike,
-the coin is all that makes one of them the slower, whatever the machine did in that round: so an honest round *shows* the
+the coin alone makes one of them the slower, however the machine behaves in that round: so an honest round *shows* the
 offence with a probability of at most 1/2, and rounds are independent because the coins are. Of n rounds at least m show it
 with the probability of at least m heads in n throws. An accusation needs that in each of several fresh processes.
 """

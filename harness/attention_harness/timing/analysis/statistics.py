@@ -1,6 +1,6 @@
 """Numbers about samples: quartiles, Student's t, and the interval of a ratio from paired rounds.
 
-The round is the unit: the samples of one round share what the machine did meanwhile, rounds hardly do. On identical code a
+The round is the unit: the samples of one round share the state of the machine, rounds hardly do. On identical code a
 nominal 95 % interval from a few round medians was wrong in 0-7 % of trials, one from single samples in up to 30 %.
 """
 
@@ -70,7 +70,7 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """By what part of the ratio the interval reaches up: 0.05 is 5 %."""
+        """The part of the ratio by which the interval reaches up: 0.05 is 5 %."""
         return expm1(self.half) if self.half < 700 else inf
 
     def half_at(self, level: float) -> float:

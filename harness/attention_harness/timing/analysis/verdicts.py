@@ -11,15 +11,15 @@ from math import expm1, inf, isfinite, log1p
 from attention_harness.timing.analysis.statistics import LEVEL, Interval
 
 LEAST_FLOOR = 0.01
-"""Differences below 1 % come from where a buffer lies or in what order code runs, whatever the interval says: over the life
+"""Differences below 1 % come from the place of a buffer or the order of code, however narrow the interval: over the life
 of a process, identical code with buffers of its own was off by up to 0.43 %."""
 
 SAME, LARGEST_SAME = 0.05, 0.10
 """An interval within 5 % on both sides is called the same (two one-sided tests); a floor above that widens it, up to 10 %."""
 
 POWER = 0.8
-"""Student's t has this share of itself within its two-sided quantile, 90 % below the upper one: what `smallest_detectable`
-promises with a margin for the next session's noise (80 % are asked for)."""
+"""Student's t has this share of itself within its two-sided quantile, 90 % below the upper one: the promise of
+`smallest_detectable`, with a margin for the next session's noise (80 % are asked for)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def smallest_detectable(estimate: Interval, floor: float) -> float:
     """The change that is decided in nine of ten repetitions with this noise.
 
     Decided is an estimate beyond both the floor and the interval's half width h, so the true value must be further out, by
-    what estimates fall short of it in a tenth of all cases: max(log(1 + floor), h) + h t(80 %) / t(95 %).
+    the shortfall of estimates in a tenth of all cases: max(log(1 + floor), h) + h t(80 %) / t(95 %).
     """
     reach = max(log1p(floor), estimate.half) + estimate.half_at(POWER)
     return expm1(reach) if reach < 700 else inf

@@ -165,7 +165,7 @@ class Candidate:
         return cold, (self.clock() - begin) / 1e9 / inner, kept
 
     def _run(self, turns: Sequence[tuple[list[Any], dict[str, Any]]], out: Any = None) -> Any:
-        """The last output; nothing else happens here, because the clock runs."""
+        """The last output; the bare calls alone, because the clock runs."""
         function, wait, each = self.function, self.framework.wait, self.description.device == "cpu"
         for arrays, options in turns:
             out = function(*arrays, **options)

@@ -1,11 +1,11 @@
-"""Honesty of a candidate: it works while the clock runs, on every call, whatever it has seen before. One round of the test.
+"""Honesty of a candidate: it works while the clock runs, on every call, on old values and new ones. One round of the test.
 
 Outputs kept from earlier calls, outputs that are computed when somebody reads them, and work that goes on after the return
 have been found in submissions to kernel contests (flashinfer-bench-starter-kit issue 21). Correct outputs do not show them:
 the right values are there by the time that they are looked at. Times do.
 
-Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. What the
-machine does meanwhile hits either with the same probability, so its noise favours none: see attention_harness.timing.analysis.offences.
+Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. The
+machine's noise hits either with the same probability, so it favours none: see attention_harness.timing.analysis.offences.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _show(candidate: Candidate, number: int, pace: Pace) -> None:
 
 def _arm(candidate: Candidate, number: int, pace: Pace, as_in_a_round: bool) -> Arm:
     """Fresh contents, the leading calls on these buffers, and timed ones on others. As in a round, many calls on all buffers
-    follow each other before, without the garbage collector; what is timed is the same."""
+    follow each other before, without the garbage collector; the timed calls are the same."""
     candidate.fill(number)
     own, wall = process_time(), perf_counter()
     for buffer in [0] * pace.leads:

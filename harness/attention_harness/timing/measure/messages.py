@@ -103,7 +103,7 @@ class Watch:
 
     name: str
     numbers: tuple[int, int]
-    """Of contents that nobody has had (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
+    """Of contents that are new (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
     other: str = "seen"
     """Calls to compare with those on new values: on values "seen" before, or as "timed" in rounds."""
     novel_first: bool = True

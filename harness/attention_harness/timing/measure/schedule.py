@@ -1,6 +1,6 @@
 """Order of a timing: rounds of rows; in each row every candidate has one slot, in an order of its own.
 
-Random order within rows is what makes ratios comparable: with blocks of one candidate after the other, or a fixed order,
+Random order within rows makes ratios comparable: with blocks of one candidate after the other, or a fixed order,
 identical code came out as different in up to 28 % and 49 % of trials.
 """
 

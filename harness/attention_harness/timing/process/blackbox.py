@@ -1,6 +1,6 @@
 """A few bytes that outlive the process that writes them: the candidate that ran when it died, or hung.
 
-A memory-mapped file, because a write to it is no system call and so does not disturb what is timed.
+A memory-mapped file, because a write to it is no system call and so does not disturb the timing.
 """
 
 from __future__ import annotations

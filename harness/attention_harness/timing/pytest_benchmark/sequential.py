@@ -2,8 +2,8 @@
 
     python -m pytest --benchmark-only -p pytest_benchmark.plugin --pyargs attention_harness.timing.pytest_benchmark.sequential -k numpy
 
-Identical code came out as different in 8 to 28 % of such comparisons on a shared machine, and threads are what the environment
-says. A wrong implementation has no time here either.
+Identical code came out as different in 8 to 28 % of such comparisons on a shared machine. The environment sets the threads. A
+wrong implementation has no time here either.
 """
 
 from __future__ import annotations

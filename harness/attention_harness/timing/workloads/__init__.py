@@ -26,9 +26,9 @@ DIRECTIONS = ("forward", TRAINING)
 
 @dataclass(frozen=True)
 class Workload:
-    """One problem worth timing: `source` says who published these sizes, `quick` whether a quick run takes it.
+    """One problem worth timing: `source` is the publication of these sizes, `quick` whether a quick run takes it.
 
-    In a sweep, `varied` is the field that differs from one member to the next and `value` what it is here; NaN for a word.
+    In a sweep, `varied` is the field that differs from one member to the next and `value` its value; NaN for a word.
     """
 
     name: str
