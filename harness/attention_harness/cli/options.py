@@ -17,7 +17,7 @@ Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
 ]
 Faults = Annotated[list[str] | None, typer.Argument(help="Faults to try, or globs over them; all of the catalogue by default.")]
-Probed = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
+ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
 Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
@@ -48,7 +48,7 @@ BaselineRun = Annotated[
 ]
 RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of the earlier run.")]
 RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of the later run.")]
-Beside = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
+ComparisonFolder = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
 
 
 def settings_of(

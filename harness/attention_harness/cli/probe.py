@@ -8,7 +8,7 @@ from rich.console import Console
 
 from attention_harness import probe as probing
 from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
-from attention_harness.cli.options import Json, Memory, Probed, Seed, Timeout, settings_of
+from attention_harness.cli.options import Json, Memory, ProbeTarget, Seed, Timeout, settings_of
 from attention_harness.cli.output import print_json
 from attention_harness.cli.selection import loadable
 from attention_harness.errors import CallFailed, UsageError
@@ -18,7 +18,7 @@ from attention_harness.runs.progress import status_line
 from attention_harness.runs.run import Settings
 
 
-def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memory = 6144, as_json: Json = False) -> int:
+def probe(target: ProbeTarget, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memory = 6144, as_json: Json = False) -> int:
     """Conventions and precision by experiment, and the declaration to paste."""
     settings = settings_of(None, seed, None, None, 1, timeout, memory, "local", None)
     chosen = _one(target, settings)
