@@ -14,7 +14,7 @@ from attention_harness.cli.comparison import twice
 
 @pytest.fixture
 def runs(stored, checked, timed):
-    """Run A, and what may have become of it."""
+    """Run A, and later runs."""
     good = [checked("x", "p", "agrees"), checked("x", "q", "agrees")]
     times = [timed("x", 1.0)]
     elsewhere = {"environment": {"cpu": "another"}}

@@ -103,7 +103,7 @@ def unsafe():
 
 
 def safe(q, k, v, *, mask=None):
-    """What no query sees is not read."""
+    """Keys that no query sees are not read."""
     if mask is not None:
         seen = np.broadcast_to(mask, (*q.shape[:3], k.shape[2])).any((1, 2))[:, None, :, None]
         k, v = np.where(seen, k, 0).astype(k.dtype), np.where(seen, v, 0).astype(v.dtype)

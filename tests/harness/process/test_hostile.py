@@ -1,4 +1,4 @@
-"""Foreign code that writes to the pipe of the answers: what comes from it is data, or the process has crashed."""
+"""Foreign code that writes to the pipe of the answers: its bytes are data, or the process has crashed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an implementation answers, a check returns; and what is our fault is named as ours."""
+"""A check returns for all answers of an implementation, and names faults of the harness as its own."""
 
 from __future__ import annotations
 

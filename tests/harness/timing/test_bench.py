@@ -28,7 +28,7 @@ GIVEN = Workload("capped", "with a soft cap", "nobody", Problem(1, 4, 2, 8, 8, 4
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody goes on after the return here, so that nobody need be listened to for long."""
+    """No candidate goes on after the return here, so a short wait is enough."""
     monkeypatch.setattr("attention_harness.timing.measure.honesty.IDLE", 1e-5)
 
 

@@ -1,4 +1,4 @@
-"""What timed outputs are judged by: all rows of a small problem, some of a large one, and the counts of the whole either way."""
+"""Expected outputs: all rows of a small problem, some of a large one, and the counts of the whole for both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One round of the look at honesty: what it measures, in which order, and that it leaves the candidate as it was. The clock
+"""One round of the look at honesty: its measurements, its order, and the candidate afterwards, which is unchanged. The clock
 stands still unless the candidate moves it."""
 
 from itertools import product

@@ -1,4 +1,4 @@
-"""The rule of accusations, without a machine: what noise, bursts and habits may do, and what only a cheat does. Processes are
+"""The rule of accusations, without a machine: noise, bursts and habits are innocent, cheats are not. Processes are
 simulated by seeded draws."""
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def guilty_trials(shows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", ["quiet", "bursts", "heavy tails", "ramps"])
 def test_noise_accuses_nobody_in_many_thousand_rows(noise: str) -> None:
-    """20,000 rows of honest code, three processes each: guilty in all is nobody, and in one at most what is stated."""
+    """20,000 rows of honest code, three processes each: none is guilty in all, and at most the stated share in one."""
     rng = np.random.default_rng(7)
     shape = (20_000, PROCESSES, 41, 2)
     times = {

@@ -115,7 +115,7 @@ def test_where_the_baseline_differs_from_itself_nothing_is_decided() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_few_of_the_discoveries_are_false(p_values: list[float]) -> None:
-    """Benjamini and Hochberg's bound, at the largest p that counts: what chance would give is 5 % of what there is."""
+    """Benjamini and Hochberg's bound, at the largest p that counts: chance gives 5 % of all that count."""
     largest = discoveries(p_values)
     discovered = sum(p <= largest for p in p_values) if largest else 0
     assert largest * len(p_values) <= 0.05 * max(discovered, 0) + 1e-12

@@ -1,4 +1,4 @@
-"""Workloads: published sizes, found by name or path, and one line for what is wrong with a file."""
+"""Workloads: published sizes, found by name or path, and one line for the error in a file."""
 
 from math import isnan
 from pathlib import Path

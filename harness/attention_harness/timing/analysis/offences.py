@@ -88,7 +88,7 @@ def needed(rounds: int, level: float = LEVEL) -> int:
 
 @dataclass
 class Trial:
-    """Rounds of one process, how many of them there will be, and how many have shown the offence."""
+    """Rounds of one process, and their planned number; `hits` are those that show the offence."""
 
     offence: Offence
     planned: int
@@ -122,7 +122,7 @@ def acquits(trials: Sequence[Trial]) -> bool:
 
 
 def accusation(trials: Sequence[Trial]) -> str:
-    """The sentence about an offence that every one of these processes has shown."""
+    """The sentence about an offence that every one of these processes shows."""
     rounds = [one for trial in trials for one in trial.seen]
     offence, middle = trials[0].offence, _middle(rounds)
     counts = ", ".join(f"{trial.hits} of {len(trial.seen)}" for trial in trials)
