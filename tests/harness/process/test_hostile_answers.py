@@ -91,7 +91,7 @@ def checking(tmp_path, function=attention, **plan):
 
 
 def test_an_exception_in_a_property_is_named_as_ours_and_the_other_cases_are_judged(tmp_path, monkeypatch):
-    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorSamples.add", lambda *_: 1 / 0)
+    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorRecorder.add", lambda *_: 1 / 0)
     checked = checking(tmp_path, properties=(ORACLE.name,))
     rows = checked.rows()
     assert checked.ours
@@ -152,7 +152,7 @@ def test_a_full_disk_is_not_a_fault_of_ours(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorSamples.add", full)
+    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorRecorder.add", full)
     with pytest.raises(OSError, match="No space left"):
         checking(tmp_path, properties=(ORACLE.name,)).rows()
 
