@@ -8,52 +8,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
 
+from attention_harness.cli.audit import audit
 from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check
 from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
 from attention_harness.cli.exit_status import status_of as _status  # noqa: F401
 from attention_harness.cli.list import list_
-from attention_harness.cli.options import Examples, Faults, Jobs, Json, OtherChecks, Output, Seed, settings_of
-from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.probe import probe
 from attention_harness.cli.replay import replay
 from attention_harness.cli.report import report
 from attention_harness.cli.run import run
 from attention_harness.errors import UsageError
 from attention_harness.runs import ending
-from attention_harness.runs.folder import Asked
 
 __all__ = ["NOTHING", "RIGHT", "WRONG", "app", "command", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 app.command("list")(list_)
-for each in (check, bench, run, report, compare, replay, probe):
+for each in (check, bench, run, report, compare, replay, probe, audit):
     app.command()(each)
-
-
-@app.command()
-def audit(
-    faults: Faults = None, quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
-    other_checks: OtherChecks = False,
-    examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, output: Output = None, as_json: Json = False,
-) -> int:  # fmt: skip
-    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives."""
-    from attention_harness import audit as auditing
-
-    settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
-    names = auditing.named(faults or [])
-    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick}))
-    audited = auditing.run(names, settings, run, quick, other_checks, quiet=as_json)
-    write_report(run.folder, show="" if as_json else "audit")
-    if as_json:
-        print_json(audited.document)
-    return WRONG if audited.failures else RIGHT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
