@@ -1,1 +1,1 @@
-"""The command line: one place to parse, one to print, one function for each command."""
+"""The command line: one file for each command, one to parse options, one to print."""

@@ -1,4 +1,4 @@
-"""The options of the commands, and how they become settings. What is wrong with them is said in one line."""
+"""Options of the commands, and the settings that they become. A wrong option gives one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
 ]
 Faults = Annotated[list[str] | None, typer.Argument(help="Faults to try, or globs over them; all of the catalogue by default.")]
-Probed = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
+ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
 Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
@@ -34,7 +34,7 @@ OtherChecks = Annotated[
 Declare = Annotated[
     list[str] | None, typer.Option("--declare", "--claim", help="A convention of a bare function, NAME=VALUE (repeatable).")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document alone on standard output.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
@@ -48,14 +48,14 @@ BaselineRun = Annotated[
 ]
 RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of the earlier run.")]
 RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of the later run.")]
-Beside = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
+ComparisonFolder = Annotated[Path | None, typer.Option("--output", help="Folder of the comparison; that of RUN_B by default.")]
 
 
 def settings_of(
     examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,
     memory: int, executor: str, declare: list[str] | None,
 ) -> Settings:  # fmt: skip
-    """The settings of a check, each looked at. Raises UsageError."""
+    """The settings of a check, validated. Raises UsageError."""
     for name, value in (("examples", examples), ("jobs", jobs), ("timeout", timeout), ("memory", memory)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")
@@ -81,7 +81,7 @@ def declarations_of(texts: list[str] | None) -> dict[str, Any]:
 def _declaration(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     _among("declare", (name,), CHOICES)
-    found = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]
-    if not found:
+    matches = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]
+    if not matches:
         raise UsageError(f"declare={text}, but should be {name}= one of {', '.join(map(str, CHOICES[name]))}")
-    return name, found[0]
+    return name, matches[0]

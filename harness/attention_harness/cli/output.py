@@ -1,4 +1,4 @@
-"""Where the commands leave what they found: a folder, a report, tables on the terminal, JSON."""
+"""Output of the commands: a folder, a report, tables on the terminal, JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attention_harness.runs.run import Run
 
 
 def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
-    """The folder of a run that begins or goes on, held for this process. Raises UsageError."""
+    """The folder of a run that begins or goes on, locked by this process. Raises UsageError."""
     if output is not None and resume is not None:
         raise UsageError(f"output={output}, but should be left out: --resume {resume} names the folder")
     folder = resume or output or folders.fresh(asked.command)

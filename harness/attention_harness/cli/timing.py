@@ -17,13 +17,13 @@ from attention_harness.timing.workloads import Workload
 
 
 def workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
-    """The workloads to time, and a look at whether the baseline is known, before anything is written. Raises UsageError."""
+    """The workloads to time. Raises UsageError, also for an unknown baseline, before anything is written."""
     resolve([baseline])
     return timing.named(names, quick=quick)
 
 
 def pace(quick: bool, seed: int, baseline: str, seconds: float | None = None, processes: int | None = None) -> timing.Settings:
-    """How the commands time. Raises UsageError."""
+    """The settings of a timing. Raises UsageError."""
     for name, value in (("seconds", seconds), ("processes", processes)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")
@@ -35,16 +35,16 @@ def bench(
 ) -> list[dict[str, Any]]:
     """Times into the folder of the run; returns the rows of `timings`."""
     with status_line("timing", quiet) as progress:
-        found = timing.bench(targets, workloads, settings, progress)
-    reports.write_table(run.folder, "timings", pd.DataFrame(found.rows))
-    reports.write_table(run.folder, "rounds", pd.DataFrame(found.rounds))
-    timing.record(found, run.folder)
-    run.save(noise=found.noise, absent=found.absent)
-    return found.rows
+        result = timing.bench(targets, workloads, settings, progress)
+    reports.write_table(run.folder, "timings", pd.DataFrame(result.rows))
+    reports.write_table(run.folder, "rounds", pd.DataFrame(result.rounds))
+    timing.record(result, run.folder)
+    run.save(noise=result.noise, absent=result.absent)
+    return result.rows
 
 
 def invalid(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether something gave wrong answers, and so has no time."""
+    """Whether an implementation was wrong, and so has no time."""
     return any(row["verdict"] == "INVALID" for row in rows)
 
 

@@ -19,7 +19,7 @@ DEVICES = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda", "
 """Framework -> the devices that its arrays can be made on."""
 
 NAMES = tuple(DEVICES)
-"""Those that have verbs."""
+"""The frameworks with verbs."""
 
 
 class Framework(Protocol):
@@ -42,14 +42,14 @@ class Framework(Protocol):
     ) -> tuple[Any, dict[str, Any]]:
         """The output, and by name the gradient of sum(dout * output) to each of the arrays and options that `wrt` names.
 
-        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError if nobody can.
+        `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError without a way to differentiate.
         """
 
     def compiled(self, step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
         """The function as one would call it in a loop with such options: compiled where the framework compiles."""
 
     def device_peak(self, call: Callable[[], Any]) -> float:
-        """Bytes that the call takes on another device than the CPU, above what was there; NaN where the framework cannot say."""
+        """Bytes that the call takes on another device than the CPU, above those before it; NaN where the framework does not say."""
 
     def version(self) -> str:
         """Version of the framework."""

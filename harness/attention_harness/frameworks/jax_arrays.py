@@ -35,7 +35,7 @@ def wait(array: Any) -> None:
 def gradient(
     function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """By jax.vjp; what is not asked for is closed over."""
+    """By jax.vjp; the other arguments are closed over."""
 
     def of(chosen: dict[str, Any]) -> Any:
         positional = [chosen.get(name, array) for name, array in arrays.items()]
@@ -52,7 +52,7 @@ def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[...,
 
 
 def device_peak(call: Callable[[], Any]) -> float:
-    """NaN: JAX tells the largest size since the process began, not that of one call."""
+    """NaN: JAX has the largest size since the process began, not that of one call."""
     return nan
 
 

@@ -39,11 +39,11 @@ def gradient(
     backward = getattr(function, "backward", None)
     if backward is None:
         raise NotImplementedError("framework=numpy, but should be one that differentiates")
-    found = dict(backward(arrays, options, wrt, dout))
-    if not found.keys() >= set(wrt):
-        raise TypeError(f"gradients={', '.join(found) or 'none'}, but should be those of {', '.join(wrt)}")
-    out = found["out"] if "out" in found else function(*arrays.values(), **options)
-    return out, {name: found[name] for name in wrt}
+    gradients = dict(backward(arrays, options, wrt, dout))
+    if not gradients.keys() >= set(wrt):
+        raise TypeError(f"gradients={', '.join(gradients) or 'none'}, but should be those of {', '.join(wrt)}")
+    out = gradients["out"] if "out" in gradients else function(*arrays.values(), **options)
+    return out, {name: gradients[name] for name in wrt}
 
 
 def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ COMPILES = False
 
 
 ALIGNMENT = 16
-"""Bytes of the widest load on CUDA: how far a tensor starts from a multiple of them, kernels should mind."""
+"""Bytes of the widest load on CUDA: kernels may depend on the distance of a tensor from a multiple of them."""
 
 
 def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
@@ -55,8 +55,8 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def wait(array: Any) -> None:
     """CUDA computes behind the caller's back; the CPU does not."""
-    found = array.values() if isinstance(array, dict) else array if isinstance(array, tuple) else (array,)
-    if any(isinstance(one, torch.Tensor) and one.is_cuda for one in found):
+    tensors = array.values() if isinstance(array, dict) else array if isinstance(array, tuple) else (array,)
+    if any(isinstance(one, torch.Tensor) and one.is_cuda for one in tensors):
         torch.cuda.synchronize()
 
 
@@ -69,8 +69,8 @@ def gradient(
     out = function(*arrays.values(), **options)
     if not out.requires_grad:
         return out, {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    found = torch.autograd.grad(out, list(leaves.values()), dout, allow_unused=True)
-    pairs = zip(leaves.items(), found, strict=True)
+    gradients = torch.autograd.grad(out, list(leaves.values()), dout, allow_unused=True)
+    pairs = zip(leaves.items(), gradients, strict=True)
     return out.detach(), {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in pairs}
 
 
@@ -80,7 +80,7 @@ def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[...,
 
 
 def device_peak(call: Callable[[], Any]) -> float:
-    """By CUDA's caching allocator, exactly; what a library takes past it is not counted."""
+    """By CUDA's caching allocator, exactly; memory that a library takes past it does not count."""
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

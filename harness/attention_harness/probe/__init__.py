@@ -1,4 +1,4 @@
-"""Finds out by experiment, from outputs alone, what an implementation does; and says which declaration that is."""
+"""Conventions and precision of an implementation, by experiment, from its outputs alone; and the declaration that says them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from attention_harness.probe import call_convention, positions, options, empty_r
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.probe.display import show
 from attention_harness.probe.experiments import EXPERIMENTS, Observation
-from attention_harness.probe.report import Probed
-from attention_harness.probe.session import Lab
+from attention_harness.probe.report import ProbeReport
+from attention_harness.probe.session import ProbeSession
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Conventions
 
-__all__ = ["EXPERIMENTS", "Observation", "Probed", "probe", "show"]
+__all__ = ["EXPERIMENTS", "Observation", "ProbeReport", "probe", "show"]
 
 
-def probe(target: Target, seed: int, limits: Limits, tell: Callable[[str], None] = lambda name: None) -> Probed:
-    """All experiments that suit the implementation. Raises CallFailed where it cannot be loaded, and only there."""
+def probe(target: Target, seed: int, limits: Limits, progress: Callable[[str], None] = lambda name: None) -> ProbeReport:
+    """All experiments that suit the implementation. Raises CallFailed if it cannot be loaded."""
     with Worker(target, limits) as worker:
         description = worker.description()
-        lab = Lab(UnderTest(worker, replace(description, conventions=Conventions())), seed)
-        found: list[Observation] = []
+        session = ProbeSession(UnderTest(worker, replace(description, conventions=Conventions())), seed)
+        observations: list[Observation] = []
         for experiment in EXPERIMENTS:
-            if experiment.suits(lab):
-                tell(experiment.name.replace("_", " "))
-                found += experiment(lab)
-            if not lab.dtypes:  # no plain call is answered: the rest would say so over and over
+            if experiment.suits(session):
+                progress(experiment.name.replace("_", " "))
+                observations += experiment(session)
+            if not session.dtypes:  # no plain call is answered, and none would be in the rest
                 break
-        return Probed(target, description, found)
+        return ProbeReport(target, description, observations)

@@ -1,4 +1,4 @@
-"""What an implementation answers: the conditions under which it takes a plain call, found by asking under few of them, then more."""
+"""Domain of an implementation: the fewest conditions under which it answers a plain call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONDITIONS = {name: condition for axis in AXES for name, condition in axis.items
 
 @dataclass(frozen=True)
 class Domain:
-    """Names of the conditions that each call meets."""
+    """Names of conditions; each call meets them all."""
 
     conditions: tuple[str, ...] = ()
 
@@ -37,16 +37,16 @@ class Domain:
 
 def learned(answers: Callable[[str, Domain], bool], options: tuple[str, ...]) -> dict[str, Domain]:
     """Dtype -> the first domain in which a plain call is answered: few conditions before many, and those of another dtype first."""
-    deadline, found = monotonic() + SECONDS, dict[str, Domain]()
+    deadline, domains = monotonic() + SECONDS, dict[str, Domain]()
     for domain in _guesses(options, TOGETHER):
-        found = {dtype: domain for dtype in DTYPES if answers(dtype, domain)}
-        if found or monotonic() > deadline:
+        domains = {dtype: domain for dtype in DTYPES if answers(dtype, domain)}
+        if domains or monotonic() > deadline:
             break
-    for dtype in DTYPES if found else ():
+    for dtype in DTYPES if domains else ():
         guesses = (guess for guess in _guesses(options, TOGETHER // 2) if monotonic() < deadline)
-        first = None if dtype in found else next((guess for guess in guesses if answers(dtype, guess)), None)
-        found |= {} if first is None else {dtype: first}
-    return found
+        first = None if dtype in domains else next((guess for guess in guesses if answers(dtype, guess)), None)
+        domains |= {} if first is None else {dtype: first}
+    return domains
 
 
 def _guesses(options: tuple[str, ...], most: int) -> Iterator[Domain]:

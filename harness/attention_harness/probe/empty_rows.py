@@ -1,4 +1,4 @@
-"""What a row gives that may attend to nothing, by each form of hiding its keys, in each dtype."""
+"""Values of rows that attend to nothing, by each form of hiding their keys, in each dtype."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import NOTHING, Lab, NotAsked, by_value
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value
 from attention_specs import biases, masks
 from attention_specs.contract import CHOICES, EMPTY_ROWS, Conventions
 from attention_specs.judge import within
@@ -23,7 +23,7 @@ MASKS: dict[str, Callable[[Any], masks.Mask]] = {
     "one batch entry": lambda p: masks.key_padding((0, *[p.key_length] * (p.batch - 1))),
     "some rows of some heads": lambda p: masks.random(3, 0.5, "bhi"),
 }
-"""Masks that come in three broadcast shapes."""
+"""Masks in three broadcast shapes."""
 
 FIRST: dict[str, dict[str, Any]] = {
     "mask": {"mask": masks.hidden_key(0)},
@@ -37,84 +37,86 @@ REST: dict[str, dict[str, Any]] = {
     "is_causal": {"is_causal": True},
     "window": {"window": (0, 0)},
 }
-"""What hides the first key, and what hides the others, at least from the first query: two of these together hide all."""
+"""Options that hide the first key, and options that hide the others, at least from the first query: two together hide all."""
 
 
 @experiment(layers=True)
-def empty_rows(lab: Lab) -> Observation:
+def empty_rows(session: ProbeSession) -> Observation:
     """Rows hidden by a mask, by a bias of -inf, by rules, by two of these together, and by there being no key."""
-    lab.require_plain()
-    found = {dtype: fates for dtype in lab.dtypes if (fates := _fates(lab, dtype))}
-    if not found:
-        raise NotAsked("no call with an empty row is answered")
-    said = {dtype: _specified({form: _one(fate) for form, fate in fates.items()}) for dtype, fates in found.items()}
-    return Observation("empty_rows", _declaration(said), _evidence(found), asked=said)
+    session.require_plain()
+    by_dtype = {dtype: fates for dtype in session.dtypes if (fates := _fates(session, dtype))}
+    if not by_dtype:
+        raise UnaskableQuestion("no call with an empty row is answered")
+    values = {dtype: _specified({form: _one(fate) for form, fate in fates.items()}) for dtype, fates in by_dtype.items()}
+    return Observation("empty_rows", _declaration(values), _evidence(by_dtype), row_values=values)
 
 
-def _specified(said: Mapping[str, str]) -> dict[str, str]:
-    """Without what is unspecified: the mean of no keys."""
-    mean = said.get("mask", said.get("bias")) == "uniform"
-    return {form: value for form, value in said.items() if not (mean and form == "no_keys")}
+def _specified(values: Mapping[str, str]) -> dict[str, str]:
+    """Form -> value, without the one that is unspecified: the mean of no keys."""
+    mean = values.get("mask", values.get("bias")) == "uniform"
+    return {form: value for form, value in values.items() if not (mean and form == "no_keys")}
 
 
-def implied(declared: Any, form: str, asked: Mapping[str, str], dtype: str) -> str:
-    """What a declaration says of a form; of two together, where it does not say, what all that were asked give alone."""
+def implied(declared: Any, form: str, forms: Mapping[str, str], dtype: str) -> str:
+    """The value that a declaration implies for a form; for two together, unless declared, the one value of all `forms` alone."""
     conventions = Conventions(empty_rows=declared)
     if form != "together":
-        said = conventions.empty_rows_of(form, dtype)
-        return UNSPECIFIED if (form, said) == ("no_keys", "uniform") else said
-    alone = {conventions.empty_rows_of(name, dtype) for name in asked if name not in ("together", "no_keys")}
+        value = conventions.empty_rows_of(form, dtype)
+        return UNSPECIFIED if (form, value) == ("no_keys", "uniform") else value
+    alone = {conventions.empty_rows_of(name, dtype) for name in forms if name not in ("together", "no_keys")}
     return conventions.empty_rows_of(form, dtype, absent=alone.pop() if len(alone) == 1 else UNSPECIFIED)
 
 
-def _declaration(said: Mapping[str, Mapping[str, str]]) -> Any:
-    """Of what is said by dtype and form, as little as says it all: one value, or by form, or by dtype."""
-    together = {form: value for forms in said.values() for form, value in forms.items()}
-    if all(forms.items() <= together.items() for forms in said.values()):
+def _declaration(values: Mapping[str, Mapping[str, str]]) -> Any:
+    """The shortest declaration of these values by dtype and form: one value, or by form, or by dtype."""
+    together = {form: value for forms in values.values() for form, value in forms.items()}
+    if all(forms.items() <= together.items() for forms in values.values()):
         return _briefly(together)
-    return {dtype: _briefly(forms) for dtype, forms in said.items()}
+    return {dtype: _briefly(forms) for dtype, forms in values.items()}
 
 
-def _briefly(said: Mapping[str, str]) -> Any:
-    """One value if all forms give it, else without the forms that go without saying."""
-    if len(set(said.values())) == 1:
-        return next(iter(said.values()))
-    kept = {form: value for form, value in said.items() if form in ("mask", "bias")}
-    further = {form: value for form, value in said.items() if form not in kept and implied(kept, form, said, "") != value}
-    return kept | further
+def _briefly(values: Mapping[str, str]) -> Any:
+    """One value if all forms give it, else without the forms that the others imply."""
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    primary = {form: value for form, value in values.items() if form in ("mask", "bias")}
+    further = {
+        form: value for form, value in values.items() if form not in primary and implied(primary, form, values, "") != value
+    }
+    return primary | further
 
 
 def _one(fate: Mapping[str, str]) -> str:
-    """What all give; where they differ, or give something else, nothing can be promised."""
+    """The value of all; unspecified where they differ, or give something else."""
     values = set(fate.values())
     return values.pop() if len(values) == 1 and values <= set(KNOWN) else UNSPECIFIED
 
 
-def _evidence(found: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
+def _evidence(by_dtype: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
     """By form; by dtype only where dtypes differ."""
-    told = by_value({dtype: "; ".join(_shown(form, fate) for form, fate in fates.items()) for dtype, fates in found.items()})
-    return "; ".join(f"in {dtypes} {what}" for dtypes, what in told.items()) if len(told) > 1 else next(iter(told.values()))
+    texts = by_value({dtype: "; ".join(_text(form, fate) for form, fate in fates.items()) for dtype, fates in by_dtype.items()})
+    return "; ".join(f"in {dtypes} {text}" for dtypes, text in texts.items()) if len(texts) > 1 else next(iter(texts.values()))
 
 
-def _shown(form: str, fate: Mapping[str, str]) -> str:
+def _text(form: str, fate: Mapping[str, str]) -> str:
     values = set(fate.values())
     gives = values.pop() if len(values) == 1 else ", ".join(f"{what} {given}" for what, given in fate.items())
     return f"by {form.replace('_', ' ')}: {gives}"
 
 
-def _fates(lab: Lab, dtype: str) -> dict[str, dict[str, str]]:
-    """Form -> what is hidden by it -> what the rows give; without what is refused, and what leaves no row empty."""
+def _fates(session: ProbeSession, dtype: str) -> dict[str, dict[str, str]]:
+    """Form -> the thing hidden by it -> the value of the rows; without calls that are refused or leave no row empty."""
     fates: dict[str, dict[str, str]] = {}
-    for form, what, options in _ways(lab.layer):
-        if lab.asks(*(option for option in options if option not in ("queries", "keys"))) and (
-            fate := _fate(lab, lab.x(dtype=dtype, **options), form)
+    for form, what, options in _ways(session.layer):
+        if session.asks(*(option for option in options if option not in ("queries", "keys"))) and (
+            fate := _fate(session, session.x(dtype=dtype, **options), form)
         ):
             fates.setdefault(form, {})[what] = fate
     return fates
 
 
 def _ways(layer: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Form, what is hidden, and the sizes and options of a call."""
+    """Form, the thing hidden, and the sizes and options of a call."""
     yield from (("mask", what, {"mask": mask}) for what, mask in MASKS.items())
     yield "no_keys", "no keys", {"keys": 0}
     if layer:
@@ -133,23 +135,23 @@ def _additive(mask: Callable[[Any], masks.Mask]) -> Callable[[Any], biases.Bias]
     return lambda p: biases.minus_infinity(mask(p))
 
 
-def _fate(lab: Lab, x: Any, form: str) -> str:
-    """What rows give that are empty by this form; nothing where the call is refused or has no such row."""
+def _fate(session: ProbeSession, x: Any, form: str) -> str:
+    """The value of rows that are empty by this form; nothing where the call is refused or has no such row."""
     try:
-        out = lab(x)
-    except CallFailed as trouble:
-        if trouble.outcome not in REFUSALS:
+        out = session(x)
+    except CallFailed as failure:
+        if failure.outcome not in REFUSALS:
             raise
         return ""
-    judged = {choice: _follows(lab, x, out, form, choice) for choice in KNOWN}
+    judged = {choice: _follows(session, x, out, form, choice) for choice in KNOWN}
     if all(follows is None for follows in judged.values()):
         return ""
     return next((choice for choice, follows in judged.items() if follows), NOTHING)
 
 
-def _follows(lab: Lab, x: Any, out: np.ndarray, form: str, choice: str) -> bool | None:
+def _follows(session: ProbeSession, x: Any, out: np.ndarray, form: str, choice: str) -> bool | None:
     """Whether the rows give this; None if there is no such row."""
-    expected = lab.expected(x, empty_rows=dict.fromkeys(EMPTY_ROWS, UNSPECIFIED) | {form: choice})
+    expected = session.expected(x, empty_rows=dict.fromkeys(EMPTY_ROWS, UNSPECIFIED) | {form: choice})
     rows = expected.exact.empty & (expected.empty_rows == choice)
-    bound = expected.bounds.out if lab.layer else expected.out_bound
+    bound = expected.bounds.out if session.layer else expected.out_bound
     return within(out, expected.out.astype(np.float64), bound, rows=rows).holds if rows.any() else None

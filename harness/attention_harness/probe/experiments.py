@@ -1,11 +1,11 @@
-"""What an experiment is: a function of the lab that returns what it found. Adding one is writing one.
+"""An experiment is a function of the probe session that returns observations. Adding one is writing one.
 
     @experiment("softcap")
-    def softcap_order(lab: Lab) -> Observation:
+    def softcap_order(session: ProbeSession) -> Observation:
         ...
 
 The options are those that the signature must name; `layers` says that it suits the multi-head spec too. Experiments run in
-the order in which their modules are imported, since the later ones ask in terms that the earlier ones found out.
+the order in which their modules are imported, since the later ones ask in terms that the earlier ones establish.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from attention_harness.errors import REFUSALS, CallFailed
-from attention_harness.probe.session import NOTHING, Lab, NotAsked
+from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One thing that was found out. `value` None: it could not be told; `fixed`: what the specification says, where it lets no choice.
+    """The result of one experiment. `value` None: unknown; `fixed`: the value of the specification, where it leaves no choice.
 
-    `kind` is "convention", "precision", "dtypes", "layout", "fixed", or "domain" for what is answered, of which nothing is
-    declared; `refuted`: what is declared was looked at by itself, and it fails.
+    `kind` is "convention", "precision", "dtypes", "layout", "fixed", or "domain" for the calls that are answered, which nobody
+    declares; `refuted`: the declaration was tested by itself, and it fails.
     """
 
     name: str
@@ -32,19 +32,19 @@ class Observation:
     kind: str = "convention"
     fixed: Any = None
     refuted: bool | None = None
-    asked: Any = None
-    """Of empty rows: dtype -> form -> what rows give."""
+    row_values: Any = None
+    """Of empty rows: dtype -> form -> the value of the rows."""
 
     @property
     def differs(self) -> bool:
-        """Whether it is what no declaration says: not what is fixed, no reading that fits, or no precision model that is kept."""
+        """Whether no declaration covers it: another value than the fixed one, no reading that fits, or no precision model."""
         if self.value is None:
             return self.kind == "precision" and bool(self.refuted)
         return self.value == NOTHING or (self.kind == "fixed" and self.value != self.fixed)
 
 
 ANSWER = "an answer"
-"""What is fixed of a call that dies."""
+"""The fixed value of a call that dies."""
 
 Result = Observation | Iterable[Observation]
 
@@ -55,29 +55,29 @@ class Experiment:
 
     name: str
     title: str
-    """What it finds out, where it cannot."""
-    run: Callable[[Lab], Result]
+    """Name of its observation where it fails."""
+    run: Callable[[ProbeSession], Result]
     options: tuple[str, ...]
     layers: bool
 
-    def suits(self, lab: Lab) -> bool:
+    def suits(self, session: ProbeSession) -> bool:
         """Whether the implementation can be asked this at all."""
-        return lab.takes(*self.options) and (self.layers or not lab.layer)
+        return session.takes(*self.options) and (self.layers or not session.layer)
 
-    def __call__(self, lab: Lab) -> list[Observation]:
-        """What was found; a crash, a hang or an exception is found out too, and ends nothing but this experiment."""
-        lab.subject.forget()
+    def __call__(self, session: ProbeSession) -> list[Observation]:
+        """The observations; a crash, a hang or an exception is one too, and ends only this experiment."""
+        session.under_test.forget()
         try:
-            found = self.run(lab)
-            return [found] if isinstance(found, Observation) else list(found)
-        except NotAsked as reason:
+            observations = self.run(session)
+            return [observations] if isinstance(observations, Observation) else list(observations)
+        except UnaskableQuestion as reason:
             return [Observation(self.title, None, f"not asked: {reason}")]
-        except CallFailed as trouble:
-            said = f"{trouble.outcome}: {' '.join(str(trouble).split())}"
-            if trouble.outcome in REFUSALS:
-                return [Observation(self.title, None, f"not asked: {said}")]
-            lab.off |= set(self.options)
-            return [Observation(self.title, trouble.outcome, said, "fixed", ANSWER)]
+        except CallFailed as failure:
+            evidence = f"{failure.outcome}: {' '.join(str(failure).split())}"
+            if failure.outcome in REFUSALS:
+                return [Observation(self.title, None, f"not asked: {evidence}")]
+            session.off |= set(self.options)
+            return [Observation(self.title, failure.outcome, evidence, "fixed", ANSWER)]
 
 
 EXPERIMENTS: list[Experiment] = []
@@ -85,10 +85,10 @@ EXPERIMENTS: list[Experiment] = []
 
 def experiment(
     *options: str, layers: bool = False, title: str = ""
-) -> Callable[[Callable[[Lab], Result]], Callable[[Lab], Result]]:
-    """Registers the function, named like what it finds out unless a title is given."""
+) -> Callable[[Callable[[ProbeSession], Result]], Callable[[ProbeSession], Result]]:
+    """Registers the function under its own name; `title` is the name of its observation, if another."""
 
-    def register(function: Callable[[Lab], Result]) -> Callable[[Lab], Result]:
+    def register(function: Callable[[ProbeSession], Result]) -> Callable[[ProbeSession], Result]:
         EXPERIMENTS.append(Experiment(function.__name__, title or function.__name__, function, options, layers))
         return function
 

@@ -1,4 +1,4 @@
-"""What is made of calls that hold something bad: NaN where nobody may look, and sizes that do not fit together."""
+"""Calls with something bad in them: NaN in hidden keys, and sizes that do not fit together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import Lab, NotAsked, counted
+from attention_harness.probe.session import ProbeSession, UnaskableQuestion, quantity
 from attention_specs import masks
 from attention_specs.biases import minus_infinity
 from attention_specs.judge import identical
@@ -24,25 +24,27 @@ GARBAGE = {"NaN": np.nan, "infinity": np.inf}
 
 
 @experiment()
-def masked_nan_safe(lab: Lab) -> Observation:
-    """NaN and infinity in keys, then in values, that nobody may see, by each way of hiding them."""
-    calls = [(how, x) for dtype in lab.dtypes for how, x in _hiding(lab, dtype) if _hidden(x).any()]
-    answered = [(how, x, out) for how, x in calls for _, out in _answered(lab, x)]
+def masked_nan_safe(session: ProbeSession) -> Observation:
+    """NaN and infinity in hidden keys, then in hidden values, by each way of hiding them."""
+    calls = [(how, x) for dtype in session.dtypes for how, x in _hiding(session, dtype) if _hidden(x).any()]
+    answered = [(how, x, out) for how, x in calls for _, out in _answered(session, x)]
     ways = list(dict.fromkeys(how for how, *_ in answered))
     if not ways:
-        raise NotAsked("no call that hides a key from all is answered" if calls else "no option that it has hides a key from all")
-    spread = {name: {how for how, x, out in answered if _spreads(lab, x, out, name)} for name in ("keys", "values")}
-    told = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in spread.items()]
-    value = SAFE[bool(spread["keys"]), bool(spread["values"])]
-    return Observation("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(told)}")
+        raise UnaskableQuestion(
+            "no call that hides a key from all is answered" if calls else "no option that it has hides a key from all"
+        )
+    ways_by_array = {name: {how for how, x, out in answered if _spreads(session, x, out, name)} for name in ("keys", "values")}
+    sentences = [f"NaN and infinity in {name} {_where(hows, ways)}" for name, hows in ways_by_array.items()]
+    value = SAFE[bool(ways_by_array["keys"]), bool(ways_by_array["values"])]
+    return Observation("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(sentences)}")
 
 
-def _answered(lab: Lab, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
+def _answered(session: ProbeSession, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
     """The call with its answer, or nothing."""
     try:
-        yield x, lab(x)
-    except CallFailed as trouble:
-        if trouble.outcome not in REFUSALS:
+        yield x, session(x)
+    except CallFailed as failure:
+        if failure.outcome not in REFUSALS:
             raise
 
 
@@ -52,15 +54,15 @@ def _where(hows: set[str], ways: list[str]) -> str:
     return "spread" if hows == set(ways) else f"spread by {', '.join(how for how in ways if how in hows)}"
 
 
-def _hiding(lab: Lab, dtype: str) -> Iterator[tuple[str, Any]]:
+def _hiding(session: ProbeSession, dtype: str) -> Iterator[tuple[str, Any]]:
     """The first or the last keys hidden from all, once among few keys and once among many."""
     for keys in (6, 130):
         given: dict[str, Any] = {"mask": {"mask": _all_but_ends}, "bias": {"bias": lambda p: minus_infinity(_all_but_ends(p))}}
         given["key_lengths"] = {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))}
         given |= {"is_causal": {"is_causal": True}, "window": {"window": (2, 0)}}
         for how, options in given.items():
-            if lab.asks(how):
-                yield how, lab.x(queries=5, keys=keys, dtype=dtype, **options)
+            if session.asks(how):
+                yield how, session.x(queries=5, keys=keys, dtype=dtype, **options)
 
 
 def _all_but_ends(p: Any) -> masks.Mask:
@@ -73,12 +75,12 @@ def _hidden(x: Any) -> np.ndarray:
     return ~seen[..., None]
 
 
-def _spreads(lab: Lab, x: Any, out: np.ndarray, name: str) -> bool:
+def _spreads(session: ProbeSession, x: Any, out: np.ndarray, name: str) -> bool:
     """Whether something bad in hidden keys, or values, shows in the answer."""
     for garbage in GARBAGE.values():
         dirty = {a: np.where(_hidden(x), garbage, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
-        got = lab(x.replace(**dirty))
-        if not (np.isfinite(got).all() if lab.varies else identical(got, out).holds):
+        got = session(x.replace(**dirty))
+        if not (np.isfinite(got).all() if session.varies else identical(got, out).holds):
             return True
     return False
 
@@ -88,18 +90,18 @@ SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "h
 
 
 @experiment()
-def checks_shapes(lab: Lab) -> Observation:
+def checks_shapes(session: ProbeSession) -> Observation:
     """Sizes that do not fit together: refused, or answered with something."""
-    asked = [(x, *call) for x in (lab.x(**sizes) for sizes in SIZES) for call in misfits(x)]
-    wrong = [(name, y) for x, name, y in asked if y.mask is x.mask or lab.takes("mask")]
-    answered = [name for name, x in wrong if not _refused(lab, x)]
-    told = f"{counted(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
-    return Observation("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {told}")
+    misfit_calls = [(x, *call) for x in (session.x(**sizes) for sizes in SIZES) for call in misfits(x)]
+    wrong = [(name, y) for x, name, y in misfit_calls if y.mask is x.mask or session.takes("mask")]
+    answered = [name for name, x in wrong if not _refused(session, x)]
+    result = f"{quantity(len(answered), 'is', 'are')} not refused, first {answered[0]}" if answered else "all refused"
+    return Observation("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {result}")
 
 
-def _refused(lab: Lab, x: Any) -> bool:
+def _refused(session: ProbeSession, x: Any) -> bool:
     """Whether the call is refused; a crash is no refusal."""
     try:
-        return bool(lab.subject.refusal(lab.told(x)))
+        return bool(session.under_test.refusal(session.to_call(x)))
     except CallFailed:
         return False

@@ -1,4 +1,4 @@
-"""How it rounds: the tightest model whose bound all outputs keep, in each dtype."""
+"""Precision: the tightest model whose bound all outputs keep, in each dtype."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import Lab
+from attention_harness.probe.session import ProbeSession
 from attention_specs import masks
 from attention_specs.biases import noise
 from attention_specs.formats import largest
@@ -28,18 +28,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mask": {"mask": masks.random(2, 0.5, "bhij")}, "is_causal": {"is_causal": True}, "window": {"window": (3, 1)},
     "key_lengths": {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))},
 }  # fmt: skip
-"""What is asked of each option that the signature names: numbers that no format of fewer bits holds."""
+"""Values for each option that the signature names: numbers that no format of fewer bits holds."""
 OPTION_RECIPES = ("normal", "steep")
 
 
 @experiment(layers=True)
-def precision(lab: Lab) -> Iterator[Observation]:
+def precision(session: ProbeSession) -> Iterator[Observation]:
     """Each dtype by itself."""
-    for dtype in lab.dtypes:
-        declared, overflows = held_to(lab.precision, dtype), _overflows(lab, dtype)
+    for dtype in session.dtypes:
+        declared, overflows = held_to(session.precision, dtype), _overflows(session, dtype)
         measured = PrecisionFit(dtype, declared, overflows)
-        for x, out in lab.answers(_cases(lab, dtype)):
-            measured.add(x, out, lab.expected(x))
+        for x, out in session.answers(_cases(session, dtype)):
+            measured.add(x, out, session.expected(x))
         refuted = not measured.keeps(declared) or (overflows and not stores_products(declared))
         evidence = measured.evidence() + OVERFLOW * overflows
         yield Observation(f"precision {dtype}", measured.tightest, evidence, "precision", refuted=refuted)
@@ -48,24 +48,24 @@ def precision(lab: Lab) -> Iterator[Observation]:
 OVERFLOW = "; products beyond the dtype's range overflow before they are scaled"
 
 
-def _overflows(lab: Lab, dtype: str) -> bool:
+def _overflows(session: ProbeSession, dtype: str) -> bool:
     """Whether products beyond the range of float16, whose scaled scores are within, give no numbers."""
-    if lab.layer or dtype != "float16":
+    if session.layer or dtype != "float16":
         return False
-    x = lab.x(dtype=dtype, dim=CHANNELS)
+    x = session.x(dtype=dtype, dim=CHANNELS)
     size = np.sqrt(2 * largest(dtype) / CHANNELS)
     level = x.replace(q=np.full_like(x.q, size), k=np.full_like(x.k, size))
-    return not all(np.isfinite(out).all() for _, out in lab.answers([level]))
+    return not all(np.isfinite(out).all() for _, out in session.answers([level]))
 
 
 CHANNELS = 64
 """With them a product is eight times a score."""
 
 
-def _cases(lab: Lab, dtype: str) -> Iterator[Any]:
-    recipes = LAYER_RECIPES if lab.layer else RECIPES
+def _cases(session: ProbeSession, dtype: str) -> Iterator[Any]:
+    recipes = LAYER_RECIPES if session.layer else RECIPES
     for shape in SHAPES:
-        yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
-    for name, options in OPTIONS.items() if not lab.layer else ():
-        if lab.asks(name):
-            yield from (lab.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))
+        yield from (session.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
+    for name, options in OPTIONS.items() if not session.layer else ():
+        if session.asks(name):
+            yield from (session.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))

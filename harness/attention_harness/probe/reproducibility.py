@@ -1,4 +1,4 @@
-"""What is asked of the bits: the same again, alone and in a batch, and beside another thread."""
+"""Bits of the output: the same again, alone and in a batch, and beside another thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import Lab, NotAsked
+from attention_harness.probe.session import ProbeSession, UnaskableQuestion
 from attention_specs.attention import transform
 from attention_specs.judge import identical
 from attention_specs.layouts import LAYOUTS
@@ -26,73 +26,73 @@ DRAWN = 60
 """Further calls, of all sizes and memory layouts; none where each shape is compiled."""
 
 
-def _calls(lab: Lab, **more: Any) -> Iterator[Any]:
+def _calls(session: ProbeSession, **more: Any) -> Iterator[Any]:
     """A call of each shape in each dtype."""
     for number, shape in enumerate(SHAPES):
-        yield from (lab.x(dtype=dtype, number=number, **shape | more) for dtype in lab.dtypes)
+        yield from (session.x(dtype=dtype, number=number, **shape | more) for dtype in session.dtypes)
 
 
-def _drawn(lab: Lab) -> Iterator[Any]:
+def _drawn(session: ProbeSession) -> Iterator[Any]:
     """Odd sizes matter: entries then start at odd places, and vectorised code ends elsewhere."""
-    rng = np.random.default_rng(lab.seed)
-    for number in range(0 if lab.subject.description.compiles else DRAWN):
+    rng = np.random.default_rng(session.seed)
+    for number in range(0 if session.under_test.description.compiles else DRAWN):
         batch, heads, queries, keys, dim, value_dim = (int(most ** rng.random()) for most in (8, 7, 60, 100, 280, 60))
-        chosen = {name: rng.choice(list(LAYOUTS)) for name in LAID_OUT[lab.layer] if rng.random() < 0.5}
-        dims: dict[str, Any] = {} if lab.layer or number % 2 else {"value_dim": value_dim}
+        chosen = {name: rng.choice(list(LAYOUTS)) for name in LAID_OUT[session.layer] if rng.random() < 0.5}
+        dims: dict[str, Any] = {} if session.layer or number % 2 else {"value_dim": value_dim}
         keys = keys if rng.random() < 0.5 else queries
         sizes: dict[str, Any] = {"batch": batch + 1, "heads": heads, "queries": queries, "keys": keys, "dim": dim}
-        yield from (lab.x(dtype=dtype, number=number, layouts=chosen, **sizes, **dims) for dtype in lab.dtypes)
+        yield from (session.x(dtype=dtype, number=number, layouts=chosen, **sizes, **dims) for dtype in session.dtypes)
 
 
-def _other(lab: Lab, x: Any) -> Any:
+def _other(session: ProbeSession, x: Any) -> Any:
     """A call of the same shapes with other numbers."""
-    return x.replace(w_q=-x.w_q, w_v=-x.w_v) if lab.layer else x.replace(q=-x.q, v=x.v[..., ::-1].copy())
+    return x.replace(w_q=-x.w_q, w_v=-x.w_v) if session.layer else x.replace(q=-x.q, v=x.v[..., ::-1].copy())
 
 
 def _all_the_same(tried: int, what: str, wrong: list[str]) -> str:
     return f"{what}: {f'{len(wrong)} of {tried} differ, first {wrong[0]}' if wrong else f'the same bits in all of {tried}'}"
 
 
-def _shown(x: Any) -> str:
+def _size_of(x: Any) -> str:
     return f"{x.dtype} {'x'.join(map(str, x.score_shape))}"
 
 
 @experiment(layers=True)
-def deterministic(lab: Lab) -> Observation:
+def deterministic(session: ProbeSession) -> Observation:
     """The same call many times, with other calls in between."""
     wrong, tried = [], 0
-    tiny = () if lab.layer else _calls(lab, recipe="tiny")  # where another order may show in what underflows alone
-    for x, out in lab.answers(chain(_calls(lab), tiny)):
+    tiny = () if session.layer else _calls(session, recipe="tiny")  # where another order may show in underflows alone
+    for x, out in session.answers(chain(_calls(session), tiny)):
         tried += 1
-        told, other = lab.told(x), lab.told(_other(lab, x))
+        call, other = session.to_call(x), session.to_call(_other(session, x))
         for turn in range(REPEATS):
             if turn % 3 == 2:
-                lab.subject.again(other)
-            if not identical(lab.back(lab.subject.again(told)), out).holds:
-                wrong.append(_shown(x))
+                session.under_test.again(other)
+            if not identical(session.from_output(session.under_test.again(call)), out).holds:
+                wrong.append(_size_of(x))
                 break
-    lab.varies = bool(wrong)
+    session.varies = bool(wrong)
     return Observation(
         "deterministic", not wrong, _all_the_same(tried, f"{REPEATS} times the same call, others in between", wrong)
     )
 
 
 @experiment(layers=True)
-def batch_invariant(lab: Lab) -> Observation:
+def batch_invariant(session: ProbeSession) -> Observation:
     """Each entry alone and in batches, at several shapes and in each dtype."""
-    if lab.varies:
+    if session.varies:
         return Observation("batch_invariant", False, "not even the same call twice gives the same bits")
-    if lab.x().output_shape[0] == 1:
-        raise NotAsked("only a batch of 1 is answered")
-    take: Any = multi_head_transform.take_batch if lab.layer else transform.take_batch
+    if session.x().output_shape[0] == 1:
+        raise UnaskableQuestion("only a batch of 1 is answered")
+    take: Any = multi_head_transform.take_batch if session.layer else transform.take_batch
     wrong, tried = [], 0
-    for x, out in lab.answers(chain(_calls(lab, batch=max(BATCHES)), _drawn(lab))):
+    for x, out in session.answers(chain(_calls(session, batch=max(BATCHES)), _drawn(session))):
         for index in _others(len(out)):
             tried += 1
-            if not identical(lab(take(x, index)), out[index]).holds:
-                wrong.append(f"{_shown(x)}, entries {', '.join(map(str, index))} alone")
-    told = _all_the_same(tried, "entries of a batch by themselves, in smaller batches and in another order", wrong)
-    return Observation("batch_invariant", not wrong, told)
+            if not identical(session(take(x, index)), out[index]).holds:
+                wrong.append(f"{_size_of(x)}, entries {', '.join(map(str, index))} alone")
+    evidence = _all_the_same(tried, "entries of a batch by themselves, in smaller batches and in another order", wrong)
+    return Observation("batch_invariant", not wrong, evidence)
 
 
 def _others(batch: int) -> Iterator[np.ndarray]:
@@ -102,16 +102,16 @@ def _others(batch: int) -> Iterator[np.ndarray]:
 
 
 @experiment(layers=True)
-def thread_safe(lab: Lab) -> Observation:
+def thread_safe(session: ProbeSession) -> Observation:
     """A call while another thread makes one of the same shapes with other numbers."""
-    if lab.varies:
+    if session.varies:
         return Observation("thread_safe", None, "its answers vary in one thread")
     wrong, tried = [], 0
-    for x, out in lab.answers(_calls(lab)):
+    for x, out in session.answers(_calls(session)):
         for _ in range(MEETINGS):
             tried += 1
-            got = lab.back(lab.subject.beside(lab.told(x), lab.told(_other(lab, x))))
+            got = session.from_output(session.under_test.beside(session.to_call(x), session.to_call(_other(session, x))))
             if not identical(got, out).holds:
-                wrong.append(_shown(x))
+                wrong.append(_size_of(x))
                 break
     return Observation("thread_safe", not wrong, _all_the_same(tried, "calls beside another thread", wrong))

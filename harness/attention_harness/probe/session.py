@@ -1,7 +1,7 @@
 """The implementation under experiment: problems for it, its answers, and which reading of a call an answer fits.
 
-What it declares is not looked at. What experiments find out is: once its masks are known to hide, it is asked with masks that
-hide, so that one deviation does not spoil all that follows. All calls are made inside what it answers.
+Its declaration is ignored. The results of experiments are not: once its masks are known to hide, all later calls have masks that
+hide, so that one deviation does not spoil all that follows. All calls lie in its domain.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from attention_specs.contract import Conventions
 from attention_specs.judge import within
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
-"""The model with the widest bounds that a sound implementation may have; of 16 bits it is scores-rounded."""
+"""The model with the widest bounds that a right implementation may have; of 16 bits it is scores-rounded."""
 
 DEFAULT_POWER = 0.5
 
 ALIGNMENTS = ("causal_alignment", "window_alignment")
 
 NOTHING = "something else"
-"""What is found where an answer fits no reading."""
+"""The value of an answer that fits no reading."""
 
 
-class NotAsked(Exception):
-    """The question cannot be asked, or not so that the answer tells; the text says why."""
+class UnaskableQuestion(Exception):
+    """The question cannot be asked, or its answer would decide nothing; the text says why."""
 
 
-class Lab:
+class ProbeSession:
     """Asks one implementation; `dtype` is the one to ask in where it does not matter."""
 
-    def __init__(self, subject: UnderTest, seed: int) -> None:
-        undeclared = replace(subject.description, precision={})  # nothing is left unasked for what is declared
-        self.subject = UnderTest(subject.worker, undeclared, subject.spec)
-        self.spec, self.seed, self.precision = subject.spec, seed, subject.description.precision
-        self.layer = subject.description.spec != "attention"
+    def __init__(self, under_test: UnderTest, seed: int) -> None:
+        undeclared = replace(under_test.description, precision={})  # a declaration exempts from no question
+        self.under_test = UnderTest(under_test.worker, undeclared, under_test.spec)
+        self.spec, self.seed, self.precision = under_test.spec, seed, under_test.description.precision
+        self.layer = under_test.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
         self.domains: dict[str, Domain] = {}
         """Dtype -> the conditions under which a plain call is answered."""
@@ -50,13 +50,13 @@ class Lab:
         self.always: dict[str, Any] = {}
         """Options of each call."""
         self.known: dict[str, Any] = {}
-        """Conventions that were found out, and that all later calls are meant by."""
+        """Conventions from earlier experiments; all later calls follow them."""
         self.off: set[str] = set()
-        """Options that mean something else than the specification says."""
+        """Options with another meaning than in the specification."""
         self.edges = (3, 1)
-        """What window=(3, 1) means."""
+        """The meaning of window=(3, 1)."""
         self.inverted = self.swapped = self.varies = self.lost = False
-        """Whether masks hide where True, axes are those of the other layout, answers vary, and plain calls fit nothing."""
+        """Whether masks hide where True, axes are those of the other layout, answers vary, and plain calls fit no reading."""
 
     @property
     def dtype(self) -> str:
@@ -65,17 +65,17 @@ class Lab:
 
     def takes(self, *options: str) -> bool:
         """Whether the signature names all these options."""
-        return all(option in self.subject.description.options for option in options)
+        return all(option in self.under_test.description.options for option in options)
 
     def asks(self, *options: str) -> bool:
-        """Whether it takes all these options, and they mean what the specification says."""
+        """Whether it takes all these options, with the meaning of the specification."""
         return self.takes(*options) and not self.off & set(options)
 
     def x(
         self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16, dtype: str = "",
         recipe: str = "normal", number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
     ) -> Any:  # fmt: skip
-        """The arrays of a problem of either spec, moved to where it is answered; a layer gets one array three times if it can.
+        """The arrays of a problem of either spec, moved into the domain; a layer gets one array three times if it can.
 
         Options may be functions of the moved problem.
         """
@@ -91,29 +91,29 @@ class Lab:
 
     def __call__(self, x: Any) -> np.ndarray:
         """The output. Raises CallFailed."""
-        return self.back(self.subject(self.told(x)))
+        return self.from_output(self.under_test(self.to_call(x)))
 
-    def told(self, x: Any) -> Any:
+    def to_call(self, x: Any) -> Any:
         """The call in the terms of the implementation, as far as they are known."""
-        x = self.subject.lowered(x)
+        x = self.under_test.lowered(x)
         if self.inverted and x.mask is not None:
             x = x.replace(mask=~x.mask)
         return x.replace(q=x.q.swapaxes(1, 2), k=x.k.swapaxes(1, 2), v=x.v.swapaxes(1, 2)) if self.swapped else x
 
-    def back(self, out: np.ndarray) -> np.ndarray:
+    def from_output(self, out: np.ndarray) -> np.ndarray:
         """An output in the terms of the specification."""
         return out.swapaxes(1, 2) if self.swapped else out
 
     def answers(self, xs: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray]]:
-        """Those calls that are not refused, with their outputs. Raises CallFailed, the refusal where all are refused."""
+        """The answered calls with their outputs. Raises CallFailed, also where all are refused."""
         refused, answered = None, False
         for x in xs:
             try:
                 out = self(x)
-            except CallFailed as trouble:
-                if trouble.outcome not in REFUSALS:
+            except CallFailed as failure:
+                if failure.outcome not in REFUSALS:
                     raise
-                refused = trouble
+                refused = failure
                 continue
             answered = True
             yield x, out
@@ -134,25 +134,25 @@ class Lab:
         return within(out, expected.out.astype(np.float64), expected.bounds.out, rows=~expected.exact.empty).ratio
 
     def require_plain(self) -> None:
-        """Raises NotAsked if all readings would be compared with plain calls that fit none."""
+        """Raises UnaskableQuestion where plain calls fit no reading, so that others cannot be compared with them."""
         if self.lost:
-            raise NotAsked("a plain call fits no reading, and others would be compared with it")
+            raise UnaskableQuestion("a plain call fits no reading, and others would be compared with it")
 
     def fitting(self, x: Any, readings: Mapping[str, Any]) -> str:
-        """Which of the readings the answer to x fits, or NOTHING. Raises CallFailed, and NotAsked where it cannot tell."""
+        """The reading that the answer to x fits, or NOTHING. Raises CallFailed, and UnaskableQuestion where several fit."""
         self.require_plain()
         out = self(x)
         fits = [name for name, reading in readings.items() if self.ratio(out, reading) <= 1]
         if len(fits) > 1:
-            raise NotAsked(f"what is answered does not tell apart: {', '.join(fits)}")
+            raise UnaskableQuestion(f"the answer fits several readings: {', '.join(fits)}")
         return fits[0] if fits else NOTHING
 
 
-def counted(number: int, thing: str, things: str = "") -> str:
+def quantity(number: int, thing: str, things: str = "") -> str:
     """`1 query`, `2 queries`."""
     return f"{number} {thing if number == 1 else things or f'{thing}s'}"
 
 
-def by_value(told: Mapping[str, str]) -> dict[str, str]:
-    """Names, joined -> what is told of all of them."""
-    return {", ".join(name for name, same in told.items() if same == value): value for value in told.values()}
+def by_value(texts: Mapping[str, str]) -> dict[str, str]:
+    """Names, joined -> the text of all of them."""
+    return {", ".join(name for name, same in texts.items() if same == value): value for value in texts.values()}

@@ -1,6 +1,6 @@
 """Messages on a socket: a header of fixed size with the number of the request, a document, and bytes.
 
-The number is drawn at random, so that what foreign code wrote ahead of time is not taken for the answer.
+The number is drawn at random, so that bytes which foreign code wrote earlier are not taken for the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from attention_harness.process.messages import Failure
 from attention_harness.process.packing import aligned
-from attention_harness.process.schema import Refused, decoded, encoded
+from attention_harness.process.schema import UnsendableArray, decoded, encoded
 
 HEADER = Struct("<8s16sBIQ")
 MAGIC = b"attn-1\r\n"
@@ -35,14 +35,14 @@ BUFFER = 2**18
 """Bytes that are read at once; a socket holds about as many."""
 
 Look = Callable[[bool], None]
-"""Called while nothing comes (True), and between parts (False); raises to give up."""
+"""Called while nothing comes (True), and between parts (False). Raises to give up."""
 
 
 Memory = TypeVar("Memory", bytearray, memoryview)
 
 
-class Garbled(Exception):
-    """What came is no answer to the request."""
+class GarbledAnswer(Exception):
+    """The bytes are no answer to the request."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Channel:
         self.end.close()
 
     def waiting(self) -> bool:
-        """Whether there is something to read."""
+        """Whether there are bytes to read."""
         return bool(self.held.nbytes or select([self.end], [], [], 0)[0])
 
     def ask(self, message: Any) -> bytes:
@@ -79,40 +79,42 @@ class Channel:
         return request
 
     def reply(self, request: bytes, answer: Any) -> None:
-        """Sends an answer, or a Failure where it is none that crosses."""
+        """Sends an answer, or a Failure if it cannot be sent."""
         try:
             document, parts = encoded(answer)
-        except Refused as error:
+        except UnsendableArray as error:
             answer = Failure("violates", str(error))
             document, parts = encoded(answer)
         except (TypeError, ValueError) as error:
-            answer = Failure("errored", f"what it gives cannot be sent: {error}")
+            answer = Failure("errored", f"the answer cannot be sent: {error}")
             document, parts = encoded(answer)
         self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
 
     def answer(self, request: bytes, hint: Any, most: int) -> Any:
-        """The answer of this type with at most so many bytes, or a Failure. Raises Garbled, and EOFError at the end."""
+        """The answer of this type with at most so many bytes, or a Failure. Raises GarbledAnswer, and EOFError at the end."""
         frame = self.receive(most, request)
         if frame.kind not in (ANSWER, FAILURE):
-            raise Garbled(f"kind of the answer={frame.kind}, but should be {ANSWER} or {FAILURE}")
+            raise GarbledAnswer(f"kind of the answer={frame.kind}, but should be {ANSWER} or {FAILURE}")
         try:
             return decoded(hint if frame.kind == ANSWER else Failure, frame.document, frame.data)
         except ValueError as error:
-            raise Garbled(f"the answer is not of its schema: {str(error).splitlines()[0][:300]}") from None
+            raise GarbledAnswer(f"the answer is not of its schema: {str(error).splitlines()[0][:300]}") from None
 
     def receive(self, most: int = 2**62, request: bytes = b"") -> Frame:
-        """The next message, to this request if one is given. Raises Garbled, and EOFError at the end."""
+        """The next message, to this request if one is given. Raises GarbledAnswer, and EOFError at the end."""
         magic, number, kind, length, size = HEADER.unpack(self._filled(bytearray(HEADER.size)))
         if magic != MAGIC:
-            raise Garbled(f"header={magic!r}, but should be {MAGIC!r}: something else was written to the pipe of the answers")
+            raise GarbledAnswer(
+                f"header={magic!r}, but should be {MAGIC!r}: something else was written to the pipe of the answers"
+            )
         if request and number != request:
-            raise Garbled(f"request={number.hex()}, but should be {request.hex()}: an answer that nobody asked for")
+            raise GarbledAnswer(f"request={number.hex()}, but should be {request.hex()}: an answer that nobody asked for")
         if request and (length > LONGEST_DOCUMENT or size > most):
-            raise Garbled(f"size of the answer={length} and {size}, but should be {LONGEST_DOCUMENT} and {most} at most")
+            raise GarbledAnswer(f"size of the answer={length} and {size}, but should be {LONGEST_DOCUMENT} and {most} at most")
         try:
             document, data = bytearray(length), aligned(size)
         except MemoryError:
-            raise Garbled(f"size of the answer={size}, but should fit into memory") from None
+            raise GarbledAnswer(f"size of the answer={size}, but should fit into memory") from None
         self._filled(document)
         self._filled(data.data)
         return Frame(number, kind, document, data)
@@ -134,7 +136,7 @@ class Channel:
                 self.look(False)
 
     def _filled(self, memory: Memory) -> Memory:
-        """The memory, with what comes next in it."""
+        """The memory, filled with the next bytes."""
         rest = memoryview(memory)
         while rest.nbytes:
             if not self.held.nbytes and rest.nbytes > SMALL:
@@ -148,7 +150,7 @@ class Channel:
         return memory
 
     def _come(self, memory: memoryview) -> int:
-        """How many bytes have come into the memory, once some have."""
+        """Number of bytes that came into the memory, once some have."""
         while True:
             try:
                 count = self.end.recv_into(memory)

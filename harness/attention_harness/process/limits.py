@@ -1,4 +1,4 @@
-"""What a process that runs foreign code may take, and what its environment says before any import."""
+"""Limits of a process that runs foreign code, and its environment variables before any import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 """Read by the libraries when they are imported; NPROC is XLA's on the CPU."""
 
 POISONED_ALLOCATOR = {"MALLOC_PERTURB_": "128"}
-"""glibc fills fresh memory with 0x7F (mallopt(3)): what is read before it is written is huge or NaN, not a lucky zero."""
+"""glibc fills fresh memory with 0x7F (mallopt(3)): a number that nobody wrote is huge or NaN, not a lucky zero."""
 
 
 @dataclass(frozen=True)

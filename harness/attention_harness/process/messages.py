@@ -1,4 +1,4 @@
-"""What crosses the pipe between a check and the worker of an implementation."""
+"""Messages between a check and the worker of an implementation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The output, further results by name, and what was seen on the way."""
+    """The output, further results by name, arrays that were changed or share memory with the output, and seconds."""
 
     out: np.ndarray
     extra: dict[str, np.ndarray]

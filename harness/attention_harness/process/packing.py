@@ -1,4 +1,4 @@
-"""Arrays across a pipe, with their memory layout: what is sent is the stretch of memory that an array spans, and its strides."""
+"""Arrays across a pipe, with their memory layout: the stretch of memory that an array spans, and its strides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Packed(NamedTuple):
 
 
 def pack(array: np.ndarray) -> Packed:
-    """The array as bytes. How far into its allocation it starts is kept, up to whole cache lines."""
+    """The array as bytes, with its place in its allocation, up to whole cache lines."""
     dtype, shape, strides, writeable = _name(array.dtype), array.shape, array.strides, array.flags.writeable
     if not array.size:
         return Packed(b"", dtype, shape, strides, 0, writeable)
@@ -40,11 +40,11 @@ def pack(array: np.ndarray) -> Packed:
 
 def address(array: np.ndarray) -> int:
     """Of the first element."""
-    try:  # four times as fast as what NumPy says, where it may be written and is dense
+    try:  # four times as fast as NumPy's way; for dense arrays that may be written to
         return addressof(c_char.from_buffer(array.data))
     except (TypeError, ValueError, BufferError):
-        found: int = array.__array_interface__["data"][0]
-        return found
+        start: int = array.__array_interface__["data"][0]
+        return start
 
 
 def _allocation(array: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Messages as data: JSON and the bytes of arrays, read back by the annotations of a dataclass and by nothing else.
+"""Messages as data: JSON and the bytes of arrays, read back by the annotations of a dataclass alone.
 
-What comes from foreign code may be anything. A pickle would run it; here each value is of a type that was asked for, or refused.
+Messages from foreign code may be anything. A pickle would run it; here each value is of the expected type, or refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Bytes = np.ndarray
 Read = Callable[[Any, "Data"], Any]
 
 
-class Refused(Exception):
+class UnsendableArray(Exception):
     """An array of a dtype that does not cross."""
 
 
@@ -48,13 +48,13 @@ class Data:
         until = self.at + prod(shape) * dtype.itemsize
         if until > self.memory.size:
             raise ValueError(f"bytes={self.memory.size}, but should be {until} at least for an array of shape {tuple(shape)}")
-        found = self.memory[self.at : until].view(dtype).reshape(shape)
+        array = self.memory[self.at : until].view(dtype).reshape(shape)
         self.at = until + padding(until)
-        return found
+        return array
 
 
 def encoded(message: Any) -> tuple[bytes, list[memoryview]]:
-    """The JSON and the bytes of the arrays in it. Raises Refused, and TypeError or ValueError for what is no data."""
+    """The JSON and the bytes of the arrays in it. Raises UnsendableArray, and TypeError or ValueError for a value that is no data."""
     arrays: Arrays = []
     document = json.dumps(_plain(message, arrays, "out")).encode()
     return document, [part for array in arrays for part in _parts(array)]
@@ -64,12 +64,12 @@ def decoded(hint: Any, document: bytes | bytearray, memory: Bytes) -> Any:
     """A value of this type. Raises ValueError for anything else, and for bytes that are left over."""
     data = Data(memory)
     try:
-        found = reader(hint)(json.loads(document), data)
+        value = reader(hint)(json.loads(document), data)
     except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if data.at != memory.size:
         raise ValueError(f"bytes={memory.size}, but should be {data.at}")
-    return found
+    return value
 
 
 def padding(size: int) -> int:
@@ -81,7 +81,9 @@ def _plain(value: Any, arrays: Arrays, what: str) -> Any:
     kind: Any = type(value)
     if kind is np.ndarray:
         if (name := NAMES.get(value.dtype)) is None:
-            raise Refused(f"dtype of {what}={value.dtype}, but should be a known dtype of numbers in the machine's byte order")
+            raise UnsendableArray(
+                f"dtype of {what}={value.dtype}, but should be a known dtype of numbers in the machine's byte order"
+            )
         arrays.append(value)
         return {"dtype": name, "shape": value.shape}
     if kind in (list, tuple):
@@ -108,7 +110,7 @@ def _parts(array: np.ndarray) -> list[memoryview]:
 
 @cache
 def reader(hint: Any) -> Read:
-    """What reads a value of this type from plain data. Its TypeError, KeyError and ValueError say that it is another."""
+    """The function that reads a value of this type from plain data; it raises TypeError, KeyError or ValueError for another type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is np.ndarray:
         return lambda value, data: data.array(value)

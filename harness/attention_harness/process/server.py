@@ -1,6 +1,6 @@
 """The worker process: loads one implementation, then answers calls until its pipe closes.
 
-Everything that can go wrong in foreign code goes wrong here. It learns nothing of cases, properties or the oracle.
+All failures of foreign code happen here. It learns nothing of cases, properties or the oracle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Server:
         return answers[0].result()
 
     def _after(self, start: Barrier, request: Request) -> Answer | Failure:
-        """The last of several answers: so that the calls of two threads meet, whatever one of them costs."""
+        """The last of several answers, so that the calls of two threads overlap, however long one of them takes."""
         start.wait()
         for _ in range(MEETINGS - 1):
             self._alone(request)
@@ -92,7 +92,7 @@ class Server:
         return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
 
     def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any]) -> tuple[str, ...]:
-        """What was written to on another device, where it lies in other memory than the arrays."""
+        """Arguments that were written to on another device, whose memory is not that of the arrays."""
         if self.description.device == "cpu":
             return ()
         return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
@@ -104,9 +104,9 @@ class Server:
         positional = {name: self._native(name, array) for name, array in given.items()}
         keywords = {name: self._native(name, value) for name, value in options.items()}
         start = perf_counter()
-        out, found = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
+        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
         self.framework.wait(out)
-        gradients = {name: np.array(self._turned(name, self._numpy(array))) for name, array in found.items()}
+        gradients = {name: np.array(self._turned(name, self._numpy(array))) for name, array in gradients.items()}
         seconds = perf_counter() - start
         return Answer(np.array(self._turned("out", self._numpy(out))), gradients, (), (), seconds)
 
@@ -135,8 +135,8 @@ def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
             raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")
         return (result,)
     if not isinstance(result, tuple) or len(result) != 1 + len(wanted):
-        shown = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
-        raise TypeError(f"output={shown}, but should be (out, {', '.join(wanted)})")
+        kind = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise TypeError(f"output={kind}, but should be (out, {', '.join(wanted)})")
     return result
 
 
@@ -150,13 +150,13 @@ def _failure(error: Exception) -> Failure:
 
 
 def unexpected(error: Exception) -> tuple[Kind, str]:
-    """The outcome of an exception that nobody announced, and one line about it."""
+    """The outcome of an unexpected exception, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
     return "crashed" if frameworks.lost_its_device(error) else "errored", f"{type(error).__name__}: {text}"
 
 
 def serve(channel: Channel, name: str, location: str) -> None:
-    """Answers the first request with the description, or with why there is none, and each further one with a call."""
+    """Answers the first request with the description, or a Failure, and each further one with a call."""
     first = channel.receive().request
     try:
         server = Server(*load(name, location))
@@ -191,7 +191,7 @@ def _control(option: int, value: int) -> None:
 
 
 def channel_to_parent(descriptor: str) -> Channel:
-    """The channel on this socket, which what this process starts does not inherit; and the ties of a worker's family."""
+    """The channel on this socket, closed to child processes; ties this process to its parent and its descendants."""
     die_with_parent()
     adopt_orphans()
     end = socket.socket(fileno=int(descriptor))

@@ -1,4 +1,4 @@
-"""A process that runs foreign code, seen from outside: it answers, or `Ended` says what became of it."""
+"""A process that runs foreign code, seen from outside: it answers, or `ProcessEnded` has its outcome."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from typing import Any
 
 import psutil
 
-from attention_harness.process.framing import Channel, Garbled
+from attention_harness.process.framing import Channel, GarbledAnswer
 
 MIB = 2**20
 MARK = "ATTENTION_HARNESS_PROCESS"
-"""A variable in the environment of a process and of what it starts, by which they are found wherever they moved to."""
+"""A variable in the environment of a process and its descendants, which finds them wherever they moved to."""
 
 CHILDREN_SECONDS = 1.0
-"""How often a waiting parent adds up the memory of what the process started; to find it takes milliseconds."""
+"""Time between two sums over the memory of the children, which take milliseconds."""
 
 ROUNDS, ROUND_SECONDS = 50, 0.01
-"""How often is looked for what is left to kill: what is being killed may start something more."""
+"""Rounds of killing, and the pause between them: a process that is being killed may start another."""
 
 
-class Ended(Exception):
-    """The process gave no answer, and there is none any more."""
+class ProcessEnded(Exception):
+    """The process gave no answer, and has ended."""
 
     def __init__(self, outcome: str, reason: str) -> None:
         super().__init__(reason)
         self.outcome, self.reason = outcome, reason
 
 
-class Foreign:
-    """`python -P -m MODULE SOCKET ARGUMENTS` in a session of its own. `stage` tells how far it came: with each change the time
-    limit begins anew. It is looked at every `look_seconds`, and may use `memory` MiB together with what it starts."""
+class ForeignProcess:
+    """`python -P -m MODULE SOCKET ARGUMENTS` in a session of its own. `stage` is its progress: with each change the time limit
+    begins anew. It is looked at every `look_seconds`, and may use `memory` MiB together with its descendants."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str], memory: int,
@@ -66,18 +66,18 @@ class Foreign:
         self.channel = Channel(ours, look_seconds, self._look)
 
     def send(self, message: Any, seconds: float) -> bytes:
-        """Asks without waiting for the answer; returns the number of the request. Raises Ended."""
+        """Asks without waiting for the answer; returns the number of the request. Raises ProcessEnded."""
         self._begin(seconds)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a death shows when the answer is awaited
             return self.channel.ask(message)
         return b"\0" * 16
 
     def receive(self, request: bytes, hint: Any, seconds: float) -> Any:
-        """The answer to a request, of the type `hint`, or a Failure. Raises Ended."""
+        """The answer to a request, of the type `hint`, or a Failure. Raises ProcessEnded."""
         self._begin(seconds)
         try:
             return self.channel.answer(request, hint, self.limit * MIB)
-        except Garbled as error:
+        except GarbledAnswer as error:
             raise self.ended("crashed", str(error)) from None
         except EOFError:
             raise self._died() from None
@@ -89,7 +89,7 @@ class Foreign:
         self.seen = self.stage()
 
     def _look(self, idle: bool) -> None:
-        """Raises Ended for a process that is dead, too slow or too large."""
+        """Raises ProcessEnded for a process that is dead, too slow or too large."""
         if idle and self.process.poll() is not None and not self.channel.waiting():
             raise self._died()
         if (now := monotonic()) < self.next_look:
@@ -103,7 +103,7 @@ class Foreign:
             raise self.ended("out-of-memory", f"memory={used} MiB, but should stay below {self.limit} MiB")
 
     def _memory(self, now: float) -> int:
-        """MiB of the process, and of its children what they share with nobody."""
+        """MiB of the process, and of its children without shared memory."""
         if now >= self.next_children:
             self.next_children = now + CHILDREN_SECONDS
             self.children = sum(_bytes(child, own=True) for child in descendants(self.process.pid))
@@ -111,7 +111,7 @@ class Foreign:
             return (_bytes(psutil.Process(self.process.pid)) + self.children) // MIB
         return 0
 
-    def _died(self) -> Ended:
+    def _died(self) -> ProcessEnded:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
         return self.ended("crashed", f"the process {ending(self.process.poll())}{self._last_words()}")
@@ -121,10 +121,10 @@ class Foreign:
         text = os.pread(self.errors.fileno(), 400, max(0, size - 400)).decode(errors="replace").strip()
         return f"; its last words: {text.splitlines()[-1]}" if text else ""
 
-    def ended(self, outcome: str, reason: str) -> Ended:
+    def ended(self, outcome: str, reason: str) -> ProcessEnded:
         """Stops the process, and says why."""
         self.stop()
-        return Ended(outcome, reason)
+        return ProcessEnded(outcome, reason)
 
     def stop(self) -> None:
         """Kills the process and everything that it started, once."""
@@ -146,7 +146,7 @@ class Foreign:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """What a process started, and what that started; orphans too, where the process adopts them."""
+    """Descendants of a process; orphans too, where the process adopts them."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
@@ -154,7 +154,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def marked(mark: str, since: float) -> list[psutil.Process]:
-    """Processes that have this mark in their environment, of those that began since then."""
+    """Processes with this mark in their environment, of those that began since then."""
     return [one for one in psutil.process_iter() if _began(one) >= since and _mark(one) == mark]
 
 
@@ -173,7 +173,7 @@ def _mark(process: psutil.Process) -> str:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it runs; what only waits for its parent to look does not."""
+    """Whether it runs; a zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

@@ -1,10 +1,10 @@
-"""A worker process seen from outside: a call that answers, or raises what became of it.
+"""A worker process seen from outside: a call answers, or raises the outcome.
 
-A crash, an exit, a hang that ignores signals and a memory blow-up are all exceptions here, so that nothing that drives
-a check needs to know about processes. The next call after a death starts the worker again.
+A crash, an exit, a hang that ignores signals and a memory blow-up are all exceptions here, so that a check needs to know nothing
+about processes. The next call after a death starts the worker again.
 
-Why not a pool library: a pool tells a dead worker from a slow one only by its own time limit (`os._exit(0)` looks like
-a time-out), and what is needed is one process, one pipe, one wait on both.
+A pool library distinguishes a dead worker from a slow one only by its own time limit (`os._exit(0)` looks like a time-out); here
+one process, one pipe and one wait on both are enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from attention_harness.errors import CallFailed
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
-from attention_harness.process.supervised import Ended, Foreign
+from attention_harness.process.supervised import ForeignProcess, ProcessEnded
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
 
@@ -34,7 +34,7 @@ class Worker:
     def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
         self.target, self.limits = target, limits
         self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
-        self.foreign: Foreign | None = None
+        self.foreign: ForeignProcess | None = None
         self.starts = 0
 
     def __enter__(self) -> Worker:
@@ -49,10 +49,10 @@ class Worker:
         return self.foreign.process if self.foreign else None
 
     def description(self) -> Description:
-        """Starts the process if need be and returns what the implementation declares. Raises CallFailed."""
+        """Starts the process if need be and returns the declaration of the implementation. Raises CallFailed."""
         self.stop()
         target, variables = self.target, os.environ | self.variables
-        self.foreign = Foreign(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
+        self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
         self.starts += 1
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
@@ -77,21 +77,21 @@ class Worker:
         return answer
 
     def _start_again(self) -> None:
-        """What could be loaded once and cannot now is no implementation that is missing: it is broken by its own calls."""
+        """Starts the process anew. An implementation that could be loaded once and cannot now is not missing, but broken by its calls."""
         again = self.starts > 0
         try:
             self.description()
-        except CallFailed as trouble:
-            if again and trouble.outcome in ("unloadable", "unavailable"):
-                raise CallFailed("crashed", f"it cannot be loaded again: {trouble}") from trouble
+        except CallFailed as failure:
+            if again and failure.outcome in ("unloadable", "unavailable"):
+                raise CallFailed("crashed", f"it cannot be loaded again: {failure}") from failure
             raise
 
     def _ask(self, message: Request | None, hint: type, seconds: float) -> Any:
-        """What the worker answers. Raises CallFailed: it is dead, too slow, too large, or no answer came."""
+        """The answer of the worker. Raises CallFailed: it is dead, too slow, too large, or gives no answer."""
         assert self.foreign
         try:
             return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
-        except Ended as ended:
+        except ProcessEnded as ended:
             self.foreign = None
             raise CallFailed(ended.outcome, ended.reason) from None
 

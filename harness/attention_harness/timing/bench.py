@@ -1,4 +1,4 @@
-"""Times targets on workloads: every replica is a fresh process that visits all workloads, so that imports are paid once each."""
+"""Times targets on workloads: every replica is a fresh process that runs all workloads, with one import of each framework."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Bench:
     noise: dict[str, Any]
     absent: dict[str, str]
     unloadable: tuple[str, ...] = ()
-    """Those of `absent` that are there but broken: they ended the process or raised when they were imported."""
+    """Those of `absent` that are broken: they ended the process or raised when they were imported."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     """Rows of the table `rounds`."""
     schedule: dict[str, Any] = field(default_factory=dict)
-    """What it takes to time again in the same order on the same values."""
+    """Seed and sizes, to time again in the same order on the same values."""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Workload -> implementation -> seconds per call, one per slot, in the order in which they were taken."""
 
@@ -50,7 +50,7 @@ def bench(
     """Times all targets on all workloads. The baseline is added if it is not among the targets. Raises UsageError."""
     entries = with_baseline(targets, settings.baseline)
     absent: dict[str, CandidateFailed] = {}
-    founds = [Measurements(workload) for workload in workloads]
+    by_workload = [Measurements(workload) for workload in workloads]
     expectations = [ExpectedOutputs(workload, settings.seed, settings.copies) for workload in workloads]
     load = system_load()
     descriptions: dict[str, Description] = {}
@@ -60,24 +60,26 @@ def bench(
             session.ready(lambda: prepare(expectations))
             if not {target.name for target in targets} & set(session.descriptions):
                 break  # there is nothing to compare with the baseline
-            for found, expectation in zip(founds, expectations, strict=True):
-                progress(f"{found.workload.name}, process {replica + 1} of {settings.processes}")
-                WorkloadRun(session, expectation, found, settings, replica).run()
+            for measurements, expectation in zip(by_workload, expectations, strict=True):
+                progress(f"{measurements.workload.name}, process {replica + 1} of {settings.processes}")
+                WorkloadRun(session, expectation, measurements, settings, replica).run()
             descriptions |= session.descriptions
-    unloadable = tuple(name for name, lost in absent.items() if lost.outcome != "unavailable")
+    unloadable = tuple(name for name, failure in absent.items() if failure.outcome != "unavailable")
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")
-        for found in founds:
-            found.lose(name, absent[name].outcome, f"cannot be loaded: {absent[name].reason}")
-    measured = [tables.WorkloadResult.of(found, descriptions, settings.baseline) for found in founds]
+        for measurements in by_workload:
+            measurements.lose(name, absent[name].outcome, f"cannot be loaded: {absent[name].reason}")
+    results = [
+        tables.WorkloadResult.from_measurements(measurements, descriptions, settings.baseline) for measurements in by_workload
+    ]
     return Bench(
-        rows=tables.judge(measured),
-        rounds=tables.rounds(founds),
-        noise=tables.noise(measured, max(load, system_load())),
-        absent={name: lost.reason for name, lost in absent.items()},
+        rows=tables.judge(results),
+        rounds=tables.rounds(by_workload),
+        noise=tables.noise(results, max(load, system_load())),
+        absent={name: failure.reason for name, failure in absent.items()},
         unloadable=unloadable,
-        schedule=_schedule(settings, founds),
-        samples={found.workload.name: _samples(found) for found in founds},
+        schedule=_schedule(settings, by_workload),
+        samples={measurements.workload.name: _samples(measurements) for measurements in by_workload},
     )
 
 
@@ -94,12 +96,12 @@ def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:
     return [*known.resolve([baseline]), *targets]
 
 
-def _samples(found: Measurements) -> dict[str, list[float]]:
-    names = sorted({name for lap in found.laps for name in lap.ran.seconds} - {TWIN})
-    return {name: found.samples(name) for name in names if name not in found.lost}
+def _samples(measurements: Measurements) -> dict[str, list[float]]:
+    names = sorted({name for lap in measurements.laps for name in lap.result.seconds} - {TWIN})
+    return {name: measurements.samples(name) for name in names if name not in measurements.lost}
 
 
-def _schedule(settings: Settings, founds: Sequence[Measurements]) -> dict[str, Any]:
+def _schedule(settings: Settings, by_workload: Sequence[Measurements]) -> dict[str, Any]:
     """Seed and sizes; the orders follow from them."""
-    laps = {found.workload.name: [len(next(iter(lap.ran.seconds.values()))) for lap in found.laps] for found in founds}
-    return {"seed": settings.seed, "processes": settings.processes, "copies": settings.copies, "rows_of_rounds": laps}
+    rows = {one.workload.name: [len(next(iter(lap.result.seconds.values()))) for lap in one.laps] for one in by_workload}
+    return {"seed": settings.seed, "processes": settings.processes, "copies": settings.copies, "rows_of_rounds": rows}

@@ -1,7 +1,7 @@
-"""What the outputs of timed calls are judged by. The first copy of the inputs is judged in all heads, the others in some; and
-where that is more than MOST scores, in some rows of each.
+"""Expected outputs of timed calls. The first copy of the inputs is judged in all heads, the others in some; and where that is
+more than MOST scores, in some rows of each.
 
-The oracle takes seconds for a large problem; which heads and rows are looked at is drawn anew from the seed of each run.
+The oracle takes seconds for a large problem; the heads and rows are drawn anew from the seed of each run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST = 1 << 23
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Inputs of some query heads, or of some rows of them, and which these are."""
+    """Inputs of some query heads, or of some rows of them, with the numbers of these heads and rows."""
 
     inputs: Inputs
     heads: np.ndarray
@@ -44,10 +44,10 @@ class Part:
     rows: np.ndarray | None = None
     """Of the queries; None for all."""
 
-    def of(self, name: str, array: np.ndarray) -> np.ndarray:
-        """What they have of the output or gradient of that name."""
-        found = array[:, self.key_heads if name in ("dk", "dv") else self.heads]
-        return found if self.rows is None else found[:, :, self.rows]
+    def select(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The part of the output or gradient of that name."""
+        selected = array[:, self.key_heads if name in ("dk", "dv") else self.heads]
+        return selected if self.rows is None else selected[:, :, self.rows]
 
 
 class ExpectedOutputs:
@@ -62,15 +62,15 @@ class ExpectedOutputs:
         self.expected: dict[object, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     def prepare(self) -> None:
-        """Computes now what most implementations are judged by."""
+        """Computes now the outputs that most implementations are judged by."""
         for copy in range(len(self.cases)):
             self._expect(Description(""), copy)
 
     def fault(self, description: Description, copy: int, outputs: Outputs) -> str:
-        """What is wrong with the output on that copy, as far as it is looked at; nothing if it is within the bound."""
+        """The error in the judged part of the output on that copy; nothing if it is within the bound."""
         expected = self._expect(description, copy)
-        found = (self._wrong(name, copy, outputs[name], *expected[name]) for name in outputs)
-        return next(filter(None, found), "")
+        messages = (self._wrong(name, copy, outputs[name], *expected[name]) for name in outputs)
+        return next(filter(None, messages), "")
 
     def _wrong(self, name: str, copy: int, array: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> str:
         part, dtype = self._part(copy), self.cases[copy].problem.dtype
@@ -79,16 +79,16 @@ class ExpectedOutputs:
             return f"shape of {name}={array.shape}, but should be {shape}"
         if array.dtype.name != dtype:
             return f"dtype of {name}={array.dtype.name}, but should be {dtype}"
-        return within(part.of(name, array), wanted, bound, name).message
+        return within(part.select(name, array), wanted, bound, name).message
 
     def error(self, description: Description, outputs: Outputs) -> float:
-        """The largest |out - truth| on the first copy, where it is looked at."""
+        """The largest |out - expected| in the judged part of the first copy."""
         wanted, _ = self._expect(description, 0)["out"]
-        return float(np.abs(self._part(0).of("out", outputs["out"]).astype(wanted.dtype) - wanted).max(initial=0.0))
+        return float(np.abs(self._part(0).select("out", outputs["out"]).astype(wanted.dtype) - wanted).max(initial=0.0))
 
     @cached_property
     def bytes(self) -> int:
-        """Of all inputs and results, each once: what the fastest attention has to move."""
+        """Of all inputs and results, each once: the fastest attention has to move them."""
         x = self.first
         results = [x.output_shape, x.output_shape, x.q.shape, x.k.shape, x.v.shape] if self.training else [x.output_shape]
         given = sum(value.nbytes for value in vars(x).values() if isinstance(value, np.ndarray))
@@ -139,8 +139,8 @@ class ExpectedOutputs:
     def _answers(
         self, asked: Inputs, copy: int, conventions: Conventions, model: str | None
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        found = spec.expect(asked, conventions, model)
-        answers = {"out": (found.out, found.bounds.out)}
+        expected = spec.expect(asked, conventions, model)
+        answers = {"out": (expected.out, expected.bounds.out)}
         if (dout := self._part(copy).dout) is not None:
             back = spec.expect_gradient(asked, dout, conventions, model)
             answers |= {f"d{name}": (back.gradients[name], back.bounds[name]) for name in "qkv"}

@@ -17,23 +17,23 @@ FIRST_NUMBER = 1_000_000
 """Numbers of contents (see Candidate.fill) that no round has had."""
 
 FEWEST_GLANCES, GLANCES = 3, 6
-"""Rounds of a first look, which only says who is looked at closely."""
+"""Rounds of a first look, which only raises suspicions."""
 
 FEWEST, MOST = 17, 41
-"""Rounds of a trial: three of them are always lost to noise, and more than these tell little more."""
+"""Rounds of a trial: three of them are always lost to noise, and more than 41 add little."""
 
 TRIAL_SECONDS = 4.0
 """For one trial, where the fewest rounds take no longer."""
 
 
 def fresh_numbers() -> Iterator[int]:
-    """Numbers that no round has and that do not come again."""
+    """Numbers that no round has, each once."""
     return count(FIRST_NUMBER)
 
 
 @dataclass
 class Watcher:
-    """Asks one process for rounds about one candidate. Nobody can foresee the order of a round."""
+    """Asks one process for rounds about one candidate, each in a random order."""
 
     ask: Callable[[Any], Any]
     name: str
@@ -43,16 +43,16 @@ class Watcher:
     numbers: Iterator[int] = field(default_factory=fresh_numbers)
 
     def round(self, other: str) -> HonestyTrace:
-        """One round; its outputs are judged and let go. Raises CandidateFailed."""
+        """One round; its outputs are judged and dropped. Raises CandidateFailed."""
         pair = next(self.numbers), next(self.numbers)
         order = [self.coin() for _ in range(4)]
         watch = Watch(self.name, pair if order[0] else pair[::-1], other, *order[1:])
-        watched: HonestyTrace = self.ask(watch)
-        self.examine(watched)
-        return replace(watched, outputs=[])
+        trace: HonestyTrace = self.ask(watch)
+        self.examine(trace)
+        return replace(trace, outputs=[])
 
     def glance(self, seconds: float, timed: float) -> list[Offence]:
-        """What at least half of a few rounds look like; `timed` is the median of the timed rounds' seconds per call."""
+        """Offences that at least half of a few rounds show; `timed` is the median of the timed rounds' seconds per call."""
         end, seen = monotonic() + seconds, list[HonestyTrace]()
         while len(seen) < FEWEST_GLANCES or (len(seen) < GLANCES and monotonic() < end):
             seen.append(self.round("seen"))
@@ -60,7 +60,7 @@ class Watcher:
         return [offence for offence in OFFENCES if 2 * sum(map(offence.shows, beside[offence.other])) >= len(seen)]
 
     def trial(self, offence: Offence) -> Trial:
-        """Rounds until nothing can change what comes out. Their number is fixed after the first, which does not count."""
+        """Rounds until nothing can change the result. Their number is fixed after the first, which does not count."""
         began = monotonic()
         self.round(offence.other)
         fits = int(TRIAL_SECONDS / max(monotonic() - began, 1e-9))
@@ -79,9 +79,9 @@ class Finding:
 
 
 def inquire(here: Watcher, offence: Offence, fresh: Callable[[], Trial]) -> Finding:
-    """Dishonest is who shows the offence in every fresh process and is not cleared in the first. Honest is who is cleared in
-    the first, or by the rounds of all processes together if none of them shows it. Everything else is undecided. `fresh`
-    tries in a process of its own.
+    """A candidate is dishonest if it shows the offence in every fresh process and is not cleared in the first. It is honest if it
+    is cleared in the first, or by the rounds of all processes together while none of them shows it. Everything else is
+    undecided. `fresh` makes a trial in a process of its own.
     """
     first, trials = here.trial(offence), list[Trial]()
     while not (cleared := acquits([first, *trials])) and len(trials) < PROCESSES and not _contradict(first, trials):

@@ -1,4 +1,4 @@
-"""How a timing is done."""
+"""Settings of a timing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """`seconds_per_workload` is for the timed rounds of all replicas together; None takes what fits quick or full runs."""
+    """`seconds_per_workload` is for the timed rounds of all replicas together; None takes the time of quick or full runs."""
 
     quick: bool = False
     seed: int = 0

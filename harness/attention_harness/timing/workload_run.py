@@ -44,79 +44,81 @@ OVERTIME = 1.5
 """Rounds end when they took so many times longer than planned: the machine has become busier."""
 
 
-class NotTried(Exception):
-    """A suspicion could not be looked at in a fresh process."""
+class ImpossibleTrial(Exception):
+    """A suspicion cannot be tried in a fresh process."""
 
 
 @dataclass
 class WorkloadRun:
-    """What one visit works with."""
+    """One workload in one process, with the measurements that it adds to."""
 
     session: Session
     expected: ExpectedOutputs
-    found: Measurements
+    measurements: Measurements
     settings: Settings
     replica: int
     cleared: set[tuple[str, str]] = field(default_factory=set)
-    """Candidates and offences that were looked at closely; a repetition does not suspect them again."""
+    """Candidates and offences with an acquittal; a repetition does not suspect them again."""
     numbers: Iterator[int] = field(default_factory=fresh_numbers)
 
     def run(self) -> None:
-        """Adds the laps of this process to what was found. Each repetition loses a candidate, so it ends."""
+        """Adds the laps of this process to the measurements. Each repetition loses a candidate, so it ends."""
         self.session.ready()
         while self._names():
             try:
                 self._attempt()
-            except CandidateFailed as lost:
-                self._lose(lost)
+            except CandidateFailed as failure:
+                self._lose(failure)
                 self.session.ready()
             else:
                 return
 
-    def _lose(self, lost: CandidateFailed) -> None:
-        name = self._baseline() if lost.name == TWIN else lost.name
+    def _lose(self, failure: CandidateFailed) -> None:
+        name = self._baseline() if failure.name == TWIN else failure.name
         for one in [name] if name in self._names() else self._names():
-            self.found.lose(one, lost.outcome, lost.reason)
+            self.measurements.lose(one, failure.outcome, failure.reason)
 
     def _names(self) -> list[str]:
-        return [name for name in self.session.descriptions if name not in self.found.lost]
+        return [name for name in self.session.descriptions if name not in self.measurements.lost]
 
     def _baseline(self) -> str:
-        """The one asked for, else the first that passed."""
+        """The baseline of the settings, else the first candidate that passed."""
         names = self._names()
         return self.settings.baseline if self.settings.baseline in names else next(iter(names), "")
 
     def _attempt(self) -> None:
         self.session.ask(self._opening())
         self.expected.prepare()
-        self.found.pairs, self.found.bytes = self.expected.pairs, self.expected.bytes
-        tried = {name: result for name in self._names() if (result := self._gate(name))}
-        if not tried:
+        self.measurements.pairs, self.measurements.bytes = self.expected.pairs, self.expected.bytes
+        first_calls = {name: result for name in self._names() if (result := self._gate(name))}
+        if not first_calls:
             return
         self.session.load_again(self._baseline(), TWIN)
-        tried[TWIN] = self.session.ask(First(TWIN))
-        steady: dict[str, WarmUp] = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in tried}
-        laps = self._laps({name: warmed.seconds for name, warmed in steady.items()})
+        first_calls[TWIN] = self.session.ask(First(TWIN))
+        steady: dict[str, WarmUp] = {
+            name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in first_calls
+        }
+        laps = self._laps({name: warm_up.seconds for name, warm_up in steady.items()})
         if not self.replica:
             self._apart(laps)
         for name in self._names():
-            self.found.ceilings[name].append(self.session.ask(Ceiling(name, self.found.workload.problem.dtype)))
-        self.found.laps += laps
-        for name, warmed in steady.items():
-            self.found.cold(name, tried[name], warmed)
+            self.measurements.ceilings[name].append(self.session.ask(Ceiling(name, self.measurements.workload.problem.dtype)))
+        self.measurements.laps += laps
+        for name, warm_up in steady.items():
+            self.measurements.add_first_calls(name, first_calls[name], warm_up)
 
     def _opening(self) -> Open:
-        return Open(tuple(case.to_json() for case in self.expected.cases), self.found.workload.direction)
+        return Open(tuple(case.to_json() for case in self.expected.cases), self.measurements.workload.direction)
 
     def _apart(self, laps: list[Lap]) -> None:
-        """What is looked at once, while nothing is timed: honesty, which raises CandidateFailed, and memory."""
+        """Honesty, which raises CandidateFailed, and memory: once, while nothing is timed."""
         for name in self._names():
-            timed = median(seconds for lap in laps for seconds in lap.ran.seconds[name])
+            timed = median(seconds for lap in laps for seconds in lap.result.seconds[name])
             self._examine_honesty(name, timed)
-        self.found.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
+        self.measurements.memory |= {name: self.session.ask(Memory(name)) for name in self._names()}
 
     def _examine_honesty(self, name: str, timed: float) -> None:
-        """Raises CandidateFailed where a suspicion was confirmed, or else where one could not be decided."""
+        """Raises CandidateFailed for a confirmed suspicion, or else for an undecided one."""
         here, undecided = self._watcher(self.session, name), Finding()
         for offence in here.glance(WATCH_SHARE * self.settings.seconds, timed):
             finding = Finding() if (name, offence.name) in self.cleared else self._finding(here, offence)
@@ -128,20 +130,20 @@ class WorkloadRun:
 
     def _watcher(self, session: Session, name: str) -> Watcher:
         where = "on values that it had not seen before: "
-        return Watcher(session.ask, name, lambda watched: self._judge(name, watched.outputs, where), numbers=self.numbers)
+        return Watcher(session.ask, name, lambda trace: self._judge(name, trace.outputs, where), numbers=self.numbers)
 
     def _finding(self, here: Watcher, offence: Offence) -> Finding:
-        """What a closer look says; what it clears is not suspected again."""
+        """The result of a closer look; an acquittal ends the suspicion for good."""
         try:
             finding = inquire(here, offence, partial(self._alone, here.name, offence))
-        except NotTried as error:
+        except ImpossibleTrial as error:
             return Finding("undecided", f"undecided whether {offence.name}: {error}")
         if not finding.outcome:
             self.cleared.add((here.name, offence.name))
         return finding
 
     def _alone(self, name: str, offence: Offence) -> Trial:
-        """A trial in a fresh process that has no other candidate. Raises NotTried, and Lost for wrong outputs."""
+        """A trial in a fresh process that has no other candidate. Raises ImpossibleTrial, and CandidateFailed for wrong outputs."""
         absent: dict[str, CandidateFailed] = {}
         with Session(self.session.start, [self.session.targets[name]], absent) as session:
             try:
@@ -152,47 +154,47 @@ class WorkloadRun:
                 self._judge(name, list(enumerate(session.ask(First(name)).outputs)))
                 session.ask(Warm(name, WARM_SHARE * self.settings.seconds))
                 return self._watcher(session, name).trial(offence)
-            except CandidateFailed as lost:
-                if lost.outcome == "wrong":
+            except CandidateFailed as failure:
+                if failure.outcome == "wrong":
                     raise
-                raise NotTried(f"in a process of its own, {lost.reason}") from None
+                raise ImpossibleTrial(f"in a process of its own, {failure.reason}") from None
 
     def _gate(self, name: str) -> FirstCalls | None:
         """The first calls, if their outputs are right; a process that dies of them raises CandidateFailed."""
         try:
-            tried: FirstCalls = self.session.ask(First(name))
-            self._judge(name, list(enumerate(tried.outputs)))
-        except CandidateFailed as lost:
-            if lost.died:
+            first_calls: FirstCalls = self.session.ask(First(name))
+            self._judge(name, list(enumerate(first_calls.outputs)))
+        except CandidateFailed as failure:
+            if failure.died:
                 raise
-            self.found.lose(name, lost.outcome, lost.reason)
+            self.measurements.lose(name, failure.outcome, failure.reason)
             return None
-        self.found.errors[name] = self.expected.error(self.session.descriptions[name], tried.outputs[0])
-        return tried
+        self.measurements.errors[name] = self.expected.error(self.session.descriptions[name], first_calls.outputs[0])
+        return first_calls
 
     def _laps(self, steady: dict[str, float]) -> list[Lap]:
         plan, laps = size(steady, self.settings.seconds), list[Lap]()
-        rng = np.random.default_rng([self.settings.seed, self.replica, len(self.found.workload.name)])
+        rng = np.random.default_rng([self.settings.seed, self.replica, len(self.measurements.workload.name)])
         deadline = monotonic() + OVERTIME * self.settings.seconds
         for number in range(1, plan.rounds + 1):
-            ran: RoundResult = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
-            self._examine(ran)
-            laps.append(Lap(self.replica, self._baseline(), replace(ran, outputs=[])))
+            result: RoundResult = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
+            self._examine(result)
+            laps.append(Lap(self.replica, self._baseline(), replace(result, outputs=[])))
             if (number >= FEWEST_ROUNDS and monotonic() > deadline) or (number in LOOKS and self._narrow(laps)):
                 break
         return laps
 
     def _narrow(self, laps: list[Lap]) -> bool:
-        """Whether all intervals are so narrow, at a level that allows for all looks, that more rounds would change no verdict."""
+        """Whether all intervals, at a level that allows for all looks, are too narrow for more rounds to change a verdict."""
         level = 1 - (1 - LEVEL) / len(LOOKS)
-        halves = (against(laps, name, self._baseline()).half_at(level) for name in laps[0].ran.seconds)
+        halves = (against(laps, name, self._baseline()).half_at(level) for name in laps[0].result.seconds)
         return max(halves) < log1p(LEAST_FLOOR) / 2
 
-    def _examine(self, ran: RoundResult) -> None:
+    def _examine(self, result: RoundResult) -> None:
         """Raises CandidateFailed for an output of a timed call that is wrong, or an input that was written to."""
-        for name in ran.wrote:
+        for name in result.wrote:
             raise CandidateFailed(name, "wrote to its inputs", died=False, outcome="wrong")
-        for name, copy, out in ran.outputs:
+        for name, copy, out in result.outputs:
             self._judge(name, [(copy, out)], "in a timed call: ")
 
     def _judge(self, name: str, outputs: list[tuple[int, Outputs]], where: str = "") -> None:

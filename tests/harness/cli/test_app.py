@@ -45,12 +45,12 @@ BAD_CALLS = [
     (["check", "numpy-eager", "--memory", "0"], "memory=0, but should be above 0"),
     (["check", "numpy-eager", "--property", "is_nice"], "property=is_nice, but should be one of"),
     (["check", "numpy-eager", "--dtype", "int8"], "dtype=int8, but should be one of float32"),
-    (["check", "numpy-eager", "--claim", "colour=red"], "claim=colour"),
+    (["check", "numpy-eager", "--claim", "colour=red"], "declare=colour"),
     (
         ["check", "numpy-eager", "--claim", "empty_rows=ones"],
-        "claim=empty_rows=ones, but should be empty_rows= one of zeros, nan",
+        "declare=empty_rows=ones, but should be empty_rows= one of zeros, nan",
     ),
-    (["check", "numpy-eager", "--claim", "empty_rows"], "claim=empty_rows, but should be empty_rows= one of"),
+    (["check", "numpy-eager", "--claim", "empty_rows"], "declare=empty_rows, but should be empty_rows= one of"),
     (["check", "numpy-eager", "--executor", "abacus"], "executor=abacus, but should be"),
     (["check", "numpy-eager", "--colour"], "--colour"),
     (["run", "nothing-like-this"], "target=nothing-like-this, but should be"),
@@ -92,14 +92,14 @@ def test_a_bad_call_is_one_line_and_leaves_no_folder(here, capsys, arguments, me
 
 @pytest.mark.parametrize("arguments", [["check", "nothing-like-this"], ["report", "nowhere"]])
 def test_as_a_process_too(arguments, tmp_path):
-    command, found = (
+    command, environment = (
         [sys.executable, "-m", "attention_harness", *arguments],
         os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    ran = subprocess.run(command, cwd=tmp_path, env=found, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.count("\n") == 1
-    assert "Traceback" not in ran.stderr
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.count("\n") == 1
+    assert "Traceback" not in process.stderr
 
 
 def test_list_says_what_is_there(capsys):
@@ -143,8 +143,8 @@ def test_a_check_leaves_its_folder(here, capsys):
 
 def test_help_shows_the_commands(capsys):
     main(["--help"])
-    shown = capsys.readouterr().out
-    assert all(command in shown for command in ("check", "bench", "run", "report", "replay", "list"))
+    output = capsys.readouterr().out
+    assert all(command in output for command in ("check", "bench", "run", "report", "replay", "list"))
 
 
 @pytest.mark.parametrize("call", [["bench", "--workload", "none"], ["run", "--baseline", "none"], ["run", "--workload", "none"]])

@@ -1,4 +1,4 @@
-"""Each deviation that a function may have is found from its answers alone, and what is printed can be pasted."""
+"""Each deviation of a function shows in its answers alone, and the printed declaration can be pasted."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from attention_harness import probe
 from attention_harness.cli.app import main
 from attention_harness.probe.experiments import EXPERIMENTS
 from attention_harness.probe.report import REFUTED
-from attention_harness.probe.session import Lab
+from attention_harness.probe.session import ProbeSession
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import resolve
 
-FRAME = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment", "window")
+CALL_CONVENTION = ("dtypes", "layout", "default_scale", "head_order", "mask_polarity", "causal_alignment", "window")
 
 
 def made(
     rows="zeros", bottom_right=False, hides=False, tiled=False, causal_wins=False, scores=None, unscaled=False,
     capped_last=False, base=np.e,
 ):  # fmt: skip
-    """An attention with the given deviations; a sound one without."""
+    """An attention with the given deviations; a control without."""
 
     def attention(q, k, v, *, mask=None, bias=None, is_causal=False, softcap=None, return_lse=False):
         work = np.float64 if q.dtype == np.float64 else np.float32
         group = q.shape[1] // k.shape[1]
-        spread = (lambda a: np.tile(a, (1, group, 1, 1))) if tiled else (lambda a: np.repeat(a, group, 1))
-        s = q.astype(work) @ spread(k).astype(work).swapaxes(-1, -2) * (1 if unscaled else work(q.shape[3] ** -0.5))
+        repeated = (lambda a: np.tile(a, (1, group, 1, 1))) if tiled else (lambda a: np.repeat(a, group, 1))
+        s = q.astype(work) @ repeated(k).astype(work).swapaxes(-1, -2) * (1 if unscaled else work(q.shape[3] ** -0.5))
         s = s.astype(q.dtype).astype(work) if scores == "rounded" else s
 
         def cap(a):
@@ -48,19 +48,19 @@ def made(
         p = np.exp(s - top)
         total = p.sum(-1, keepdims=True)
         w = np.where(empty, {"zeros": 0, "nan": np.nan, "uniform": 1 / s.shape[3]}[rows], p / np.where(empty, 1, total))
-        out = (w.astype(work) @ spread(v).astype(work)).astype(q.dtype)
+        out = (w.astype(work) @ repeated(v).astype(work)).astype(q.dtype)
         with np.errstate(divide="ignore"):
             return (out, (np.log(total) + top)[..., 0] / np.log(base)) if return_lse else out
 
     return attention
 
 
-sound = made()
+control = made()
 
 
 def narrow(q, k, v):
     """float64 computed in float32."""
-    return sound(*(a.astype(np.float32) if a.dtype == np.float64 else a for a in (q, k, v))).astype(q.dtype)
+    return control(*(a.astype(np.float32) if a.dtype == np.float64 else a for a in (q, k, v))).astype(q.dtype)
 
 
 def restless():
@@ -69,14 +69,14 @@ def restless():
     def attention(q, k, v):
         """Adds its keys up in another order each time."""
         order = rng.permutation(k.shape[2])
-        return sound(q, k[:, :, order], v[:, :, order])
+        return control(q, k[:, :, order], v[:, :, order])
 
     return attention
 
 
 def batched(q, k, v):
     """Adds its keys up in another order in large batches."""
-    return sound(q, k[:, :, ::-1], v[:, :, ::-1]) if len(q) > 2 else sound(q, k, v)
+    return control(q, k[:, :, ::-1], v[:, :, ::-1]) if len(q) > 2 else control(q, k, v)
 
 
 def one_by_one(q, k, v):
@@ -97,35 +97,35 @@ def unsafe():
         """Keeps its queries where another call finds them."""
         kept["q"] = q
         turn.wait(0.001)
-        return sound(kept["q"], k, v)
+        return control(kept["q"], k, v)
 
     return attention
 
 
 def safe(q, k, v, *, mask=None):
-    """What no query sees is not read."""
+    """Keys that no query sees are not read."""
     if mask is not None:
         seen = np.broadcast_to(mask, (*q.shape[:3], k.shape[2])).any((1, 2))[:, None, :, None]
         k, v = np.where(seen, k, 0).astype(k.dtype), np.where(seen, v, 0).astype(v.dtype)
-    return sound(q, k, v, mask=mask)
+    return control(q, k, v, mask=mask)
 
 
 def strict(q, k, v):
     """Looks at sizes first."""
     if k.shape[:3] != v.shape[:3] or k.shape[0] != q.shape[0] or k.shape[3] != q.shape[3] or q.shape[1] % k.shape[1]:
         raise ValueError("sizes do not fit")
-    return sound(q, k, v)
+    return control(q, k, v)
 
 
 def careless(q, k, v):
     """Takes as many keys as there are values."""
     n = min(k.shape[2], v.shape[2])
-    return sound(q, k[:, :, :n], v[:, :, :n])
+    return control(q, k[:, :, :n], v[:, :, :n])
 
 
 def other_layout(q, k, v):
     """Positions before heads."""
-    return sound(*(a.swapaxes(1, 2) for a in (q, k, v))).swapaxes(1, 2)
+    return control(*(a.swapaxes(1, 2) for a in (q, k, v))).swapaxes(1, 2)
 
 
 DEVIATIONS = [
@@ -138,27 +138,27 @@ DEVIATIONS = [
     ("default scale", made(unscaled=True), "1"), ("causal_alignment", made(unscaled=True, bottom_right=True), "bottom-right"),
     ("mask with is_causal", made(), "and"), ("mask with is_causal", made(causal_wins=True), "causality alone"),
     ("softcap", made(), "before the bias"), ("softcap", made(capped_last=True), "after the bias"),
-    ("layout", sound, "bhld"), ("layout", other_layout, "blhd"), ("default scale", other_layout, "1/sqrt(D)"),
-    ("precision float64", narrow, "computed-in-float32"), ("precision float64", sound, "exact"),
-    ("precision bfloat16", sound, "exact"), ("precision bfloat16", made(scores="rounded"), "scores-rounded"),
+    ("layout", control, "bhld"), ("layout", other_layout, "blhd"), ("default scale", other_layout, "1/sqrt(D)"),
+    ("precision float64", narrow, "computed-in-float32"), ("precision float64", control, "exact"),
+    ("precision bfloat16", control, "exact"), ("precision bfloat16", made(scores="rounded"), "scores-rounded"),
     ("precision float16", made(scores="rounded"), "scores-rounded"), ("precision bfloat16", made(rows="nan"), "exact"),
-    ("deterministic", sound, True), ("deterministic", restless(), False),
+    ("deterministic", control, True), ("deterministic", restless(), False),
     ("batch_invariant", one_by_one, True), ("batch_invariant", batched, False),
-    ("thread_safe", sound, True), ("thread_safe", unsafe(), False),
-    ("masked_nan_safe", sound, False), ("masked_nan_safe", safe, True),
+    ("thread_safe", control, True), ("thread_safe", unsafe(), False),
+    ("masked_nan_safe", control, False), ("masked_nan_safe", safe, True),
     ("checks_shapes", careless, False), ("checks_shapes", strict, True),
 ]  # fmt: skip
 
 
 @pytest.fixture
-def found_in(subject_of):
-    """Function and name -> what the experiments that lead there find."""
+def observation_of(subject_of):
+    """Function and name -> the observation of that name."""
 
     def find(function, name):
-        lab = Lab(subject_of(function), 0)
-        experiments = [e for e in EXPERIMENTS if e.suits(lab)]
-        found = [f for e in experiments if e.name in FRAME or _leads_to(e.name, name) for f in e(lab)]
-        return next(f for f in found if f.name == name)
+        session = ProbeSession(subject_of(function), 0)
+        experiments = [e for e in EXPERIMENTS if e.suits(session)]
+        observations = [f for e in experiments if e.name in CALL_CONVENTION or _leads_to(e.name, name) for f in e(session)]
+        return next(f for f in observations if f.name == name)
 
     return find
 
@@ -169,37 +169,37 @@ def _leads_to(experiment, name):
 
 @pytest.mark.parametrize(("name", "function", "value"), DEVIATIONS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_what_a_function_does_is_found_from_its_answers(name, function, value, found_in):
-    found = found_in(function, name)
-    assert found.value == value, found.evidence
+def test_what_a_function_does_is_found_from_its_answers(name, function, value, observation_of):
+    observation = observation_of(function, name)
+    assert observation.value == value, observation.evidence
 
 
-def test_forms_that_differ_are_told_apart(found_in):
+def test_forms_that_differ_are_told_apart(observation_of):
     def attention(q, k, v, *, mask=None, bias=None):
         return made(rows="zeros" if bias is None else "nan")(q, k, v, mask=mask, bias=bias)
 
-    assert found_in(attention, "empty_rows").value == {"mask": "zeros", "bias": "nan", "together": "nan"}
+    assert observation_of(attention, "empty_rows").value == {"mask": "zeros", "bias": "nan", "together": "nan"}
 
 
 def test_what_the_signature_lacks_is_no_fact_of_the_function(subject_of):
-    lab = Lab(subject_of(safe), 0)
-    asked = {e.name for e in EXPERIMENTS if e.suits(lab)}
-    assert "mask_polarity" in asked and not asked & {"causal_alignment", "window_alignment", "bias", "softcap", "lse_base"}
+    session = ProbeSession(subject_of(safe), 0)
+    names = {e.name for e in EXPERIMENTS if e.suits(session)}
+    assert "mask_polarity" in names and not names & {"causal_alignment", "window_alignment", "bias", "softcap", "lse_base"}
 
 
-def test_a_refusal_ends_one_experiment_only(found_in):
+def test_a_refusal_ends_one_experiment_only(observation_of):
     def attention(q, k, v, *, softcap=None):
         if softcap is not None:
             raise ZeroDivisionError("of the cap")
-        return sound(q, k, v)
+        return control(q, k, v)
 
-    assert found_in(attention, "softcap").evidence == "not asked: errored: ZeroDivisionError: of the cap"
-    assert found_in(attention, "deterministic").value
+    assert observation_of(attention, "softcap").evidence == "not asked: errored: ZeroDivisionError: of the cap"
+    assert observation_of(attention, "deterministic").value
 
 
-def test_what_no_model_explains_is_said(found_in):
-    found = found_in(lambda q, k, v: (1.01 * sound(q, k, v)).astype(q.dtype), "precision float32")
-    assert found.value is None and found.refuted
+def test_what_no_model_explains_is_said(observation_of):
+    observation = observation_of(lambda q, k, v: (1.01 * control(q, k, v)).astype(q.dtype), "precision float32")
+    assert observation.value is None and observation.refuted
 
 
 MINE = '''
@@ -262,8 +262,8 @@ def test_a_crash_and_a_hang_end_one_experiment_only(mine):
     crash = "    import os, time\n    if is_causal:\n        os._exit(3)\n    if len(q) == 7:\n        time.sleep(60)\n"
     head, _, body = MINE.partition('float32 or better."""\n')
     mine.write_text(head + 'float32 or better."""\n' + crash + body)
-    probed = probe.probe(resolve([f"{mine}:attention"])[0], 0, Limits(seconds=2))
-    found = {f.name: f for f in probed.found}
-    assert found["causal_alignment"].evidence.startswith("crashed")
-    assert found["batch_invariant"].evidence.startswith("timed-out")
-    assert found["empty_rows"].value == "uniform"
+    report = probe.probe(resolve([f"{mine}:attention"])[0], 0, Limits(seconds=2))
+    observations = {f.name: f for f in report.observations}
+    assert observations["causal_alignment"].evidence.startswith("crashed")
+    assert observations["batch_invariant"].evidence.startswith("timed-out")
+    assert observations["empty_rows"].value == "uniform"

@@ -1,4 +1,4 @@
-"""What probe says of what is declared, of what is a default, and of what no declaration says."""
+"""Verdicts of a probe on declarations, on defaults, and on behaviour that no declaration covers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attention_harness import probe
 from attention_harness.cli.app import main
 from attention_harness.probe.display import show
 from attention_harness.probe.experiments import EXPERIMENTS, Observation
-from attention_harness.probe.report import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, Probed
+from attention_harness.probe.report import COULD, DIFFERS, MATCHES, NOTED, OWED, REFUTED, UNTOLD, ProbeReport
 from attention_harness.probe.session import NOTHING
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target, resolve
@@ -21,7 +21,7 @@ NOT_PRECISION = ("deterministic", "batch_invariant", "thread_safe", "checks_shap
 
 
 def rows(value, **forms):
-    return Observation("empty_rows", value, "", asked={"float32": forms or {"mask": value}})
+    return Observation("empty_rows", value, "", row_values={"float32": forms or {"mask": value}})
 
 
 VERDICTS = [
@@ -46,24 +46,24 @@ VERDICTS = [
 ]  # fmt: skip
 
 
-def probed_as(found, declared):
+def report_of(observation, declared):
     description = Description("mine", conventions=Conventions.declared(declared), declared=tuple(declared))
-    return Probed(Target("mine", "mine:attention"), description, [found])
+    return ProbeReport(Target("mine", "mine:attention"), description, [observation])
 
 
-@pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
-def test_only_what_is_declared_is_contradicted(found, declared, verdict):
-    probed = probed_as(found, declared)
-    assert probed.verdict(found) == verdict
-    assert probed.matches is (verdict in (MATCHES, COULD, UNTOLD, NOTED))
-    assert probed.wrong is (verdict in (REFUTED, DIFFERS))
+@pytest.mark.parametrize(("observation", "declared", "verdict"), VERDICTS)
+def test_only_what_is_declared_is_contradicted(observation, declared, verdict):
+    report = report_of(observation, declared)
+    assert report.verdict(observation) == verdict
+    assert report.matches is (verdict in (MATCHES, COULD, UNTOLD, NOTED))
+    assert report.wrong is (verdict in (REFUTED, DIFFERS))
 
 
-@pytest.mark.parametrize(("found", "declared", "verdict"), VERDICTS)
-def test_a_default_is_not_called_declared(found, declared, verdict):
-    shown = io.StringIO()
-    show(probed_as(found, declared), Console(file=shown, width=200))
-    assert ("declared" in shown.getvalue().partition("\n")[0].replace(verdict, "")) is (
+@pytest.mark.parametrize(("observation", "declared", "verdict"), VERDICTS)
+def test_a_default_is_not_called_declared(observation, declared, verdict):
+    output = io.StringIO()
+    show(report_of(observation, declared), Console(file=output, width=200))
+    assert ("declared" in output.getvalue().partition("\n")[0].replace(verdict, "")) is (
         bool(declared) and verdict in (COULD, REFUTED)
     )
 
@@ -88,8 +88,8 @@ def attention(q, k, v):
 """
 
 
-@pytest.mark.parametrize(("own", "declared", "found", "verdict", "status"), LAYOUTS)
-def test_a_layout_is_told_as_it_is_declared(own, declared, found, verdict, status, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("own", "declared", "layout", "verdict", "status"), LAYOUTS)
+def test_a_layout_is_told_as_it_is_declared(own, declared, layout, verdict, status, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(probe, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name in ("dtypes", "layout", "default_scale")])
     axes = {"bhld": "(0, 1, 2, 3)", "blhd": "(0, 2, 1, 3)"}[own]
     path = tmp_path / "laid_out.py"
@@ -97,8 +97,8 @@ def test_a_layout_is_told_as_it_is_declared(own, declared, found, verdict, statu
     assert main(["probe", f"{path}:attention"]) == status
     printed = capsys.readouterr().out.splitlines()
     held = f", {'declared' if declared else 'default'} {declared or 'bhld'}" if verdict != MATCHES else ""
-    assert next(line for line in printed if line.startswith("layout: ")).startswith(f"layout: {found}  {verdict}{held}  (")
-    assert (f'attention.layout = "{found}"' in printed) is (found == "blhd")
+    assert next(line for line in printed if line.startswith("layout: ")).startswith(f"layout: {layout}  {verdict}{held}  (")
+    assert (f'attention.layout = "{layout}"' in printed) is (layout == "blhd")
 
 
 REFUSALS = [("TypeError('must be Tensor, not numpy.ndarray')", True), ("ValueError('only on Tuesdays')", False)]
@@ -129,5 +129,5 @@ def test_a_conditional_function_is_probed_across_a_process(tmp_path, monkeypatch
     seen = "np.where(np.tri(*s.shape[2:], s.shape[3] - s.shape[2]), s, -np.inf)"
     path.write_text(body.replace("    p = np", f"    s = {seen}\n    p = np"))
     monkeypatch.setattr(probe, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name not in NOT_PRECISION])
-    probed = probe.probe(resolve([f"{path}:attention"])[0], 0, Limits(10))
-    assert probed.declaration()["conventions"]["causal_alignment"] == "bottom-right" and not probed.wrong
+    report = probe.probe(resolve([f"{path}:attention"])[0], 0, Limits(10))
+    assert report.declaration()["conventions"]["causal_alignment"] == "bottom-right" and not report.wrong

@@ -1,4 +1,4 @@
-"""What foreign code starts ends with its worker, and its memory counts."""
+"""Processes that foreign code starts end with its worker, and their memory counts."""
 
 from __future__ import annotations
 

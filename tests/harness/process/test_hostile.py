@@ -1,4 +1,4 @@
-"""Foreign code that writes to the pipe of the answers: what comes from it is data, or the process has crashed."""
+"""Foreign code that writes to the pipe of the answers: its bytes are data, or the process has crashed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sends(*messages, then=lambda: None):
     return hostile(write)
 
 
-def asked():
+def request_number():
     frame = sys._getframe()
     while not hasattr(frame.f_locals.get("frame"), "request"):
         frame = frame.f_back
@@ -58,7 +58,7 @@ def asked():
 
 
 def forged(document, data=b"", size=None, kind=1):
-    return lambda q: HEADER.pack(MAGIC, asked(), kind, len(document), len(data) if size is None else size) + document + data
+    return lambda q: HEADER.pack(MAGIC, request_number(), kind, len(document), len(data) if size is None else size) + document + data
 
 
 def everywhere(q):
@@ -113,7 +113,7 @@ extra = sends(other)
 afterwards = hostile(later)
 unpickles = sends(forged(pickle.dumps(Touches())))
 huge = sends(forged(b"{}", size=2**50))
-huge_document = sends(lambda q: HEADER.pack(MAGIC, asked(), 1, 2**32 - 1, 0))
+huge_document = sends(lambda q: HEADER.pack(MAGIC, request_number(), 1, 2**32 - 1, 0))
 deep = sends(forged(b"[" * 50_000))
 requests = sends(forged(b"{}", kind=0))
 fields = sends(forged(b'{"out": 1}'))
@@ -227,8 +227,8 @@ def test_what_is_written_between_two_calls_is_not_taken_for_an_answer(file):
     [(f"in_{kind}", kind) for kind in KINDS],
 )
 def test_numbers_of_every_dtype_cross(file, name, dtype):
-    with worker(file, name) as sound:
-        out = sound.call(asked(2)).out
+    with worker(file, name) as control_worker:
+        out = control_worker.call(asked(2)).out
     assert (type(out), out.dtype.name, out.shape) == (np.ndarray, dtype, (1, 1, 2, 1))
     assert np.all(out == np.full(out.shape, 2).astype(out.dtype))
 
@@ -237,8 +237,8 @@ def test_numbers_of_every_dtype_cross(file, name, dtype):
     ("name", "shape", "first"), [("scalar", (), [3]), ("empty", (1, 0, 2, 1), []), ("transposed", (3, 2), [0, 3])]
 )
 def test_arrays_of_every_shape_cross(file, name, shape, first):
-    with worker(file, name) as sound:
-        out = sound.call(asked(2)).out
+    with worker(file, name) as control_worker:
+        out = control_worker.call(asked(2)).out
     assert out.shape == shape and out.ravel()[:2].tolist() == first
     assert out.flags.writeable and out.flags.aligned
 

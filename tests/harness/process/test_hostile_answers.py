@@ -1,4 +1,4 @@
-"""Whatever an implementation answers, a check returns; and what is our fault is named as ours."""
+"""A check returns for all answers of an implementation, and names faults of the harness as its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.in_process import InProcessWorker
-from attention_harness.cli.app import _status
+from attention_harness.cli.exit_status import status_of
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance import reproducers
 from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
@@ -17,7 +17,6 @@ from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
-from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
 from attention_implementations.numpy.eager import attention
@@ -39,7 +38,7 @@ STRANGE = {
 
 
 def answering(change, *which):
-    """A sound function with some of its results (out, weights, lse) changed."""
+    """A control with some of its results (out, weights, lse) changed."""
 
     def strange(q, k, v, *, return_weights=False, return_lse=False):
         names = ("out", *["weights"] * return_weights, *["lse"] * return_lse)
@@ -52,39 +51,47 @@ def answering(change, *which):
 
 
 def subject_of(function):
-    inside = InProcessWorker(function)
-    return UnderTest(inside, inside.description)
+    worker = InProcessWorker(function)
+    return UnderTest(worker, worker.description)
 
 
 @pytest.mark.parametrize("which", ["out", "weights", "lse"])
 @pytest.mark.parametrize("kind", STRANGE)
 def test_a_strange_dtype_is_a_violation_wherever_it_comes(kind, which):
-    subject = subject_of(answering(STRANGE[kind], which))
-    x = subject.realise(CASE)
-    asked = [c for c in properties_of("attention") if set(c.options) <= {"return_weights", "return_lse"} and c.needs(x)]
-    asked = [c for c in asked if not c.gradient and (which == "out" or f"return_{which}" in c.options)]
-    outcomes = {property_.name: find(subject, property_, x) for property_ in asked}
+    under_test = subject_of(answering(STRANGE[kind], which))
+    x = under_test.realise(CASE)
+    properties = [
+        property_
+        for property_ in properties_of("attention")
+        if set(property_.options) <= {"return_weights", "return_lse"} and property_.needs(x)
+    ]
+    properties = [
+        property_
+        for property_ in properties
+        if not property_.gradient and (which == "out" or f"return_{which}" in property_.options)
+    ]
+    outcomes = {property_.name: find(under_test, property_, x) for property_ in properties}
     messages = {f.verdict.message for f in outcomes.values() if f.outcome == "violates" and "dtype of" in f.verdict.message}
     assert f"dtype of {which}=" in next(iter(messages))
     assert outcomes[ORACLE.name].outcome == "violates" if which == "out" else len(messages) == 1
 
 
 def test_single_precision_in_place_of_half_is_a_number_and_is_judged():
-    subject = subject_of(answering(lambda a: a.astype(np.float64), "lse", "weights"))
-    x = subject.realise(CASE)
-    assert find(subject, PROPERTIES["weights_sum_to_one"], x).outcome == "agrees"
+    under_test = subject_of(answering(lambda a: a.astype(np.float64), "lse", "weights"))
+    x = under_test.realise(CASE)
+    assert find(under_test, PROPERTIES["weights_sum_to_one"], x).outcome == "agrees"
 
 
 def checking(tmp_path, function=attention, **plan):
-    inside = InProcessWorker(function)
-    subject = UnderTest(inside, inside.description)
+    worker = InProcessWorker(function)
+    under_test = UnderTest(worker, worker.description)
     return ConformanceCheck(
-        subject, Target("mine", "mine.py:f", False), Plan({"attention": Suite(drawn=[CASE])}, tmp_path, **plan), lambda: None
+        under_test, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
     )
 
 
 def test_an_exception_in_a_property_is_named_as_ours_and_the_other_cases_are_judged(tmp_path, monkeypatch):
-    monkeypatch.setattr("attention_harness.conformance.agreement.Kept.add", lambda *_: 1 / 0)
+    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorRecorder.add", lambda *_: 1 / 0)
     checked = checking(tmp_path, properties=(ORACLE.name,))
     rows = checked.rows()
     assert checked.ours
@@ -109,27 +116,27 @@ def test_an_exception_in_the_driver_ends_the_check_of_its_target_alone(tmp_path,
     assert checked.ours
     assert "fault of attention-harness: KeyError" in checked.rows[0].message
     checked.rows[0].message.encode()
-    assert (_status([checked]), _status([replace(checked, ours=False)])) == (OURS, 1)
+    assert (status_of([checked]), status_of([replace(checked, ours=False)])) == (OURS, 1)
 
 
 def test_what_cannot_be_loaded_again_is_an_error_that_the_report_knows():
-    subject = subject_of(attention)
+    under_test = subject_of(attention)
     for outcome in ("unloadable", "unavailable"):
 
         def gone(request, outcome=outcome):
             raise CallFailed(outcome, "no module")
 
-        subject.worker.call = gone
-        subject.forget()
-        assert find(subject, ORACLE, subject.realise(CASE)).outcome == "errored"
+        under_test.worker.call = gone
+        under_test.forget()
+        assert find(under_test, ORACLE, under_test.realise(CASE)).outcome == "errored"
 
 
 def test_the_text_of_an_exception_can_be_written_and_shown():
     def raises(q, k, v):
         raise ValueError("bad byte \udcff, \x1b[31m and \x00")
 
-    subject = subject_of(raises)
-    message = find(subject, ORACLE, subject.realise(CASE)).verdict.message
+    under_test = subject_of(raises)
+    message = find(under_test, ORACLE, under_test.realise(CASE)).verdict.message
     assert message == r"ValueError: bad byte \udcff, \x1b[31m and \x00"
     assert message.encode().decode() == message
     assert printable("two\nlines, é and 你") == "two lines, é and 你"
@@ -145,7 +152,7 @@ def test_a_full_disk_is_not_a_fault_of_ours(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("attention_harness.conformance.agreement.Kept.add", full)
+    monkeypatch.setattr("attention_harness.conformance.agreement.ErrorRecorder.add", full)
     with pytest.raises(OSError, match="No space left"):
         checking(tmp_path, properties=(ORACLE.name,)).rows()
 

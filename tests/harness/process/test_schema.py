@@ -1,4 +1,4 @@
-"""Messages cross as data: what is read back is equal, and what is of another type is refused."""
+"""Messages cross as data: a value comes back equal, and one of another type is refused."""
 
 from __future__ import annotations
 

@@ -28,12 +28,12 @@ GIVEN = Workload("capped", "with a soft cap", "nobody", Problem(1, 4, 2, 8, 8, 4
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody goes on after the return here, so that nobody need be listened to for long."""
+    """No candidate goes on after the return here, so a short wait is enough."""
     monkeypatch.setattr("attention_harness.timing.measure.honesty.IDLE", 1e-5)
 
 
 class Clock:
-    """Nanoseconds that pass when told to."""
+    """Nanoseconds that pass when advanced by a call."""
 
     def __init__(self) -> None:
         self.now, self.rng = 0, np.random.default_rng(0)
@@ -171,39 +171,39 @@ def timed(*functions: Callable[..., Any], workload: Workload = SMALL, **settings
     return bench([target(f) for f in (baseline, *functions)], [workload], chosen, start=Here)
 
 
-def rows(found: Bench) -> dict[str, dict[str, Any]]:
-    return {row["implementation"]: row for row in found.rows}
+def rows(result: Bench) -> dict[str, dict[str, Any]]:
+    return {row["implementation"]: row for row in result.rows}
 
 
 def test_planted_differences_are_decided() -> None:
-    found = rows(timed(level, slow, fast))
-    assert {name: row["verdict"] for name, row in found.items()} == {
+    by_name = rows(timed(level, slow, fast))
+    assert {name: row["verdict"] for name, row in by_name.items()} == {
         "baseline": "BASELINE", "level": "SAME", "slow": "SLOWER", "fast": "FASTER",
     }  # fmt: skip
-    assert found["slow"]["ratio"] == pytest.approx(2, rel=0.02)
-    assert found["slow"]["ratio_low"] <= found["slow"]["ratio"] <= found["slow"]["ratio_high"]
-    assert found["level"]["median"] == pytest.approx(1e-4, rel=0.02)
+    assert by_name["slow"]["ratio"] == pytest.approx(2, rel=0.02)
+    assert by_name["slow"]["ratio_low"] <= by_name["slow"]["ratio"] <= by_name["slow"]["ratio_high"]
+    assert by_name["level"]["median"] == pytest.approx(1e-4, rel=0.02)
 
 
 def test_rows_have_the_columns_of_the_table() -> None:
-    found = timed(level)
-    assert all(tuple(row) == COLUMNS for row in found.rows)
-    assert set(found.noise) >= {"floor", "aa_half_width", "load", "trust", "overhead", "comparisons"}
-    assert {row["implementation"] for row in found.rounds} == {"baseline", "level", TWIN}
-    assert sum(row["samples"] for row in found.rounds if row["implementation"] == "level") == rows(found)["level"]["samples"]
-    assert {name: len(s) for name, s in found.samples["small"].items()} == {n: r["samples"] for n, r in rows(found).items()}
+    result = timed(level)
+    assert all(tuple(row) == COLUMNS for row in result.rows)
+    assert set(result.noise) >= {"floor", "aa_half_width", "load", "trust", "overhead", "comparisons"}
+    assert {row["implementation"] for row in result.rounds} == {"baseline", "level", TWIN}
+    assert sum(row["samples"] for row in result.rounds if row["implementation"] == "level") == rows(result)["level"]["samples"]
+    assert {name: len(s) for name, s in result.samples["small"].items()} == {n: r["samples"] for n, r in rows(result).items()}
 
 
 def trained(name: str, factor: float) -> Callable[..., Any]:
-    sound = CONTROLS["eager, with gradients"]
+    control = CONTROLS["eager, with gradients"]
 
     def attention(q: Any, k: Any, v: Any, *, is_causal: bool = False) -> Any:
-        return sound(q, k, v, is_causal=is_causal)
+        return control(q, k, v, is_causal=is_causal)
 
     def backward(*given: Any) -> Any:
         CLOCK.spend(3e-4)
-        found = sound.backward(*given)  # type: ignore[attr-defined]
-        return found | {"q": (factor * found["q"]).astype(found["q"].dtype)}
+        gradients = control.backward(*given)  # type: ignore[attr-defined]
+        return gradients | {"q": (factor * gradients["q"]).astype(gradients["q"].dtype)}
 
     attention.__name__, attention.backward = name, backward  # type: ignore[attr-defined]
     globals()[name] = attention
@@ -214,12 +214,12 @@ def test_training_is_judged_by_its_gradients_and_counts_three_and_a_half_times_t
     workload = replace(SMALL, direction="forward+backward", sweep="lengths", varied="length", value=8.0)
     chosen = Settings(baseline="right", seconds_per_workload=0.05, replicas=1)
     targets = [target(f) for f in (trained("right", 1), trained("wrong", 1.01), level)]
-    found = rows(bench(targets, [workload], chosen, start=Here))
-    assert found["right"]["direction"] == "forward+backward" and found["right"]["value"] == 8.0
-    assert found["wrong"]["verdict"] == "INVALID" and found["wrong"]["reason"].startswith("dq[")
-    assert found["level"]["verdict"] == "UNSUPPORTED" and "differentiates" in found["level"]["reason"]
+    by_name = rows(bench(targets, [workload], chosen, start=Here))
+    assert by_name["right"]["direction"] == "forward+backward" and by_name["right"]["value"] == 8.0
+    assert by_name["wrong"]["verdict"] == "INVALID" and by_name["wrong"]["reason"].startswith("dq[")
+    assert by_name["level"]["verdict"] == "UNSUPPORTED" and "differentiates" in by_name["level"]["reason"]
     pairs = 4 * (8 * 9 / 2)
-    assert found["right"]["gflops"] == pytest.approx(3.5 * 4 * 4 * pairs / found["right"]["median"] / 1e9)
+    assert by_name["right"]["gflops"] == pytest.approx(3.5 * 4 * 4 * pairs / by_name["right"]["median"] / 1e9)
 
 
 def test_flops_count_visible_pairs() -> None:
@@ -236,11 +236,11 @@ def test_flops_count_visible_pairs() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., Any], reason: str) -> None:
-    found = rows(timed(function, slow, workload=WIDE))
-    row = found[function.__name__]
+    by_name = rows(timed(function, slow, workload=WIDE))
+    row = by_name[function.__name__]
     assert row["verdict"] == "INVALID" and reason in row["reason"]
     assert row["samples"] == 0 and np.isnan([row["median"], row["ratio"], row["gflops"]]).all()
-    assert found["slow"]["verdict"] == "SLOWER"
+    assert by_name["slow"]["verdict"] == "SLOWER"
 
 
 @pytest.mark.parametrize(
@@ -250,12 +250,12 @@ def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., 
 def test_a_cheat_that_fresh_processes_do_not_show_is_unresolved_and_fails_no_run(
     function: Callable[..., Any], reason: str
 ) -> None:
-    found = rows(timed(function, slow, workload=WIDE))
-    row = found[function.__name__]
+    by_name = rows(timed(function, slow, workload=WIDE))
+    row = by_name[function.__name__]
     assert row["verdict"] == "UNRESOLVED" and reason in row["reason"]
     assert row["samples"] == 0 and np.isnan([row["median"], row["ratio"], row["gflops"]]).all()
-    assert found["slow"]["verdict"] == "SLOWER"
-    assert not invalid(list(found.values()))
+    assert by_name["slow"]["verdict"] == "SLOWER"
+    assert not invalid(list(by_name.values()))
 
 
 def test_what_is_not_claimed_is_unsupported() -> None:
@@ -265,24 +265,24 @@ def test_what_is_not_claimed_is_unsupported() -> None:
 
 
 def test_a_baseline_that_cannot_gives_way_to_the_first_that_can() -> None:
-    found = bench([target(raises), target(slow), target(level)], [SMALL], Settings(True, 0, "raises", 0.05), start=Here)
-    assert [row["verdict"] for row in found.rows] == ["INVALID", "BASELINE", "FASTER"]
-    assert {row["baseline"] for row in found.rows} == {"slow"}
+    result = bench([target(raises), target(slow), target(level)], [SMALL], Settings(True, 0, "raises", 0.05), start=Here)
+    assert [row["verdict"] for row in result.rows] == ["INVALID", "BASELINE", "FASTER"]
+    assert {row["baseline"] for row in result.rows} == {"slow"}
 
 
 def test_the_absent_are_named_with_a_reason() -> None:
     gone = Target("gone", "no_such_module_at_all:attention", registered=False)
-    found = bench([target(baseline), target(level), gone], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
-    assert "no_such_module_at_all" in found.absent["gone"] and found.unloadable == ()
-    assert "gone" not in rows(found)
+    result = bench([target(baseline), target(level), gone], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
+    assert "no_such_module_at_all" in result.absent["gone"] and result.unloadable == ()
+    assert "gone" not in rows(result)
 
 
 def test_the_unloadable_have_a_row_that_says_why() -> None:
     broken = Target("broken", f"{__name__}:nothing_of_that_name", registered=False)
-    found = bench([target(baseline), target(level), broken], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
-    row = rows(found)["broken"]
+    result = bench([target(baseline), target(level), broken], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
+    row = rows(result)["broken"]
     assert row["verdict"] == "INVALID" and row["reason"].startswith("cannot be loaded: target=")
-    assert found.unloadable == ("broken",) and rows(found)["level"]["verdict"] == "SAME"
+    assert result.unloadable == ("broken",) and rows(result)["level"]["verdict"] == "SAME"
     alone = bench([broken], [SMALL], Settings(True, 0, "numpy-eager", 0.05), start=Here)
     assert rows(alone)["broken"]["verdict"] == "INVALID"
 

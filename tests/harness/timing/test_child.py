@@ -35,7 +35,7 @@ def hangs(q, k, v):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def result(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     path = tmp_path_factory.mktemp("foreign") / "foreign.py"
     path.write_text(FOREIGN)
     (path.parent / "ends.py").write_text("import os\nos._exit(0)\n")
@@ -44,8 +44,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench([*foreign, ends], [SMALL], Settings(True, seconds_per_workload=0.05, timeout=5))
 
 
-def test_the_others_are_timed(found: Bench) -> None:
-    rows = {row["implementation"]: row for row in found.rows}
+def test_the_others_are_timed(result: Bench) -> None:
+    rows = {row["implementation"]: row for row in result.rows}
     assert rows["numpy-eager"]["verdict"] == "BASELINE"
     assert rows["good"]["verdict"] in ("FASTER", "SLOWER", "SAME", "UNRESOLVED") and rows["good"]["samples"] >= 3
     assert rows["good"]["peak_memory"] > 0 and rows["good"]["compile_seconds"] >= 0
@@ -54,22 +54,22 @@ def test_the_others_are_timed(found: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"), [("exits_late", "exited with status 3"), ("aborts", "SIGABRT"), ("hangs", "no answer after 5 s")]
 )
-def test_who_ended_it_is_invalid_with_the_reason(found: Bench, name: str, reason: str) -> None:
-    row = next(row for row in found.rows if row["implementation"] == name)
+def test_who_ended_it_is_invalid_with_the_reason(result: Bench, name: str, reason: str) -> None:
+    row = next(row for row in result.rows if row["implementation"] == name)
     assert row["verdict"] == "INVALID" and reason in row["reason"]
 
 
-def test_who_ends_it_by_being_imported_is_absent(found: Bench) -> None:
-    assert "exited with status 0" in found.absent["ends"] and found.unloadable == ("ends",)
+def test_who_ends_it_by_being_imported_is_absent(result: Bench) -> None:
+    assert "exited with status 0" in result.absent["ends"] and result.unloadable == ("ends",)
 
 
-def test_pytest_benchmark_records_the_samples(found: Bench, tmp_path: Path) -> None:
-    path = record(found, tmp_path)
+def test_pytest_benchmark_records_the_samples(result: Bench, tmp_path: Path) -> None:
+    path = record(result, tmp_path)
     recorded = {one["extra_info"]["implementation"]: one for one in json.loads(path.read_text())["benchmarks"]}
-    assert set(recorded) == set(found.samples["small"]) == {"numpy-eager", "good"}
+    assert set(recorded) == set(result.samples["small"]) == {"numpy-eager", "good"}
     for name, one in recorded.items():
         assert one["group"] == "small" and one["options"]["timer"] == "replayed"
-        assert one["stats"]["data"] == pytest.approx(found.samples["small"][name], abs=1e-9)
+        assert one["stats"]["data"] == pytest.approx(result.samples["small"][name], abs=1e-9)
     assert recorded["numpy-eager"]["extra_info"]["verdict"] == "BASELINE"
     assert json.loads((tmp_path / "samples.json").read_text())["schedule"]["seed"] == 0
 

@@ -1,4 +1,4 @@
-"""What timed outputs are judged by: all rows of a small problem, some of a large one, and the counts of the whole either way."""
+"""Expected outputs: all rows of a small problem, some of a large one, and the counts of the whole for both."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_right_outputs_have_no_fault_and_counts_are_those_of_the_whole(problem, 
 def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem, monkeypatch):
     expected = expected_of(problem, monkeypatch, 1000)
     right = answer(expected, 0)
-    found = []
+    faults = []
     for row in range(problem.query_length):
         wrong = right.copy()
         wrong[-1, -1, row] += 1
-        found.append(bool(expected.fault(PLAIN, 0, {"out": wrong})))
-    assert 0 < sum(found) < problem.query_length
-    assert sum(found) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
+        faults.append(bool(expected.fault(PLAIN, 0, {"out": wrong})))
+    assert 0 < sum(faults) < problem.query_length
+    assert sum(faults) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
 
 
 def test_causality_between_unequal_lengths_is_judged_in_all_rows_as_it_is_declared(monkeypatch):

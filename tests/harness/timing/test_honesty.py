@@ -1,4 +1,4 @@
-"""One round of the look at honesty: what it measures, in which order, and that it leaves the candidate as it was. The clock
+"""One round of the look at honesty: its measurements, its order, and the candidate afterwards, which is unchanged. The clock
 stands still unless the candidate moves it."""
 
 from itertools import product
@@ -51,9 +51,9 @@ class Keeping:
 
 @pytest.mark.parametrize(("novel_first", "other"), list(product([True, False], ["seen", "timed"])))
 def test_kept_outputs_show_in_either_order(novel_first: bool, other: str) -> None:
-    found = looked_at(candidate(Keeping()), novel_first, other=other)
-    assert found.novel == pytest.approx(1e-3)
-    assert found.other < 2e-4
+    trace = looked_at(candidate(Keeping()), novel_first, other=other)
+    assert trace.novel == pytest.approx(1e-3)
+    assert trace.other < 2e-4
 
 
 @pytest.mark.parametrize("novel_first", [True, False])
@@ -65,11 +65,11 @@ def test_both_sides_take_the_same_calls(novel_first: bool) -> None:
         return numpy_eager.attention(q, k, v)
 
     looked_at(candidate(counting), novel_first)
-    shown, arms = calls[: 3 * AGAIN], calls[3 * AGAIN : -1]  # the last is listened to
+    earlier, arms = calls[: 3 * AGAIN], calls[3 * AGAIN : -1]  # the last is listened to
     first, second = arms[: LEADS + 2], arms[LEADS + 2 :]
     assert len(first) == len(second) == LEADS + 2
     old, new = (second, first) if novel_first else (first, second)
-    assert set(old) <= set(shown) and not set(new) & set(shown)
+    assert set(old) <= set(earlier) and not set(new) & set(earlier)
 
 
 class Late:
@@ -134,9 +134,9 @@ def test_values_are_new_and_their_outputs_known() -> None:
 def test_outputs_on_new_values_are_given_back_and_the_candidate_is_left_as_it_was(novel_first: bool, other: str) -> None:
     made = candidate()
     wanted = [made.output(made.call(buffer))["out"] for buffer in range(3)]
-    found = looked_at(made, novel_first, other=other)
-    assert len(found.outputs) == 2
-    assert all(np.array_equal(out["out"], wanted[copy]) for copy, out in found.outputs)
+    trace = looked_at(made, novel_first, other=other)
+    assert len(trace.outputs) == 2
+    assert all(np.array_equal(out["out"], wanted[copy]) for copy, out in trace.outputs)
     assert not made.fill(1)
 
 

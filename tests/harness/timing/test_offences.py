@@ -1,4 +1,4 @@
-"""The rule of accusations, without a machine: what noise, bursts and habits may do, and what only a cheat does. Processes are
+"""The rule of accusations, without a machine: noise, bursts and habits are innocent, cheats are not. Processes are
 simulated by seeded draws."""
 
 from collections.abc import Callable
@@ -79,10 +79,10 @@ def process(rng: Rng, seen_takes: float = CALL, **always: float) -> Callable[[Wa
 
 
 def watcher(rng: Rng, ask: Callable[[Watch], HonestyTrace]) -> Watcher:
-    return Watcher(ask, "one", lambda watched: None, lambda: bool(rng.integers(2)))
+    return Watcher(ask, "one", lambda trace: None, lambda: bool(rng.integers(2)))
 
 
-def found(seed: int, *seen_takes: float, offence: Any = KEPT, **always: float) -> Finding:
+def finding_of(seed: int, *seen_takes: float, offence: Any = KEPT, **always: float) -> Finding:
     """Of processes whose calls on seen values take so long; the first is the one of the timing."""
     rng = np.random.default_rng(seed)
     here, *fresh = (watcher(rng, process(rng, seconds, **always)) for seconds in seen_takes)
@@ -90,14 +90,14 @@ def found(seed: int, *seen_takes: float, offence: Any = KEPT, **always: float) -
     return inquire(here, offence, lambda: next(turns).trial(offence))
 
 
-def counted(shows: np.ndarray) -> np.ndarray:
+def guilty_trials(shows: np.ndarray) -> np.ndarray:
     """Guilty, of trials whose rounds are columns: the rule of Trial, for many at once."""
     return shows.sum(-1) >= needed(shows.shape[-1])
 
 
 @pytest.mark.parametrize("noise", ["quiet", "bursts", "heavy tails", "ramps"])
 def test_noise_accuses_nobody_in_many_thousand_rows(noise: str) -> None:
-    """20,000 rows of honest code, three processes each: guilty in all is nobody, and in one at most what is stated."""
+    """20,000 rows of honest code, three processes each: none is guilty in all, and at most the stated share in one."""
     rng = np.random.default_rng(7)
     shape = (20_000, PROCESSES, 41, 2)
     times = {
@@ -107,32 +107,32 @@ def test_noise_accuses_nobody_in_many_thousand_rows(noise: str) -> None:
     }[noise]()  # fmt: skip
     coins = rng.random(shape[:3]) < 0.5
     novel, other = (np.where(coins == which, times[..., 0], times[..., 1]) for which in (True, False))
-    guilty = counted(novel > MUCH * other)
+    guilty = guilty_trials(novel > MUCH * other)
     assert not guilty.all(-1).any()
     assert guilty.mean() <= LEVEL
 
 
 def test_honest_code_is_never_dishonest_beside_a_neighbour() -> None:
     """The whole inquiry, entered on every offence as if a first look had suspected it."""
-    outcomes = [found(seed, *[CALL] * 4, offence=offence).outcome for seed in range(60) for offence in OFFENCES]
+    outcomes = [finding_of(seed, *[CALL] * 4, offence=offence).outcome for seed in range(60) for offence in OFFENCES]
     assert "dishonest" not in outcomes
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_cheat_in_every_process_is_dishonest(seed: int) -> None:
-    finding = found(seed, *[CALL / 50] * 4)
+    finding = finding_of(seed, *[CALL / 50] * 4)
     assert finding.outcome == "dishonest"
     assert "on new ones" in finding.reason and "outputs are kept" in finding.reason and "3 fresh processes" in finding.reason
 
 
 @pytest.mark.parametrize("seen_takes", [(CALL / 50, CALL, CALL, CALL), (CALL / 50, CALL / 50, CALL / 50, CALL)])
 def test_a_cheat_in_some_processes_is_undecided(seen_takes: tuple[float, ...]) -> None:
-    finding = found(3, *seen_takes)
+    finding = finding_of(3, *seen_takes)
     assert finding.outcome == "undecided" and finding.reason.startswith("undecided whether outputs are kept: ")
 
 
 def test_a_suspicion_that_the_same_process_refutes_starts_no_other() -> None:
-    assert found(0, CALL) == Finding()
+    assert finding_of(0, CALL) == Finding()
 
 
 @pytest.mark.parametrize(("pattern", "outcome"), [([1, 4], "undecided"), ([1, 1, 1, 4, 4], "")])
@@ -150,16 +150,16 @@ def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(
 
 
 @pytest.mark.parametrize(
-    ("offence", "shown", "honest"),
+    ("offence", "offending", "honest"),
     [
         (KEPT, {"other": CALL / 2}, {"other": CALL / 1.4}), (WHEN_TIMED, {"other": CALL / 4}, {"other": CALL / 2.5}),
         (PUT_OFF, {"reading": 2 * CALL}, {"reading": CALL / 2}), (GOES_ON, {"after": 0.8 * IDLE}, {"after": 0.4 * IDLE}),
         (THREADS, {"cores": 1.9}, {"cores": 1.4}),
     ],
 )  # fmt: skip
-def test_offences_have_a_size(offence: Any, shown: dict[str, float], honest: dict[str, float]) -> None:
+def test_offences_have_a_size(offence: Any, offending: dict[str, float], honest: dict[str, float]) -> None:
     rng = np.random.default_rng(0)
-    for seen, outcome in ((shown, "dishonest"), (honest, "")):
+    for seen, outcome in ((offending, "dishonest"), (honest, "")):
         answer = replace(HonestyTrace(CALL, CALL), **seen)
         one = watcher(rng, lambda watch, answer=answer: answer)  # type: ignore[misc]
         assert inquire(one, offence, lambda one=one: one.trial(offence)).outcome == outcome  # type: ignore[misc]
@@ -182,7 +182,7 @@ def test_rounds_end_when_nothing_can_change() -> None:
 
 
 def test_wrong_outputs_on_new_values_end_it_at_once() -> None:
-    def wrong(watched: HonestyTrace) -> None:
+    def wrong(trace: HonestyTrace) -> None:
         raise CandidateFailed("one", "out[0]=1, but should be 2", died=False, outcome="wrong")
 
     one = Watcher(lambda watch: HonestyTrace(CALL, CALL), "one", wrong)
@@ -191,22 +191,22 @@ def test_wrong_outputs_on_new_values_end_it_at_once() -> None:
 
 
 def test_numbers_come_once_and_either_of_two_is_new() -> None:
-    asked: list[Watch] = []
+    watches: list[Watch] = []
 
     def answer(watch: Watch) -> HonestyTrace:
-        asked.append(watch)
+        watches.append(watch)
         return HonestyTrace(CALL, CALL)
 
     watcher(np.random.default_rng(0), answer).trial(KEPT)
-    numbers = [number for watch in asked for number in watch.numbers]
+    numbers = [number for watch in watches for number in watch.numbers]
     assert len(set(numbers)) == len(numbers)
-    assert {watch.numbers[0] < watch.numbers[1] for watch in asked} == {watch.novel_first for watch in asked} == {True, False}
+    assert {watch.numbers[0] < watch.numbers[1] for watch in watches} == {watch.novel_first for watch in watches} == {True, False}
 
 
 @pytest.mark.parametrize(
     ("outcome", "verdict"), [("undecided", "UNRESOLVED"), ("dishonest", "INVALID"), ("unsupported", "UNSUPPORTED")]
 )
 def test_only_what_is_shown_is_invalid(outcome: str, verdict: str) -> None:
-    found = Measurements(None)  # type: ignore[arg-type]
-    found.lose("one", outcome, "why")
-    assert found.lost["one"] == (verdict, "why")
+    measurements = Measurements(None)  # type: ignore[arg-type]
+    measurements.lose("one", outcome, "why")
+    assert measurements.lost["one"] == (verdict, "why")

@@ -56,5 +56,8 @@ def test_bare_pytest_benchmark_runs_it_and_its_records_say_what_it_is(tmp_path):
     ]
     done = subprocess.run([sys.executable, "-m", "pytest", *options, *chosen], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    (found,) = json.loads((tmp_path / "speed.json").read_text())["benchmarks"]
-    assert found["group"] == "gpt2-small-128 (sequential, unpaired)" and found["extra_info"]["protocol"] == "sequential, unpaired"
+    (benchmark,) = json.loads((tmp_path / "speed.json").read_text())["benchmarks"]
+    assert (
+        benchmark["group"] == "gpt2-small-128 (sequential, unpaired)"
+        and benchmark["extra_info"]["protocol"] == "sequential, unpaired"
+    )

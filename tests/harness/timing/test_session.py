@@ -55,14 +55,14 @@ def test_a_process_that_ends_in_nobodys_code_is_started_again_a_few_times(until:
         pass
 
     Dying.until = until
-    found = bench(TARGETS, [SMALL], SHORT, start=Dying)
+    result = bench(TARGETS, [SMALL], SHORT, start=Dying)
     if until > processes:
         assert Dying.started == processes
-        assert found.rows == [] and found.unloadable == ()
-        assert set(found.absent) == {"numpy-eager", "numpy-online"} and "exited with status 1" in found.absent["numpy-online"]
+        assert result.rows == [] and result.unloadable == ()
+        assert set(result.absent) == {"numpy-eager", "numpy-online"} and "exited with status 1" in result.absent["numpy-online"]
     else:
         assert Dying.started >= processes
-        assert {row["implementation"] for row in found.rows} == {"numpy-eager", "numpy-online"} and found.absent == {}
+        assert {row["implementation"] for row in result.rows} == {"numpy-eager", "numpy-online"} and result.absent == {}
 
 
 class Blocked(Here):
@@ -76,8 +76,8 @@ class Blocked(Here):
 
 
 def test_a_workload_that_cannot_be_opened_ends() -> None:
-    found = bench(TARGETS, [SMALL], SHORT, start=Blocked)
-    assert {(row["verdict"], row["reason"]) for row in found.rows} == {("INVALID", "cannot make the inputs")}
+    result = bench(TARGETS, [SMALL], SHORT, start=Blocked)
+    assert {(row["verdict"], row["reason"]) for row in result.rows} == {("INVALID", "cannot make the inputs")}
 
 
 def test_an_unknown_baseline_is_a_wrong_call() -> None:
@@ -87,5 +87,5 @@ def test_an_unknown_baseline_is_a_wrong_call() -> None:
 
 def test_layers_are_not_timed_on_attention() -> None:
     layer = Target("numpy-multi-head", "attention_implementations.numpy.multi_head:")
-    found = bench([layer], [SMALL], Settings(quick=True), start=Here)
-    assert found.rows == [] and found.samples == {"small": {}}
+    result = bench([layer], [SMALL], Settings(quick=True), start=Here)
+    assert result.rows == [] and result.samples == {"small": {}}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_harness.timing.analysis.statistics import discoveries, inside, interval, paired, student, summary
+from attention_harness.timing.analysis.statistics import coverage, discoveries, interval, paired, student, summary
 from attention_harness.timing.analysis.verdicts import LEAST_FLOOR, decide, noise_floor, smallest_detectable
 
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=40)
@@ -50,19 +50,19 @@ def test_student_agrees_with_the_printed_table(df: int, t: float) -> None:
 @given(st.integers(1, 60), st.floats(0, 50), st.floats(0, 50))
 def test_student_s_distribution_rises(df: int, a: float, b: float) -> None:
     low, high = sorted((a, b))
-    assert -1e-12 <= inside(low, df) <= inside(high, df) + 1e-12 <= 1 + 2e-12
+    assert -1e-12 <= coverage(low, df) <= coverage(high, df) + 1e-12 <= 1 + 2e-12
 
 
 @given(log_ratios)
 def test_the_interval_contains_the_ratio(rounds: list[float]) -> None:
-    found = interval(rounds)
-    assert found.low <= found.ratio <= found.high
+    estimate = interval(rounds)
+    assert estimate.low <= estimate.ratio <= estimate.high
 
 
 @given(log_ratios)
 def test_swapping_the_two_inverts_the_interval(rounds: list[float]) -> None:
-    found, swapped = interval(rounds), interval([-one for one in rounds])
-    assert (swapped.ratio, swapped.half) == pytest.approx((1 / found.ratio, found.half))
+    estimate, swapped = interval(rounds), interval([-one for one in rounds])
+    assert (swapped.ratio, swapped.half) == pytest.approx((1 / estimate.ratio, estimate.half))
 
 
 @given(durations, st.floats(0.1, 10))
@@ -72,27 +72,27 @@ def test_a_pair_does_not_depend_on_the_unit(samples: list[float], unit: float) -
 
 
 def test_one_round_decides_nothing() -> None:
-    found = interval([1.0])
-    assert (found.low, found.high, found.half) == (0.0, inf, inf)
-    assert decide(found, interval([0.0, 0.0])).verdict == "UNRESOLVED"
+    estimate = interval([1.0])
+    assert (estimate.low, estimate.high, estimate.half) == (0.0, inf, inf)
+    assert decide(estimate, interval([0.0, 0.0])).verdict == "UNRESOLVED"
 
 
 QUIET = interval([0.001, -0.001, 0.0, 0.002, -0.002])
 
 
-def rounds(ratio: float, spread: float = 0.01) -> list[float]:
-    return [np.log(ratio) + spread * z for z in (-1.2, -0.3, 0.1, 0.5, 0.9)]
+def rounds(ratio: float, width: float = 0.01) -> list[float]:
+    return [np.log(ratio) + width * z for z in (-1.2, -0.3, 0.1, 0.5, 0.9)]
 
 
 @pytest.mark.parametrize(
-    ("ratio", "spread", "verdict"),
+    ("ratio", "width", "verdict"),
     [
         (2.0, 0.01, "SLOWER"), (0.5, 0.01, "FASTER"), (1.0, 0.01, "SAME"), (1.0, 0.5, "UNRESOLVED"),
         (1.005, 0.001, "SAME"), (1.045, 0.06, "UNRESOLVED"), (1.02, 0.001, "SLOWER"), (1.02, 0.02, "SAME"),
     ],
 )  # fmt: skip
-def test_verdicts(ratio: float, spread: float, verdict: str) -> None:
-    decision = decide(interval(rounds(ratio, spread)), QUIET)
+def test_verdicts(ratio: float, width: float, verdict: str) -> None:
+    decision = decide(interval(rounds(ratio, width)), QUIET)
     assert decision.verdict == verdict
     assert decision.smallest_detectable >= LEAST_FLOOR
 
@@ -115,10 +115,10 @@ def test_where_the_baseline_differs_from_itself_nothing_is_decided() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_few_of_the_discoveries_are_false(p_values: list[float]) -> None:
-    """Benjamini and Hochberg's bound, at the largest p that counts: what chance would give is 5 % of what there is."""
+    """Benjamini and Hochberg's bound, at the largest p that counts: chance gives 5 % of all that count."""
     largest = discoveries(p_values)
-    counted = sum(p <= largest for p in p_values) if largest else 0
-    assert largest * len(p_values) <= 0.05 * max(counted, 0) + 1e-12
+    discovered = sum(p <= largest for p in p_values) if largest else 0
+    assert largest * len(p_values) <= 0.05 * max(discovered, 0) + 1e-12
     assert largest == 0 or largest in p_values
 
 
@@ -129,24 +129,24 @@ def test_one_comparison_counts_as_it_is_and_chance_among_many_does_not() -> None
 
 
 def test_what_is_not_significant_among_many_is_not_decided() -> None:
-    found = interval(rounds(1.1, 0.05))
-    assert 0.001 < found.p_value < 0.05
-    assert [decide(found, QUIET, level).verdict for level in (0.05, 0.001)] == ["SLOWER", "UNRESOLVED"]
+    estimate = interval(rounds(1.1, 0.05))
+    assert 0.001 < estimate.p_value < 0.05
+    assert [decide(estimate, QUIET, level).verdict for level in (0.05, 0.001)] == ["SLOWER", "UNRESOLVED"]
 
 
 @given(log_ratios)
 def test_the_p_value_belongs_to_the_interval(rounds: list[float]) -> None:
-    found = interval(rounds)
-    if abs(abs(sum(rounds) / len(rounds)) - found.half) > 1e-9:
-        assert (found.p_value < 0.05) == (not found.low <= 1 <= found.high)
+    estimate = interval(rounds)
+    if abs(abs(sum(rounds) / len(rounds)) - estimate.half) > 1e-9:
+        assert (estimate.p_value < 0.05) == (not estimate.low <= 1 <= estimate.high)
 
 
 def test_changes_of_the_printed_size_are_found() -> None:
     """Nine of ten by the derivation; four of five are promised."""
     rng = np.random.default_rng(3)
     size = [rng.normal(0, 0.03, 9) for _ in range(400)]
-    planted = [smallest_detectable(interval(one), LEAST_FLOOR) for one in size]
-    seen = [decide(interval(rng.normal(0, 0.03, 9) + np.log1p(change)), QUIET).verdict for change in planted]
+    changes = [smallest_detectable(interval(one), LEAST_FLOOR) for one in size]
+    seen = [decide(interval(rng.normal(0, 0.03, 9) + np.log1p(change)), QUIET).verdict for change in changes]
     assert seen.count("SLOWER") >= 320
 
 

@@ -1,4 +1,4 @@
-"""Workloads: published sizes, found by name or path, and one line for what is wrong with a file."""
+"""Workloads: published sizes, found by name or path, and one line for the error in a file."""
 
 from math import isnan
 from pathlib import Path
@@ -86,10 +86,10 @@ def sweep(folder: Path, text: str) -> list[Workload]:
 
 
 def test_a_sweep_is_a_workload_for_each_value(tmp_path: Path) -> None:
-    found = sweep(tmp_path, 'direction = "forward+backward"\n[problem]\nhead_dim = 3\n[sweep]\nlength = [2, 5]\n')
-    assert [w.problem for w in found] == [Problem(head_dim=3, query_length=n, key_length=n) for n in (2, 5)]
-    told = [(w.name, w.sweep, w.varied, w.value, w.direction, w.description) for w in found]
-    assert told == [(f"mine-{n}", "mine", "length", n, "forward+backward", f"d: mine-{n}") for n in (2, 5)]
+    workloads = sweep(tmp_path, 'direction = "forward+backward"\n[problem]\nhead_dim = 3\n[sweep]\nlength = [2, 5]\n')
+    assert [w.problem for w in workloads] == [Problem(head_dim=3, query_length=n, key_length=n) for n in (2, 5)]
+    members = [(w.name, w.sweep, w.varied, w.value, w.direction, w.description) for w in workloads]
+    assert members == [(f"mine-{n}", "mine", "length", n, "forward+backward", f"d: mine-{n}") for n in (2, 5)]
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_any_field_may_vary(tmp_path: Path, field: str, values: str, problems: l
 
 
 def test_a_word_has_no_number(tmp_path: Path) -> None:
-    found = sweep(tmp_path, '[problem]\n[sweep]\ndtype = ["float32", "float16"]\n')
-    assert [(w.name, w.problem.dtype) for w in found] == [("mine-float32", "float32"), ("mine-float16", "float16")]
-    assert all(isnan(w.value) for w in found)
+    workloads = sweep(tmp_path, '[problem]\n[sweep]\ndtype = ["float32", "float16"]\n')
+    assert [(w.name, w.problem.dtype) for w in workloads] == [("mine-float32", "float32"), ("mine-float16", "float16")]
+    assert all(isnan(w.value) for w in workloads)
 
 
 def test_variants_are_sweeps_of_their_own(tmp_path: Path) -> None:
     text = "[problem]\n[variants]\na = {}\nb = { heads = 3 }\n[sweep]\nbatch = [1, 2]\n"
-    found = [(w.name, w.sweep, w.problem.key_heads, w.problem.batch) for w in sweep(tmp_path, text)]
-    assert found == [
+    workloads = [(w.name, w.sweep, w.problem.key_heads, w.problem.batch) for w in sweep(tmp_path, text)]
+    assert workloads == [
         ("mine-a-1", "mine-a", 1, 1),
         ("mine-a-2", "mine-a", 1, 2),
         ("mine-b-1", "mine-b", 3, 1),
@@ -124,8 +124,8 @@ def test_variants_are_sweeps_of_their_own(tmp_path: Path) -> None:
 
 
 def test_tokens_stay_the_same(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "tokens = 12\n[problem]\n[sweep]\nlength = [2, 3, 12]\n")
-    assert [(w.problem.query_length, w.problem.batch) for w in found] == [(2, 6), (3, 4), (12, 1)]
+    workloads = sweep(tmp_path, "tokens = 12\n[problem]\n[sweep]\nlength = [2, 3, 12]\n")
+    assert [(w.problem.query_length, w.problem.batch) for w in workloads] == [(2, 6), (3, 4), (12, 1)]
 
 
 def test_sweeps_are_timed_only_when_named() -> None:
@@ -143,10 +143,10 @@ def test_a_sweep_is_named_whole_by_variant_or_by_member() -> None:
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_shipped_sweep_varies_one_thing_and_says_where_it_is_from(name: str) -> None:
-    found = named([name])
-    assert all(w.source and w.description and w.sweep.startswith(name) and not w.quick for w in found)
-    assert len({w.name for w in found}) == len(found) == len({w.problem for w in found})
-    assert len({w.varied for w in found}) == 1
+    workloads = named([name])
+    assert all(w.source and w.description and w.sweep.startswith(name) and not w.quick for w in workloads)
+    assert len({w.name for w in workloads}) == len(workloads) == len({w.problem for w in workloads})
+    assert len({w.varied for w in workloads}) == 1
 
 
 def test_the_flash_grid_keeps_tokens_and_width_and_is_a_sixteenth() -> None:

@@ -1,4 +1,4 @@
-"""Figures that follow from times: operations per second, parts of what the machine can do, and when a compilation pays off."""
+"""Figures that follow from times: operations per second, fractions of the machine's peak, and when a compilation pays off."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from attention_harness.timing.analysis.statistics import summary
 from attention_harness.timing.workloads import TRAINING
 
 
-def figures(found: Measurements, name: str, baseline: str, timed: bool) -> dict[str, float]:
+def figures(measurements: Measurements, name: str, baseline: str, timed: bool) -> dict[str, float]:
     """NaN for one without times. Fractions of peaks compare the fastest with the fastest, as the least disturbed on both sides."""
     if not timed:
         return dict.fromkeys(FIGURES, nan)
-    work, shown = flops(found), summary(found.samples(name))
-    own = max((one.flops for one in found.ceilings[name]), default=nan)
-    every = [one for measured in found.ceilings.values() for one in measured]
+    work, times = flops(measurements), summary(measurements.samples(name))
+    own = max((one.flops for one in measurements.ceilings[name]), default=nan)
+    every = [one for by_process in measurements.ceilings.values() for one in by_process]
     machine = max((one.flops for one in every), default=nan)
-    best = work / shown.minimum
+    best = work / times.minimum
     figures = (
-        work / shown.median / 1e9, break_even(found, name, baseline), found.errors.get(name, nan), float(found.bytes),
+        work / times.median / 1e9, break_even(measurements, name, baseline), measurements.errors.get(name, nan), float(measurements.bytes),
         best / own, best / machine, machine / 1e9, max((one.bandwidth for one in every), default=nan),
     )  # fmt: skip
     return dict(zip(FIGURES, figures, strict=True))
@@ -29,18 +29,18 @@ def figures(found: Measurements, name: str, baseline: str, timed: bool) -> dict[
 FIGURES = ("gflops", "break_even", "error", "bytes", "own_peak", "machine_peak", "machine_gflops", "bandwidth")
 
 
-def flops(found: Measurements) -> int:
+def flops(measurements: Measurements) -> int:
     """Floating-point operations that count: 2 D for each visible score and 2 Dv for its value; 4 D where the two are equal.
 
     Training counts 3.5 times that, as in Dao 2023 (FlashAttention-2): five products of matrices in the backward pass, for two.
     """
-    problem = found.workload.problem
-    forward = (2 * problem.head_dim + 2 * problem.value_dim) * found.pairs
-    return forward * 7 // 2 if found.workload.direction == TRAINING else forward
+    problem = measurements.workload.problem
+    forward = (2 * problem.head_dim + 2 * problem.value_dim) * measurements.pairs
+    return forward * 7 // 2 if measurements.workload.direction == TRAINING else forward
 
 
-def break_even(found: Measurements, name: str, baseline: str) -> float:
+def break_even(measurements: Measurements, name: str, baseline: str) -> float:
     """Calls after which a first call that takes longer than the baseline's is paid back; inf for one that is no faster."""
-    more = median(found.compiling[name]) - median(found.compiling[baseline])
-    gain = summary(found.samples(baseline)).median - summary(found.samples(name)).median
+    more = median(measurements.compiling[name]) - median(measurements.compiling[baseline])
+    gain = summary(measurements.samples(baseline)).median - summary(measurements.samples(name)).median
     return 0.0 if name == baseline or more <= 0 <= gain else more / gain if gain > 0 else inf

@@ -1,4 +1,4 @@
-"""What a timing collects about one workload, before it is judged."""
+"""Measurements of one workload, before the verdicts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from attention_harness.timing.measure.messages import FirstCalls, RoundResult, W
 from attention_harness.timing.workloads import Workload
 
 TWIN = "the baseline again"
-"""The baseline as one more candidate: what it differs by from itself is noise."""
+"""The baseline as one more candidate: its difference from itself is noise."""
 
 ABSENCES = {"unsupported": "UNSUPPORTED", "undecided": "UNRESOLVED"}
-"""Outcome -> verdict of what has no time without being at fault; undecided is whether its time is one of the work."""
+"""Outcome -> verdict of a candidate that has no time and is not at fault; undecided: perhaps its time is not that of the work."""
 
 QUIET, ENOUGH = 0.08, 4
 """Rounds in which others used at most 8 % of the machine are quiet; where there are four, the others are not judged."""
@@ -23,11 +23,11 @@ QUIET, ENOUGH = 0.08, 4
 
 @dataclass(frozen=True)
 class Lap:
-    """One round: seconds per call by candidate and row, and who the baseline was; the twin is the baseline's."""
+    """One round: its process, its baseline, and seconds per call by candidate and row; the twin is the baseline's."""
 
     replica: int
     baseline: str
-    ran: RoundResult
+    result: RoundResult
 
 
 @dataclass
@@ -43,35 +43,35 @@ class Measurements:
     memory: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, list[Ceilings]] = field(default_factory=lambda: defaultdict(list))
     errors: dict[str, float] = field(default_factory=dict)
-    """Largest |out - truth| of the first calls."""
+    """Largest |out - expected| of the first calls."""
     unsteady: set[str] = field(default_factory=set)
     pairs: int = 0
     bytes: int = 0
-    """Of all inputs and the output: what has to be moved at least."""
+    """Of all inputs and the output: the least that has to be moved."""
 
     def lose(self, name: str, outcome: str, reason: str) -> None:
         """The candidate has no timing on this workload."""
         self.lost.setdefault(name, (ABSENCES.get(outcome, "INVALID"), reason))
 
-    def cold(self, name: str, tried: FirstCalls, warmed: WarmUp) -> None:
-        """What the first call took, and what of it beyond a steady one."""
-        self.first_calls[name].append(tried.seconds[0])
-        self.compiling[name].append(max(tried.seconds[0] - warmed.seconds, 0.0))
-        if not warmed.steady:
+    def add_first_calls(self, name: str, first_calls: FirstCalls, warm_up: WarmUp) -> None:
+        """Adds the seconds of the first call, and those beyond a steady one."""
+        self.first_calls[name].append(first_calls.seconds[0])
+        self.compiling[name].append(max(first_calls.seconds[0] - warm_up.seconds, 0.0))
+        if not warm_up.steady:
             self.unsteady.add(name)
 
     def samples(self, name: str) -> list[float]:
         """Seconds per call of all slots, in the order in which they were taken."""
-        return [seconds for lap in self.laps for seconds in lap.ran.seconds.get(name, [])]
+        return [seconds for lap in self.laps for seconds in lap.result.seconds.get(name, [])]
 
 
 def against(laps: Sequence[Lap], name: str, baseline: str) -> Interval:
     """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
-    both = [lap for lap in laps if {name, baseline} <= set(lap.ran.seconds) and (name != TWIN or lap.baseline == baseline)]
-    return interval([paired(lap.ran.seconds[name], lap.ran.seconds[baseline]) for lap in quiet(both)])
+    both = [lap for lap in laps if {name, baseline} <= set(lap.result.seconds) and (name != TWIN or lap.baseline == baseline)]
+    return interval([paired(lap.result.seconds[name], lap.result.seconds[baseline]) for lap in quiet(both)])
 
 
 def quiet(laps: Sequence[Lap]) -> Sequence[Lap]:
     """The quiet ones, where there are enough; all are in the records."""
-    chosen = [lap for lap in laps if lap.ran.others <= QUIET]
+    chosen = [lap for lap in laps if lap.result.others <= QUIET]
     return chosen if len(chosen) >= ENOUGH else laps

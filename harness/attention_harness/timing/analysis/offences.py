@@ -1,7 +1,7 @@
-"""What a candidate may be accused of, by what rule, and how often the rule is wrong.
+"""Offences of a candidate, the rule of an accusation, and how often the rule is wrong.
 
 In each round a coin that the candidate cannot see says which of two things comes first. If the candidate treats both alike,
-the coin is all that makes one of them the slower, whatever the machine did in that round: so an honest round *shows* the
+the coin alone makes one of them the slower, however the machine behaves in that round: so an honest round *shows* the
 offence with a probability of at most 1/2, and rounds are independent because the coins are. Of n rounds at least m show it
 with the probability of at least m heads in n throws. An accusation needs that in each of several fresh processes.
 """
@@ -37,11 +37,11 @@ PROCESSORS = 1.5
 
 @dataclass(frozen=True)
 class Offence:
-    """`shows` says whether a round shows it; `told` puts the median round into words; `other` is what Watch compares with."""
+    """`shows` says whether a round shows it; `words` describes the median round; `other` is that of Watch."""
 
     name: str
     shows: Callable[[HonestyTrace], bool]
-    told: Callable[[HonestyTrace], str]
+    words: Callable[[HonestyTrace], str]
     other: str = "seen"
 
 
@@ -88,50 +88,50 @@ def needed(rounds: int, level: float = LEVEL) -> int:
 
 @dataclass
 class Trial:
-    """Rounds of one process, how many of them there will be, and how many have shown the offence."""
+    """Rounds of one process, and their planned number; `hits` are those that show the offence."""
 
     offence: Offence
     planned: int
     seen: list[HonestyTrace]
 
     @property
-    def shown(self) -> int:
+    def hits(self) -> int:
         """Rounds that show the offence."""
         return sum(map(self.offence.shows, self.seen))
 
     @property
     def guilty(self) -> bool:
-        """So many rounds show it that chance is no explanation."""
-        return self.shown >= needed(self.planned)
+        """Whether more rounds show it than chance explains."""
+        return self.hits >= needed(self.planned)
 
     @property
     def innocent(self) -> bool:
-        """So many rounds do not show it that a candidate which shows it in half of them, or more, would hardly do so."""
-        return len(self.seen) - self.shown >= needed(self.planned)
+        """Whether so many rounds do not show it that a candidate which shows it half of the time, or more, is unlikely."""
+        return len(self.seen) - self.hits >= needed(self.planned)
 
     @property
     def decided(self) -> bool:
-        """Rounds that are left cannot change what came out."""
+        """Whether the rounds that are left cannot change the result."""
         return self.guilty or self.innocent or len(self.seen) >= self.planned
 
 
 def acquits(trials: Sequence[Trial]) -> bool:
     """Whether the rounds of all these processes together speak for the candidate, and none of them against it."""
     rounds = sum(len(trial.seen) for trial in trials)
-    return not any(trial.guilty for trial in trials) and rounds - sum(trial.shown for trial in trials) >= needed(rounds)
+    return not any(trial.guilty for trial in trials) and rounds - sum(trial.hits for trial in trials) >= needed(rounds)
 
 
 def accusation(trials: Sequence[Trial]) -> str:
-    """The sentence about an offence that every one of these processes has shown."""
+    """The sentence about an offence that every one of these processes shows."""
     rounds = [one for trial in trials for one in trial.seen]
     offence, middle = trials[0].offence, _middle(rounds)
-    counts = ", ".join(f"{trial.shown} of {len(trial.seen)}" for trial in trials)
-    return f"{offence.told(middle)}: {offence.name} (so in {counts} rounds of {len(trials)} fresh processes)"
+    counts = ", ".join(f"{trial.hits} of {len(trial.seen)}" for trial in trials)
+    return f"{offence.words(middle)}: {offence.name} (so in {counts} rounds of {len(trials)} fresh processes)"
 
 
 def doubt(first: Trial, trials: Sequence[Trial]) -> str:
-    """The sentence about an offence that was neither shown nor refuted."""
-    counts = ", ".join(f"{trial.shown} of {len(trial.seen)}" for trial in (first, *trials))
+    """The sentence about an offence that remains undecided."""
+    counts = ", ".join(f"{trial.hits} of {len(trial.seen)}" for trial in (first, *trials))
     return f"undecided whether {first.offence.name}: {counts} rounds of {1 + len(trials)} processes look like it"
 
 

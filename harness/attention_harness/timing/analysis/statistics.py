@@ -1,6 +1,6 @@
 """Numbers about samples: quartiles, Student's t, and the interval of a ratio from paired rounds.
 
-The round is the unit: the samples of one round share what the machine did meanwhile, rounds hardly do. On identical code a
+The round is the unit: the samples of one round share the state of the machine, rounds hardly do. On identical code a
 nominal 95 % interval from a few round medians was wrong in 0-7 % of trials, one from single samples in up to 30 %.
 """
 
@@ -33,7 +33,7 @@ def summary(samples: Sequence[float]) -> Summary:
     return Summary(*(float(value) for value in np.quantile(np.asarray(samples, float), (0, 0.25, 0.5, 0.75))))
 
 
-def inside(t: float, df: int) -> float:
+def coverage(t: float, df: int) -> float:
     """P(|T| <= t) for Student's T with df degrees of freedom: the finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4."""
     angle, odd = atan(t / sqrt(df)), df % 2
     term, total = cos(angle) ** odd, 0.0
@@ -49,11 +49,11 @@ def student(df: int, level: float = LEVEL) -> float:
     if df < 1:
         return inf
     low, high = 0.0, 1.0
-    while inside(high, df) < level:
+    while coverage(high, df) < level:
         low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle, df) < level else (low, middle)
+        low, high = (middle, high) if coverage(middle, df) < level else (low, middle)
     return (low + high) / 2
 
 
@@ -70,7 +70,7 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """By what part of the ratio the interval reaches up: 0.05 is 5 %."""
+        """The part of the ratio by which the interval reaches up: 0.05 is 5 %."""
         return expm1(self.half) if self.half < 700 else inf
 
     def half_at(self, level: float) -> float:
@@ -82,7 +82,7 @@ class Interval:
         """Student's t test of ratio = 1, two-sided; 1 where there are too few rounds for one."""
         if not self.df:
             return 1.0
-        return 1 - inside(abs(log(self.ratio)) / self.half * student(self.df), self.df) if self.half else float(self.ratio == 1)
+        return 1 - coverage(abs(log(self.ratio)) / self.half * student(self.df), self.df) if self.half else float(self.ratio == 1)
 
 
 def interval(rounds: Sequence[float]) -> Interval:

@@ -1,1 +1,1 @@
-"""What happens inside the timed process: slots, buffers, clocks, memory."""
+"""Measurement inside the timed process: slots, buffers, clocks, memory."""

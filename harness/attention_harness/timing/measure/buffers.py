@@ -1,4 +1,4 @@
-"""What a candidate is called with: arrays of its own, and values that change while the right answer stays known."""
+"""Inputs of a candidate: arrays of its own, and values that change while the right answer stays known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Signs:
     value: np.ndarray | int = 1
 
     @classmethod
-    def of(cls, number: int, arrays: Mapping[str, np.ndarray]) -> Signs:
+    def from_number(cls, number: int, arrays: Mapping[str, np.ndarray]) -> Signs:
         """The signs of this number; number 0 leaves everything as it is."""
         if not number:
             return cls()

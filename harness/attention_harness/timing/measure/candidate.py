@@ -40,7 +40,7 @@ class Candidate:
         self.close()
 
     def close(self) -> None:
-        """Lets go of all arrays."""
+        """Drops all arrays."""
         self.function = self.attention
         self.contents: list[dict[str, np.ndarray]] = []
         self.buffers: list[dict[str, np.ndarray]] = []
@@ -67,8 +67,8 @@ class Candidate:
 
     def _train(self, q: Any, k: Any, v: Any, dout: Any, **options: Any) -> dict[str, Any]:
         """The output and its gradients, in one call."""
-        out, found = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
-        return {"out": out} | {f"d{name}": gradient for name, gradient in found.items()}
+        out, gradients = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
+        return {"out": out} | {f"d{name}": gradient for name, gradient in gradients.items()}
 
     def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
@@ -77,14 +77,14 @@ class Candidate:
         return {name: self._turned(array) for name, array in (arrays | cache).items()}
 
     def fill(self, number: int) -> bool:
-        """Moves the contents on by `number` buffers, with signs of that number: neither an address nor values seen before
-        say what the answer is. Returns whether the candidate had written to the buffer that is looked at first.
+        """Moves the contents on by `number` buffers, with signs of that number: neither an address nor earlier values give the
+        answer away. Returns whether the candidate had written to the buffer that is compared first.
         """
         looked_at = number % len(self.buffers)
         wrote = bool(self.calls) and any(
             not same_bits(self.buffers[looked_at][name], array) for name, array in self._content(looked_at).items()
         )
-        self.number, self.signs = number, Signs.of(number, self.contents[0])
+        self.number, self.signs = number, Signs.from_number(number, self.contents[0])
         for i, buffer in enumerate(self.buffers):
             for name, array in self.contents[self.copy(i)].items():
                 self.signs.give(name, array, buffer[name])
@@ -92,7 +92,7 @@ class Candidate:
         return wrote
 
     def _content(self, buffer: int) -> dict[str, np.ndarray]:
-        """What the buffer was filled with last."""
+        """The values that the buffer was filled with last."""
         return {name: self.signs.given(name, array) for name, array in self.contents[self.copy(buffer)].items()}
 
     def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -100,7 +100,7 @@ class Candidate:
         return [native[name] for name in native if name not in CACHE], options | {n: native[n] for n in native if n in CACHE}
 
     def copy(self, buffer: int) -> int:
-        """Which copy's contents the buffer holds now."""
+        """The copy whose contents the buffer holds now."""
         return (buffer + self.number) % len(self.contents)
 
     def _native(self, value: Any) -> Any:
@@ -136,13 +136,13 @@ class Candidate:
         out = self.call(buffer)
         return (self.clock() - start) / 1e9, out
 
-    def tried(self) -> FirstCalls:
-        """One call per copy; the first includes what is compiled or set up once."""
+    def first_calls(self) -> FirstCalls:
+        """One call per copy; the first includes compilation and set-up."""
         results = [self.timed(buffer) for buffer in range(len(self.calls))]
         self.series = [seconds for seconds, _ in results[1:]]
         return FirstCalls(tuple(seconds for seconds, _ in results), tuple(self.output(out) for _, out in results))
 
-    def warmed(self, cap: float) -> WarmUp:
+    def warm_up(self, cap: float) -> WarmUp:
         """Calls until steady, for `cap` seconds at most, once at least; the calls after the first count too."""
         series = [*self.series, self.timed(0)[0]]
         while sum(series) < cap and not is_steady(series):
@@ -165,7 +165,7 @@ class Candidate:
         return cold, (self.clock() - begin) / 1e9 / inner, kept
 
     def _run(self, turns: Sequence[tuple[list[Any], dict[str, Any]]], out: Any = None) -> Any:
-        """The last output; nothing else happens here, because the clock runs."""
+        """The last output; the bare calls alone, because the clock runs."""
         function, wait, each = self.function, self.framework.wait, self.description.device == "cpu"
         for arrays, options in turns:
             out = function(*arrays, **options)

@@ -1,4 +1,4 @@
-"""What the machine can do at best: the fastest matrix product of a framework, and the fastest copy, as in the roofline model
+"""Ceilings of the machine: the fastest matrix product of a framework, and the fastest copy, as in the roofline model
 (Williams, Waterman and Patterson 2009). Measured, because nominal figures know neither the library nor the neighbours.
 """
 
@@ -24,7 +24,7 @@ COPIED = 1 << 25
 """Bytes, beyond most caches."""
 
 COPIED_ON_A_DEVICE = 1 << 29
-"""Bytes, so that starting it does not count."""
+"""Bytes, so many that the start does not count."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def bandwidth() -> float:
 
 @cache
 def device_bandwidth(framework: str, device: str) -> float:
-    """Bytes per second that a negation reads and writes there; a copy is what compilers leave out."""
+    """Bytes per second that a negation reads and writes there; compilers leave out a copy."""
     verbs = frameworks.load(framework)
     source = verbs.from_numpy(np.ones(COPIED_ON_A_DEVICE // 4, np.float32), device)
     return 2 * COPIED_ON_A_DEVICE / fastest(lambda: verbs.wait(-source))

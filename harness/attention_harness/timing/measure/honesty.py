@@ -1,11 +1,11 @@
-"""Does a candidate work while the clock runs, on every call, whatever it has seen before? One round of the experiment.
+"""Honesty of a candidate: it works while the clock runs, on every call, on old values and new ones. One round of the test.
 
 Outputs kept from earlier calls, outputs that are computed when somebody reads them, and work that goes on after the return
 have been found in submissions to kernel contests (flashinfer-bench-starter-kit issue 21). Correct outputs do not show them:
 the right values are there by the time that they are looked at. Times do.
 
-Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. What the
-machine does meanwhile hits either with the same probability, so its noise favours none: see attention_harness.timing.analysis.offences.
+Every comparison is of two things that an honest candidate treats alike, in an order that the asking process draws. The
+machine's noise hits either with the same probability, so it favours none: see attention_harness.timing.analysis.offences.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from attention_harness.timing.measure.candidate import Candidate
 from attention_harness.timing.measure.messages import Outputs, Watch
 
 LEADS, SHORT = 8, 2e-3
-"""So many calls on one buffer come first: whoever works less when calls follow each other closely does so by then. One call
-does, where calls take long."""
+"""Calls on one buffer that come first: a candidate that works less in a quick series of calls does so by then. One is enough,
+where calls take long."""
 
 AGAIN = 3
-"""So many times values were seen when they count as seen before; once, where calls take long."""
+"""Calls on values before these count as seen; one, where calls take long."""
 
 IDLE = 5e-3
-"""Seconds for which a finished candidate is listened to."""
+"""Seconds for which the processor time of a finished candidate is watched."""
 
 MOST_IDLE = 20
-"""So many times that long a candidate may go on from an earlier call, before it is listened to."""
+"""Waits of that length for the end of an earlier call."""
 
 
 @dataclass
@@ -54,15 +54,15 @@ class HonestyTrace:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many calls an arm of the experiment takes."""
+    """Numbers of calls in an arm of the experiment."""
 
     leads: int
     again: int
     buffers: Sequence[int]
-    """On which calls are timed."""
+    """Buffers of the timed calls."""
 
     @classmethod
-    def of(cls, candidate: Candidate) -> Pace:
+    def for_candidate(cls, candidate: Candidate) -> Pace:
         """Fewer where one call takes long."""
         short = median(candidate.series) < SHORT
         return cls(LEADS, AGAIN, range(1, max(len(candidate.calls), 2))) if short else cls(1, 1, (1,))
@@ -70,7 +70,7 @@ class Pace:
 
 @dataclass
 class Arm:
-    """What calls on the contents of one number gave: seconds of the fastest, and native outputs by copy."""
+    """Results of the calls on the contents of one number: seconds of the fastest, and native outputs by copy."""
 
     seconds: float
     outputs: list[tuple[int, Any]]
@@ -80,7 +80,7 @@ class Arm:
 
 def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = sleep) -> HonestyTrace:
     """One round, in the order that the message says."""
-    pace, (seen, new) = Pace.of(candidate), message.numbers
+    pace, (seen, new) = Pace.for_candidate(candidate), message.numbers
     if message.other == "seen":
         _show(candidate, seen, pace)
     first, second = (new, seen) if message.novel_first else (seen, new)
@@ -106,7 +106,7 @@ def _show(candidate: Candidate, number: int, pace: Pace) -> None:
 
 def _arm(candidate: Candidate, number: int, pace: Pace, as_in_a_round: bool) -> Arm:
     """Fresh contents, the leading calls on these buffers, and timed ones on others. As in a round, many calls on all buffers
-    follow each other before, without the garbage collector; what is timed is the same."""
+    follow each other before, without the garbage collector; the timed calls are the same."""
     candidate.fill(number)
     own, wall = process_time(), perf_counter()
     for buffer in [0] * pace.leads:
@@ -129,7 +129,7 @@ def _without_collector() -> Iterator[None]:
 
 
 def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> float:
-    """How much longer the output takes that is read for the first time; the other was read before."""
+    """Seconds that the first reading of an output takes longer than a second reading."""
     before, fresh = (novel, other) if read_novel else (other, novel)
     candidate.output(before)
     seconds = {id(out): _seconds(candidate, out) for out in (novel, other)}
@@ -143,7 +143,7 @@ def _seconds(candidate: Candidate, native: Any) -> float:
 
 
 def _after(candidate: Candidate, rest_first: bool, rest: Callable[[float], None]) -> float:
-    """How much more the process works after a call than otherwise."""
+    """Processor time after a call, less that without one."""
     used = {called: _working(candidate, called, rest) for called in (not rest_first, rest_first)}
     return used[True] - used[False]
 

@@ -1,4 +1,4 @@
-"""What else the machine did while something was timed, and whether the timed process kept to one processor."""
+"""Load of the machine while something is timed, and the processors that the timed process uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 def _machine() -> tuple[float, float]:
     """Busy and total seconds of all processors since the system started; stolen time counts as busy."""
     times = psutil.cpu_times()
-    total = sum(times[:8])  # what Linux counts behind the eighth, guests' time, is in the others already
+    total = sum(times[:8])  # the times behind the eighth, of guests, are in the others already
     return total - times.idle - getattr(times, "iowait", 0.0), total
 
 

@@ -1,9 +1,9 @@
-"""Peak memory of one call, never while the clock runs: what it takes above what was there before, its output included.
+"""Peak memory of one call above that before it, its output included; never while the clock runs.
 
 NumPy reports its allocations to tracemalloc, exactly. For other frameworks, Linux resets the high-water mark of the resident
 set on request (proc(5), clear_refs 5); it is counted in pages, of which the kernel may lag some hundred KiB behind, and
-buffers that a library keeps from call to call are not in it. Where that is plainly too little, less than the output, as for
-JAX when XLA serves a call from memory that it kept, and elsewhere, NaN: not measured. On other devices the framework is asked.
+buffers that a library keeps from call to call are not in it. A peak below the size of the output is too little, as for JAX
+when XLA serves a call from memory that it kept: NaN, not measured, as on other systems. Other devices: the framework's peak.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def peak(call: Call, framework: str, device: str, least: int) -> float:
     """Bytes; NaN where it cannot be measured, or comes out below `least`, the size of the output."""
     if device != "cpu":
         return frameworks.load(framework).device_peak(call)
-    found = traced(call) if framework == "numpy" else resident(call)
-    return found if found >= least - PAGE else float("nan")
+    size = traced(call) if framework == "numpy" else resident(call)
+    return size if size >= least - PAGE else float("nan")
 
 
 PAGE = 4096
@@ -59,7 +59,7 @@ def resident(call: Call) -> float:
 
 
 def trim() -> None:
-    """Gives what malloc keeps for later back to the system, or the call would be served from it (glibc, malloc_trim(3))."""
+    """Gives free memory of malloc back to the system, or the call would be served from it (glibc, malloc_trim(3))."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

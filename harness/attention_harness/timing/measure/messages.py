@@ -1,4 +1,4 @@
-"""What crosses the pipe between a timing and the process that runs the candidates. A failure is that of a worker."""
+"""Messages between a timing and the process that runs the candidates. A failure is that of a worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Open:
 
 @dataclass(frozen=True)
 class First:
-    """The first calls: one per copy of the inputs. Answer: Tried."""
+    """The first calls: one per copy of the inputs. Answer: FirstCalls."""
 
     name: str
 
@@ -47,7 +47,7 @@ class FirstCalls:
 
 @dataclass(frozen=True)
 class Warm:
-    """Call until steady, for `cap` seconds at most. Answer: Warmed."""
+    """Call until steady, for `cap` seconds at most. Answer: WarmUp."""
 
     name: str
     cap: float
@@ -55,7 +55,7 @@ class Warm:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Median seconds of the last calls, how many there were, and whether they had become steady."""
+    """Median seconds of the last calls, the number of calls, and whether they had become steady."""
 
     seconds: float
     calls: int
@@ -64,7 +64,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Round:
-    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill). Answer: Ran."""
+    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill). Answer: RoundResult."""
 
     rows: list[list[Slot]]
     number: int
@@ -72,20 +72,20 @@ class Round:
 
 @dataclass
 class RoundResult:
-    """What came of a round. Seconds per call, by candidate and row."""
+    """Results of a round. Seconds per call, by candidate and row."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     cold: dict[str, list[float]] = field(default_factory=dict)
     """Of the first call of each slot."""
     outputs: list[tuple[str, int, Outputs]] = field(default_factory=list)
-    """What was kept, as (candidate, copy, output)."""
+    """Kept outputs, as (candidate, copy, output)."""
     wrote: tuple[str, ...] = ()
-    """Who wrote to its inputs."""
+    """Candidates that wrote to their inputs."""
     others: float = 0.0
     """Share of the machine that other processes used."""
     cores: float = 1.0
     """Processors that this process used."""
-    inside: float = 0.0
+    in_calls: float = 0.0
     whole: float = 0.0
     """Seconds inside timed calls, and of the round with everything that belongs to it."""
 
@@ -99,17 +99,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Watch:
-    """See once whether the candidate works when it should. Answer: `honesty.Watched`."""
+    """See once whether the candidate works when it should. Answer: `honesty.HonestyTrace`."""
 
     name: str
     numbers: tuple[int, int]
-    """Of contents that nobody has had (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
+    """Of contents that are new (see Candidate.fill): for values seen before or for timed rounds, and for new ones."""
     other: str = "seen"
-    """What calls on new values are compared with: on values "seen" before, or as they are "timed" in rounds."""
+    """Calls to compare with those on new values: on values "seen" before, or as "timed" in rounds."""
     novel_first: bool = True
     read_novel: bool = True
     rest_first: bool = True
-    """In what order, drawn by the one who asks, for the candidate not to know."""
+    """The order, drawn by the process that asks, so that the candidate cannot know it."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""In what order what is timed: rounds of rows, and in each row every candidate has one slot, in an order of its own.
+"""Order of a timing: rounds of rows; in each row every candidate has one slot, in an order of its own.
 
-Random order within rows is what makes ratios comparable: with blocks of one candidate after the other, or a fixed order,
+Random order within rows makes ratios comparable: with blocks of one candidate after the other, or a fixed order,
 identical code came out as different in up to 28 % and 49 % of trials.
 """
 
@@ -43,7 +43,7 @@ class Size:
 
 
 def size(steady: Mapping[str, float], seconds: float) -> Size:
-    """What fits into `seconds`, given the seconds of one call of each candidate; three rounds of one row at least.
+    """The size that fits into `seconds`, given the seconds of one call of each candidate; three rounds of one row at least.
 
     As many rounds as rows in each, so that the median of a round and the interval over rounds both become narrower with time.
     """

@@ -1,6 +1,6 @@
-"""A few bytes that outlive the process that writes them: which candidate was running when it died, or hung.
+"""A few bytes that outlive the process that writes them: the candidate that ran when it died, or hung.
 
-A memory-mapped file, because a write to it is no system call and so does not disturb what is timed.
+A memory-mapped file, because a write to it is no system call and so does not disturb the timing.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class BlackBox:
         self.count = 0
 
     def write(self, name: str) -> None:
-        """Says that `name` is about to run."""
+        """Notes that `name` is about to run."""
         self.count += 1
         self.memory[:] = f"{self.count} {name}".encode()[:SIZE].ljust(SIZE, b"\0")
 
     def close(self) -> None:
-        """Lets go of the memory; nothing can be read any more."""
+        """Releases the memory; nothing can be read any more."""
         self.memory.close()
 
     def read(self) -> tuple[int, str]:
-        """How often something was written, and the last name; 0 and "" if nothing was."""
+        """The number of writes, and the last name; 0 and "" without a write."""
         count, _, name = bytes(self.memory).rstrip(b"\0").decode(errors="replace").partition(" ")
         return int(count or 0), name

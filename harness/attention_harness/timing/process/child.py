@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
 from attention_harness.process.messages import Failure
-from attention_harness.process.supervised import Ended, Foreign
+from attention_harness.process.supervised import ForeignProcess, ProcessEnded
 from attention_harness.timing.process.blackbox import BlackBox
 from attention_harness.timing.process.server import Server
 
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.25
 
 
 class CandidateFailed(Exception):
-    """The candidate `name` ended the process, hung, or failed; `died` tells whether the process is gone."""
+    """The candidate `name` ended the process, hung, or failed; `died`: the process is gone."""
 
     def __init__(self, name: str, reason: str, died: bool = True, outcome: str = "crashed") -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class Child:
         self.noted = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         self.box = BlackBox(descriptor := self.noted.fileno())
         arguments = "attention_harness.timing.process.server", [str(descriptor)], environment(), memory, POLL_SECONDS
-        self.foreign = Foreign(*arguments, descriptors=[descriptor], stage=self.box.read)
+        self.foreign = ForeignProcess(*arguments, descriptors=[descriptor], stage=self.box.read)
         self.asked: deque[tuple[bytes, Any]] = deque()
 
     def __enter__(self) -> Child:
@@ -76,7 +76,7 @@ class Child:
         """The end of the process is that of the candidate that ran."""
         try:
             yield
-        except Ended as ended:
+        except ProcessEnded as ended:
             name = self.box.read()[1]
             self.stop()
             raise CandidateFailed(name, ended.reason, outcome=ended.outcome) from None
@@ -91,7 +91,7 @@ class Child:
 
 @cache
 def answer_type(name: str) -> Any:
-    """What the child answers to messages of this name: the annotation of the method that does it."""
+    """The type of the answers to messages of this name: the annotation of the method that gives them."""
     return get_type_hints(getattr(Server, name))["return"]
 
 

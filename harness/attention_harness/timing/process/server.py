@@ -43,7 +43,7 @@ from attention_specs.contract import Description
 
 
 class Server:
-    """Holds the candidates and answers messages. `note` is told who is about to run."""
+    """Holds the candidates and answers messages. `note` gets the name of the candidate that is about to run."""
 
     def __init__(self, note: Callable[[str], None] = lambda name: None, clock: Clock = perf_counter_ns) -> None:
         self.note, self.clock = note, clock
@@ -67,7 +67,7 @@ class Server:
         return description
 
     def open(self, message: Open) -> bool:
-        """Makes the inputs; what the last workload left is let go."""
+        """Drops the arrays of the last workload, and makes the inputs."""
         for candidate in self.candidates.values():
             candidate.close()
         self.copies, self.direction = [realise(Case.from_json(data)) for data in message.cases], message.direction
@@ -77,22 +77,22 @@ class Server:
         """First calls of a candidate."""
         candidate = self.candidates[message.name]
         candidate.open(self.copies, self.direction)
-        return candidate.tried()
+        return candidate.first_calls()
 
     def warm(self, message: Warm) -> WarmUp:
         """Further calls, until steady."""
-        return self.candidates[message.name].warmed(message.cap)
+        return self.candidates[message.name].warm_up(message.cap)
 
     def memory(self, message: Memory) -> float:
         """Peak memory of one call."""
         candidate = self.candidates[message.name]
-        facts, least = candidate.description, sum(array.nbytes for array in candidate.output(candidate.call(0)).values())
-        return peak(lambda: candidate.call(0), facts.framework, facts.device, least)
+        description, least = candidate.description, sum(array.nbytes for array in candidate.output(candidate.call(0)).values())
+        return peak(lambda: candidate.call(0), description.framework, description.device, least)
 
     def ceiling(self, message: Ceiling) -> Ceilings:
-        """What the candidate's framework could do at best."""
-        facts = self.candidates[message.name].description
-        return ceilings(facts.framework, facts.device, message.dtype)
+        """Ceilings of the candidate's framework."""
+        description = self.candidates[message.name].description
+        return ceilings(description.framework, description.device, message.dtype)
 
     def watch(self, message: Watch) -> HonestyTrace:
         """Whether a candidate works when it should."""
@@ -100,33 +100,33 @@ class Server:
 
     def round(self, message: Round) -> RoundResult:
         """All rows, without the garbage collector."""
-        ran, whole = RoundResult(), self.clock()
+        result, whole = RoundResult(), self.clock()
         names = sorted({slot.name for row in message.rows for slot in row})
-        ran.wrote = tuple(name for name in names if self._noted(name).fill(message.number))
+        result.wrote = tuple(name for name in names if self._noted(name).fill(message.number))
         gc.collect()
         gc.disable()
         usage = Usage()
         try:
             for slot in (slot for row in message.rows for slot in row):
-                self._slot(slot, ran)
+                self._slot(slot, result)
         finally:
             gc.enable()
-        ran.others, ran.cores = usage.others(), usage.cores()
-        ran.whole = (self.clock() - whole) / 1e9
-        return ran
+        result.others, result.cores = usage.others(), usage.cores()
+        result.whole = (self.clock() - whole) / 1e9
+        return result
 
-    def _slot(self, slot: Slot, ran: RoundResult) -> None:
-        """One slot. A kept output is read at once: what is not computed by then is wrong."""
+    def _slot(self, slot: Slot, result: RoundResult) -> None:
+        """One slot. A kept output is read at once; it is wrong if it is not computed by then."""
         candidate = self._noted(slot.name)
         cold, each, out = candidate.slot(slot.inner, slot.start, slot.keep)
         if slot.keep is not None:
-            ran.outputs.append((slot.name, candidate.copy(slot.start + slot.keep + 1), candidate.output(out)))
-        ran.cold.setdefault(slot.name, []).append(cold)
-        ran.seconds.setdefault(slot.name, []).append(each)
-        ran.inside += cold + each * slot.inner
+            result.outputs.append((slot.name, candidate.copy(slot.start + slot.keep + 1), candidate.output(out)))
+        result.cold.setdefault(slot.name, []).append(cold)
+        result.seconds.setdefault(slot.name, []).append(each)
+        result.in_calls += cold + each * slot.inner
 
     def _noted(self, name: str) -> Candidate:
-        """The candidate, after saying that it is about to run."""
+        """The candidate, once the note of its run is written."""
         self.note(name)
         return self.candidates[name]
 
@@ -141,7 +141,7 @@ def failure(error: Exception) -> Failure:
 
 
 def serve(channel: Channel, server: Server) -> None:
-    """Answers until the other side closes. What was imported is kept out of the collector's way first."""
+    """Answers until the other side closes. Imported objects are kept from the garbage collector."""
     while True:
         try:
             frame = channel.receive()

@@ -11,11 +11,11 @@ from attention_harness.timing.process.child import CandidateFailed, Start
 from attention_specs.contract import Description
 
 NAMELESS = 3
-"""Processes that may end before they said whose code they ran; a busy machine ends one, a broken one ends all."""
+"""Processes that may end before they name a candidate; a busy machine ends one, a broken one ends all."""
 
 
 class Session:
-    """Asks the process. `absent` collects, over all replicas, who cannot be timed at all, and why."""
+    """Asks the process. `absent` collects, over all replicas, the candidates that cannot be timed at all, and why."""
 
     def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, CandidateFailed]) -> None:
         self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
@@ -40,8 +40,8 @@ class Session:
         while self.process is None and (names := [name for name in self.targets if name not in self.absent]):
             try:
                 self._load_all(names, meanwhile)
-            except CandidateFailed as lost:
-                self._lose(names, lost)
+            except CandidateFailed as failure:
+                self._lose(names, failure)
                 self.stop()
 
     def _load_all(self, names: Sequence[str], meanwhile: Callable[[], None]) -> None:
@@ -51,25 +51,25 @@ class Session:
         meanwhile()
         self._described(names)
 
-    def _lose(self, names: Sequence[str], lost: CandidateFailed) -> None:
-        """Without the one that ended the process; without all, and nobody to blame, where processes keep ending by themselves."""
+    def _lose(self, names: Sequence[str], failure: CandidateFailed) -> None:
+        """Drops the candidate that ended the process; all, and blames none, where processes keep ending by themselves."""
         self.descriptions = {}
-        if lost.name in names:
-            self.absent[lost.name] = lost
+        if failure.name in names:
+            self.absent[failure.name] = failure
             return
         self.nameless += 1
         if self.nameless >= NAMELESS:
-            reason = f"{self.nameless} processes ended before anything was loaded: {lost.reason}"
+            reason = f"{self.nameless} processes ended before anything was loaded: {failure.reason}"
             self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome="unavailable")))
 
     def _described(self, names: Sequence[str]) -> None:
         for name in names:
             try:
                 description = self.process.receive()
-            except CandidateFailed as lost:
-                if lost.died:
+            except CandidateFailed as failure:
+                if failure.died:
                     raise
-                self.absent[name] = lost
+                self.absent[name] = failure
                 continue
             if description.spec == "attention":  # layers have workloads of their own
                 self.descriptions[name] = description
@@ -85,7 +85,7 @@ class Session:
         """The answer. Raises CandidateFailed; a process that died is forgotten."""
         try:
             return self.process.ask(message)
-        except CandidateFailed as lost:
-            if lost.died:
+        except CandidateFailed as failure:
+            if failure.died:
                 self.process = None
             raise

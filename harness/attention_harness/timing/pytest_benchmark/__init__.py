@@ -1,1 +1,1 @@
-"""The same timings in the terms of pytest-benchmark."""
+"""Timings in the terms of pytest-benchmark."""

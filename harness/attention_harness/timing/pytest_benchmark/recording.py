@@ -1,4 +1,4 @@
-"""Records a timing with pytest-benchmark, so that its JSON, tables and comparisons can be used: our samples, replayed."""
+"""Records a timing with pytest-benchmark, for its JSON, tables and comparisons: our samples, replayed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from attention_harness.timing.bench import Bench
 SAMPLES = "ATTENTION_HARNESS_SAMPLES"
 """Environment variable with the path of samples.json, for replayed.py."""
 
-SHOWN = ("ratio", "ratio_low", "ratio_high", "verdict", "reason", "gflops", "peak_memory", "compile_seconds", "baseline", "dtype")
+EXTRA_COLUMNS = (
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "verdict",
+    "reason",
+    "gflops",
+    "peak_memory",
+    "compile_seconds",
+    "baseline",
+    "dtype",
+)
 
 
 def record(bench: Bench, folder: Path) -> Path:
@@ -33,18 +44,18 @@ NO_TESTS = 5
 
 
 def document(bench: Bench) -> dict[str, object]:
-    """Samples with what is known of them, as plain data; NaN is null."""
+    """Samples and their rows of `timings`, as plain data; NaN is null."""
     rows = {(row["workload"], row["implementation"]): row for row in bench.rows}
     series = [
         {"workload": workload, "implementation": name, "seconds": seconds} | {"extra": _extra(rows[workload, name])}
-        for workload, of in bench.samples.items()
-        for name, seconds in of.items()
+        for workload, by_implementation in bench.samples.items()
+        for name, seconds in by_implementation.items()
     ]
     return {"schedule": bench.schedule, "noise": bench.noise, "series": series}
 
 
 def _extra(row: dict[str, object]) -> dict[str, object]:
-    return {name: None if row[name] != row[name] else row[name] for name in SHOWN}
+    return {name: None if row[name] != row[name] else row[name] for name in EXTRA_COLUMNS}
 
 
 def command(folder: Path, recorded: Path) -> list[str]:

@@ -44,8 +44,8 @@ REPLAY = Replay()
 def series() -> list[Any]:
     """One parameter per workload and implementation."""
     path = os.environ.get(SAMPLES)
-    found = json.loads(Path(path).read_text(encoding="utf-8"))["series"] if path else []
-    return [pytest.param(one, id=f"{one['workload']}-{one['implementation']}") for one in found]
+    recorded = json.loads(Path(path).read_text(encoding="utf-8"))["series"] if path else []
+    return [pytest.param(one, id=f"{one['workload']}-{one['implementation']}") for one in recorded]
 
 
 @pytest.mark.benchmark(timer=REPLAY)

@@ -1,9 +1,9 @@
-"""Bare pytest-benchmark, for those who want it: one implementation after the other in this process, sequential and unpaired.
+"""Bare pytest-benchmark, as an alternative: one implementation after the other in this process, sequential and unpaired.
 
     python -m pytest --benchmark-only -p pytest_benchmark.plugin --pyargs attention_harness.timing.pytest_benchmark.sequential -k numpy
 
-Identical code came out as different in 8 to 28 % of such comparisons on a shared machine, and threads are what the environment
-says. What gives wrong answers has no time here either.
+Identical code came out as different in 8 to 28 % of such comparisons on a shared machine. The environment sets the threads. A
+wrong implementation has no time here either.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_speed(benchmark: Any, target: Target, workload: Workload) -> None:
 
 
 def opened(target: Target, workload: Workload) -> Candidate:
-    """The implementation on the inputs of the workload, once its output is right; skips what is not there or not claimed."""
+    """The implementation on the inputs of the workload, once its output is right. Skips a missing or unsupported one."""
     expected = ExpectedOutputs(workload, seed=0, copies=1)
     try:
         function, description = load(target.name, target.location)

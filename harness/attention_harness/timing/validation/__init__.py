@@ -1,6 +1,5 @@
-"""The timing put to the proof: `python -m attention_harness.timing.validation same|slower|printed|cheats|honest|tools`.
+"""Validation of the timing: `python -m attention_harness.timing.validation same|slower|printed|cheats|honest|tools`.
 
-docs/timing.md has what was seen.
-Comparisons whose right verdict is known (identical code, a planted slow-down, a cheat) are given to the timing itself, to
-count how often it is wrong; and to other tools on the same machine in the same minutes.
+Comparisons whose right verdict is known (identical code, a planted slow-down, a cheat) go to the timing itself, whose errors
+are counted; and to other tools on the same machine in the same minutes. docs/timing.md has the results.
 """

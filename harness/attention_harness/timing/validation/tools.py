@@ -19,11 +19,11 @@ from time import monotonic
 from typing import Any
 
 from attention_harness.process.limits import ONE_THREAD
-from attention_harness.timing.validation import counted, planted
+from attention_harness.timing.validation import known_speed, trials
 
 SETUP = """
 from attention_harness.timing import workloads
-from attention_harness.timing.validation import planted
+from attention_harness.timing.validation import known_speed
 from attention_specs.attention import spec
 from attention_specs.attention.inputs import realise
 from attention_specs.case import Case
@@ -37,7 +37,7 @@ PYTEST = (
 import pytest
 @pytest.mark.parametrize("name", ["same", "slower"])
 def test(benchmark, name):
-    benchmark(getattr(planted, name), *arguments, **options)
+    benchmark(getattr(known_speed, name), *arguments, **options)
 """
 )
 TORCH = (
@@ -46,7 +46,7 @@ TORCH = (
 from torch.utils.benchmark import Timer
 for name in ("same", "slower"):
     statement = "function(*arguments, **options)"
-    names = dict(function=getattr(planted, name), arguments=arguments, options=options)
+    names = dict(function=getattr(known_speed, name), arguments=arguments, options=options)
     print(Timer(statement, globals=names).blocked_autorange().median)
 """
 )
@@ -55,7 +55,7 @@ PYPERF = (
     + """
 import pyperf
 runner = pyperf.Runner()
-runner.bench_func("attention", lambda: getattr(planted, {name!r})(*arguments, **options))
+runner.bench_func("attention", lambda: getattr(known_speed, {name!r})(*arguments, **options))
 """
 )
 
@@ -63,11 +63,11 @@ runner.bench_func("attention", lambda: getattr(planted, {name!r})(*arguments, **
 def beside_each_other(comparisons: int, share: float) -> list[dict[str, Any]]:
     """One row per tool, comparison and planted share (0 and `share`), in turns."""
     rows = []
-    with counted.neighbour(True):
+    with trials.neighbour(True):
         for seed in range(comparisons):
             for planted_share in (0.0, share):
-                os.environ[planted.SLOWER] = str(planted_share)
-                workload = counted.WORKLOADS[seed % len(counted.WORKLOADS)]
+                os.environ[known_speed.SLOWER] = str(planted_share)
+                workload = trials.WORKLOADS[seed % len(trials.WORKLOADS)]
                 rows += [_one(tool, workload, seed, planted_share) for tool in TOOLS]
     return rows
 
@@ -79,7 +79,7 @@ def _one(tool: str, workload: str, seed: int, share: float) -> dict[str, Any]:
 
 
 def _ours(workload: str, seed: int) -> str:
-    (row,) = counted.session([planted.target("slower")], [workload], 3.0, seed)
+    (row,) = trials.session([known_speed.target("slower")], [workload], 3.0, seed)
     return str(row["verdict"])
 
 
@@ -88,8 +88,8 @@ def _pytest_benchmark(workload: str, seed: int) -> str:
         file, recorded = Path(folder, "test_speed.py"), Path(folder, "recorded.json")
         file.write_text(PYTEST.format(workload=workload, seed=seed))
         _run("-m", "pytest", "-q", "-c", os.devnull, "--benchmark-only", f"--benchmark-json={recorded}", str(file))
-        found = {one["params"]["name"]: one["stats"]["min"] for one in json.loads(recorded.read_text())["benchmarks"]}
-    return _beyond(found["slower"] / found["same"], 0.05)
+        minima = {one["params"]["name"]: one["stats"]["min"] for one in json.loads(recorded.read_text())["benchmarks"]}
+    return _beyond(minima["slower"] / minima["same"], 0.05)
 
 
 def _torch(workload: str, seed: int) -> str:
@@ -105,7 +105,7 @@ def _pyperf(workload: str, seed: int) -> str:
         for name in ("same", "slower"):
             script, recorded = Path(folder, f"{name}.py"), Path(folder, f"{name}.json")
             script.write_text(PYPERF.format(workload=workload, seed=seed, name=name))
-            inherited = f"{planted.SLOWER},PYTHONPATH,{','.join(ONE_THREAD)}"
+            inherited = f"{known_speed.SLOWER},PYTHONPATH,{','.join(ONE_THREAD)}"
             _run(str(script), "--fast", "-o", str(recorded), f"--inherit-environ={inherited}")
             suites[name] = pyperf.Benchmark.load(str(recorded))
         words = _run("-m", "pyperf", "compare_to", *(str(Path(folder, f"{name}.json")) for name in suites))

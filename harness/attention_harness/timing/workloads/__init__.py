@@ -26,9 +26,9 @@ DIRECTIONS = ("forward", TRAINING)
 
 @dataclass(frozen=True)
 class Workload:
-    """One problem worth timing: `source` says who published these sizes, `quick` whether a quick run takes it.
+    """One problem worth timing: `source` is the publication of these sizes, `quick` whether a quick run takes it.
 
-    In a sweep, `varied` is the field that differs from one member to the next and `value` what it is here; NaN for a word.
+    In a sweep, `varied` is the field that differs from one member to the next and `value` its value; NaN for a word.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Workload:
 
 @cache
 def published() -> tuple[Workload, ...]:
-    """The workloads of this folder, sorted by name: what is timed where none is named."""
+    """The workloads of this folder, sorted by name; these are timed where none is named."""
     return tuple(workload for path in _files("*.toml") for workload in read(path))
 
 
 @cache
 def by_file() -> dict[str, tuple[Workload, ...]]:
-    """What each file of this folder and of its sweeps stands for, by its name."""
+    """Name of a file of this folder or of its sweeps -> its workloads."""
     return {path.stem: read(path) for path in (*_files("*.toml"), *_files("sweeps/*.toml"))}
 
 
@@ -73,10 +73,10 @@ def _named(name: str) -> Sequence[Workload]:
         return read(Path(name))
     files = by_file()
     every = (workload for workloads in files.values() for workload in workloads)
-    found = files.get(name) or [workload for workload in every if name in (workload.name, workload.sweep)]
-    if not found:
+    matches = files.get(name) or [workload for workload in every if name in (workload.name, workload.sweep)]
+    if not matches:
         raise UsageError(f"workload={name}, but should be one of {', '.join(files)}, a member of a sweep, or a .toml file")
-    return found
+    return matches
 
 
 def read(path: Path) -> tuple[Workload, ...]:
@@ -95,9 +95,9 @@ def read(path: Path) -> tuple[Workload, ...]:
 
 
 def _workload(common: dict[str, Any], own: dict[str, Any]) -> Workload:
-    """Members of a sweep say which they are, since a table of timings shows only the description."""
-    told = f"{common['description']}: {own['name']}" if "sweep" in own else common["description"]
-    return Workload(**common | own | {"description": told})
+    """A workload; members of a sweep have their name in the description, since tables of timings show only that."""
+    text = f"{common['description']}: {own['name']}" if "sweep" in own else common["description"]
+    return Workload(**common | own | {"description": text})
 
 
 def _common(path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ SIZES = ("batch", "query_heads", "key_heads", "query_length", "key_length", "hea
 
 
 def members(name: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the workloads of a file have of their own: name, sweep, varied, value, problem. Raises ValueError or TypeError."""
+    """The own fields of the workloads of a file: name, sweep, varied, value, problem. Raises ValueError or TypeError."""
     if "sweep" not in data:
         if without := [key for key in ("tokens", "variants") if key in data]:
             raise ValueError(f"{without[0]}={data[without[0]]}, but should only be there with a table [sweep]")

@@ -1,4 +1,4 @@
-"""What implementations there are: each is loaded in a worker, which says what it declares or why it cannot be had."""
+"""The command `list`: the implementations, each loaded in a worker, with its description or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attention_harness.errors import CallFailed, UsageError
-from attention_harness.process.limits import Limits
+from attention_harness.cli.exit_status import RIGHT
+from attention_harness.cli.options import Json, Targets
+from attention_harness.cli.output import print_json
+from attention_harness.errors import CallFailed
 from attention_harness.process.worker import Worker
-from attention_harness.registry.targets import Target
+from attention_harness.registry.targets import Target, resolve
 
 AT_ONCE = 4
+
+
+def list_(targets: Targets = None, as_json: Json = False) -> int:
+    """Implementations with framework, version, device and declarations; or why they are not available."""
+    rows = described(resolve(targets or []))
+    if as_json:
+        print_json({"implementations": rows})
+    else:
+        show(rows, Console())
+    return RIGHT
 
 
 def described(targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -28,18 +40,9 @@ def _described(target: Target) -> dict[str, Any]:
     with Worker(target) as worker:
         try:
             return {**worker.description().to_json(), "available": True, "reason": ""}
-        except CallFailed as trouble:
+        except CallFailed as failure:
             framework = target.name.partition("-")[0] if target.registered else ""
-            return {"name": target.name, "framework": framework, "available": False, "reason": str(trouble)}
-
-
-def require(target: Target, limits: Limits) -> None:
-    """UsageError if a function that was named by its place cannot be loaded."""
-    with Worker(target, limits) as worker:
-        try:
-            worker.description()
-        except CallFailed as trouble:
-            raise UsageError(str(trouble)) from trouble
+            return {"name": target.name, "framework": framework, "available": False, "reason": str(failure)}
 
 
 def show(rows: Sequence[dict[str, Any]], console: Console) -> None:

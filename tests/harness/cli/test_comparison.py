@@ -9,12 +9,12 @@ import pytest
 
 from attention_harness import timing
 from attention_harness.cli.app import main
-from attention_harness.cli.comparing import twice
+from attention_harness.cli.comparison import twice
 
 
 @pytest.fixture
 def runs(stored, checked, timed):
-    """Run A, and what may have become of it."""
+    """Run A, and later runs."""
     good = [checked("x", "p", "agrees"), checked("x", "q", "agrees")]
     times = [timed("x", 1.0)]
     elsewhere = {"environment": {"cpu": "another"}}
@@ -129,20 +129,20 @@ LEVEL = {"numpy-online": 1.0, "numpy-tensor-core": 1.0}
 
 
 def test_a_regression_that_comes_twice_fails(benched):
-    status, calls, facts, out = benched(SLOW, {**SLOW, "numpy-online": 1.4})
+    status, calls, record, out = benched(SLOW, {**SLOW, "numpy-online": 1.4})
     assert status == 1
     assert [(names, workloads) for names, workloads, _ in calls[1:]] == [
         ({"numpy-eager", "numpy-online"}, ["gpt2-small-128"]),
         ({"numpy-eager", "numpy-online"}, ["bert-base-128"]),
     ]
-    found = facts["compared"]["regressions"]
-    assert {(row["implementation"], row["workload"]) for row in found} == {
+    regressions = record["compared"]["regressions"]
+    assert {(row["implementation"], row["workload"]) for row in regressions} == {
         ("numpy-online", "gpt2-small-128"),
         ("numpy-online", "bert-base-128"),
     }
-    assert [round(row["again"], 6) for row in found] == [1.4, 1.4]
+    assert [round(row["again"], 6) for row in regressions] == [1.4, 1.4]
     assert "numpy-online takes 1.30 times as long" in out and "timed again: 1.4 times" in out
-    assert facts["complete"]
+    assert record["complete"]
 
 
 def test_what_is_timed_again_has_double_rounds_in_fresh_processes(benched):
@@ -154,14 +154,14 @@ def test_what_is_timed_again_has_double_rounds_in_fresh_processes(benched):
 
 
 def test_a_regression_that_does_not_come_again_is_none(benched):
-    status, calls, facts, out = benched(SLOW, LEVEL)
-    assert (status, len(calls), facts["compared"]["regressions"]) == (0, 3, [])
+    status, calls, record, out = benched(SLOW, LEVEL)
+    assert (status, len(calls), record["compared"]["regressions"]) == (0, 3, [])
     assert "2 that seemed slower did not when timed again" in out
 
 
 def test_without_a_regression_nothing_is_timed_again(benched):
-    status, calls, facts, out = benched(LEVEL, SLOW)
-    assert (status, len(calls), facts["compared"]["regressions"]) == (0, 1, [])
+    status, calls, record, out = benched(LEVEL, SLOW)
+    assert (status, len(calls), record["compared"]["regressions"]) == (0, 1, [])
     assert "none of 4 timings became slower" in out
 
 
@@ -172,8 +172,8 @@ def test_what_cannot_be_decided_is_no_failure(benched):
 
 
 def test_another_machine_is_said_and_not_judged(benched):
-    status, calls, facts, out = benched(SLOW, SLOW, environment={"cpu": "another"})
-    assert (status, len(calls), facts["compared"]["regressions"]) == (0, 1, [])
+    status, calls, record, out = benched(SLOW, SLOW, environment={"cpu": "another"})
+    assert (status, len(calls), record["compared"]["regressions"]) == (0, 1, [])
     assert "timings are not judged, because the runs differ in cpu (another; AMD EPYC)" in out
 
 

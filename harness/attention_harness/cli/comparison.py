@@ -1,4 +1,4 @@
-"""Run against run: what `compare` writes and prints, and a timing held against a stored one."""
+"""Comparison of two runs for `compare`, and of a new timing with a stored one for `bench`."""
 
 from __future__ import annotations
 
@@ -52,32 +52,32 @@ def _document(comparison: reports.Comparison) -> dict[str, Any]:
 def against(
     stored: reports.Run, run: Run, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings, quiet: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Holds the timings of a run against those of a stored one; returns what run.json says of it under `compared`."""
+    """Compares the timings of a run with those of a stored one; returns the entry `compared` of run.json."""
     comparison = reports.Comparison(stored, reports.Run.load(run.folder))
     with status_line("timing again", quiet) as progress:
-        found = confirmed(comparison, targets, workloads, settings, progress)
-    facts = {"run": str(stored.folder), "lines": _lines(comparison, found), "regressions": found}
-    run.save(compared=facts)
-    return facts
+        regressions = confirmed(comparison, targets, workloads, settings, progress)
+    record = {"run": str(stored.folder), "lines": _lines(comparison, regressions), "regressions": regressions}
+    run.save(compared=record)
+    return record
 
 
 def confirmed(
     comparison: reports.Comparison, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings,
     progress: Progress,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What became slower, and is slower again when it alone is timed again. None where the runs cannot be compared.
+    """Rows that became slower, and are slower again when timed again alone. None where the runs cannot be compared.
 
-    With many comparisons some are decided by chance; that the same one is, twice in a row, is none.
+    With many comparisons some are decided by chance; the same one, twice in a row, is not.
     """
-    found: list[dict[str, Any]] = []
+    regressions: list[dict[str, Any]] = []
     for workload in workloads:
         slower = comparison.regressions[comparison.regressions["workload"] == workload.name]
         if len(slower):
             wanted = {*slower["implementation"], *slower["baseline"]}
             longer = twice(replace(settings, baseline=slower["baseline"].iloc[0]))
             again = timing.bench([target for target in targets if target.name in wanted], [workload], longer, progress)
-            found += _both(slower, comparison.retimed(again.rows, again.noise).regressions)
-    return found
+            regressions += _both(slower, comparison.retimed(again.rows, again.noise).regressions)
+    return regressions
 
 
 def twice(settings: timing.Settings) -> timing.Settings:
@@ -93,10 +93,10 @@ def _both(first: pd.DataFrame, again: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
 
 
-def _lines(comparison: reports.Comparison, found: Sequence[dict[str, Any]]) -> list[str]:
-    """What is said of a stored run on the terminal: the regressions, or what was compared."""
-    told = headline.speed(comparison) or "no time in common, nothing compared"
-    lost = len(comparison.regressions) - len(found)
+def _lines(comparison: reports.Comparison, regressions: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines about a stored run for the terminal: the regressions, or the summary."""
+    summary = headline.speed(comparison) or "no time in common, nothing compared"
+    lost = len(comparison.regressions) - len(regressions)
     passed = [f"{lost} that seemed slower did not when timed again"] if lost else []
-    sure = [f"{headline.slowed(row)}; timed again: {row['again']:.3g} times" for row in found]
-    return [*sure, "; ".join([f"beside {comparison.before.folder}: {told}", *passed])]
+    sure = [f"{headline.slowed(row)}; timed again: {row['again']:.3g} times" for row in regressions]
+    return [*sure, "; ".join([f"beside {comparison.before.folder}: {summary}", *passed])]

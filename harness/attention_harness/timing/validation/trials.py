@@ -13,7 +13,7 @@ from typing import Any
 
 from attention_harness.registry.targets import Target, registered
 from attention_harness.timing import Settings, bench, workloads
-from attention_harness.timing.validation import planted
+from attention_harness.timing.validation import known_speed
 
 WORKLOADS = ("bert-base-128", "gpt2-small-128", "llama3-8b-decode", "vit-b16-197")
 
@@ -28,7 +28,7 @@ while os.getppid() == {parent}:
     while time.perf_counter() < end: pass
     time.sleep(span)
 """
-"""A process that keeps a core busy half of the time, in spells that nobody can foresee, for as long as we live."""
+"""A process that keeps a core busy half of the time, in random spells, until its parent ends."""
 
 
 @contextmanager
@@ -50,41 +50,41 @@ def session(
 ) -> list[dict[str, Any]]:
     """Rows of `timings` without the baseline's, with the session's seconds under `took`."""
     began = monotonic()
-    settings = Settings(seed=seed, baseline=planted.BASELINE, seconds_per_workload=seconds, replicas=processes)
+    settings = Settings(seed=seed, baseline=known_speed.BASELINE, seconds_per_workload=seconds, replicas=processes)
     rows = bench(targets, workloads.named(names), settings).rows
-    return [row | {"took": monotonic() - began} for row in rows if row["implementation"] != planted.BASELINE]
+    return [row | {"took": monotonic() - began} for row in rows if row["implementation"] != known_speed.BASELINE]
 
 
 def same(sessions: int, copies: int, seconds: float) -> list[dict[str, Any]]:
-    """Copies of the baseline against it, on four workloads, beside a busy neighbour: whatever is decided is wrong."""
-    targets = [planted.target("same", f"copy-{number}") for number in range(copies)]
+    """Copies of the baseline against it, on four workloads, beside a busy neighbour: every decision is wrong."""
+    targets = [known_speed.target("same", f"copy-{number}") for number in range(copies)]
     with neighbour(True):
         return [row for seed in range(sessions) for row in session(targets, WORKLOADS, seconds, seed)]
 
 
 def slower(sessions: int, share: float, seconds: float) -> list[dict[str, Any]]:
     """One function that takes `share` longer, per session, on each of the workloads in turn."""
-    os.environ[planted.SLOWER] = str(share)
+    os.environ[known_speed.SLOWER] = str(share)
     turns = [WORKLOADS[seed % len(WORKLOADS)] for seed in range(sessions)]
-    return [row for seed, name in enumerate(turns) for row in session([planted.target("slower")], [name], seconds, seed)]
+    return [row for seed, name in enumerate(turns) for row in session([known_speed.target("slower")], [name], seconds, seed)]
 
 
 def printed(sessions: int, seconds: float) -> list[dict[str, Any]]:
-    """A session with a copy of the baseline, then one with a slow-down of the size that the first said it could decide."""
-    found = []
+    """A session with a copy of the baseline, then one with a slow-down as large as the smallest detectable one of the first."""
+    rows = []
     for seed in range(sessions):
         name = WORKLOADS[seed % len(WORKLOADS)]
-        (said,) = session([planted.target("same")], [name], seconds, seed)
-        os.environ[planted.SLOWER] = str(said["smallest_detectable"])
-        found += session([planted.target("slower")], [name], seconds, seed + 1000)
-    return found
+        (first,) = session([known_speed.target("same")], [name], seconds, seed)
+        os.environ[known_speed.SLOWER] = str(first["smallest_detectable"])
+        rows += session([known_speed.target("slower")], [name], seconds, seed + 1000)
+    return rows
 
 
 def cheats(sessions: int, seconds: float) -> list[dict[str, Any]]:
     """The three cheats, each alone beside the baseline."""
     names = ("keeping", "early", "tiring")
     return [
-        row for seed in range(sessions) for name in names for row in session([planted.target(name)], WORKLOADS, seconds, seed)
+        row for seed in range(sessions) for name in names for row in session([known_speed.target(name)], WORKLOADS, seconds, seed)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Functions whose speed, relative to the baseline, is known: the baseline itself, slowed down, or cheating."""
+"""Functions of known speed relative to the baseline: the baseline itself, slowed down, or cheating."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ same = numpy_eager.attention
 
 @like_the_baseline
 def slower(*args: Any, **options: Any) -> Any:
-    """The baseline, each call followed by a wait that is a fixed share of what it took: noise scales with it."""
+    """The baseline, each call followed by a wait that is a fixed share of its time: noise scales with it."""
     start = perf_counter()
     out = same(*args, **options)
     end = start + (perf_counter() - start) * (1 + SHARE)
@@ -53,7 +53,7 @@ def early(q: Any, k: Any, v: Any, **options: Any) -> Any:
     return out
 
 
-class Tiring:
+class TiringFunction:
     """A function that tires when it is called often."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Tiring:
         self.kept: Any = None
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """From the thirtieth call on, works only when nobody has called for a while; else its last output has to do."""
+        """From the thirtieth call on, works only after a pause between calls; else returns its last output."""
         self.calls += 1
         if self.calls < 30 or perf_counter() - self.last > 1e-3:
             self.kept = same(*args, **options)
@@ -69,7 +69,7 @@ class Tiring:
         return self.kept
 
 
-tiring = like_the_baseline(Tiring())
+tiring = like_the_baseline(TiringFunction())
 
 
 def target(function: str, name: str = "") -> Target:

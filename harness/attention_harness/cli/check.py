@@ -1,0 +1,63 @@
+"""The command `check`: conformance of implementations, into the folder of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attention_harness.cli.exit_status import status_of
+from attention_harness.cli.options import (  # fmt: skip
+    Declare,
+    Dtype,
+    Examples,
+    Executor,
+    Jobs,
+    Json,
+    Memory,
+    Output,
+    Property,
+    Resume,
+    Seed,
+    Targets,
+    Timeout,
+    settings_of,
+)
+from attention_harness.cli.output import open_run, print_json, write_report
+from attention_harness.cli.selection import loadable
+from attention_harness.conformance.check import CheckResult
+from attention_harness.registry.targets import Target
+from attention_harness.runs import folder as folders
+from attention_harness.runs import run as running
+from attention_harness.runs.progress import check_progress
+from attention_harness.runs.run import Run, Settings
+
+
+def check(
+    targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2,
+    timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None, resume: Resume = None,
+    declare: Declare = None, as_json: Json = False,
+) -> int:  # fmt: skip
+    """Conformance of the named implementations, or of all that are available."""
+    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
+    asked = folders.asked("check", targets or [], settings, resume)
+    chosen = loadable(asked.targets, asked.settings)
+    run = open_run(output, resume, asked)
+    results = check_into(run, chosen, asked.settings, quiet=as_json)
+    running.complete(run)
+    write_report(run.folder, show="" if as_json else "checks")
+    if as_json:
+        print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
+    return status_of(results)
+
+
+def check_into(run: Run, targets: Sequence[Target], settings: Settings, quiet: bool) -> list[CheckResult]:
+    """Checks into the folder of the run; returns the results."""
+    import pandas as pd
+
+    import attention_reports as reports
+
+    with check_progress("checking", quiet) as progress:
+        results = running.check(targets, settings, run, progress)
+    for name, rows in running.tables(results, run).items():
+        reports.write_table(run.folder, name, pd.DataFrame(rows))
+    run.save(**running.run_metadata(results, settings))
+    return results

@@ -1,0 +1,23 @@
+"""The command `replay`: one recorded case again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
+from attention_harness.cli.options import Declare, declarations_of
+from attention_harness.conformance import replay as replaying
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A case, as a run writes it to cases/<id>.json.")],
+    target: Annotated[str | None, typer.Argument(help="Another implementation to try it on.")] = None,
+    declare: Declare = None,
+) -> int:
+    """One recorded case again, under the conventions and limits of its run. Exit 3 if it could not be judged."""
+    finding = replaying.replay(file, target, declarations_of(declare))
+    print(finding.sentence)
+    return WRONG if finding.wrong else RIGHT if finding.judged else NOTHING

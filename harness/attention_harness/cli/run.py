@@ -1,0 +1,66 @@
+"""The command `run`: checks, times and reports every implementation."""
+
+from __future__ import annotations
+
+from attention_harness.cli.check import check_into
+from attention_harness.cli.exit_status import WRONG, is_wrong, status_of
+from attention_harness.cli.options import (  # fmt: skip
+    Baseline,
+    Declare,
+    Deep,
+    Dtype,
+    Examples,
+    Executor,
+    Jobs,
+    Json,
+    Memory,
+    Output,
+    Property,
+    Quick,
+    Resume,
+    Seed,
+    Targets,
+    Timeout,
+    Workloads,
+    settings_of,
+)
+from attention_harness.cli.output import open_run, print_json, write_report
+from attention_harness.cli.selection import loadable
+from attention_harness.runs import folder as folders
+from attention_harness.runs import run as running
+
+QUICK, DEEP = 15, 1500
+"""Examples of `run --quick` and `run --deep`."""
+
+
+def run(
+    targets: Targets = None, quick: Quick = False, deep: Deep = False, examples: Examples = None, seed: Seed = 0,
+    property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2, timeout: Timeout = 30.0, memory: Memory = 6144,
+    executor: Executor = "local", output: Output = None, resume: Resume = None, declare: Declare = None,
+    baseline: Baseline = "numpy-eager", workload: Workloads = None, as_json: Json = False,
+) -> int:  # fmt: skip
+    """The main job: checks, times and reports every implementation."""
+    from attention_harness.cli import timing
+
+    examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
+    settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
+    more = {"quick": quick, "baseline": baseline, "workload": workload or []}
+    asked = folders.asked("run", targets or [], settings, resume, **more)
+    quick, baseline, workload = (asked.more[name] for name in more)
+    chosen, workloads = loadable(asked.targets, asked.settings), timing.workloads(workload or [], quick, baseline)
+    run = open_run(output, resume, asked)
+    results = check_into(run, chosen, asked.settings, quiet=as_json)
+    conforming = [target for target, result in zip(chosen, results, strict=True) if result.description and not is_wrong(result)]
+    try:
+        rows = (
+            timing.bench(conforming, run, workloads, timing.pace(quick, asked.settings.seed, baseline), quiet=as_json)
+            if conforming
+            else []
+        )
+        running.complete(run)
+    finally:  # the checks are reported, even if the timing fails
+        write_report(run.folder, show="" if as_json else "checks timings")
+    if as_json:
+        checks = [row.to_json() for result in results for row in result.rows]
+        print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})
+    return WRONG if timing.invalid(rows) else status_of(results)
