@@ -27,11 +27,11 @@ class Cell:
 
     @property
     def outcome(self) -> outcomes.Outcome:
-        return outcomes.BY_NAME[outcomes.worst(row["outcome"] for row in self.rows)]
+        return outcomes.named(outcomes.worst(row["outcome"] for row in self.rows))
 
     @property
     def failing(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row["outcome"] in outcomes.FAILING)
+        return tuple(row for row in self.rows if outcomes.fails(row["outcome"]))
 
     @property
     def cases(self) -> int:
@@ -119,7 +119,7 @@ def failures(run: Run) -> list[Cell]:
 def _marked(found: list[Cell]) -> list[Cell]:
     """With `only_here` set where an implementation fails what at least one other was judged on, and all others agree."""
     failing = _tally((cell.spec, cell.name) for cell in found if cell.outcome.failing)
-    judged = _tally((cell.spec, cell.name) for cell in found if cell.outcome.name in outcomes.JUDGED)
+    judged = _tally((cell.spec, cell.name) for cell in found if outcomes.judged([cell.outcome.name]))
     return [
         Cell(cell.spec, cell.clause, cell.name, cell.implementation, cell.rows, only_here=True)
         if cell.outcome.failing and failing[cell.spec, cell.name] == 1 < judged[cell.spec, cell.name]
@@ -141,7 +141,7 @@ def _severity(row: Row) -> float:
 
 
 def _order(row: Row) -> tuple[bool, bool]:
-    return row["outcome"] not in outcomes.FAILING, not row["case"]
+    return not outcomes.fails(row["outcome"]), not row["case"]
 
 
 def untimed(row: Row) -> bool:

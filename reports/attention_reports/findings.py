@@ -57,7 +57,7 @@ class Finding:
         if not names:
             return ""
         more = "1 more property fails" if len(names) == 1 else f"{len(names)} more properties fail"
-        why = "in the same words" if self.head.outcome.name in DIED else "by the same cause most likely"
+        why = "by the same cause most likely" if self.head.outcome.name == "violates" else "in the same words"
         return f"{more}, {why}: {listed(names, MOST_NAMED)}"
 
 
@@ -95,9 +95,9 @@ def _folded(ordered: Iterable[Cell]) -> list[Finding]:
 
 def _explains(head: Cell, cell: Cell) -> bool:
     """Whether one cause for both is most likely: one exception, or a wrong answer in a dtype that both fail in."""
-    if cell.outcome.name in DIED:
+    if cell.outcome.name != "violates":
         return any(cause(row) == cause(cell.witness) for row in (head.witness, *head.others))
-    if head.outcome is not cell.outcome:
+    if head.outcome != cell.outcome:
         return False
     together = set(head.dtypes) & set(cell.dtypes) or not (head.dtypes and cell.dtypes)
     subject = _SUBJECT.get(head.clause)

@@ -22,8 +22,8 @@ class Verdict:
 def verdict(run: Run) -> Verdict:
     """Whether the implementations agree with the specification, in one sentence."""
     standing = tabulate(run, "standing")
-    judged = standing[standing["standing"].isin(list(outcomes.JUDGED))]
-    failing = judged[judged["standing"].isin(outcomes.FAILING)]
+    judged = standing[standing["standing"].isin(outcomes.judged(standing["standing"]))]
+    failing = judged[judged["standing"].isin(outcomes.failing(judged["standing"]))]
     if judged.empty:
         return Verdict(f"Nothing could be judged: {_why_nothing(run, standing)}.", "open")
     so_far = "" if run.complete else " as far as the run got"
@@ -68,12 +68,12 @@ def _some_agree(agreeing: int, judged: int) -> str:
 
 def _wrong(failing: pd.DataFrame) -> str:
     kinds = {name: list(group["implementation"]) for name, group in failing.groupby("standing")}
-    ordered = [(name, kinds[name]) for name in outcomes.BY_NAME if name in kinds]
+    ordered = [(name, kinds[name]) for name in outcomes.ranked(kinds) if name in kinds]
     return "; ".join(f"{len(names)} {_verb(name, names)}: {listed(names)}" for name, names in ordered)
 
 
 def _verb(outcome: str, names: list[str]) -> str:
-    singular, plural = outcomes.BY_NAME[outcome].verb
+    singular, plural = outcomes.named(outcome).verb
     return singular if len(names) == 1 else plural
 
 
@@ -82,6 +82,16 @@ def interruption(run: Run) -> str:
     if run.complete:
         return ""
     return "This run was interrupted: what follows is what it had recorded by then."
+
+
+def unknown(run: Run) -> str:
+    """The outcomes that this version of the report does not know, in a sentence; "" where it knows all."""
+    names = run.unknown_outcomes
+    if not names:
+        return ""
+    which = f"outcome {names[0]} is" if len(names) == 1 else f"outcomes {listed(names)} are"
+    why = "a newer version of attention-harness wrote the run, or a file is damaged"
+    return f"The {which} unknown to this version of the report, and counted as failing: {why}."
 
 
 def tried(run: Run) -> list[str]:

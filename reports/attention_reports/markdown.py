@@ -39,22 +39,24 @@ def _blocks(run: Run) -> list[str]:
 def _verdict(run: Run) -> list[str]:
     counts = tabulate(run, "outcome counts")
     pairs = zip(counts["outcome"], counts["checks"], strict=True)
-    told = ", ".join(f"{amount:,} {name}" for name, amount in pairs if amount)
+    told = ", ".join(f"{amount:,} {escape(name)}" for name, amount in pairs if amount)
     verdict = headline.verdict(run)
     head = f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}"
     told = f"{told} (one for each implementation, property and dtype)." if told else ""
-    return [head, escape(headline.interruption(run)), escape(" ".join(headline.tried(run)), 2000), told]
+    notes = [escape(headline.interruption(run)), escape(headline.unknown(run), 1000)]
+    return [head, *notes, escape(" ".join(headline.tried(run)), 2000), told]
 
 
 def _standing(run: Run) -> list[str]:
     rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
-    uncommon = [name for name in outcomes.BY_NAME if name in outcomes.FAILING | {"waived"} and any(row[name] for row in rows)]
+    wrong = [name for name in outcomes.ranked(run.unknown_outcomes) if outcomes.fails(name) or name == "waived"]
+    uncommon = [name for name in wrong if any(row.get(name) for row in rows)]
     head = ["implementation", "framework", "agrees", *uncommon, "vacuous", "unsupported", "cases"]
-    return [table(head, [_standing_row(row, head) for row in rows])]
+    return [table([escape(name) for name in head], [_standing_row(row, head) for row in rows])]
 
 
 def _standing_row(row: Row, head: list[str]) -> list[str]:
-    sign = outcomes.BY_NAME[str(row["standing"])].sign
+    sign = outcomes.named(str(row["standing"])).sign
     numbers = [f"{row[name]:,}" if row[name] else "" for name in head[2:]]
     return [f"{sign} {escape(row['implementation'])}", escape(f"{row['framework']} {row['version']}"), *numbers]
 
@@ -92,12 +94,13 @@ def _findings(run: Run) -> list[str]:
 def _finding(finding: Finding) -> str:
     cell = finding.head
     row = cell.witness
-    head = f"**{escape(cell.implementation)}** {cell.outcome.name}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
+    head = f"**{escape(cell.implementation)}** {escape(cell.outcome.name)}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
     ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
     told = f"\n\n{escape(finding.told, 400)}." if finding.told else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
-    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay, *lines)}{told}"
+    evidence = fenced(row["message"][:600], replay, *lines)
+    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{evidence}\n\nNext: {cell.outcome.advice}{told}"
 
 
 def _other(row: Row) -> list[str]:

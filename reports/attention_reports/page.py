@@ -39,8 +39,9 @@ def _first_screen(run: Run) -> dict[str, Any]:
     return {
         "verdict": headline.verdict(run),
         "interruption": headline.interruption(run),
+        "unknown": headline.unknown(run),
         "counts": [
-            (outcomes.BY_NAME[name], amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
+            (outcomes.named(name), amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
         ],
         "tried": headline.tried(run),
         "absent": headline.absent(run),

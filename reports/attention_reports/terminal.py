@@ -17,7 +17,7 @@ MOST_FINDINGS = 20
 def print_checks(run: Run, console: Console) -> None:
     """What each implementation did, each finding with its replay command, what did not run, and the verdict last."""
     rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
-    shown = [name for name in outcomes.BY_NAME if any(row[name] for row in rows)]
+    shown = [name for name in outcomes.ranked(run.unknown_outcomes) if any(row.get(name) for row in rows)]
     lines = [
         [row["implementation"], row["standing"], *(f"{row[name] or ''}" for name in shown), f"{row['cases']:,}"] for row in rows
     ]
@@ -26,6 +26,7 @@ def print_checks(run: Run, console: Console) -> None:
     for reason, names in headline.absent(run):
         say(console, f"did not run: {', '.join(names)} ({reason})", "dim")
     say(console, headline.interruption(run), "yellow")
+    say(console, headline.unknown(run), "yellow")
     verdict = headline.verdict(run)
     say(console, verdict.sentence, STYLES[verdict.tone])
 
@@ -101,6 +102,7 @@ def _print_findings(run: Run, console: Console) -> None:
         say(console, f"{cell.implementation} {cell.outcome.name}: {claim(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
+        say(console, f"  next: {cell.outcome.advice}", "dim")
         for other in finding.others:
             say(console, f"  also {other['outcome']}: {other['message']}")
             say(console, f"  replay: {other['replay']}" if other["replay"] else "", "cyan")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_reports import Run, markdown, page, print_checks
 from attention_reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 Rows = Callable[..., dict[str, Any]]
 
@@ -87,9 +87,9 @@ def test_no_implementation_hides_in_the_finding_of_another(make_run, row):
 
 
 def test_every_clause_that_is_named_is_the_clause_of_a_property():
-    load_claims()
+    load_properties()
     named = {clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses} | set(RELATIONS)
-    assert named <= {claim.clause for claim in CLAIMS.values()}
+    assert named <= {claim.clause for claim in PROPERTIES.values()}
     assert not named & {"R1", "M1", "D3"}
 
 

@@ -72,7 +72,7 @@ def test_noise_decides_how_far_timings_are_trusted(make_run: Callable[..., Path]
     ],
 )
 def test_the_run_says_which_faults_it_would_have_caught(
-    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], power: object, sentence: str
+    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], mutation_score: object, sentence: str
 ) -> None:
-    told = tried(Run.load(make_run({**DONE, "mutation_score": power}, checks=[row("a", "p", "agrees")])))
+    told = tried(Run.load(make_run({**DONE, "mutation_score": mutation_score}, checks=[row("a", "p", "agrees")])))
     assert [one for one in told if "planted" in one] == [sentence] * bool(sentence)

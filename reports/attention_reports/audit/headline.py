@@ -132,7 +132,7 @@ def compared(run: Run) -> list[str]:
     if len(ran) < 2:
         return [f"Not measured in this run: {OTHER_CHECKS} puts the same faults under the checks that people use today."]
     ours, *others = ran.to_dict("records")
-    told = listed((f"{row['peer']} {portion(row['share'])}" for row in others), 6)
+    told = listed((f"{row['check']} {portion(row['share'])}" for row in others), 6)
     return [f"The properties here find {portion(ours['share'])} of the faults; {told}.", *_false_alarms(ran)]
 
 

@@ -26,7 +26,7 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _worst_first(checks: pd.DataFrame) -> pd.DataFrame:
-    return checks.iloc[checks["outcome"].map(list(outcomes.BY_NAME).index).argsort(kind="stable")]
+    return checks.iloc[checks["outcome"].map(outcomes.rank).argsort(kind="stable")]
 
 
 def _change(row: Row) -> Row:
@@ -43,5 +43,5 @@ def _kind(before: str, after: str) -> str:
         return ""
     if not before or not after:
         return "disappeared" if before else "appeared"
-    failed, fails = before in outcomes.FAILING, after in outcomes.FAILING
+    failed, fails = outcomes.fails(before), outcomes.fails(after)
     return "broke" if fails and not failed else "fixed" if failed and after == "agrees" else "changed"

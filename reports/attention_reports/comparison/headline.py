@@ -5,7 +5,7 @@ from math import isfinite
 from attention_reports import outcomes
 from attention_reports.cells import Row
 from attention_reports.comparison.comparison import Comparison
-from attention_reports.headline import Verdict
+from attention_reports.headline import Verdict, unknown
 from attention_reports.load import Run
 from attention_reports.text import claim, count, listed, number, percent, sentence
 
@@ -75,7 +75,8 @@ def right(comparison: Comparison) -> list[str]:
     kinds = comparison.checks["change"].value_counts(sort=False)  # in the order of the table: what broke first
     told = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
     both = f"{count(comparison.common_checks, 'check is', 'checks are')} in both runs, one for each implementation, property and dtype."
-    new = comparison.checks[(comparison.checks["change"] == "appeared") & comparison.checks["after"].isin(list(outcomes.FAILING))]
+    appeared = comparison.checks[comparison.checks["change"] == "appeared"]
+    new = appeared[appeared["after"].isin(outcomes.failing(appeared["after"]))]
     fail = [f"{count(len(new), 'check')} that only B made {'fails' if len(new) == 1 else 'fail'}."] if len(new) else []
     return [both, sentence(", ".join(told) or "no outcome changed"), *fail, *_drawn(comparison)]
 
@@ -125,7 +126,8 @@ def conditions(comparison: Comparison) -> list[str]:
     typical = float(comparison.judged["smallest_detectable"].median())
     least = [f"A change of {percent(typical)} could be seen, in the median."] if isfinite(typical) else []
     stopped = [f"Run {name} was interrupted." for name, run in _named(comparison) if not run.complete]
-    return [told, *least, *stopped]
+    foreign = [f"Run {name}: {note}" for name, run in _named(comparison) if (note := unknown(run))]
+    return [told, *least, *stopped, *foreign]
 
 
 def _lacking(comparison: Comparison, table: str) -> str:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from attention_reports import outcomes
 from attention_reports.cells import Row
 from attention_reports.comparison import headline
 from attention_reports.comparison.comparison import Comparison
@@ -19,7 +20,7 @@ def render(comparison: Comparison) -> str:
     """The page as text. Whatever a run holds is shown as text."""
     styles: dict[str, Any] = {"css": asset("report.css") + asset("compare.css"), "js": asset("report.js")}
     shown = styles | _first_screen(comparison) | _sections(comparison)
-    return templates({}).get_template("compare.html.j2").render(**shown)
+    return templates({"style": lambda name: outcomes.named(name).css}).get_template("compare.html.j2").render(**shown)
 
 
 def _first_screen(comparison: Comparison) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def fastest(checks: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
     `also` names those whose interval overlaps its own: this run cannot tell them apart.
     """
-    wrong = set(checks.loc[checks["outcome"].isin(list(outcomes.FAILING)), "implementation"])
+    wrong = set(checks.loc[checks["outcome"].isin(outcomes.failing(checks["outcome"])), "implementation"])
     sound = timings[~timings["implementation"].isin(list(wrong)) & (timings["verdict"] != "INVALID") & timings["median"].notna()]
     rows = []
     for _, group in sound.groupby(GROUP, sort=False):
