@@ -89,7 +89,7 @@ def test_no_implementation_hides_in_the_finding_of_another(make_run, row):
 def test_every_clause_that_is_named_is_the_clause_of_a_property():
     load_properties()
     named = {clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses} | set(RELATIONS)
-    assert named <= {claim.clause for claim in PROPERTIES.values()}
+    assert named <= {property_.id for property_ in PROPERTIES.values()}
     assert not named & {"R1", "M1", "D3"}
 
 
