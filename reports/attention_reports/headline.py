@@ -68,7 +68,7 @@ def _some_agree(agreeing: int, judged: int) -> str:
 
 def _wrong(failing: pd.DataFrame) -> str:
     kinds = {name: list(group["implementation"]) for name, group in failing.groupby("standing")}
-    ordered = [(name, kinds[name]) for name in outcomes.ranked(kinds) if name in kinds]
+    ordered = [(name, kinds[name]) for name in outcomes.ranked(map(str, kinds)) if name in kinds]
     return "; ".join(f"{len(names)} {_verb(name, names)}: {listed(names)}" for name, names in ordered)
 
 
@@ -103,22 +103,22 @@ def tried(run: Run) -> list[str]:
     properties = count(len(rows.drop_duplicates(["spec", "property"])), "property", "properties")
     dtypes = [dtype for dtype in dict.fromkeys(rows["dtype"]) if dtype]
     vacuous = int(rows["vacuous"].sum())
-    told = [
-        f"{implementations} held to {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
+    sentences = [
+        f"{implementations} judged by {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
     ]
     if vacuous:
-        told.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
-    return told + _power(run) + _closest(run)
+        sentences.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
+    return sentences + _mutation_score(run) + _closest(run)
 
 
-def _power(run: Run) -> list[str]:
+def _mutation_score(run: Run) -> list[str]:
     """Which planted faults the properties of this run reject, by an audit that was run before."""
-    power = run.section("mutation_score")
-    faults, rejected, examples = (power.get(name) for name in ("faults", "rejected", "examples"))
+    score = run.section("mutation_score")
+    faults, rejected, examples = (score.get(name) for name in ("faults", "rejected", "examples"))
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
         return []
-    told = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
-    return [f"{told} (audit of {power.get('audited')})."]
+    text = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
+    return [f"{text} (audit of {score.get('audited')})."]
 
 
 def _closest(run: Run) -> list[str]:
@@ -190,7 +190,7 @@ def method(run: Run) -> list[str]:
     """How the run judged and timed, for the block that is copied with the environment."""
     took = run.metadata.get("seconds")
     lines = [
-        "Judged against an oracle in float64 or better: exact claims bit for bit,",
+        "Judged against an oracle in float64 or better: exact properties bit for bit,",
         "all others within a bound derived from the data and the declared precision.",
         "Timed: what passed its checks, in randomly ordered rounds of one process, each with new values; outputs of timed calls",
         "judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",

@@ -43,7 +43,7 @@ class Run:
         """Read a run folder. Raises ReportError where there is no run, or where one of its files cannot be read."""
         folder = Path(folder)
         metadata = _metadata(folder)
-        frames = {name: _frame(folder / f"{name}.parquet", columns) for name, columns in schema.FRAMES.items()}
+        frames = {name: _frame(_file(folder, name), columns) for name, columns in schema.FRAMES.items()}
         checks = frames["checks"]
         frames["checks"] = checks.assign(outcome=checks["outcome"].replace("", outcomes.MISSING))
         return cls(folder, metadata, **frames)
@@ -75,7 +75,7 @@ class Run:
 
     @cached_property
     def properties(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """What each property claims, by (spec, name)."""
+        """The description of each property, by (spec, name)."""
         listed = _dictionaries(self.metadata.get("properties"))
         return {(str(p.get("spec", "")), str(p.get("name", ""))): p for p in listed}
 
@@ -112,11 +112,17 @@ def _metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
+def _file(folder: Path, name: str) -> Path:
+    """The file of a frame: in a run of an older version it may have another name."""
+    path, former = (folder / f"{known}.parquet" for known in (name, schema.FORMER_NAMES.get(name, name)))
+    return path if path.is_file() or not former.is_file() else former
+
+
 def _frame(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     if not path.is_file():
         return schema.conform(pd.DataFrame(), columns)
     try:
-        return schema.conform(pd.read_parquet(path), columns)
+        return schema.conform(pd.read_parquet(path).rename(columns=schema.FORMER_COLUMNS), columns)
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         reason = str(error).splitlines()[0]
         raise ReportError(f"table={path}, but should be a Parquet file of this project: {reason}") from error

@@ -40,7 +40,7 @@ ALL = (
         "Look for an array that is larger than the case needs, or raise --memory.",
     ),
     Outcome(
-        "errored", "E", True, ("errored", "errored"), "it raised an error on a problem that it claims",
+        "errored", "E", True, ("errored", "errored"), "it raised an error on a problem that it offers",
         "Answer the case, or refuse it with NotImplementedError if it is not offered.",
     ),
     Outcome(

@@ -21,8 +21,8 @@ def common(before: pd.DataFrame, after: pd.DataFrame) -> int:
 def changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The checks whose outcome differs, what broke first; message and replay line are of the run in which it fails."""
     rows = [_change(row) for row in paired(_worst_first(before), _worst_first(after), KEY).to_dict("records")]
-    frame = pd.DataFrame([row for row in rows if row["change"]], columns=COLUMNS)
-    return frame.sort_values("change", key=lambda kinds: kinds.map(KINDS.index), kind="stable", ignore_index=True)
+    table = pd.DataFrame([row for row in rows if row["change"]], columns=COLUMNS)
+    return table.sort_values("change", key=lambda kinds: kinds.map(KINDS.index), kind="stable", ignore_index=True)
 
 
 def _worst_first(checks: pd.DataFrame) -> pd.DataFrame:
@@ -33,8 +33,8 @@ def _change(row: Row) -> Row:
     before, after = row["outcome_before"], row["outcome_after"]
     kind = _kind(before, after)
     side = "before" if kind in ("fixed", "disappeared") else "after"
-    told = {name: row[f"{name}_{side}"] for name in ("clause", "message", "replay")}
-    return {name: row[name] for name in KEY} | {"change": kind, "before": before, "after": after} | told
+    evidence = {name: row[f"{name}_{side}"] for name in ("clause", "message", "replay")}
+    return {name: row[name] for name in KEY} | {"change": kind, "before": before, "after": after} | evidence
 
 
 def _kind(before: str, after: str) -> str:

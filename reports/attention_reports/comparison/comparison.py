@@ -27,8 +27,8 @@ class Comparison:
 
     def retimed(self, rows: list[dict[str, Any]], noise: dict[str, Any]) -> "Comparison":
         """The same with other timings of run B: rows of `timings`, and the noise that was measured with them."""
-        frame = schema.conform(pd.DataFrame(rows), schema.TIMINGS)
-        return replace(self, after=replace(self.after, timings=frame, metadata={**self.after.metadata, "noise": noise}))
+        table = schema.conform(pd.DataFrame(rows), schema.TIMINGS)
+        return replace(self, after=replace(self.after, timings=table, metadata={**self.after.metadata, "noise": noise}))
 
     @cached_property
     def differing(self) -> list[str]:

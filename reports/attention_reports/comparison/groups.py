@@ -27,14 +27,14 @@ def _grouped(changes: pd.DataFrame, key: Sequence[str]) -> list[list[Row]]:
 
 
 def _cell(rows: list[Row]) -> Row:
-    told = next((row for row in rows if row["replay"]), rows[0])
-    return {**told, "dtypes": _distinct(rows, "dtype")}
+    witness = next((row for row in rows if row["replay"]), rows[0])
+    return {**witness, "dtypes": _distinct(rows, "dtype")}
 
 
 def _move(rows: list[Row]) -> Row:
     messages = _distinct(rows, "message")
-    told = {"checks": len(rows), "message": messages[0] if len(messages) == 1 else ""}
-    return rows[0] | {"properties": _distinct(rows, "property"), "dtypes": _distinct(rows, "dtype")} | told
+    summary = {"checks": len(rows), "message": messages[0] if len(messages) == 1 else ""}
+    return rows[0] | {"properties": _distinct(rows, "property"), "dtypes": _distinct(rows, "dtype")} | summary
 
 
 def _distinct(rows: list[Row], name: str) -> list[str]:

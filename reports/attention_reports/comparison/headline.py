@@ -7,7 +7,7 @@ from attention_reports.cells import Row
 from attention_reports.comparison.comparison import Comparison
 from attention_reports.headline import Verdict, unknown
 from attention_reports.load import Run
-from attention_reports.text import claim, count, listed, number, percent, sentence
+from attention_reports.text import count, in_words, listed, number, percent, sentence
 
 MOST_NAMES = 4
 
@@ -26,11 +26,11 @@ def _checks(comparison: Comparison) -> str:
     broke, fixed = len(comparison.broken), len(comparison.fixed)
     if not (broke or comparison.common_checks):
         return ""
-    mended = f"{fixed} {'was' if fixed == 1 else 'were'} fixed"
+    fixed_words = f"{fixed} {'was' if fixed == 1 else 'were'} fixed"
     if broke:
-        return f"{count(broke, 'property', 'properties')} broke{f', {mended}' if fixed else ''}"
+        return f"{count(broke, 'property', 'properties')} broke{f', {fixed_words}' if fixed else ''}"
     if fixed:
-        return f"no property broke, {mended}"
+        return f"no property broke, {fixed_words}"
     return "no outcome changed" if comparison.checks.empty else "no property broke"
 
 
@@ -73,12 +73,12 @@ def right(comparison: Comparison) -> list[str]:
     if not comparison.common_checks:
         return [f"The runs have no check in common: {_lacking(comparison, 'checks')}."]
     kinds = comparison.checks["change"].value_counts(sort=False)  # in the order of the table: what broke first
-    told = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
+    amounts = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
     both = f"{count(comparison.common_checks, 'check is', 'checks are')} in both runs, one for each implementation, property and dtype."
     appeared = comparison.checks[comparison.checks["change"] == "appeared"]
     new = appeared[appeared["after"].isin(outcomes.failing(appeared["after"]))]
     fail = [f"{count(len(new), 'check')} that only B made {'fails' if len(new) == 1 else 'fail'}."] if len(new) else []
-    return [both, sentence(", ".join(told) or "no outcome changed"), *fail, *_drawn(comparison)]
+    return [both, sentence(", ".join(amounts) or "no outcome changed"), *fail, *_drawn(comparison)]
 
 
 def _drawn(comparison: Comparison) -> list[str]:
@@ -122,12 +122,12 @@ def place(row: Row) -> str:
 def conditions(comparison: Comparison) -> list[str]:
     """Whether times can be compared, and how far; what is to be known of either run."""
     alike = "Times can be compared: processor, cores, Python, libraries and variables of threads and BLAS are the same."
-    told = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
+    comparability = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
     typical = float(comparison.judged["smallest_detectable"].median())
     least = [f"A change of {percent(typical)} could be seen, in the median."] if isfinite(typical) else []
     stopped = [f"Run {name} was interrupted." for name, run in _named(comparison) if not run.complete]
     foreign = [f"Run {name}: {note}" for name, run in _named(comparison) if (note := unknown(run))]
-    return [told, *least, *stopped, *foreign]
+    return [comparability, *least, *stopped, *foreign]
 
 
 def _lacking(comparison: Comparison, table: str) -> str:
@@ -142,4 +142,4 @@ def _named(comparison: Comparison) -> tuple[tuple[str, Run], ...]:
 def broken(cell: Row) -> str:
     """A property that broke, as a line."""
     dtypes = f" ({', '.join(cell['dtypes'])})" if cell["dtypes"] else ""
-    return f"{cell['implementation']} {cell['after']}, and was {cell['before']}: {claim(cell['property'])}{dtypes}"
+    return f"{cell['implementation']} {cell['after']}, and was {cell['before']}: {in_words(cell['property'])}{dtypes}"

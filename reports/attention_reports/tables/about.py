@@ -67,8 +67,8 @@ def options_taken(implementations: list[dict[str, Any]]) -> pd.DataFrame:
 def worked_example(run: Run) -> pd.DataFrame:
     """Each implementation's largest deviation from the worked example, the closest first."""
     deviation = _mapping(run.section("worked_example").get("deviation"))
-    frame = pd.DataFrame({"implementation": list(deviation), "deviation": pd.to_numeric(pd.Series(list(deviation.values())))})
-    return frame.sort_values("deviation", kind="stable", na_position="last")
+    rows = pd.DataFrame({"implementation": list(deviation), "deviation": pd.to_numeric(pd.Series(list(deviation.values())))})
+    return rows.sort_values("deviation", kind="stable", na_position="last")
 
 
 @table("environment", listed=False)

@@ -64,8 +64,8 @@ def unsupported(checks: pd.DataFrame) -> pd.DataFrame:
     """Each declared reason, with the dtypes and the number of properties that it keeps from being tried."""
     rows = tried(checks)
     groups = rows[rows["outcome"] == "unsupported"].groupby(["implementation", "message"], sort=False)
-    shown = groups.agg(properties=("property", "nunique"), dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))))
-    return shown.reset_index().rename(columns={"message": "reason"})
+    reasons = groups.agg(properties=("property", "nunique"), dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))))
+    return reasons.reset_index().rename(columns={"message": "reason"})
 
 
 @table("known deviations")
@@ -73,8 +73,8 @@ def known_deviations(checks: pd.DataFrame) -> pd.DataFrame:
     """Each property that an implementation breaks in a way that is known, with the reason and where it is documented."""
     rows = tried(checks)
     groups = rows[rows["outcome"] == "waived"].groupby(["implementation", "property"], sort=False)
-    shown = groups.agg(dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))), reason=("message", "first"))
-    return shown.reset_index()
+    deviations = groups.agg(dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))), reason=("message", "first"))
+    return deviations.reset_index()
 
 
 @table("closest calls")

@@ -80,7 +80,7 @@ def _comparisons(run: Run, styles: Looks) -> list[dict[str, Any]]:
         ("Roofline", ROOFLINE, roofline("roofline", tabulate(run, "roofline"), ceilings, styles)),
         ("First calls", COLD, cold("cold", cold_rows)),
     ]
-    return [{"title": title, "told": told, "picture": Markup(picture)} for title, told, picture in drawn]
+    return [{"title": title, "caption": caption, "picture": Markup(picture)} for title, caption, picture in drawn]
 
 
 PROFILE = (

@@ -17,8 +17,8 @@ def profile(name: str, factors: pd.DataFrame, looks: Looks) -> str:
     """After Dolan and More 2002; `factors` is the table "factors of the best". "" for fewer than two rows or columns."""
     if min(factors.shape) < 2:
         return ""
-    told = "; ".join(f"{who} is the fastest of {percent(share(row, 1.0))}" for who, row in _rows(factors))
-    return svg.drawing(name, "Performance profile", 6.6, 2.9, lambda figure: _profile(figure, factors, looks), told)
+    description = "; ".join(f"{who} is the fastest of {percent(share(row, 1.0))}" for who, row in _rows(factors))
+    return svg.drawing(name, "Performance profile", 6.6, 2.9, lambda figure: _profile(figure, factors, looks), description)
 
 
 def share(factors: np.ndarray, within: float) -> float:

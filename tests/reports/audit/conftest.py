@@ -74,7 +74,7 @@ def kill_rows(quick: bool = False) -> Rows:
 
 
 def control_rows() -> Rows:
-    """Three sound variants, of which two properties accuse one."""
+    """Three controls, of which two properties accuse one."""
     accusers = {
         "eager": [""],
         "online": [""],

@@ -15,27 +15,27 @@ Make = Callable[..., Path]
 @pytest.mark.parametrize(
     ("given", "sentence", "tone"),
     [
-        ({"faults": 3}, "All 3 planted faults were rejected, and none of 2 sound variants was accused.", "good"),
-        ({"faults": 1}, "The planted fault was rejected, and none of 2 sound variants was accused.", "good"),
+        ({"faults": 3}, "All 3 planted faults were rejected, and none of 2 controls was accused.", "good"),
+        ({"faults": 1}, "The planted fault was rejected, and none of 2 controls was accused.", "good"),
         ({"faults": 2, "controls": 0}, "Both planted faults were rejected.", "good"),
-        ({"faults": 9, "survivors": 1}, "1 of 9 planted faults survived: fault 0; none of 2 sound variants was accused.", "bad"),
+        ({"faults": 9, "survivors": 1}, "1 of 9 planted faults survived: fault 0; none of 2 controls was accused.", "bad"),
         (
             {"faults": 9, "survivors": 6, "accused": 1},
-            "6 of 9 planted faults survived: fault 0, fault 1, fault 2 and 3 more; 1 of 2 sound variants is accused: sound 0.",
+            "6 of 9 planted faults survived: fault 0, fault 1, fault 2 and 3 more; 1 of 2 controls is accused: sound 0.",
             "bad",
         ),
-        ({"faults": 3, "accused": 2}, "All 3 planted faults were rejected; 2 of 2 sound variants are accused: sound 0 and sound 1.", "bad"),
+        ({"faults": 3, "accused": 2}, "All 3 planted faults were rejected; 2 of 2 controls are accused: sound 0 and sound 1.", "bad"),
         (
             {"faults": 3, "further": ("hole", "vacuous")},
-            "All 3 planted faults were rejected; none of 2 sound variants was accused; 2 further reasons to fail.",
+            "All 3 planted faults were rejected; none of 2 controls was accused; 2 further reasons to fail.",
             "bad",
         ),
         (
             {"faults": 3, "complete": False},
-            "All 3 planted faults were rejected, and none of 2 sound variants was accused as far as the audit got.",
+            "All 3 planted faults were rejected, and none of 2 controls was accused as far as the audit got.",
             "open",
         ),
-        ({"faults": 0}, "No fault was planted, and none of 2 sound variants was accused.", "open"),
+        ({"faults": 0}, "No fault was planted, and none of 2 controls was accused.", "open"),
         ({"faults": 0, "controls": 0}, "Nothing was audited: no fault was recorded.", "open"),
     ],
 )  # fmt: skip
@@ -70,7 +70,7 @@ def test_what_was_not_tried_is_said(make_run: Make) -> None:
 def test_peers_are_compared_where_they_were_asked(audit: Path) -> None:
     assert headline.compared(Run.load(audit)) == [
         "The properties here find 83 % of the faults; by hand 60 % and KernelBench 20 %.",
-        "Sound variants are accused by attention-harness (1 of 3) and by hand (2 of 3).",
+        "Controls are accused by attention-harness (1 of 3) and by hand (2 of 3).",
     ]
 
 

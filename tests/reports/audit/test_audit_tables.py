@@ -26,7 +26,7 @@ def test_only_one_property_needs_that_the_others_were_asked(audit: Path) -> None
 
 
 def test_a_quick_audit_knows_of_no_only_one(quick_audit: Path) -> None:
-    assert not Run.load(quick_audit).table("standing of faults")["only"].any()
+    assert not tabulate(Run.load(quick_audit), "standing of faults")["only"].any()
 
 
 def test_classes_are_counted(audit: Path) -> None:

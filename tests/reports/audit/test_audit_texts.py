@@ -19,7 +19,7 @@ def printed(folder: Path, *, terminal: bool = False) -> str:
 
 def test_the_comment_tells_verdict_classes_failures_and_peers(audit: Path) -> None:
     text = render(Run.load(audit))
-    assert text.startswith("### ❌ 1 of 6 planted faults survived: the sink has a value; 1 of 3 sound variants is accused")
+    assert text.startswith("### ❌ 1 of 6 planted faults survived: the sink has a value; 1 of 3 controls is accused")
     assert (
         "| C12 | tail of the last block | 3 | 3 | 3 | P4 output agrees with the oracle and P1 every problem is answered |" in text
     )
