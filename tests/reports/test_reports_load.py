@@ -11,7 +11,7 @@ from attention_reports import ReportError, Run, schema, write_report
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "should contain run.json: it does not"),
         ("{", "should be JSON"),
@@ -19,10 +19,10 @@ from attention_reports import ReportError, Run, schema, write_report
         ('{"schema": 2}', "schema=2, but should be 1"),
     ],
 )
-def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, content: str | None, said: str) -> None:
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
-    with pytest.raises(ReportError, match=said) as caught:
+    with pytest.raises(ReportError, match=message) as caught:
         write_report(tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "report.html").exists()

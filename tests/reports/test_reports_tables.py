@@ -38,10 +38,10 @@ def test_a_cell_is_the_worst_outcome_over_dtypes(make_run: Make, row: Row) -> No
 
 
 def test_clauses_are_in_the_order_of_their_numbers(make_run: Make, row: Row) -> None:
-    rows = [row("a", name, "agrees", clause=clause) for name, clause in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
+    rows = [row("a", name, "agrees", clause=id) for name, id in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
     run = Run.load(make_run(checks=rows))
     assert list(tabulate(run, "conformance").index.get_level_values("clause")) == ["P1", "P2", "P10"]
-    assert [cell.clause for cell in cells(run)] == ["P1", "P2", "P10"]
+    assert [cell.id for cell in cells(run)] == ["P1", "P2", "P10"]
 
 
 def test_counts_leave_out_what_is_about_no_property(make_run: Make, row: Row) -> None:
@@ -77,8 +77,8 @@ def test_the_fastest_is_sound_valid_and_names_whom_it_cannot_be_told_from(make_r
 
 def test_speed_up_turns_the_interval_round(make_run: Make) -> None:
     timings = [{"implementation": "a", "workload": "w", "ratio": 0.5, "ratio_low": 0.25, "ratio_high": 1.0, "median": 1.0}]
-    (shown,) = tabulate(Run.load(make_run(timings=timings)), "timings").to_dict("records")
-    assert (shown["speedup"], shown["speedup_low"], shown["speedup_high"]) == (2.0, 1.0, 4.0)
+    (timing,) = tabulate(Run.load(make_run(timings=timings)), "timings").to_dict("records")
+    assert (timing["speedup"], timing["speedup_low"], timing["speedup_high"]) == (2.0, 1.0, 4.0)
 
 
 def test_agreement_is_symmetric_and_takes_the_largest(make_run: Make) -> None:
@@ -91,8 +91,8 @@ def test_one_that_stands_apart_is_told_once(make_run: Make) -> None:
     pairs = {("a", "b"): 0.5, ("a", "c"): 9.0, ("b", "c"): 8.0, ("a", "d"): float("nan")}
     rows = [{"a": a, "b": b, "spec": "s", "cases": 1, "worst_ratio": ratio} for (a, b), ratio in pairs.items()]
     apart = tabulate(Run.load(make_run(agreement=rows)), "standing apart")
-    told = {name: set(others) for name, others in zip(apart["implementation"], apart["others"], strict=True)}
-    assert told in (
+    pairs = {name: set(others) for name, others in zip(apart["implementation"], apart["others"], strict=True)}
+    assert pairs in (
         {"a": {"c", "d"}, "b": {"c"}},
         {"a": {"c", "d"}, "c": {"b"}},
         {"c": {"a", "b"}, "a": {"d"}},
@@ -108,15 +108,15 @@ def test_precision_is_told_under_the_tightest_model_that_was_met(make_run: Make)
         measured("tighter", "exact", 0.9, tightest=True), measured("tighter", "scores-rounded", 0.2, declared=True),
         measured("none", "exact", 90.0), measured("none", "scores-rounded", 9.0, declared=True),
     ]  # fmt: skip
-    shown = tabulate(Run.load(make_run(precision=rows)), "precision")
-    assert shown[["implementation", "held_to", "tightest", "worst"]].to_numpy().tolist() == [
+    rows = tabulate(Run.load(make_run(precision=rows)), "precision")
+    assert rows[["implementation", "held_to", "tightest", "worst"]].to_numpy().tolist() == [
         ["tighter", "scores-rounded", "exact", 0.9], ["none", "scores-rounded", "", 9.0],
     ]  # fmt: skip
 
 
 def test_what_did_not_run_comes_from_both_files(make_run: Make, row: Row) -> None:
-    facts = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
-    absent = tabulate(Run.load(make_run(facts, checks=[row("z", "", "unavailable", message="no z")])), "what did not run")
+    metadata = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
+    absent = tabulate(Run.load(make_run(metadata, checks=[row("z", "", "unavailable", message="no z")])), "what did not run")
     assert dict(zip(absent["implementation"], absent["reason"], strict=True)) == {"z": "no z", "x": "no x"}
 
 

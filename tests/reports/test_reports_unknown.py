@@ -23,9 +23,9 @@ def newer(make_run: Make, row: MakeRow) -> Path:
 
 
 def test_it_is_a_failure_under_its_own_name(newer: Path) -> None:
-    told = verdict(Run.load(newer))
-    assert told.sentence == "1 of 2 implementations agrees with the specification; 1 has the unknown outcome dizzy: a."
-    assert told.tone == "bad"
+    result = verdict(Run.load(newer))
+    assert result.sentence == "1 of 2 implementations agrees with the specification; 1 has the unknown outcome dizzy: a."
+    assert result.tone == "bad"
 
 
 def test_page_and_comment_show_it_with_one_note(newer: Path) -> None:

@@ -40,8 +40,8 @@ Make = Callable[..., Path]
     ],
 )  # fmt: skip
 def test_the_verdict_is_one_sentence(make_audit: Make, given: dict[str, Any], sentence: str, tone: str) -> None:
-    found = headline.verdict(Run.load(make_audit(**given)))
-    assert (found.sentence, found.tone) == (sentence, tone)
+    verdict = headline.verdict(Run.load(make_audit(**given)))
+    assert (verdict.sentence, verdict.tone) == (sentence, tone)
 
 
 def test_what_a_green_run_would_have_caught(audit: Path) -> None:
@@ -59,7 +59,7 @@ def test_who_is_accused_and_by_what(audit: Path) -> None:
     ]
 
 
-def test_what_was_not_tried_is_said(make_run: Make) -> None:
+def test_what_was_not_tried_is_named(make_run: Make) -> None:
     rows = [{"name": "eager", "accused_by": ""}]
     run = Run.load(
         make_run({"schema": 1, "complete": True, "audit": {"untried": "those of torch were not tried"}}, controls=rows)
@@ -67,24 +67,24 @@ def test_what_was_not_tried_is_said(make_run: Make) -> None:
     assert headline.accusing(run)[1:] == ["Those of torch were not tried."]
 
 
-def test_peers_are_compared_where_they_were_asked(audit: Path) -> None:
+def test_other_checks_are_compared_where_they_ran(audit: Path) -> None:
     assert headline.compared(Run.load(audit)) == [
         "The properties here find 83 % of the faults; by hand 60 % and KernelBench 20 %.",
         "Controls are accused by attention-harness (1 of 3) and by hand (2 of 3).",
     ]
 
 
-def test_else_it_is_said_how_to_ask_them(quick_audit: Path) -> None:
-    (told,) = headline.compared(Run.load(quick_audit))
-    assert "attention-harness audit --other-checks" in told
+def test_else_a_sentence_names_the_option(quick_audit: Path) -> None:
+    (sentence,) = headline.compared(Run.load(quick_audit))
+    assert "attention-harness audit --other-checks" in sentence
 
 
-def test_what_was_not_asked_is_not_said(audit: Path, quick_audit: Path) -> None:
-    (told,) = headline.idle(Run.load(quick_audit))
-    assert told.startswith("2 properties never came first: ")
+def test_what_was_not_asked_is_not_there(audit: Path, quick_audit: Path) -> None:
+    (sentence,) = headline.idle(Run.load(quick_audit))
+    assert sentence.startswith("2 properties never came first: ")
 
 
-def test_idle_properties_are_told_in_two_kinds(audit: Path) -> None:
+def test_idle_properties_are_of_two_kinds(audit: Path) -> None:
     assert headline.idle(Run.load(audit)) == [
         "1 property rejected nothing at all: weights_sum_to_one.",
         "1 property never came first, never alone: query_rows_are_independent.",

@@ -22,7 +22,7 @@ class Page(HTMLParser):
     def __init__(self, source: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.found: dict[str, list[str]] = {"id": [], "href": [], "title": [], "src": []}
+        self.values: dict[str, list[str]] = {"id": [], "href": [], "title": [], "src": []}
         self.scripts = 0
         self.text = ""
         self.feed(source)
@@ -32,7 +32,7 @@ class Page(HTMLParser):
         self.scripts += tag == "script"
         for name, value in attrs:
             if tag != "link":
-                self.found.setdefault(name, []).append(value or "")
+                self.values.setdefault(name, []).append(value or "")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag, (tag, self.getpos())
@@ -80,19 +80,19 @@ def test_it_has_its_sections_and_none_about_implementations(audit: Path) -> None
         "tables",
         "method",
     ]
-    ids = seen.found["id"]
+    ids = seen.values["id"]
     assert len(ids) == len(set(ids))
-    assert {href[1:] for href in seen.found["href"] if href.startswith("#")} <= set(ids)
+    assert {href[1:] for href in seen.values["href"] if href.startswith("#")} <= set(ids)
     assert seen.open == []
-    assert seen.found["src"] == []
+    assert seen.values["src"] == []
 
 
 def test_a_cell_says_how_many_of_a_class_and_marks_the_only_one(audit: Path) -> None:
-    power = part(page(audit)[0], "mutation-score")
+    section = part(page(audit)[0], "mutation-score")
     assert ('<td style=--s:67 title="2 of 3 faults of C12 rejected by output agrees with the oracle, '
-            '1 by nothing else">1</td>') in power  # fmt: skip
-    assert '<td style=--s:100 title="1 of 1 fault of C15 rejected by query rows are independent"></td>' in power
-    assert '<i class="key violates" title="1 fault of C18 survived">1</i>' in power
+            '1 by nothing else">1</td>') in section  # fmt: skip
+    assert '<td style=--s:100 title="1 of 1 fault of C15 rejected by query rows are independent"></td>' in section
+    assert '<i class="key violates" title="1 fault of C18 survived">1</i>' in section
 
 
 def test_columns_are_in_the_order_of_clauses_without_those_that_reject_nothing(audit: Path) -> None:
@@ -102,8 +102,8 @@ def test_columns_are_in_the_order_of_clauses_without_those_that_reject_nothing(a
 
 
 def test_every_fault_opens_and_the_survivor_is_the_first(audit: Path) -> None:
-    power = part(page(audit)[0], "mutation-score")
-    rows = re.findall(r"<details data-seconds.*?</details>", power, re.DOTALL)
+    section = part(page(audit)[0], "mutation-score")
+    rows = re.findall(r"<details data-seconds.*?</details>", section, re.DOTALL)
     assert len(rows) == 6
     assert "data-survived><summary>" in rows[0]
     assert "the sink has a value" in rows[0]
@@ -130,7 +130,7 @@ def test_only_issues_and_commits_become_links(text: str, address: str) -> None:
     assert link(text) == address
 
 
-def test_idle_and_vacuous_properties_are_told(audit: Path) -> None:
+def test_idle_and_vacuous_properties_are_there(audit: Path) -> None:
     source, _ = page(audit)
     idle = source.partition('id="idle"')[2].partition("</section>")[0]
     assert idle.index("Rejected nothing at all") < idle.index("weights sum to one") < idle.index("Never first, never alone")

@@ -8,8 +8,8 @@ from attention_reports import Run
 from attention_reports.tables import tabulate
 
 
-def columns(frame: pd.DataFrame, *names: str) -> list[list[object]]:
-    return frame[list(names)].to_numpy(dtype=object).tolist()
+def columns(table: pd.DataFrame, *names: str) -> list[list[object]]:
+    return table[list(names)].to_numpy(dtype=object).tolist()
 
 
 def test_survivors_stand_first_and_then_the_classes(audit: Path) -> None:
@@ -59,13 +59,13 @@ def test_the_vacuous_come_first(audit: Path) -> None:
     assert columns(rows.head(3), "clause", "share", "too_much") == [["R5", 0.25, True], ["S2", 0.1, False], ["P1", 0.0, False]]
 
 
-def test_sound_variants_have_one_row_each(audit: Path) -> None:
+def test_controls_have_one_row_each(audit: Path) -> None:
     rows = tabulate(Run.load(audit), "controls")
     assert list(rows["name"]) == ["scores in 16 bits", "eager", "online"]
     assert rows["accused_by"][0] == ("output_agrees_with_the_oracle", "query_rows_are_independent")
 
 
-def test_our_own_row_stands_before_the_peers(audit: Path) -> None:
+def test_our_own_row_stands_before_the_other_checks(audit: Path) -> None:
     rows = tabulate(Run.load(audit), "other_checks")
     assert columns(rows, "check", "faults_found", "faults", "false_alarms", "controls") == [
         ["attention-harness", 5, 6, 1, 3], ["by hand", 3, 5, 2, 3], ["KernelBench", 1, 5, 0, 3], ["ONNX vectors", 0, 0, 0, 0],

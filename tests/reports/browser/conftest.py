@@ -35,10 +35,10 @@ def absent(what: str) -> None:
 
 def program(name: str) -> str:
     """Where it is."""
-    found = os.environ.get(PROGRAMS[name]) or shutil.which(name)
-    if not found:
+    program = os.environ.get(PROGRAMS[name]) or shutil.which(name)
+    if not program:
         absent(f"{name}=not found, but should be on the path or in {PROGRAMS[name]}; Debian has it as chromium, chromium-driver")
-    return str(found)
+    return str(program)
 
 
 class Browser:
@@ -127,8 +127,8 @@ JUDGED = ("outcome", "verdict", "direction", "dtype", "spec", "device")
 """Columns that hold words of this project's own."""
 
 
-def _written(folder: Path, facts: dict[str, Any], **frames: pd.DataFrame) -> Path:
-    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+def _written(folder: Path, metadata: dict[str, Any], **frames: pd.DataFrame) -> Path:
+    (folder / "run.json").write_text(json.dumps(metadata), encoding="utf-8")
     for name, frame in frames.items():
         write_table(folder, name, frame)
     return write_report(folder)
