@@ -1,4 +1,4 @@
-"""A cell of the conformance matrix: what one implementation did with one property, over its dtypes."""
+"""A cell of the conformance matrix: the outcomes of one implementation for one property, over its dtypes."""
 
 import json
 import math
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def others(self) -> list[Row]:
-        """What its rows fail by beside the witness, each cause once."""
+        """The failures of its rows beside the witness, each cause once."""
         causes = {cause(self.witness): self.witness}
         for row in self.failing:
             for failure in (row, *others(row)):
@@ -91,7 +91,7 @@ def others(row: Row) -> list[Row]:
 
 
 def cause(row: Row) -> tuple[str, frozenset[str]]:
-    """What failures of one cause share: the words of an exception, without numbers; of a wrong answer the options that it needs."""
+    """The cause of a failure: the words of an exception, without numbers; for a wrong answer, the options that it needs."""
     words, _, case = str(row["message"]).rpartition(" [")
     if row["outcome"] != "violates":
         return row["outcome"], frozenset([re.sub(r"\d+", "0", words or str(row["message"]))])

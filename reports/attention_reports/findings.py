@@ -1,4 +1,4 @@
-"""What is wrong, told once: failures that have one cause most likely are one finding, and the one that explains most is first."""
+"""Findings: failures of one likely cause together, and the finding that explains most first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ JUDGED_BY_THE_ORACLE = {
     "weights": ("P7", "L6", "V2"),
     "gradients": ("G2", "G3", "G1", "G4", "G6", "G5", "G8"),
 }  # fmt: skip
-"""What is looked at -> the clauses that hold it against the specification itself, those that say most about it first.
+"""Subject -> the properties that compare it with the specification itself, those that say most about it first.
 
-All other clauses are relations: they hold two answers against each other. Calls that give other bits each time (P10, L8)
+All other properties are relations: they compare two answers. Calls that give other bits each time (P10, L8)
 explain relations that fail, and so stand before them.
 """
 _RANK = {id: rank for rank, id in enumerate(id for clauses in JUDGED_BY_THE_ORACLE.values() for id in clauses)}
@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def others(self) -> list[Row]:
-        """What else these properties fail by."""
+        """The other failures of these properties."""
         failures = self.head.others
         for failure in (failure for cell in self.same for failure in cell.others):
             if not any(_same_cause(known, failure) for known in (self.head.witness, *failures)):
@@ -52,7 +52,7 @@ class Finding:
 
     @property
     def summary(self) -> str:
-        """How many properties say the same, and which; "" where none does."""
+        """The number of properties that fail likewise, and their names; "" where none does."""
         names = [in_words(name) for name in dict.fromkeys(cell.name for cell in self.same)]
         if not names:
             return ""
@@ -106,7 +106,7 @@ def _explains(head: Cell, cell: Cell) -> bool:
 
 
 def _about(cell: Cell) -> str:
-    """What the property looks at: the output, if nothing else is known."""
+    """The subject of the property: the output, if nothing else is known."""
     known = _SUBJECT.get(cell.id) or RELATIONS.get(cell.id)
     return known or ("gradients" if cell.id.startswith("G") else "out")
 

@@ -1,4 +1,4 @@
-"""The first screen in words: is it right, how do we know, is it fast, what should I use."""
+"""The first screen in words: right or wrong, the evidence, speed, and a recommendation."""
 
 import math
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _verb(outcome: str, names: list[str]) -> str:
 
 
 def interruption(run: Run) -> str:
-    """What a reader must know about a run that did not reach its end; "" for one that did."""
+    """A note on a run that did not reach its end; "" for one that did."""
     if run.complete:
         return ""
     return "This run was interrupted: what follows is what it had recorded by then."
@@ -95,7 +95,7 @@ def unknown(run: Run) -> str:
 
 
 def tried(run: Run) -> list[str]:
-    """How much was tried, as sentences."""
+    """The amount of what was tried, as sentences."""
     rows = run.checks[run.checks["property"] != ""]
     if rows.empty:
         return ["No property was checked."]
@@ -131,13 +131,13 @@ def _closest(run: Run) -> list[str]:
 
 
 def absent(run: Run) -> list[tuple[str, list[str]]]:
-    """What did not run: each reason with the implementations that it kept away."""
+    """The reasons for which implementations did not run, each with their names."""
     groups = tabulate(run, "what did not run").groupby("reason", sort=False)["implementation"].agg(list)
     return [(str(reason), names) for reason, names in groups.items()]
 
 
 def speed(run: Run) -> list[str]:
-    """How the comparisons with the baseline came out, as sentences."""
+    """The verdicts of the comparisons with the baseline, as sentences."""
     decided = tabulate(run, "timing verdicts")
     total = int(decided["comparisons"].sum())
     if run.timings.empty:
@@ -152,7 +152,7 @@ SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interv
 
 
 def scaling(run: Run) -> list[list[str]]:
-    """How time and memory grow over each sweep, in the words of SCALING; nothing for fewer than three points."""
+    """The growth of time and memory over each sweep, in the words of SCALING; nothing for fewer than three points."""
     fits = tabulate(run, "scaling").dropna(subset=["time exponent"]).to_dict("records")
     return [
         [
@@ -168,7 +168,7 @@ NOISY = 0.05
 
 
 def trust(run: Run) -> tuple[str, str]:
-    """How far the timings can be trusted: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
+    """The trust that timings deserve: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
     noise = run.section("noise")
     if run.timings.empty:
         return "", ""
@@ -187,7 +187,7 @@ def trust(run: Run) -> tuple[str, str]:
 
 
 def method(run: Run) -> list[str]:
-    """How the run judged and timed, for the block that is copied with the environment."""
+    """The method of the run, for the block that is copied with the environment."""
     took = run.metadata.get("seconds")
     lines = [
         "Judged against an oracle in float64 or better: exact properties bit for bit,",

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class ReportError(ValueError):
-    """What was given is no run, or a damaged one; the message is one line that says what and what would be right."""
+    """The folder holds no run, or a damaged one; the message is one line with the fault and the right form."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,17 @@ class Run:
 
     @property
     def audits(self) -> bool:
-        """Whether it is the properties that were tried, on planted faults, and not implementations."""
+        """Whether the run tried properties on planted faults, instead of implementations."""
         return self.section("arguments").get("command") == "audit" or not self.faults.empty
 
     @property
     def quick(self) -> bool:
-        """Whether an audit asked of each fault no more than who rejects it first."""
+        """Whether an audit stopped at the first rejection of each fault."""
         return bool({**self.section("arguments"), **self.section("audit")}.get("quick"))
 
     @cached_property
     def implementations(self) -> list[dict[str, Any]]:
-        """What each implementation declared, available or not; empty where the run was stopped before it knew."""
+        """The declarations of each implementation, available or not; empty where the run stopped before."""
         return _dictionaries(self.metadata.get("implementations"))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""report.md: what fits a pull-request comment."""
+"""report.md: the report as a pull-request comment."""
 
 from attention_reports import headline, outcomes
 from attention_reports.audit import markdown as audit

@@ -1,4 +1,4 @@
-"""report.html: one offline file that answers is it right, how do we know, is it fast, what should I use."""
+"""report.html: one offline file with the verdict, its evidence, the speeds and a recommendation."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def _first_screen(run: Run) -> dict[str, Any]:
 
 
 def _findings(run: Run) -> dict[str, Any]:
-    """What is wrong, each cause once; the first with its smallest case and its picture."""
+    """The findings, each cause once; the first with its smallest case and its picture."""
     every = findings(run)
     first = every[:MOST_ON_FIRST_SCREEN]
     items = [

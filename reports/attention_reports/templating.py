@@ -1,4 +1,4 @@
-"""The templates of the pages, with the filters that all of them use. Foreign text is escaped and made visible, everywhere."""
+"""The templates of the pages and their filters. Foreign text is escaped and made visible everywhere."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The same answers in a terminal: tables with colour for people, lines without for pipes."""
+"""The report in a terminal: tables with colour for people, lines without for pipes."""
 
 from rich.console import Console
 
@@ -15,7 +15,7 @@ MOST_FINDINGS = 20
 
 
 def print_checks(run: Run, console: Console) -> None:
-    """What each implementation did, each finding with its replay command, what did not run, and the verdict last."""
+    """The outcomes of each implementation, findings with replay commands, absent implementations, and the verdict last."""
     rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
     columns = [name for name in outcomes.ranked(run.unknown_outcomes) if any(row.get(name) for row in rows)]
     lines = [
@@ -48,7 +48,7 @@ def print_timings(run: Run, console: Console) -> None:
 
 
 def print_audit(run: Run, console: Console) -> None:
-    """What became of each class of faults, survivors, accusations, what other checks find, and the verdict last."""
+    """Classes of faults, survivors, accusations, other checks, and the verdict last."""
     head = ["class", "name", "faults", "rejected", "median cases", "first rejected by"]
     classes = tabulate(run, "mutation score by class").to_dict("records")
     print_table(console, head, [_class(row) for row in classes], numbers_from=2, to=5)
@@ -69,6 +69,7 @@ def _print_audit_summary(run: Run, console: Console) -> None:
     for line in [*audit.caught(run), *audit.compared(run)]:
         say(console, line)
     say(console, headline.interruption(run), "yellow")
+    say(console, headline.unknown(run), "yellow")
     verdict = audit.verdict(run)
     say(console, verdict.sentence, STYLES[verdict.tone])
 

@@ -1,4 +1,4 @@
-"""What the tables say about records whose answer is known."""
+"""The tables of records whose answer is known."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The first screen of an audit in words: what was seen, what a green run is worth, who was accused, how others compare."""
+"""The first screen of an audit in words: rejected faults, accused controls, and other checks beside the properties."""
 
 import math
 from collections.abc import Sequence
@@ -37,13 +37,13 @@ def accused(run: Run) -> list[str]:
 
 
 def failures(run: Run) -> list[str]:
-    """What makes the audit fail, as the run has written it down."""
+    """The reasons for which the audit fails, as the run recorded them."""
     reasons = run.section("audit").get("failures")
     return [str(sentence) for sentence in reasons] if isinstance(reasons, list) else []
 
 
 def further(run: Run) -> list[str]:
-    """What makes it fail beside survivors, who share one sentence, and accusations: they have one each, and stand first."""
+    """The reasons beside survivors, which share one sentence, and accusations, which have one each; these stand first."""
     return failures(run)[bool(survivors(run)) + len(tabulate(run, "accusations")) :]
 
 
@@ -68,7 +68,7 @@ def _controls(run: Run) -> str:
 
 
 def caught(run: Run) -> list[str]:
-    """What a green run would have caught, and how soon, as sentences."""
+    """The bugs that a green run would have caught, and how soon, as sentences."""
     faults = run.faults
     if faults.empty:
         return ["No fault was planted: a green run has not been shown to mean anything."]
@@ -126,7 +126,7 @@ def vacuous(run: Run) -> str:
 
 
 def compared(run: Run) -> list[str]:
-    """How other checks do on the same faults, as sentences."""
+    """The results of other checks on the same faults, as sentences."""
     rows = tabulate(run, "other_checks")
     ran = rows[rows["faults"] > 0]
     if len(ran) < 2:
@@ -163,7 +163,7 @@ def firsts(names: Sequence[str]) -> str:
 
 
 def method(run: Run) -> list[str]:
-    """How the audit was done, for the block that is copied with the environment."""
+    """The method of the audit, for the block that is copied with the environment."""
     line, took = run.metadata.get("command_line"), run.metadata.get("seconds")
     return [
         *([f"command: {line}"] if line else []),

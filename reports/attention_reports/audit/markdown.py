@@ -1,9 +1,9 @@
-"""report.md of an audit: the verdict, the classes of faults, what went wrong, and what other checks find."""
+"""report.md of an audit: verdict, classes of faults, reasons to fail, and other checks."""
 
 from attention_reports.audit import headline
 from attention_reports.cells import Row
 from attention_reports.github import MARKS, escape, fenced, table
-from attention_reports.headline import interruption
+from attention_reports.headline import interruption, unknown
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
 from attention_reports.text import count, duration, in_words, portion
@@ -21,7 +21,11 @@ def blocks(run: Run) -> list[str]:
 def _verdict(run: Run) -> list[str]:
     verdict = headline.verdict(run)
     text = " ".join([*headline.caught(run), *headline.accusing(run)])
-    return [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}", escape(interruption(run)), escape(text, 2000)]
+    return [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}", *_notes(run), escape(text, 2000)]
+
+
+def _notes(run: Run) -> list[str]:
+    return [escape(note, 1000) for note in (interruption(run), unknown(run))]
 
 
 def _classes(run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the page shows of an audit, section by section."""
+"""The sections of the page of an audit."""
 
 import re
 from bisect import bisect_left
@@ -21,7 +21,7 @@ _COMMIT = re.compile(r"([\w.-]+/[\w.-]+)(?:@| commit )([0-9a-f]{6,40})")
 
 
 def sections(run: Run) -> dict[str, Any]:
-    """What the template needs beside what it is given for every run; nothing for other runs."""
+    """The values for the template beside those of every run; empty for other runs."""
     if not run.audits:
         return {}
     steps = _steps(run)
@@ -47,7 +47,7 @@ def short(text: str) -> str:
 
 
 def _message(row: Row) -> str:
-    """What the first rejection said, and of which case; what is cut here is in the CSV."""
+    """The message of the first rejection and its case; the whole text is in the CSV."""
     message = f"{row['message']} [{row['case']}]" if row["case"] else row["message"]
     return message if len(message) <= MOST_LETTERS else f"{message[: MOST_LETTERS - 1]}…"
 

@@ -1,4 +1,4 @@
-"""Outcomes of two runs, check by check: what broke, what was fixed, what came and went."""
+"""Outcomes of two runs, check by check: broken, fixed, appeared, disappeared."""
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ COLUMNS = ["change", *KEY, "clause", "before", "after", "message", "replay"]
 
 
 def common(before: pd.DataFrame, after: pd.DataFrame) -> int:
-    """How many checks both runs made."""
+    """The number of checks that both runs made."""
     both = paired(before, after, KEY)
     return int(((both["side"] == "both") & (both["property"] != "")).sum())
 

@@ -1,4 +1,4 @@
-"""What must be equal for the timings of two runs to be compared.
+"""The conditions that must be equal for the timings of two runs to be compared.
 
 A ratio to a baseline of the same minutes bears another load and another version of this package, which times all alike. It does
 not bear another processor or library: candidate and baseline need not become faster by the same factor.

@@ -1,4 +1,4 @@
-"""Changed checks as a reader wants them: one entry for a property that broke in four dtypes, one for an implementation that is gone."""
+"""Changed checks in groups: a property that broke in four dtypes is one entry, an implementation that is gone another."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def cells(changes: pd.DataFrame, kind: str) -> list[Row]:
 
 
 def moves(changes: pd.DataFrame) -> list[Row]:
-    """What neither broke nor was fixed: for each implementation, how many of its checks went from one outcome to another."""
+    """All other changes: for each implementation, how many of its checks went from one outcome to another."""
     others = changes[~changes["change"].isin(["broke", "fixed"])]
     return [_move(rows) for rows in _grouped(others, ("change", "implementation", "before", "after"))]
 

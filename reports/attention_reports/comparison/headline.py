@@ -13,7 +13,7 @@ MOST_NAMES = 4
 
 
 def verdict(comparison: Comparison) -> Verdict:
-    """What changed from A to B, in one sentence."""
+    """The changes from A to B, in one sentence."""
     parts = [part for part in (_checks(comparison), _timings(comparison), _unjudged(comparison)) if part]
     if not comparison.compared:
         why = _unjudged(comparison) or "the runs have neither a check nor a timing in common"
@@ -35,7 +35,7 @@ def _checks(comparison: Comparison) -> str:
 
 
 def speed(comparison: Comparison) -> str:
-    """How the changes of times were judged, in a few words; "" where the runs have no time in common."""
+    """The verdicts on changes of times, in a few words; "" where the runs have no time in common."""
     return _timings(comparison) or _unjudged(comparison)
 
 
@@ -82,7 +82,7 @@ def right(comparison: Comparison) -> list[str]:
 
 
 def _drawn(comparison: Comparison) -> list[str]:
-    """What decided the cases, where it was not the same: a fault may have been there and not been met."""
+    """The arguments that drew other cases: a fault may be in both runs and met in one."""
     a, b = comparison.before.section("arguments"), comparison.after.section("arguments")
     other = [f"{name} ({a.get(name)}; {b.get(name)})" for name in ("examples", "seed") if a.get(name) != b.get(name)]
     return [f"The runs judged other cases: they differ in {listed(other)}."] if other else []
@@ -115,12 +115,12 @@ def slowed(row: Row) -> str:
 
 
 def place(row: Row) -> str:
-    """What was timed."""
+    """The workload, dtype and direction of a timing."""
     return f"{row['workload']}, {row['dtype']} {row['direction']}"
 
 
 def conditions(comparison: Comparison) -> list[str]:
-    """Whether times can be compared, and how far; what is to be known of either run."""
+    """Whether times can be compared, and how far; then notes on either run."""
     alike = "Times can be compared: processor, cores, Python, libraries and variables of threads and BLAS are the same."
     comparability = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
     typical = float(comparison.judged["smallest_detectable"].median())

@@ -66,7 +66,7 @@ def _row(row: Row, floor: float, comparable: bool) -> Row:
 
 
 def _unlike(row: Row) -> Row:
-    """What is no comparison of two times; "" as the verdict where there is nothing to say, an empty row for two times."""
+    """The verdict on a pair without two times: "" where there is nothing to say; an empty row for two times."""
     was, now = row["verdict_before"], row["verdict_after"]
     if now == "INVALID":
         return {"verdict": "" if was == "INVALID" else "BROKE", "reason": row["reason_after"]}

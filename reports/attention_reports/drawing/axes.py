@@ -75,7 +75,7 @@ def quiet(axes: Axes) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """What each look stands for, beside the axes; each once."""
+    """The names of the looks, beside the axes; each once."""
     once: dict[str, Any] = {}
     for axes in figure.axes:
         for line in axes.lines:

@@ -1,4 +1,4 @@
-"""Tables about what the properties see: planted faults, controls, cases that could tell nothing, other checks."""
+"""Tables of an audit: planted faults, controls, vacuous cases, other checks."""
 
 import math
 from typing import Any
@@ -101,7 +101,7 @@ def _named(names: pd.Series) -> tuple[str, ...]:
 
 @table("other_checks", listed=False)
 def other_checks(run: Run) -> pd.DataFrame:
-    """What other checks find among the same faults, and what they say of controls; the properties here are the first row."""
+    """The faults that other checks find, and the controls that they accuse; the properties here are the first row."""
     if run.other_checks.empty:
         return run.other_checks.assign(share=0.0)
     controls = tabulate(run, "controls")

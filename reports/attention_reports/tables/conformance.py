@@ -1,4 +1,4 @@
-"""Tables about what is right."""
+"""Tables of outcomes."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def standing(checks: pd.DataFrame) -> pd.DataFrame:
 
 @table("outcome counts", listed=False)
 def outcome_counts(checks: pd.DataFrame) -> pd.DataFrame:
-    """How many (implementation, property, dtype) triples have each outcome, worst first."""
+    """The number of (implementation, property, dtype) triples with each outcome, worst first."""
     counts = tried(checks)["outcome"].value_counts()
     rows = [{"outcome": name, "checks": int(counts.get(name, 0))} for name in outcomes.ranked(checks["outcome"])]
     return pd.DataFrame(rows)

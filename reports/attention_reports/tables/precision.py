@@ -1,4 +1,4 @@
-"""Tables about how exact the answers are."""
+"""Tables of precision: error / bound under each model."""
 
 import pandas as pd
 
@@ -9,9 +9,9 @@ COLUMNS = ["implementation", "dtype", "held_to", "tightest", "median", "q99", "w
 
 @table("precision", listed=False)
 def precision(precision: pd.DataFrame) -> pd.DataFrame:
-    """One row for each implementation and dtype: what it is held to, the tightest model that it met, and error / bound under that.
+    """One row for each implementation and dtype: the model that judges it, the tightest that it met, and error / bound under that.
 
-    Where it met none, the numbers are those of what it is held to.
+    Where it met none, the numbers are those of the model that judges it.
     """
     rows = []
     for (implementation, dtype), models in precision.groupby(["implementation", "dtype"], sort=False):

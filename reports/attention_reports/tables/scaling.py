@@ -1,4 +1,4 @@
-"""Tables about sweeps: how time and memory grow with what is varied."""
+"""Tables of sweeps: the growth of time and memory with the varied size."""
 
 from typing import Any
 

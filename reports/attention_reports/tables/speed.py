@@ -1,4 +1,4 @@
-"""Tables about what is fast."""
+"""Tables of timings."""
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ def fastest(checks: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 @table("timing verdicts", listed=False)
 def timing_verdicts(timings: pd.DataFrame) -> pd.DataFrame:
-    """How many comparisons with the baseline were decided, and how."""
+    """The number of comparisons with the baseline for each verdict."""
     counts = timings["verdict"].value_counts()
     names = ["FASTER", "SAME", "SLOWER", "UNRESOLVED", "INVALID"]
     return pd.DataFrame({"verdict": names, "comparisons": [int(counts.get(name, 0)) for name in names]})

@@ -1,4 +1,4 @@
-"""First calls: how much longer than a steady one, and after how many calls that is earned back."""
+"""First calls beside steady ones, and the number of calls that earn the difference back."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Accuracy against speed, and the front of those that nobody beats in both."""
+"""Accuracy against speed, and the front of implementations that none beats in both."""
 
 import pandas as pd
 from matplotlib.axes import Axes

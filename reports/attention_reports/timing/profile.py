@@ -1,4 +1,4 @@
-"""The performance profile: on how many workloads an implementation is within a factor of the fastest."""
+"""The performance profile: the share of workloads on which an implementation is within a factor of the fastest."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def share(factors: np.ndarray, within: float) -> float:
 
 
 def _rows(factors: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Who is best most often comes first."""
+    """The implementation that is fastest most often comes first."""
     rows = [(str(who), row.to_numpy(dtype=float)) for who, row in factors.iterrows()]
     return sorted(rows, key=lambda entry: -share(entry[1], 1.0))
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from attention_reports import ReportError, Run
+from attention_reports import Run, markdown
 from attention_reports.audit import headline
+from attention_reports.headline import unknown
 
 Make = Callable[..., Path]
 
@@ -91,6 +92,8 @@ def test_idle_properties_are_of_two_kinds(audit: Path) -> None:
     ]
 
 
-def test_an_outcome_of_a_fault_that_nobody_defined_is_an_error(make_run: Make) -> None:
-    with pytest.raises(ReportError, match="outcome='odd', but should be one of violates, .*faults.parquet"):
-        Run.load(make_run(faults=[{"fault": "f", "outcome": "odd"}]))
+def test_an_unknown_outcome_of_a_fault_has_a_note(make_run: Make) -> None:
+    run = Run.load(make_run(faults=[{"fault": "f", "family": "C01", "killed_by": "p", "outcome": "odd"}]))
+    assert "The outcome odd is unknown to this version of the report" in unknown(run)
+    assert unknown(run) in markdown.render(run)
+    assert headline.verdict(run).sentence == "The planted fault was rejected."

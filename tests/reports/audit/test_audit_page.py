@@ -1,4 +1,4 @@
-"""report.html of an audit: what it shows, what it leaves out, and how large it gets."""
+"""report.html of an audit: its sections, its omissions and its size."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What the tables say about an audit whose answers are known."""
+"""The tables of an audit whose answers are known."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""report.md and the terminal tell of an audit what its page tells."""
+"""report.md and the terminal have the same facts about an audit as its page."""
 
 import io
 import re

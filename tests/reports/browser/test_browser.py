@@ -1,4 +1,4 @@
-"""The report as people meet it: opened in Chromium, on a desk and on a telephone, by day and by night."""
+"""The report in Chromium, on a desk and on a telephone, by day and by night."""
 
 from collections.abc import Callable
 from itertools import product
