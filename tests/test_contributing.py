@@ -169,7 +169,7 @@ def test_the_example_adds_it(kind, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert ran.returncode == 0, ran.stderr
 

@@ -53,7 +53,7 @@ def part(source: str, name: str) -> str:
 def test_the_first_screen_asks_its_own_questions(audit: Path) -> None:
     _, seen = page(audit)
     asked = ("What is a green run worth?", "1 of 6 planted faults survived: the sink has a value; 1 of 3 controls is accused",
-             "What would a green run have caught?", "Is anything sound accused?", "How does this compare with the checks in use?")  # fmt: skip
+             "What would a green run have caught?", "Is a control accused?", "How does this compare with the checks in use?")  # fmt: skip
     places = [seen.text.index(words, seen.text.index(asked[0])) for words in asked]
     assert places == sorted(places)
     assert not any(words in seen.text for words in ("Is it fast?", "What should I use?", "Nothing could be judged"))
