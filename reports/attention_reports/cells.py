@@ -1,4 +1,4 @@
-"""A cell of the conformance matrix: what one implementation did with one property, over its dtypes."""
+"""A cell of the conformance matrix: the outcomes of one implementation for one property, over its dtypes."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 from attention_reports import outcomes
 from attention_reports.load import Run
-from attention_reports.text import claim, count, natural, number
+from attention_reports.text import count, in_words, natural, number
 
 Row = dict[Any, Any]
 
@@ -19,7 +19,7 @@ class Cell:
     """The recorded rows of one (spec, property, implementation), one for each dtype, those that fail first."""
 
     spec: str
-    clause: str
+    id: str
     name: str
     implementation: str
     rows: tuple[Row, ...]
@@ -27,11 +27,11 @@ class Cell:
 
     @property
     def outcome(self) -> outcomes.Outcome:
-        return outcomes.BY_NAME[outcomes.worst(row["outcome"] for row in self.rows)]
+        return outcomes.named(outcomes.worst(row["outcome"] for row in self.rows))
 
     @property
     def failing(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row["outcome"] in outcomes.FAILING)
+        return tuple(row for row in self.rows if outcomes.fails(row["outcome"]))
 
     @property
     def cases(self) -> int:
@@ -49,19 +49,19 @@ class Cell:
 
     @property
     def others(self) -> list[Row]:
-        """What its rows fail by beside the witness, each cause once."""
-        found = {cause(self.witness): self.witness}
+        """The failures of its rows beside the witness, each cause once."""
+        causes = {cause(self.witness): self.witness}
         for row in self.failing:
             for failure in (row, *others(row)):
-                found.setdefault(cause(failure), failure)
-        return list(found.values())[1:]
+                causes.setdefault(cause(failure), failure)
+        return list(causes.values())[1:]
 
     @property
-    def said(self) -> dict[str, str]:
+    def contrast(self) -> dict[str, str]:
         """The message taken apart: what it is about, what was got, and what was wanted; empty where it has another shape."""
-        before, found, after = str(self.witness["message"]).partition(", but should be ")
+        before, separator, after = str(self.witness["message"]).partition(", but should be ")
         what, equals, got = before.rpartition("=")
-        return {"what": what, "got": got, "wanted": after.rpartition(" [")[0] or after} if found and equals else {}
+        return {"what": what, "got": got, "wanted": after.rpartition(" [")[0] or after} if separator and equals else {}
 
     @property
     def dtypes(self) -> list[str]:
@@ -73,28 +73,28 @@ class Cell:
         kinds: dict[str, list[str]] = {}
         for row in self.rows:
             kinds.setdefault(row["outcome"], []).append(row["dtype"])
-        told = "; ".join(
+        parts = "; ".join(
             f"{name}{' in ' + ', '.join(filter(None, dtypes)) if any(dtypes) else ''}" for name, dtypes in kinds.items()
         )
         worst = f"; worst error {number(self.worst_ratio)} of the bound" if not math.isnan(self.worst_ratio) else ""
-        return f"{self.implementation}, {claim(self.name)}: {told}; {count(self.cases, 'case')}{worst}"
+        return f"{self.implementation}, {in_words(self.name)}: {parts}; {count(self.cases, 'case')}{worst}"
 
 
 def others(row: Row) -> list[Row]:
     """The failures that a row has beside its first; none where a run wrote none."""
     try:
-        found = json.loads(row["others"] or "[]")
+        entries = json.loads(row["others"] or "[]")
     except ValueError:
-        found = []
-    known = [other for other in found if isinstance(other, dict)] if isinstance(found, list) else []
+        entries = []
+    known = [other for other in entries if isinstance(other, dict)] if isinstance(entries, list) else []
     return [{name: str(other.get(name, "")) for name in ("outcome", "case", "message", "replay")} for other in known]
 
 
 def cause(row: Row) -> tuple[str, frozenset[str]]:
-    """What failures of one cause share: the words of an exception, without numbers; of a wrong answer the options that it needs."""
-    said, _, case = str(row["message"]).rpartition(" [")
+    """The cause of a failure: the words of an exception, without numbers; for a wrong answer, the options that it needs."""
+    words, _, case = str(row["message"]).rpartition(" [")
     if row["outcome"] != "violates":
-        return row["outcome"], frozenset([re.sub(r"\d+", "0", said or str(row["message"]))])
+        return row["outcome"], frozenset([re.sub(r"\d+", "0", words or str(row["message"]))])
     return row["outcome"], frozenset(re.findall(r"\b(?!seed=|recipe=normal)[a-z_]+=", case))
 
 
@@ -116,15 +116,15 @@ def failures(run: Run) -> list[Cell]:
     return sorted(failing, key=lambda cell: (amount[cell.implementation], cell.implementation))
 
 
-def _marked(found: list[Cell]) -> list[Cell]:
+def _marked(recorded: list[Cell]) -> list[Cell]:
     """With `only_here` set where an implementation fails what at least one other was judged on, and all others agree."""
-    failing = _tally((cell.spec, cell.name) for cell in found if cell.outcome.failing)
-    judged = _tally((cell.spec, cell.name) for cell in found if cell.outcome.name in outcomes.JUDGED)
+    failing = _tally((cell.spec, cell.name) for cell in recorded if cell.outcome.failing)
+    judged = _tally((cell.spec, cell.name) for cell in recorded if outcomes.judged([cell.outcome.name]))
     return [
-        Cell(cell.spec, cell.clause, cell.name, cell.implementation, cell.rows, only_here=True)
+        Cell(cell.spec, cell.id, cell.name, cell.implementation, cell.rows, only_here=True)
         if cell.outcome.failing and failing[cell.spec, cell.name] == 1 < judged[cell.spec, cell.name]
         else cell
-        for cell in found
+        for cell in recorded
     ]
 
 
@@ -141,7 +141,7 @@ def _severity(row: Row) -> float:
 
 
 def _order(row: Row) -> tuple[bool, bool]:
-    return row["outcome"] not in outcomes.FAILING, not row["case"]
+    return not outcomes.fails(row["outcome"]), not row["case"]
 
 
 def untimed(row: Row) -> bool:

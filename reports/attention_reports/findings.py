@@ -1,11 +1,11 @@
-"""What is wrong, told once: failures that have one cause most likely are one finding, and the one that explains most is first."""
+"""Findings: failures of one likely cause together, and the finding that explains most first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from attention_reports.cells import Cell, Row, cause, failures
 from attention_reports.load import Run
-from attention_reports.text import claim, listed
+from attention_reports.text import in_words, listed
 
 DIED = ("crashed", "timed-out", "out-of-memory", "errored")
 """Outcomes without an answer, worst first: they come before all wrong answers."""
@@ -21,13 +21,13 @@ JUDGED_BY_THE_ORACLE = {
     "weights": ("P7", "L6", "V2"),
     "gradients": ("G2", "G3", "G1", "G4", "G6", "G5", "G8"),
 }  # fmt: skip
-"""What is looked at -> the clauses that hold it against the specification itself, those that say most about it first.
+"""Subject -> the properties that compare it with the specification itself, those that say most about it first.
 
-All other clauses are relations: they hold two answers against each other. Calls that give other bits each time (P10, L8)
+All other properties are relations: they compare two answers. Calls that give other bits each time (P10, L8)
 explain relations that fail, and so stand before them.
 """
-_RANK = {clause: rank for rank, clause in enumerate(clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses)}
-_SUBJECT = {clause: subject for subject, clauses in JUDGED_BY_THE_ORACLE.items() for clause in clauses}
+_RANK = {id: rank for rank, id in enumerate(id for clauses in JUDGED_BY_THE_ORACLE.values() for id in clauses)}
+_SUBJECT = {id: subject for subject, clauses in JUDGED_BY_THE_ORACLE.items() for id in clauses}
 RELATIONS = {"P8": "weights", "L7": "weights", "S4": "weights", "P9": "lse", "P16": "weights", "D1": "lse", "D2": "lse"}
 """Relations about something else than the output."""
 
@@ -43,21 +43,21 @@ class Finding:
 
     @property
     def others(self) -> list[Row]:
-        """What else these properties fail by."""
-        told = self.head.others
+        """The other failures of these properties."""
+        failures = self.head.others
         for failure in (failure for cell in self.same for failure in cell.others):
-            if not any(_same_cause(known, failure) for known in (self.head.witness, *told)):
-                told.append(failure)
-        return told
+            if not any(_same_cause(known, failure) for known in (self.head.witness, *failures)):
+                failures.append(failure)
+        return failures
 
     @property
-    def told(self) -> str:
-        """How many properties say the same, and which; "" where none does."""
-        names = [claim(name) for name in dict.fromkeys(cell.name for cell in self.same)]
+    def summary(self) -> str:
+        """The number of properties that fail likewise, and their names; "" where none does."""
+        names = [in_words(name) for name in dict.fromkeys(cell.name for cell in self.same)]
         if not names:
             return ""
         more = "1 more property fails" if len(names) == 1 else f"{len(names)} more properties fail"
-        why = "in the same words" if self.head.outcome.name in DIED else "by the same cause most likely"
+        why = "by the same cause most likely" if self.head.outcome.name == "violates" else "in the same words"
         return f"{more}, {why}: {listed(names, MOST_NAMED)}"
 
 
@@ -77,41 +77,41 @@ def _by_outcome(cell: Cell) -> list[Cell]:
 
 def _order(cell: Cell) -> tuple[int, int]:
     outcome = cell.outcome.name
-    return (DIED.index(outcome) if outcome in DIED else len(DIED)), _RANK.get(cell.clause, len(_RANK))
+    return (DIED.index(outcome) if outcome in DIED else len(DIED)), _RANK.get(cell.id, len(_RANK))
 
 
 def _folded(ordered: Iterable[Cell]) -> list[Finding]:
     """Each cell joins the finding before it that explains it best; else it is a finding of its own."""
-    found: list[Finding] = []
+    folded: list[Finding] = []
     for cell in ordered:
-        able = [place for place, finding in enumerate(found) if _explains(finding.head, cell)]
+        able = [place for place, finding in enumerate(folded) if _explains(finding.head, cell)]
         if able:
-            place = min(able, key=lambda place: _SUBJECT.get(found[place].head.clause) != _about(cell))
-            found[place] = replace(found[place], same=(*found[place].same, cell))
+            place = min(able, key=lambda place: _SUBJECT.get(folded[place].head.id) != _about(cell))
+            folded[place] = replace(folded[place], same=(*folded[place].same, cell))
         else:
-            found.append(Finding(cell))
-    return found
+            folded.append(Finding(cell))
+    return folded
 
 
 def _explains(head: Cell, cell: Cell) -> bool:
     """Whether one cause for both is most likely: one exception, or a wrong answer in a dtype that both fail in."""
-    if cell.outcome.name in DIED:
+    if cell.outcome.name != "violates":
         return any(cause(row) == cause(cell.witness) for row in (head.witness, *head.others))
-    if head.outcome is not cell.outcome:
+    if head.outcome != cell.outcome:
         return False
     together = set(head.dtypes) & set(cell.dtypes) or not (head.dtypes and cell.dtypes)
-    subject = _SUBJECT.get(head.clause)
-    of_the_output = subject == "out" and cell.clause not in _SUBJECT
+    subject = _SUBJECT.get(head.id)
+    of_the_output = subject == "out" and cell.id not in _SUBJECT
     return bool(together) and (subject == _about(cell) or of_the_output)
 
 
 def _about(cell: Cell) -> str:
-    """What the property looks at: the output, if nothing else is known."""
-    known = _SUBJECT.get(cell.clause) or RELATIONS.get(cell.clause)
-    return known or ("gradients" if cell.clause.startswith("G") else "out")
+    """The subject of the property: the output, if nothing else is known."""
+    known = _SUBJECT.get(cell.id) or RELATIONS.get(cell.id)
+    return known or ("gradients" if cell.id.startswith("G") else "out")
 
 
 def _same_cause(known: Row, failure: Row) -> bool:
     """Whether the causes are one: the words are the same, or a wrong answer needs all options that the known one needs."""
-    (outcome, said), (other, its) = cause(known), cause(failure)
-    return outcome == other and (said == its or (outcome == "violates" and said <= its))
+    (outcome, words), (other, its) = cause(known), cause(failure)
+    return outcome == other and (words == its or (outcome == "violates" and words <= its))

@@ -37,8 +37,8 @@ def fit(x: Sequence[float], y: Sequence[float]) -> Fit:
     logs = np.log(np.array(usable))
     across, up = (logs - logs.mean(axis=0)).T
     exponent = float(across @ up / (across @ across))
-    spread = float(np.sum((up - exponent * across) ** 2)) / (len(usable) - 2)
-    half = student(len(usable) - 2) * math.sqrt(spread / float(across @ across))
+    variance = float(np.sum((up - exponent * across) ** 2)) / (len(usable) - 2)
+    half = student(len(usable) - 2) * math.sqrt(variance / float(across @ across))
     return Fit(exponent, exponent - half, exponent + half, len(usable))
 
 

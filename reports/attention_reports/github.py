@@ -14,9 +14,9 @@ def escape(text: object, most: int = 300) -> str:
 
     Character references instead of backslashes: an escaped `@` or `://` still mentions and links, these do not.
     """
-    shown = visible(text)
-    shown = shown if len(shown) <= most else f"{shown[: most - 1]}…"
-    return _SPECIAL.sub(lambda match: "".join(f"&#{ord(character)};" for character in match[0]), shown)
+    plain = visible(text)
+    plain = plain if len(plain) <= most else f"{plain[: most - 1]}…"
+    return _SPECIAL.sub(lambda match: "".join(f"&#{ord(character)};" for character in match[0]), plain)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -27,6 +27,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def fenced(*lines: str) -> str:
     """Lines as they are, between fences longer than any run of backticks in them; nothing in there mentions or links."""
-    shown = "\n".join(visible(line) for line in lines if line)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-    return f"{fence}text\n{shown}\n{fence}"
+    text = "\n".join(visible(line) for line in lines if line)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}text\n{text}\n{fence}"

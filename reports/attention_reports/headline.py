@@ -1,4 +1,4 @@
-"""The first screen in words: is it right, how do we know, is it fast, what should I use."""
+"""The first screen in words: right or wrong, the evidence, speed, and a recommendation."""
 
 import math
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Verdict:
 def verdict(run: Run) -> Verdict:
     """Whether the implementations agree with the specification, in one sentence."""
     standing = tabulate(run, "standing")
-    judged = standing[standing["standing"].isin(list(outcomes.JUDGED))]
-    failing = judged[judged["standing"].isin(outcomes.FAILING)]
+    judged = standing[standing["standing"].isin(outcomes.judged(standing["standing"]))]
+    failing = judged[judged["standing"].isin(outcomes.failing(judged["standing"]))]
     if judged.empty:
         return Verdict(f"Nothing could be judged: {_why_nothing(run, standing)}.", "open")
     so_far = "" if run.complete else " as far as the run got"
@@ -68,24 +68,34 @@ def _some_agree(agreeing: int, judged: int) -> str:
 
 def _wrong(failing: pd.DataFrame) -> str:
     kinds = {name: list(group["implementation"]) for name, group in failing.groupby("standing")}
-    ordered = [(name, kinds[name]) for name in outcomes.BY_NAME if name in kinds]
+    ordered = [(name, kinds[name]) for name in outcomes.ranked(map(str, kinds)) if name in kinds]
     return "; ".join(f"{len(names)} {_verb(name, names)}: {listed(names)}" for name, names in ordered)
 
 
 def _verb(outcome: str, names: list[str]) -> str:
-    singular, plural = outcomes.BY_NAME[outcome].verb
+    singular, plural = outcomes.named(outcome).verb
     return singular if len(names) == 1 else plural
 
 
 def interruption(run: Run) -> str:
-    """What a reader must know about a run that did not reach its end; "" for one that did."""
+    """A note on a run that did not reach its end; "" for one that did."""
     if run.complete:
         return ""
     return "This run was interrupted: what follows is what it had recorded by then."
 
 
+def unknown(run: Run) -> str:
+    """The outcomes that this version of the report does not know, in a sentence; "" where it knows all."""
+    names = run.unknown_outcomes
+    if not names:
+        return ""
+    which = f"outcome {names[0]} is" if len(names) == 1 else f"outcomes {listed(names)} are"
+    why = "a newer version of attention-harness wrote the run, or a file is damaged"
+    return f"The {which} unknown to this version of the report, and counted as failing: {why}."
+
+
 def tried(run: Run) -> list[str]:
-    """How much was tried, as sentences."""
+    """The amount of what was tried, as sentences."""
     rows = run.checks[run.checks["property"] != ""]
     if rows.empty:
         return ["No property was checked."]
@@ -93,22 +103,22 @@ def tried(run: Run) -> list[str]:
     properties = count(len(rows.drop_duplicates(["spec", "property"])), "property", "properties")
     dtypes = [dtype for dtype in dict.fromkeys(rows["dtype"]) if dtype]
     vacuous = int(rows["vacuous"].sum())
-    told = [
-        f"{implementations} held to {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
+    sentences = [
+        f"{implementations} judged by {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
     ]
     if vacuous:
-        told.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
-    return told + _power(run) + _closest(run)
+        sentences.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
+    return sentences + _mutation_score(run) + _closest(run)
 
 
-def _power(run: Run) -> list[str]:
+def _mutation_score(run: Run) -> list[str]:
     """Which planted faults the properties of this run reject, by an audit that was run before."""
-    power = run.section("mutation_score")
-    faults, rejected, examples = (power.get(name) for name in ("faults", "rejected", "examples"))
+    score = run.section("mutation_score")
+    faults, rejected, examples = (score.get(name) for name in ("faults", "rejected", "examples"))
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
         return []
-    told = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
-    return [f"{told} (audit of {power.get('audited')})."]
+    text = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
+    return [f"{text} (audit of {score.get('audited')})."]
 
 
 def _closest(run: Run) -> list[str]:
@@ -121,13 +131,13 @@ def _closest(run: Run) -> list[str]:
 
 
 def absent(run: Run) -> list[tuple[str, list[str]]]:
-    """What did not run: each reason with the implementations that it kept away."""
+    """The reasons for which implementations did not run, each with their names."""
     groups = tabulate(run, "what did not run").groupby("reason", sort=False)["implementation"].agg(list)
     return [(str(reason), names) for reason, names in groups.items()]
 
 
 def speed(run: Run) -> list[str]:
-    """How the comparisons with the baseline came out, as sentences."""
+    """The verdicts of the comparisons with the baseline, as sentences."""
     decided = tabulate(run, "timing verdicts")
     total = int(decided["comparisons"].sum())
     if run.timings.empty:
@@ -142,7 +152,7 @@ SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interv
 
 
 def scaling(run: Run) -> list[list[str]]:
-    """How time and memory grow over each sweep, in the words of SCALING; nothing for fewer than three points."""
+    """The growth of time and memory over each sweep, in the words of SCALING; nothing for fewer than three points."""
     fits = tabulate(run, "scaling").dropna(subset=["time exponent"]).to_dict("records")
     return [
         [
@@ -158,7 +168,7 @@ NOISY = 0.05
 
 
 def trust(run: Run) -> tuple[str, str]:
-    """How far the timings can be trusted: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
+    """The trust that timings deserve: a word ("steady", "noisy", "unknown", "") and the sentence behind it."""
     noise = run.section("noise")
     if run.timings.empty:
         return "", ""
@@ -177,10 +187,10 @@ def trust(run: Run) -> tuple[str, str]:
 
 
 def method(run: Run) -> list[str]:
-    """How the run judged and timed, for the block that is copied with the environment."""
+    """The method of the run, for the block that is copied with the environment."""
     took = run.metadata.get("seconds")
     lines = [
-        "Judged against an oracle in float64 or better: exact claims bit for bit,",
+        "Judged against an oracle in float64 or better: exact properties bit for bit,",
         "all others within a bound derived from the data and the declared precision.",
         "Timed: what passed its checks, in randomly ordered rounds of one process, each with new values; outputs of timed calls",
         "judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",

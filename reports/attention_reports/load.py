@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class ReportError(ValueError):
-    """What was given is no run, or a damaged one; the message is one line that says what and what would be right."""
+    """The folder holds no run, or a damaged one; the message is one line with the fault and the right form."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,9 @@ class Run:
         """Read a run folder. Raises ReportError where there is no run, or where one of its files cannot be read."""
         folder = Path(folder)
         metadata = _metadata(folder)
-        frames = {name: _frame(folder / f"{name}.parquet", columns) for name, columns in schema.FRAMES.items()}
-        for name, none in (("checks", set()), ("faults", {""})):  # a fault that survived has no outcome
-            unknown = sorted(set(frames[name]["outcome"]) - outcomes.BY_NAME.keys() - none)
-            if unknown:
-                known = ", ".join(outcomes.BY_NAME)
-                raise ReportError(f"outcome={unknown[0]!r}, but should be one of {known} [{folder / name}.parquet]")
+        frames = {name: _frame(_file(folder, name), columns) for name, columns in schema.FRAMES.items()}
+        checks = frames["checks"]
+        frames["checks"] = checks.assign(outcome=checks["outcome"].replace("", outcomes.MISSING))
         return cls(folder, metadata, **frames)
 
     @property
@@ -57,23 +54,28 @@ class Run:
         return self.metadata.get("complete") is True
 
     @property
+    def unknown_outcomes(self) -> list[str]:
+        """The recorded outcomes that this version does not know; a fault that survived has none."""
+        return outcomes.unknown([*self.checks["outcome"], *self.faults["outcome"]])
+
+    @property
     def audits(self) -> bool:
-        """Whether it is the properties that were tried, on planted faults, and not implementations."""
+        """Whether the run tried properties on planted faults, instead of implementations."""
         return self.section("arguments").get("command") == "audit" or not self.faults.empty
 
     @property
     def quick(self) -> bool:
-        """Whether an audit asked of each fault no more than who rejects it first."""
+        """Whether an audit stopped at the first rejection of each fault."""
         return bool({**self.section("arguments"), **self.section("audit")}.get("quick"))
 
     @cached_property
     def implementations(self) -> list[dict[str, Any]]:
-        """What each implementation declared, available or not; empty where the run was stopped before it knew."""
+        """The declarations of each implementation, available or not; empty where the run stopped before."""
         return _dictionaries(self.metadata.get("implementations"))
 
     @cached_property
     def properties(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """What each property claims, by (spec, name)."""
+        """The description of each property, by (spec, name)."""
         listed = _dictionaries(self.metadata.get("properties"))
         return {(str(p.get("spec", "")), str(p.get("name", ""))): p for p in listed}
 
@@ -110,11 +112,17 @@ def _metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
+def _file(folder: Path, name: str) -> Path:
+    """The file of a frame: in a run of an older version it may have another name."""
+    path, former = (folder / f"{known}.parquet" for known in (name, schema.FORMER_NAMES.get(name, name)))
+    return path if path.is_file() or not former.is_file() else former
+
+
 def _frame(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     if not path.is_file():
         return schema.conform(pd.DataFrame(), columns)
     try:
-        return schema.conform(pd.read_parquet(path), columns)
+        return schema.conform(pd.read_parquet(path).rename(columns=schema.FORMER_COLUMNS), columns)
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         reason = str(error).splitlines()[0]
         raise ReportError(f"table={path}, but should be a Parquet file of this project: {reason}") from error

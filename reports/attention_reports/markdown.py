@@ -1,4 +1,4 @@
-"""report.md: what fits a pull-request comment."""
+"""report.md: the report as a pull-request comment."""
 
 from attention_reports import headline, outcomes
 from attention_reports.audit import markdown as audit
@@ -7,7 +7,7 @@ from attention_reports.findings import Finding, findings
 from attention_reports.github import MARKS, escape, fenced, table
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
-from attention_reports.text import claim, count, duration, number
+from attention_reports.text import count, duration, in_words, number
 
 MOST_FINDINGS = 20
 MOST_OTHERS = 4
@@ -39,22 +39,24 @@ def _blocks(run: Run) -> list[str]:
 def _verdict(run: Run) -> list[str]:
     counts = tabulate(run, "outcome counts")
     pairs = zip(counts["outcome"], counts["checks"], strict=True)
-    told = ", ".join(f"{amount:,} {name}" for name, amount in pairs if amount)
+    tally = ", ".join(f"{amount:,} {escape(name)}" for name, amount in pairs if amount)
     verdict = headline.verdict(run)
     head = f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}"
-    told = f"{told} (one for each implementation, property and dtype)." if told else ""
-    return [head, escape(headline.interruption(run)), escape(" ".join(headline.tried(run)), 2000), told]
+    tally = f"{tally} (one for each implementation, property and dtype)." if tally else ""
+    notes = [escape(headline.interruption(run)), escape(headline.unknown(run), 1000)]
+    return [head, *notes, escape(" ".join(headline.tried(run)), 2000), tally]
 
 
 def _standing(run: Run) -> list[str]:
     rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
-    uncommon = [name for name in outcomes.BY_NAME if name in outcomes.FAILING | {"waived"} and any(row[name] for row in rows)]
+    wrong = [name for name in outcomes.ranked(run.unknown_outcomes) if outcomes.fails(name) or name == "waived"]
+    uncommon = [name for name in wrong if any(row.get(name) for row in rows)]
     head = ["implementation", "framework", "agrees", *uncommon, "vacuous", "unsupported", "cases"]
-    return [table(head, [_standing_row(row, head) for row in rows])]
+    return [table([escape(name) for name in head], [_standing_row(row, head) for row in rows])]
 
 
 def _standing_row(row: Row, head: list[str]) -> list[str]:
-    sign = outcomes.BY_NAME[str(row["standing"])].sign
+    sign = outcomes.named(str(row["standing"])).sign
     numbers = [f"{row[name]:,}" if row[name] else "" for name in head[2:]]
     return [f"{sign} {escape(row['implementation'])}", escape(f"{row['framework']} {row['version']}"), *numbers]
 
@@ -64,18 +66,17 @@ def _matrix(run: Run) -> list[str]:
     failing = failures(run)
     columns = list(dict.fromkeys(cell.implementation for cell in failing))
     signs = {(cell.spec, cell.name, cell.implementation): _sign(cell) for cell in failing}
-    lines = list(dict.fromkeys((cell.clause, cell.spec, cell.name) for cell in failing))[:60]
-    shown = columns[:MOST_COLUMNS]
+    lines = list(dict.fromkeys((cell.id, cell.spec, cell.name) for cell in failing))[:60]
+    drawn = columns[:MOST_COLUMNS]
     rows = [
-        [f"{escape(clause)} {escape(claim(name))}", *(signs.get((spec, name, c), "") for c in shown)]
-        for clause, spec, name in lines
+        [f"{escape(id)} {escape(in_words(name))}", *(signs.get((spec, name, c), "") for c in drawn)] for id, spec, name in lines
     ]
     more = (
-        f"{count(len(columns) - len(shown), 'further implementation')} with failures not shown."
-        if len(columns) > len(shown)
+        f"{count(len(columns) - len(drawn), 'further implementation')} with failures not shown."
+        if len(columns) > len(drawn)
         else ""
     )
-    return [table(["fails", *(escape(name) for name in shown)], rows), more]
+    return [table(["fails", *(escape(name) for name in drawn)], rows), more]
 
 
 def _sign(cell: Cell) -> str:
@@ -83,21 +84,23 @@ def _sign(cell: Cell) -> str:
 
 
 def _findings(run: Run) -> list[str]:
-    found = findings(run)
-    more = f"{count(len(found) - MOST_FINDINGS, 'further finding')} in report.html and checks.csv."
-    shown = [_finding(finding) for finding in found[:MOST_FINDINGS]]
-    return ["#### What is wrong" if shown else "", *shown, more if len(found) > MOST_FINDINGS else ""]
+    all_findings = findings(run)
+    more = f"{count(len(all_findings) - MOST_FINDINGS, 'further finding')} in report.html and checks.csv."
+    blocks = [_finding(finding) for finding in all_findings[:MOST_FINDINGS]]
+    return ["#### What is wrong" if blocks else "", *blocks, more if len(all_findings) > MOST_FINDINGS else ""]
 
 
 def _finding(finding: Finding) -> str:
     cell = finding.head
     row = cell.witness
-    head = f"**{escape(cell.implementation)}** {cell.outcome.name}: {escape(claim(cell.name))} ({escape(', '.join(cell.dtypes))})"
+    where = f"{in_words(cell.name)} ({', '.join(cell.dtypes)})"
+    head = f"**{escape(cell.implementation)}** {escape(cell.outcome.name)}: {escape(where)}"
     ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
-    told = f"\n\n{escape(finding.told, 400)}." if finding.told else ""
+    more = f"\n\n{escape(finding.summary, 400)}." if finding.summary else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
-    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{fenced(row['message'][:600], replay, *lines)}{told}"
+    evidence = fenced(row["message"][:600], replay, *lines)
+    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{evidence}\n\nNext: {cell.outcome.advice}{more}"
 
 
 def _other(row: Row) -> list[str]:
@@ -109,9 +112,9 @@ def _precision(run: Run) -> list[str]:
     """Implementation x dtype: the tightest model that was met, and the largest error / bound under it."""
     rows = tabulate(run, "precision").to_dict("records")
     dtypes = list(dict.fromkeys(str(row["dtype"]) for row in rows))
-    told = {(row["implementation"], row["dtype"]): f"{escape(row['tightest'] or 'none')} {number(row['worst'])}" for row in rows}
+    texts = {(row["implementation"], row["dtype"]): f"{escape(row['tightest'] or 'none')} {number(row['worst'])}" for row in rows}
     names = list(dict.fromkeys(str(row["implementation"]) for row in rows))
-    lines = [[escape(name), *(told.get((name, dtype), "") for dtype in dtypes)] for name in names[:MOST_PRECISION]]
+    lines = [[escape(name), *(texts.get((name, dtype), "") for dtype in dtypes)] for name in names[:MOST_PRECISION]]
     more = (
         f"{len(names) - len(lines)} further implementations are in report.html and precision.csv."
         if len(names) > len(lines)
@@ -124,14 +127,14 @@ def _precision(run: Run) -> list[str]:
 def _timings(run: Run) -> list[str]:
     rows = tabulate(run, "timings").to_dict("records")
     head = ["workload", "implementation", "verdict", "speed-up", "95 % interval", "median"]
-    shown = table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
+    lines = table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
     more = f"{len(rows) - MOST_TIMINGS} further timings are in report.html and timings.csv." if len(rows) > MOST_TIMINGS else ""
     trust = escape(headline.trust(run)[1])
     return [
         "#### Timings" if rows else "",
-        " ".join(escape(told) for told in headline.speed(run)) if rows else "",
+        " ".join(escape(line) for line in headline.speed(run)) if rows else "",
         trust,
-        shown,
+        lines,
         more,
     ]
 
@@ -143,17 +146,17 @@ def _timing_row(row: Row) -> list[str]:
         return [where, escape(row["implementation"], 80), f"{escape(row['verdict'], 20)}{why}", "", "", ""]
     low, high = number(float(row["speedup_low"])), number(float(row["speedup_high"]))
     interval = "" if row["verdict"] == "BASELINE" else f"{low} to {high}"
-    facts = [where, escape(row["implementation"], 80), escape(row["verdict"], 20)]
-    return [*facts, f"{number(float(row['speedup']))}×", interval, duration(float(row["median"]))]
+    labels = [where, escape(row["implementation"], 80), escape(row["verdict"], 20)]
+    return [*labels, f"{number(float(row['speedup']))}×", interval, duration(float(row["median"]))]
 
 
 def _scaling(run: Run) -> list[str]:
     rows = headline.scaling(run)
-    shown = table(headline.SCALING, [[*(escape(name, 80) for name in row[:3]), *row[3:]] for row in rows[:MOST_SCALING]])
+    fits = table(headline.SCALING, [[*(escape(name, 80) for name in row[:3]), *row[3:]] for row in rows[:MOST_SCALING]])
     more = f"{len(rows) - MOST_SCALING} further sweeps are in report.html." if len(rows) > MOST_SCALING else ""
-    return ["#### Scaling" if rows else "", shown, more]
+    return ["#### Scaling" if rows else "", fits, more]
 
 
 def _absent(run: Run) -> list[str]:
-    told = [f"- {escape(reason)}: {escape(', '.join(names))}" for reason, names in headline.absent(run)]
-    return ["#### What did not run\n\n" + "\n".join(told)] if told else []
+    lines = [f"- {escape(reason)}: {escape(', '.join(names))}" for reason, names in headline.absent(run)]
+    return ["#### What did not run\n\n" + "\n".join(lines)] if lines else []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from attention_reports.cells import Cell, cells, failures
 from attention_reports.load import Run
-from attention_reports.text import claim
+from attention_reports.text import in_words
 
 MOST_EVIDENCE = 120  # further failing cells are in the CSV; a page of thousands would help nobody
 
@@ -24,32 +24,32 @@ class Column:
 class Line:
     """One property with its cells, in the order of the columns; None where nothing was recorded."""
 
-    clause: str
+    id: str
     name: str
-    claim: str
+    words: str
     summary: str
     cells: tuple[Cell | None, ...]
 
     @property
-    def found(self) -> list[Cell]:
+    def recorded(self) -> list[Cell]:
         return [cell for cell in self.cells if cell]
 
     @property
     def failing(self) -> int:
-        return sum(cell.outcome.failing for cell in self.found)
+        return sum(cell.outcome.failing for cell in self.recorded)
 
     @property
     def only_here(self) -> bool:
-        return any(cell.only_here for cell in self.found)
+        return any(cell.only_here for cell in self.recorded)
 
     @property
     def seconds(self) -> float:
-        return float(sum(row["seconds"] for cell in self.found for row in cell.rows if math.isfinite(row["seconds"])))
+        return float(sum(row["seconds"] for cell in self.recorded for row in cell.rows if math.isfinite(row["seconds"])))
 
     @property
     def worst_ratio(self) -> float:
         """The largest error / bound of the line, for sorting; -1 where no cell has one."""
-        return max((cell.worst_ratio for cell in self.found if not math.isnan(cell.worst_ratio)), default=-1.0)
+        return max((cell.worst_ratio for cell in self.recorded if not math.isnan(cell.worst_ratio)), default=-1.0)
 
 
 @dataclass(frozen=True)
@@ -63,36 +63,37 @@ class Matrix:
 
 def matrices(run: Run) -> list[Matrix]:
     """One matrix for each spec of which anything was tried."""
-    found = cells(run)
+    recorded = cells(run)
     return [
-        _matrix(run, spec, [cell for cell in found if cell.spec == spec]) for spec in dict.fromkeys(cell.spec for cell in found)
+        _matrix(run, spec, [cell for cell in recorded if cell.spec == spec])
+        for spec in dict.fromkeys(cell.spec for cell in recorded)
     ]
 
 
 def anchors(run: Run) -> dict[tuple[str, str, str], str]:
     """Where the page shows the evidence of a failing cell: (spec, property, implementation) -> element id."""
-    shown = failures(run)[:MOST_EVIDENCE]
-    return {(cell.spec, cell.name, cell.implementation): f"failure-{place}" for place, cell in enumerate(shown, 1)}
+    failing = failures(run)[:MOST_EVIDENCE]
+    return {(cell.spec, cell.name, cell.implementation): f"failure-{place}" for place, cell in enumerate(failing, 1)}
 
 
-def _matrix(run: Run, spec: str, found: list[Cell]) -> Matrix:
+def _matrix(run: Run, spec: str, recorded: list[Cell]) -> Matrix:
     columns = sorted(
-        (_column(name, found) for name in dict.fromkeys(cell.implementation for cell in found)), key=lambda c: c.framework
+        (_column(name, recorded) for name in dict.fromkeys(cell.implementation for cell in recorded)), key=lambda c: c.framework
     )
     lines: dict[tuple[str, str], dict[str, Cell]] = {}
-    for cell in found:
-        lines.setdefault((cell.clause, cell.name), {})[cell.implementation] = cell
+    for cell in recorded:
+        lines.setdefault((cell.id, cell.name), {})[cell.implementation] = cell
     drawn = [_line(run, spec, *key, lines[key], columns) for key in lines]
     return Matrix(spec, tuple(columns), tuple(sorted(drawn, key=lambda line: not line.failing)))
 
 
-def _column(name: str, found: list[Cell]) -> Column:
-    own = [cell for cell in found if cell.implementation == name]
+def _column(name: str, recorded: list[Cell]) -> Column:
+    own = [cell for cell in recorded if cell.implementation == name]
     outcomes = [cell.outcome for cell in own]
     agreeing = sum(outcome.name == "agrees" for outcome in outcomes)
     return Column(name, own[0].rows[0]["framework"], sum(outcome.failing for outcome in outcomes), agreeing)
 
 
-def _line(run: Run, spec: str, clause: str, name: str, found: dict[str, Cell], columns: list[Column]) -> Line:
+def _line(run: Run, spec: str, id: str, name: str, by_name: dict[str, Cell], columns: list[Column]) -> Line:
     summary = str(run.properties.get((spec, name), {}).get("summary", ""))
-    return Line(clause, name, claim(name), summary, tuple(found.get(column.name) for column in columns))
+    return Line(id, name, in_words(name), summary, tuple(by_name.get(column.name) for column in columns))

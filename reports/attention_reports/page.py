@@ -1,4 +1,4 @@
-"""report.html: one offline file that answers is it right, how do we know, is it fast, what should I use."""
+"""report.html: one offline file with the verdict, its evidence, the speeds and a recommendation."""
 
 from typing import Any
 
@@ -39,27 +39,30 @@ def _first_screen(run: Run) -> dict[str, Any]:
     return {
         "verdict": headline.verdict(run),
         "interruption": headline.interruption(run),
+        "unknown": headline.unknown(run),
         "counts": [
-            (outcomes.BY_NAME[name], amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
+            (outcomes.named(name), amount) for name, amount in zip(counts["outcome"], counts["checks"], strict=True) if amount
         ],
         "tried": headline.tried(run),
         "absent": headline.absent(run),
         "speed": headline.speed(run),
         "trust": headline.trust(run),
         "fastest": tabulate(run, "fastest").to_dict("records"),
-        "sound": [row["implementation"] for row in tabulate(run, "standing").to_dict("records") if row["standing"] == "agrees"],
+        "agreeing": [
+            row["implementation"] for row in tabulate(run, "standing").to_dict("records") if row["standing"] == "agrees"
+        ],
     }
 
 
 def _findings(run: Run) -> dict[str, Any]:
-    """What is wrong, each cause once; the first with its smallest case and its picture."""
-    found = findings(run)
-    shown = found[:MOST_ON_FIRST_SCREEN]
+    """The findings, each cause once; the first with its smallest case and its picture."""
+    every = findings(run)
+    first = every[:MOST_ON_FIRST_SCREEN]
     items = [
-        _evidence(run, finding.head, f"finding-{place}") | {"told": finding.told, "others": finding.others}
-        for place, finding in enumerate(shown, 1)
+        _evidence(run, finding.head, f"finding-{place}") | {"summary": finding.summary, "others": finding.others}
+        for place, finding in enumerate(first, 1)
     ]
-    return {"findings": items, "more_findings": len(found) - len(shown)}
+    return {"findings": items, "more_findings": len(every) - len(first)}
 
 
 def _conformance(run: Run) -> dict[str, Any]:
@@ -84,11 +87,11 @@ def _conformance(run: Run) -> dict[str, Any]:
 def _precision(run: Run) -> dict[str, Any]:
     """Implementation -> dtype -> its row, and the dtypes in the order in which they came."""
     rows = tabulate(run, "precision")
-    found = {
+    by_name = {
         str(name): {row["dtype"]: row for row in group.to_dict("records")}
         for name, group in rows.groupby("implementation", sort=False)
     }
-    return {"precision": found, "dtypes": list(dict.fromkeys(rows["dtype"]))}
+    return {"precision": by_name, "dtypes": list(dict.fromkeys(rows["dtype"]))}
 
 
 def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, Any]:
@@ -96,13 +99,13 @@ def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, A
     case = run.case(cell.witness["case"])
     picture, problem = case.get("picture"), case.get("problem")
     drawn = pictures.counterexample(f"{name}-picture", picture) if isinstance(picture, dict) and draw else ""
-    facts = problem.items() if isinstance(problem, dict) else ()
+    fields = problem.items() if isinstance(problem, dict) else ()
     return {
         "id": name,
         "cell": cell,
-        "said": cell.said,
+        "contrast": cell.contrast,
         "others": cell.others,
-        "problem": [(k, v) for k, v in facts if v not in (None, "", [], {})],
+        "problem": [(k, v) for k, v in fields if v not in (None, "", [], {})],
         "picture": Markup(drawn),
     }
 
@@ -110,8 +113,8 @@ def _evidence(run: Run, cell: Cell, name: str, draw: bool = True) -> dict[str, A
 def _about(run: Run) -> dict[str, Any]:
     conventions = tabulate(run, "conventions")
     usual = {name: conventions[name].mode().iloc[0] for name in conventions.columns[1:] if conventions[name].any()}
-    facts = tabulate(run, "environment")
-    lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
+    environment = tabulate(run, "environment")
+    lines = [f"{fact}: {value}" for fact, value in zip(environment["fact"], environment["value"], strict=True)]
     lines += [headline.trust(run)[1]] if headline.trust(run)[1] else []
     return {
         "conventions": conventions,
@@ -121,7 +124,7 @@ def _about(run: Run) -> dict[str, Any]:
         "regions": _regions(run),
         "environment": [*lines, *headline.method(run)],
         "notes": [str(note) for note in run.metadata.get("notes") or []],
-        "tables": [(name, frame) for name, frame in ((name, tabulate(run, name)) for name in LISTED) if len(frame)],
+        "tables": [(name, rows) for name, rows in ((name, tabulate(run, name)) for name in LISTED) if len(rows)],
     }
 
 

@@ -1,4 +1,4 @@
-"""The report's pictures: speed-ups with their intervals, who agrees with whom, and where a failing case is wrong."""
+"""The report's pictures: speed-ups with intervals, pairwise agreement, and the wrong elements of a failing case."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a table is added: one function, from records to a DataFrame, under `@table("its name")`.
+"""The registry of tables. A table is one function, from records to a DataFrame, under `@table("its name")`.
 
 Its parameters are named after what it needs of a `Run`: `checks`, `precision`, `agreement`, `coverage`, `timings`, `faults`, `kills`,
 `controls`, `vacuity`, `other_checks`, `implementations`, `metadata`, or `run` for the whole. A table that is `listed` stands at

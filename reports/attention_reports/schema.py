@@ -29,7 +29,7 @@ FAULTS = {
 KILLS = {
     "fault": "str", "property": "str", "clause": "str", "outcome": "str", "dtype": "str", "cases": "int64", "seconds": "float64",
 }  # fmt: skip
-SOUND = {
+CONTROLS = {
     "name": "str", "accused_by": "str", "clause": "str", "cases": "int64", "seconds": "float64", "case": "str", "message": "str",
 }  # fmt: skip
 VACUITY = {"spec": "str", "property": "str", "clause": "str", "cases": "int64", "vacuous": "int64", "share": "float64"}
@@ -39,8 +39,11 @@ OTHER_CHECKS = {
 }  # fmt: skip
 FRAMES = {
     "checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS,
-    "faults": FAULTS, "kills": KILLS, "controls": SOUND, "vacuity": VACUITY, "other_checks": OTHER_CHECKS,
+    "faults": FAULTS, "kills": KILLS, "controls": CONTROLS, "vacuity": VACUITY, "other_checks": OTHER_CHECKS,
 }  # fmt: skip
+FORMER_NAMES = {"controls": "sound", "other_checks": "peers"}
+"""The files of these frames in audits of older versions."""
+FORMER_COLUMNS = {"peer": "check", "sound": "controls"}
 _MISSING = {"str": "", "int64": 0, "float64": float("nan")}
 
 

@@ -1,4 +1,4 @@
-"""The templates of the pages, with the filters that all of them use. Foreign text is escaped and made visible, everywhere."""
+"""The templates of the pages and their filters. Foreign text is escaped and made visible everywhere."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,13 +10,13 @@ from markupsafe import Markup
 from attention_reports import text
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FILTERS = ("number", "duration", "memory", "claim", "listed", "count", "percent", "portion", "calls", "plain")
+_FILTERS = ("number", "duration", "memory", "in_words", "listed", "count", "percent", "portion", "calls", "plain")
 
 
 def templates(filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:
     """The templates with these filters beside the common ones."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, finalize=_visible, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update({name: getattr(text, name) for name in _FILTERS} | dict(filters))
     return environment
@@ -27,6 +27,6 @@ def asset(name: str) -> Markup:
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def _shown(value: Any) -> Any:
+def _visible(value: Any) -> Any:
     """Every expression of a template passes here, so no name can be forgotten. Our own markup passes as it is."""
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

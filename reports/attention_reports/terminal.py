@@ -1,4 +1,4 @@
-"""The same answers in a terminal: tables with colour for people, lines without for pipes."""
+"""The report in a terminal: tables with colour for people, lines without for pipes."""
 
 from rich.console import Console
 
@@ -9,23 +9,24 @@ from attention_reports.findings import findings
 from attention_reports.load import Run
 from attention_reports.printing import STYLES, print_table, say
 from attention_reports.tables import tabulate
-from attention_reports.text import claim, count, duration, number
+from attention_reports.text import count, duration, in_words, number
 
 MOST_FINDINGS = 20
 
 
 def print_checks(run: Run, console: Console) -> None:
-    """What each implementation did, each finding with its replay command, what did not run, and the verdict last."""
+    """The outcomes of each implementation, findings with replay commands, absent implementations, and the verdict last."""
     rows = [row for row in tabulate(run, "standing").to_dict("records") if row["standing"] != "unavailable"]
-    shown = [name for name in outcomes.BY_NAME if any(row[name] for row in rows)]
+    columns = [name for name in outcomes.ranked(run.unknown_outcomes) if any(row.get(name) for row in rows)]
     lines = [
-        [row["implementation"], row["standing"], *(f"{row[name] or ''}" for name in shown), f"{row['cases']:,}"] for row in rows
+        [row["implementation"], row["standing"], *(f"{row[name] or ''}" for name in columns), f"{row['cases']:,}"] for row in rows
     ]
-    print_table(console, ["implementation", "outcome", *shown, "cases"], lines, numbers_from=2)
+    print_table(console, ["implementation", "outcome", *columns, "cases"], lines, numbers_from=2)
     _print_findings(run, console)
     for reason, names in headline.absent(run):
         say(console, f"did not run: {', '.join(names)} ({reason})", "dim")
     say(console, headline.interruption(run), "yellow")
+    say(console, headline.unknown(run), "yellow")
     verdict = headline.verdict(run)
     say(console, verdict.sentence, STYLES[verdict.tone])
 
@@ -37,17 +38,17 @@ def print_timings(run: Run, console: Console) -> None:
     print_table(console, head, [_timing(row) for row in rows], numbers_from=5)
     print_table(console, headline.SCALING, headline.scaling(run), numbers_from=3)
     invalid = dict.fromkeys((row["implementation"], row["reason"]) for row in rows if row["verdict"] == "INVALID")
-    for told in [
+    for line in [
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),
         *(f"{name} was not timed: {reason}" for name, reason in run.section("absent").items() if name not in dict(invalid)),
         *headline.speed(run),
         headline.trust(run)[1],
     ]:
-        say(console, told)
+        say(console, line)
 
 
 def print_audit(run: Run, console: Console) -> None:
-    """What became of each class of faults, survivors, accusations, what other checks find, and the verdict last."""
+    """Classes of faults, survivors, accusations, other checks, and the verdict last."""
     head = ["class", "name", "faults", "rejected", "median cases", "first rejected by"]
     classes = tabulate(run, "mutation score by class").to_dict("records")
     print_table(console, head, [_class(row) for row in classes], numbers_from=2, to=5)
@@ -60,14 +61,15 @@ def print_audit(run: Run, console: Console) -> None:
 
 
 def _print_audit_summary(run: Run, console: Console) -> None:
-    for told in audit.idle(run):
-        say(console, told, "dim")
+    for line in audit.idle(run):
+        say(console, line, "dim")
     say(console, audit.vacuous(run), "yellow")
     head = ["check", "faults found", "of", "false alarms", "of", "time"]
     print_table(console, head, [_other_check(row) for row in tabulate(run, "other_checks").to_dict("records")], numbers_from=1)
-    for told in [*audit.caught(run), *audit.compared(run)]:
-        say(console, told)
+    for line in [*audit.caught(run), *audit.compared(run)]:
+        say(console, line)
     say(console, headline.interruption(run), "yellow")
+    say(console, headline.unknown(run), "yellow")
     verdict = audit.verdict(run)
     say(console, verdict.sentence, STYLES[verdict.tone])
 
@@ -83,27 +85,28 @@ def _other_check(row: Row) -> list[str]:
 
 
 def _timing(row: Row) -> list[str]:
-    facts = [str(row[name]) for name in ("workload", "dtype", "direction", "implementation", "verdict")]
+    labels = [str(row[name]) for name in ("workload", "dtype", "direction", "implementation", "verdict")]
     if untimed(row):
-        return [*facts, "", "", ""]
+        return [*labels, "", "", ""]
     speedup, low, high = (number(float(row[name])) for name in ("speedup", "speedup_low", "speedup_high"))
     interval = "" if row["verdict"] == "BASELINE" else f"[{low}, {high}]"
-    return [*facts, f"{speedup}x", interval, duration(float(row["median"]))]
+    return [*labels, f"{speedup}x", interval, duration(float(row["median"]))]
 
 
 def _print_findings(run: Run, console: Console) -> None:
-    found = findings(run)
-    for finding in found[:MOST_FINDINGS]:
+    every = findings(run)
+    for finding in every[:MOST_FINDINGS]:
         cell = finding.head
         row = cell.witness
         only = ", fails only here" if cell.only_here else ""
         where = f" ({', '.join(cell.dtypes)}{only})" if cell.dtypes or only else ""
-        say(console, f"{cell.implementation} {cell.outcome.name}: {claim(cell.name)}{where}", "bold red")
+        say(console, f"{cell.implementation} {cell.outcome.name}: {in_words(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
+        say(console, f"  next: {cell.outcome.advice}", "dim")
         for other in finding.others:
             say(console, f"  also {other['outcome']}: {other['message']}")
             say(console, f"  replay: {other['replay']}" if other["replay"] else "", "cyan")
-        say(console, f"  {finding.told}" if finding.told else "", "dim")
-    if len(found) > MOST_FINDINGS:
-        say(console, f"{count(len(found) - MOST_FINDINGS, 'further finding')} in the report", "dim")
+        say(console, f"  {finding.summary}" if finding.summary else "", "dim")
+    if len(every) > MOST_FINDINGS:
+        say(console, f"{count(len(every) - MOST_FINDINGS, 'further finding')} in the report", "dim")

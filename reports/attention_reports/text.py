@@ -81,13 +81,13 @@ def count(amount: int, noun: str, plural: str = "") -> str:
 
 def listed(names: Iterable[object], most: int = 4) -> str:
     """ "a", "a and b", "a, b and c"; beyond `most`, how many more there are."""
-    shown = [str(name) for name in names]
-    if len(shown) > most:
-        shown = [*shown[: most - 1], f"{len(shown) - most + 1} more"]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    words = [str(name) for name in names]
+    if len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def claim(name: str) -> str:
+def in_words(name: str) -> str:
     """A property's name, read as the sentence that it is."""
     return name.replace("_", " ")
 

@@ -139,8 +139,8 @@ def sweep_rows(names: list[str], sweep: str = "length", direction: str = "forwar
         for place, name in enumerate(names):
             ratio = 1.0 if place == 0 else (length / 128) ** (-place / 10) * math.exp(draw.gauss(0, 0.03))
             verdict = "BASELINE" if place == 0 else "UNRESOLVED" if ratio > 0.9 else "FASTER"
-            told = f"A text that grows: {sweep}-{length}"
-            row = _timing_row(name, f"{sweep}-{length}", told, "float32", ratio, ratio / 1.1, ratio * 1.1, verdict)
+            label = f"A text that grows: {sweep}-{length}"
+            row = _timing_row(name, f"{sweep}-{length}", label, "float32", ratio, ratio / 1.1, ratio * 1.1, verdict)
             time = row["median"] * (length / 128) ** 2
             times = {"median": time, "q1": 0.9 * time, "q3": 1.2 * time, "peak_memory": 64.0 * length ** (1 + place % 2)}
             rows.append({**row, **times, "sweep": sweep, "varied": "length", "value": float(length), "direction": direction})
@@ -158,7 +158,7 @@ def agreement_rows(names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def facts(**more: Any) -> dict[str, Any]:
+def run_metadata(**more: Any) -> dict[str, Any]:
     """run.json of a run that was completed."""
     declared = [
         {
@@ -182,7 +182,7 @@ def facts(**more: Any) -> dict[str, Any]:
         },
         "implementations": declared,
         "properties": [
-            {"name": name, "clause": f"P{place}", "spec": "attention", "summary": f"The claim that {name.replace('_', ' ')}."}
+            {"name": name, "clause": f"P{place}", "spec": "attention", "summary": f"The property that {name.replace('_', ' ')}."}
             for place, name in enumerate(PROPERTIES, 1)
         ],
         "worked_example": {
@@ -222,10 +222,10 @@ def coverage_rows() -> list[dict[str, Any]]:
     return [{"region": region, "value": value, "cases": n} for region, values in regions.items() for value, n in values.items()]
 
 
-def save(folder: Path, run_facts: dict[str, Any] | None = None, **frames: list[dict[str, Any]]) -> Path:
-    """A run folder that holds these facts and frames, and nothing else."""
+def save(folder: Path, metadata: dict[str, Any] | None = None, **frames: list[dict[str, Any]]) -> Path:
+    """A run folder that holds this metadata and these frames, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(facts() if run_facts is None else run_facts), encoding="utf-8")
+    (folder / "run.json").write_text(json.dumps(run_metadata() if metadata is None else metadata), encoding="utf-8")
     for name, rows in frames.items():
         write_table(folder, name, pd.DataFrame(rows))
     return folder
@@ -275,8 +275,8 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """`make_run(facts, checks=[...], ...)` writes a run of one's own and returns its folder."""
-    return lambda run_facts=None, **frames: save(tmp_path / "run", run_facts, **frames)
+    """`make_run(metadata, checks=[...], ...)` writes a run of one's own and returns its folder."""
+    return lambda metadata=None, **frames: save(tmp_path / "run", metadata, **frames)
 
 
 @pytest.fixture

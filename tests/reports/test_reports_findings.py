@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from attention_harness.conformance.check import load_claims
+from attention_harness.conformance.check import load_properties
 from attention_reports import Run, markdown, page, print_checks
 from attention_reports.findings import JUDGED_BY_THE_ORACLE, RELATIONS, findings
-from attention_specs.property import CLAIMS
+from attention_specs.property import PROPERTIES
 
 Rows = Callable[..., dict[str, Any]]
 
 
-def found(make_run: Callable[..., Path], row: Rows, *failing: str, **more: Any) -> list[tuple[str, list[str]]]:
+def folded(make_run: Callable[..., Path], row: Rows, *failing: str, **more: Any) -> list[tuple[str, list[str]]]:
     """What the clauses that fail in float32 are told as: the clause of each finding, with those that are folded into it."""
-    rows = [row("a", f"claim_{clause}", "violates", clause=clause, **more) for clause in failing]
-    told = findings(Run.load(make_run(checks=rows)))
-    return [(finding.head.clause, [cell.clause for cell in finding.same]) for finding in told]
+    rows = [row("a", f"law_{id}", "violates", clause=id, **more) for id in failing]
+    results = findings(Run.load(make_run(checks=rows)))
+    return [(finding.head.id, [cell.id for cell in finding.same]) for finding in results]
 
 
 @pytest.mark.parametrize(
-    ("failing", "told"),
+    ("failing", "expected"),
     [
         (("D5", "M1", "P4", "R3", "W4"), [("P4", ["W4", "D5", "M1", "R3"])]),
         (("L9", "L4", "L17"), [("L4", ["L17", "L9"])]),
@@ -37,32 +37,32 @@ def found(make_run: Callable[..., Path], row: Rows, *failing: str, **more: Any) 
         (("P8", "P7", "S4"), [("P7", ["P8", "S4"])]),
     ],
 )
-def test_what_the_oracle_judged_comes_first_and_its_relations_are_folded(make_run, row, failing, told):
-    assert found(make_run, row, *failing) == told
+def test_what_the_oracle_judged_comes_first_and_its_relations_are_folded(make_run, row, failing, expected):
+    assert folded(make_run, row, *failing) == expected
 
 
 def test_relations_without_a_wrong_answer_are_findings_of_their_own(make_run, row):
-    assert found(make_run, row, "R7", "M4") == [("M4", []), ("R7", [])]
+    assert folded(make_run, row, "R7", "M4") == [("M4", []), ("R7", [])]
 
 
 def test_a_wrong_gradient_explains_no_relation_between_outputs(make_run, row):
-    assert found(make_run, row, "G2", "R7", "P6") == [("P6", []), ("G2", []), ("R7", [])]
+    assert folded(make_run, row, "G2", "R7", "P6") == [("P6", []), ("G2", []), ("R7", [])]
 
 
 def test_what_fails_in_other_dtypes_has_another_cause(make_run, row):
     rows = [
-        row("a", "claim_P4", "violates", clause="P4", dtype="float16"),
-        row("a", "claim_R7", "violates", clause="R7", dtype="float64"),
-        row("a", "claim_R1", "violates", clause="R1", dtype="float16"),
+        row("a", "law_P4", "violates", clause="P4", dtype="float16"),
+        row("a", "law_R7", "violates", clause="R7", dtype="float64"),
+        row("a", "law_R1", "violates", clause="R1", dtype="float16"),
     ]
-    told = findings(Run.load(make_run(checks=rows)))
-    assert [(f.head.clause, [c.clause for c in f.same]) for f in told] == [("P4", ["R1"]), ("R7", [])]
+    results = findings(Run.load(make_run(checks=rows)))
+    assert [(f.head.id, [c.id for c in f.same]) for f in results] == [("P4", ["R1"]), ("R7", [])]
 
 
 def test_the_worst_outcome_comes_first(make_run, row):
     ends = {"P4": "violates", "R1": "errored", "R2": "crashed", "R3": "timed-out", "R4": "out-of-memory"}
-    rows = [row("a", f"p_{clause}", outcome, clause=clause, message=outcome) for clause, outcome in ends.items()]
-    assert [finding.head.clause for finding in findings(Run.load(make_run(checks=rows)))] == ["R2", "R3", "R4", "R1", "P4"]
+    rows = [row("a", f"p_{id}", outcome, clause=id, message=outcome) for id, outcome in ends.items()]
+    assert [finding.head.id for finding in findings(Run.load(make_run(checks=rows)))] == ["R2", "R3", "R4", "R1", "P4"]
 
 
 def test_one_exception_is_one_finding_and_two_are_two(make_run, row):
@@ -72,13 +72,13 @@ def test_one_exception_is_one_finding_and_two_are_two(make_run, row):
     ]
     run = Run.load(make_run(checks=rows))
     assert [len(finding.same) for finding in findings(run)] == [10, 1]
-    assert findings(run)[0].told == "10 more properties fail, in the same words: p2, p3, p4, p5, p6 and 5 more"
+    assert findings(run)[0].summary == "10 more properties fail, in the same words: p2, p3, p4, p5, p6 and 5 more"
 
 
 def test_a_crash_in_one_dtype_is_not_the_error_of_another(make_run, row):
     rows = [row("a", "p", "violates", clause="P4", dtype="float64"), row("a", "p", "crashed", clause="P4", dtype="float16")]
-    told = [(finding.head.outcome.name, finding.head.dtypes) for finding in findings(Run.load(make_run(checks=rows)))]
-    assert told == [("crashed", ["float16"]), ("violates", ["float64"])]
+    outcomes = [(finding.head.outcome.name, finding.head.dtypes) for finding in findings(Run.load(make_run(checks=rows)))]
+    assert outcomes == [("crashed", ["float16"]), ("violates", ["float64"])]
 
 
 def test_no_implementation_hides_in_the_finding_of_another(make_run, row):
@@ -87,9 +87,9 @@ def test_no_implementation_hides_in_the_finding_of_another(make_run, row):
 
 
 def test_every_clause_that_is_named_is_the_clause_of_a_property():
-    load_claims()
-    named = {clause for clauses in JUDGED_BY_THE_ORACLE.values() for clause in clauses} | set(RELATIONS)
-    assert named <= {claim.clause for claim in CLAIMS.values()}
+    load_properties()
+    named = {id for clauses in JUDGED_BY_THE_ORACLE.values() for id in clauses} | set(RELATIONS)
+    assert named <= {property_.id for property_ in PROPERTIES.values()}
     assert not named & {"R1", "M1", "D3"}
 
 
@@ -114,25 +114,25 @@ SCALE = "ValueError: scale=0 is refused [B=1 float32 scale=0.0]"
 
 def test_what_a_property_fails_by_beside_the_first_is_shown_everywhere(make_run, row):
     rows = [
-        row("a", "claim_P1", "errored", clause="P1", message=SCALE, replay="replay a", others=json.dumps(OTHERS)),
-        row("a", "claim_P2", "errored", clause="P2", message="ValueError: no mask of (3, 1) [B=2 float32 mask=m]"),
+        row("a", "law_P1", "errored", clause="P1", message=SCALE, replay="replay a", others=json.dumps(OTHERS)),
+        row("a", "law_P2", "errored", clause="P2", message="ValueError: no mask of (3, 1) [B=2 float32 mask=m]"),
     ]
     run = Run.load(make_run(checks=rows))
     (finding,) = findings(run)
-    assert [cell.clause for cell in finding.same] == ["P2"]
+    assert [cell.id for cell in finding.same] == ["P2"]
     assert [other["replay"] for other in finding.others] == ["replay b", "replay c"]
     console = Console(file=io.StringIO(), width=300)
     print_checks(run, console)
-    for shown in (console.file.getvalue(), page.render(run), markdown.render(run)):
+    for text in (console.file.getvalue(), page.render(run), markdown.render(run)):
         for other in OTHERS:
-            assert f"also {other['outcome']}" in shown
-            assert other["message"] in shown
-            assert other["replay"] in shown
+            assert f"also {other['outcome']}" in text
+            assert other["message"] in text
+            assert other["replay"] in text
 
 
 def test_one_cause_beside_the_first_is_told_once(make_run, row):
     rows = [
-        row("a", "claim_P1", "errored", clause="P1", dtype=dtype, message=SCALE, others=json.dumps(OTHERS))
+        row("a", "law_P1", "errored", clause="P1", dtype=dtype, message=SCALE, others=json.dumps(OTHERS))
         for dtype in ("float32", "float64")
     ]
     (finding,) = findings(Run.load(make_run(checks=rows)))
@@ -141,7 +141,5 @@ def test_one_cause_beside_the_first_is_told_once(make_run, row):
 
 @pytest.mark.parametrize("damaged", ["", "{", "[3]", "{}", '[{"outcome": 3}]', "null"])
 def test_what_stands_beside_the_first_may_be_missing_or_damaged(make_run, row, damaged):
-    (finding,) = findings(
-        Run.load(make_run(checks=[row("a", "claim_P1", "errored", clause="P1", message=SCALE, others=damaged)]))
-    )
+    (finding,) = findings(Run.load(make_run(checks=[row("a", "law_P1", "errored", clause="P1", message=SCALE, others=damaged)])))
     assert len(finding.others) == (damaged == '[{"outcome": 3}]')

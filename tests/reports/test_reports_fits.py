@@ -20,13 +20,13 @@ ROUNDING = 2.0**-30
 
 @given(SIZES, EXPONENTS, FACTORS)
 def test_an_exact_power_law_gives_its_exponent_back(sizes: list[int], exponent: float, factor: float) -> None:
-    found = fit(sizes, [factor * size**exponent for size in sizes])
-    assert abs(found.exponent - exponent) < ROUNDING * _spread(sizes)
-    assert found.low <= found.exponent <= found.high < found.low + ROUNDING * _spread(sizes)
-    assert found.points == len(sizes)
+    fitted = fit(sizes, [factor * size**exponent for size in sizes])
+    assert abs(fitted.exponent - exponent) < ROUNDING * _conditioning(sizes)
+    assert fitted.low <= fitted.exponent <= fitted.high < fitted.low + ROUNDING * _conditioning(sizes)
+    assert fitted.points == len(sizes)
 
 
-def _spread(sizes: list[int]) -> float:
+def _conditioning(sizes: list[int]) -> float:
     """Sizes that lie close together determine an exponent badly."""
     return 1 + 100 / math.log(max(sizes) / min(sizes))
 
@@ -40,7 +40,7 @@ def test_units_of_size_and_time_do_not_matter(points: list[tuple[int, float]], x
     x, y = zip(*points, strict=True)
     one, other = fit(x, y), fit([x_unit * a for a in x], [y_unit * b for b in y])
     for before, after in ((one.exponent, other.exponent), (one.low, other.low), (one.high, other.high)):
-        assert abs(before - after) < ROUNDING * _spread(list(x)) * (1 + abs(before))
+        assert abs(before - after) < ROUNDING * _conditioning(list(x)) * (1 + abs(before))
 
 
 @given(SIZES, st.floats(0.5, 2), st.randoms(use_true_random=False))
@@ -48,15 +48,15 @@ def test_the_order_of_points_does_not_matter(sizes: list[int], exponent: float, 
     pairs = [(size, size**exponent * (1 + place % 3)) for place, size in enumerate(sizes)]
     one = fit(*zip(*pairs, strict=True))
     shuffle.shuffle(pairs)
-    assert abs(one.exponent - fit(*zip(*pairs, strict=True)).exponent) < ROUNDING * _spread(sizes)
+    assert abs(one.exponent - fit(*zip(*pairs, strict=True)).exponent) < ROUNDING * _conditioning(sizes)
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])
 def test_the_interval_holds_the_exponent_in_95_of_100(count: int) -> None:
     rng = np.random.default_rng(count)
     sizes = 128.0 * 2 ** np.arange(count)
-    found = [fit(list(sizes), list(sizes**2 * np.exp(rng.normal(0, 0.1, count)))) for _ in range(1000)]
-    covered = sum(one.low <= 2 <= one.high for one in found)
+    fitted = [fit(list(sizes), list(sizes**2 * np.exp(rng.normal(0, 0.1, count)))) for _ in range(1000)]
+    covered = sum(one.low <= 2 <= one.high for one in fitted)
     assert 920 <= covered <= 980
 
 
@@ -72,8 +72,8 @@ def test_the_interval_holds_the_exponent_in_95_of_100(count: int) -> None:
     ],
 )
 def test_fewer_than_three_usable_points_have_no_exponent(x: list[float], y: list[float]) -> None:
-    found = fit(x, y)
-    assert math.isnan(found.exponent) and math.isnan(found.low) and math.isnan(found.high)
+    fitted = fit(x, y)
+    assert math.isnan(fitted.exponent) and math.isnan(fitted.low) and math.isnan(fitted.high)
 
 
 @pytest.mark.parametrize(("df", "t"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (10, 2.228), (30, 2.042)])

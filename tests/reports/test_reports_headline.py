@@ -39,8 +39,8 @@ def test_the_verdict_is_one_sentence(
 ) -> None:
     names = zip("abcd", outcomes, strict=False)
     rows = [row(name, "" if o == "unavailable" else "p", o, message="no such module") for name, o in names]
-    found = verdict(Run.load(make_run(DONE, **({"checks": rows} if rows else {}))))
-    assert (found.sentence, found.tone) == (sentence, tone)
+    result = verdict(Run.load(make_run(DONE, **({"checks": rows} if rows else {}))))
+    assert (result.sentence, result.tone) == (sentence, tone)
 
 
 def test_an_interrupted_run_is_never_good(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
@@ -72,7 +72,7 @@ def test_noise_decides_how_far_timings_are_trusted(make_run: Callable[..., Path]
     ],
 )
 def test_the_run_says_which_faults_it_would_have_caught(
-    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], power: object, sentence: str
+    make_run: Callable[..., Path], row: Callable[..., dict[str, Any]], mutation_score: object, sentence: str
 ) -> None:
-    told = tried(Run.load(make_run({**DONE, "mutation_score": power}, checks=[row("a", "p", "agrees")])))
-    assert [one for one in told if "planted" in one] == [sentence] * bool(sentence)
+    sentences = tried(Run.load(make_run({**DONE, "mutation_score": mutation_score}, checks=[row("a", "p", "agrees")])))
+    assert [one for one in sentences if "planted" in one] == [sentence] * bool(sentence)

@@ -45,13 +45,11 @@ def test_it_fits_a_comment_however_much_is_wrong(make_run: Callable[..., Path], 
 
 
 def test_what_is_wrong_stands_before_the_matrix_and_is_told_once(make_run: Callable[..., Path], row: Callable[..., Any]) -> None:
-    rows = [
-        row("a", f"claim_{clause}", "violates", clause=clause, message=f"{clause}=1, but should be 2") for clause in ("D5", "P4")
-    ]
+    rows = [row("a", f"law_{id}", "violates", clause=id, message=f"{id}=1, but should be 2") for id in ("D5", "P4")]
     text = render(Run.load(make_run(checks=rows)))
     places = [
         text.index(part)
-        for part in ("What is wrong", "P4=1, but", "1 more property fails, by the same cause most likely: claim D5.", "| fails |")
+        for part in ("What is wrong", "P4=1, but", "1 more property fails, by the same cause most likely: law D5.", "| fails |")
     ]
     assert places == sorted(places)
     assert "D5=1" not in text

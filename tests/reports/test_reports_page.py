@@ -34,9 +34,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.open += [] if tag in VOID else [tag]
-        found = dict(attrs)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [found["href"] or ""] if tag == "a" else []
+        attributes = dict(attrs)
+        self.ids += [attributes["id"] or ""] if "id" in attributes else []
+        self.links += [attributes["href"] or ""] if tag == "a" else []
         self.loads += [
             f"{tag} {value}" for name, value in attrs if name in {"src", "srcset", "data", "action"} or name.startswith("on")
         ]
@@ -119,7 +119,7 @@ def test_a_realistic_page_is_small_and_a_huge_one_bounded(
     rows = [
         row(
             f"implementation-{i}",
-            f"the_claim_number_{p}_holds_for_every_case",
+            f"the_property_number_{p}_holds_for_every_case",
             "violates" if (i + p) % 9 == 0 else "agrees",
             dtype=dtype,
         )
@@ -155,14 +155,14 @@ def hostile_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]
         "median": 1.0,
         "baseline": HOSTILE,
     }
-    facts = {
+    fields = {
         "complete": True, "command_line": HOSTILE, "started": HOSTILE, "seed": HOSTILE, "notes": [HOSTILE], "environment": {HOSTILE: {HOSTILE: HOSTILE}},
         "implementations": [{"name": HOSTILE, "conventions": {HOSTILE: HOSTILE}, "options": [HOSTILE], "dtypes": [HOSTILE]}],
         "properties": [{"name": HOSTILE, "spec": HOSTILE, "summary": HOSTILE}],
         "worked_example": {"source": HOSTILE, "words": [HOSTILE], "expected": [[HOSTILE]], "got": {HOSTILE: [[HOSTILE]]}, "deviation": {HOSTILE: 0.5}},
     }  # fmt: skip
     return make_run(
-        facts,
+        fields,
         checks=rows,
         agreement=[{"a": HOSTILE, "b": "b", "spec": HOSTILE, "cases": 1, "worst_ratio": float("nan"), "case": HOSTILE}],
         timings=[
@@ -204,11 +204,8 @@ def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]
         "D5": "out of the sum=7, but should be 8 +- 0.1 [B=9]",
         "P4": "out[0,2]=1.304, but should be 0.94 +- 4e-07 [B=1 Hq=4]",
     }
-    more = {
-        clause: {"clause": clause, "message": told, "case": clause, "replay": f"replay {clause}"}
-        for clause, told in wrong.items()
-    }
-    rows = [row("mine", f"claim_{clause}", "violates", **facts) for clause, facts in more.items()]
+    more = {id: {"clause": id, "message": message, "case": id, "replay": f"replay {id}"} for id, message in wrong.items()}
+    rows = [row("mine", f"law_{id}", "violates", **fields) for id, fields in more.items()]
     folder = make_run(
         {"complete": True}, checks=[*rows, *(row("mine", f"kept_{i}", "agrees", clause=f"A{i}") for i in range(80))]
     )
@@ -221,9 +218,9 @@ def failing_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]
 def test_of_a_failing_run_the_first_screen_is_the_finding(failing_run: Path) -> None:
     source, seen = page(failing_run)
     first = source[source.index("<header") : source.index("</header>")]
-    told = ("claim P4", "out[0,2]=1.304, but should be 0.94 +- 4e-07", "got", ">1.304<", "wanted", ">0.94 +- 4e-07<",
-            "query_heads=4", "<svg", "replay P4", "1 more property fails, by the same cause most likely: claim D5")  # fmt: skip
-    places = [first.index(part) for part in told]
+    parts = ("law P4", "out[0,2]=1.304, but should be 0.94 +- 4e-07", "got", ">1.304<", "wanted", ">0.94 +- 4e-07<",
+            "query_heads=4", "<svg", "replay P4", "1 more property fails, by the same cause most likely: law D5")  # fmt: skip
+    places = [first.index(part) for part in parts]
     assert places == sorted(places)
     assert not any(part in seen.text for part in ("Nothing was timed", "Nothing can be recommended"))
 
@@ -240,7 +237,7 @@ def test_of_a_failing_run_the_failed_lines_come_before_the_ticks_and_before_what
 def test_further_findings_are_counted_and_none_of_them_is_lost(
     make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]
 ) -> None:
-    _, seen = page(make_run(checks=[row("a", f"claim_{i}", "violates", clause=f"R{i}", message=f"m{i}") for i in range(1, 8)]))
+    _, seen = page(make_run(checks=[row("a", f"law_{i}", "violates", clause=f"R{i}", message=f"m{i}") for i in range(1, 8)]))
     assert "3 more findings" in seen.text
     assert len([name for name in seen.ids if name.startswith("failure-")]) == 7
 
@@ -251,7 +248,7 @@ def test_a_right_implementation_beside_a_wrong_one_is_still_recommended(whole_pa
     assert first.index("What is wrong") < first.index("What should I use?")
 
 
-def test_null_and_oddly_typed_facts_do_no_harm(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+def test_null_and_oddly_typed_metadata_do_no_harm(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
     odd = dict.fromkeys(
         ("implementations", "properties", "environment", "worked_example", "noise", "notes", "seconds", "started", "seed")
     )

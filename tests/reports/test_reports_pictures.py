@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from attention_reports import Run, pictures
+from attention_reports.tables import tabulate
 
 
 def timings(whole_run: Path) -> pd.DataFrame:
-    frame = Run.load(whole_run).table("timings")
+    frame = tabulate(Run.load(whole_run), "timings")
     return frame[frame["workload"] == "decode"]
 
 
@@ -58,7 +59,7 @@ def test_what_is_no_small_rectangle_is_not_drawn(picture: dict[str, Any]) -> Non
 
 
 def test_one_axis_serves_all_workloads(whole_run: Path) -> None:
-    frame = Run.load(whole_run).table("timings")
+    frame = tabulate(Run.load(whole_run), "timings")
     low, high = pictures.speedup_limits(frame)
     assert low < frame["speedup_low"].min()
     assert high > frame["speedup_high"].max()

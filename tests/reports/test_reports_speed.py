@@ -54,11 +54,11 @@ def texts(svg: str) -> list[str]:
 
 def test_exponents_of_time_and_memory_are_those_of_each_sweep_and_direction(grown: Grown) -> None:
     rows = [*grown("a", 2), *grown("b", 1), *grown("a", 1.5, direction="forward+backward")]
-    found = {(row["implementation"], row["direction"]): row for row in scaling(frame(rows)).to_dict("records")}
-    assert {key: round(row["time exponent"], 9) for key, row in found.items()} == {
+    results = {(row["implementation"], row["direction"]): row for row in scaling(frame(rows)).to_dict("records")}
+    assert {key: round(row["time exponent"], 9) for key, row in results.items()} == {
         ("a", "forward"): 2, ("b", "forward"): 1, ("a", "forward+backward"): 1.5,
     }  # fmt: skip
-    assert {(round(row["memory exponent"], 9), row["points"], row["varied"]) for row in found.values()} == {(1, 3, "length")}
+    assert {(round(row["memory exponent"], 9), row["points"], row["varied"]) for row in results.values()} == {(1, 3, "length")}
 
 
 def test_what_is_invalid_or_no_number_is_on_no_line(grown: Grown) -> None:
@@ -74,12 +74,12 @@ POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, m
 @given(POINTS)
 def test_on_the_front_is_who_is_not_beaten(points: list[tuple[int, int]]) -> None:
     rows = [{"implementation": f"i{n}", "ratio": 1 / speed, "error": error} for n, (speed, error) in enumerate(points)]
-    found = accuracy_and_speed(frame(rows)).set_index("implementation")["front"]
+    results = accuracy_and_speed(frame(rows)).set_index("implementation")["front"]
 
     def beats(a: tuple[int, int], b: tuple[int, int]) -> bool:
         return a != b and a[0] >= b[0] and a[1] <= b[1]
 
-    assert {n for n in range(len(points)) if found[f"i{n}"]} == {
+    assert {n for n in range(len(points)) if results[f"i{n}"]} == {
         n for n, p in enumerate(points) if not any(beats(q, p) for q in points)
     }
 
@@ -89,8 +89,8 @@ def test_accuracy_and_speed_are_told_over_common_work_alone() -> None:
         {"implementation": "a", "workload": "w", "ratio": 1.0, "error": 1e-7}, {"implementation": "a", "workload": "v", "ratio": 1.0, "error": 9.0},
         {"implementation": "b", "workload": "w", "ratio": 0.25, "error": 2e-7}, {"implementation": "b", "workload": "u", "ratio": 9.0, "error": 9.0},
     ]  # fmt: skip
-    found = accuracy_and_speed(frame(rows))
-    assert found[["implementation", "workloads", "speedup", "error"]].to_numpy().tolist() == [
+    results = accuracy_and_speed(frame(rows))
+    assert results[["implementation", "workloads", "speedup", "error"]].to_numpy().tolist() == [
         ["a", 1, 1.0, 1e-7],
         ["b", 1, 4.0, 2e-7],
     ]
@@ -146,16 +146,16 @@ def test_first_calls_are_medians_and_say_when_they_are_earned_back() -> None:
         {"implementation": "c", "first_call": 2.0},
         {"implementation": "d"},
     ]
-    told = {row["implementation"]: earned(row) for row in first_calls(frame(rows)).to_dict("records")}
-    assert told == {"a": "earned back after 6 calls", "b": "never earned back", "c": ""}
+    words = {row["implementation"]: earned(row) for row in first_calls(frame(rows)).to_dict("records")}
+    assert words == {"a": "earned back after 6 calls", "b": "never earned back", "c": ""}
 
 
 @given(st.floats(1e-18, 1e12), st.floats(1.5, 1e12))
-def test_ticks_are_few_and_inside(low: float, factor: float) -> None:
-    found = ticks(low, low * factor)
-    assert len(found) <= 7
-    assert all(low <= tick <= low * factor for tick in found) and found == sorted(found)
-    assert found or factor < 2.5
+def test_ticks_are_few_and_within_the_limits(low: float, factor: float) -> None:
+    places = ticks(low, low * factor)
+    assert len(places) <= 7
+    assert all(low <= tick <= low * factor for tick in places) and places == sorted(places)
+    assert places or factor < 2.5
 
 
 def test_looks_differ_and_do_not_depend_on_who_comes_first() -> None:

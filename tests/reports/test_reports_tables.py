@@ -1,4 +1,4 @@
-"""What the tables say about records whose answer is known."""
+"""The tables of records whose answer is known."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def own_table() -> Iterator[str]:
 def test_a_cell_is_the_worst_outcome_over_dtypes(make_run: Make, row: Row) -> None:
     rows = [row("a", "p", "agrees", dtype="float64"), row("a", "p", "violates", dtype="float16"), row("b", "p", "agrees")]
     rows += [row("b", "q", "unsupported", dtype="float16"), row("b", "q", "agrees", dtype="float32"), row("c", "", "unavailable")]
-    wide = Run.load(make_run(checks=rows)).table("conformance")
+    wide = tabulate(Run.load(make_run(checks=rows)), "conformance")
     assert wide.droplevel(["spec", "clause"]).to_dict("index") == {
         "p": {"a": "violates", "b": "agrees"},
         "q": {"a": "", "b": "agrees"},
@@ -38,15 +38,15 @@ def test_a_cell_is_the_worst_outcome_over_dtypes(make_run: Make, row: Row) -> No
 
 
 def test_clauses_are_in_the_order_of_their_numbers(make_run: Make, row: Row) -> None:
-    rows = [row("a", name, "agrees", clause=clause) for name, clause in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
+    rows = [row("a", name, "agrees", clause=id) for name, id in [("x", "P10"), ("y", "P2"), ("z", "P1")]]
     run = Run.load(make_run(checks=rows))
     assert list(tabulate(run, "conformance").index.get_level_values("clause")) == ["P1", "P2", "P10"]
-    assert [cell.clause for cell in cells(run)] == ["P1", "P2", "P10"]
+    assert [cell.id for cell in cells(run)] == ["P1", "P2", "P10"]
 
 
 def test_counts_leave_out_what_is_about_no_property(make_run: Make, row: Row) -> None:
     rows = [row("a", "p", "agrees"), row("a", "q", "agrees"), row("a", "r", "crashed"), row("b", "", "unavailable")]
-    counts = Run.load(make_run(checks=rows)).table("outcome counts").set_index("outcome")["checks"]
+    counts = tabulate(Run.load(make_run(checks=rows)), "outcome counts").set_index("outcome")["checks"]
     assert counts[counts > 0].to_dict() == {"crashed": 1, "agrees": 2}
 
 
@@ -77,22 +77,22 @@ def test_the_fastest_is_sound_valid_and_names_whom_it_cannot_be_told_from(make_r
 
 def test_speed_up_turns_the_interval_round(make_run: Make) -> None:
     timings = [{"implementation": "a", "workload": "w", "ratio": 0.5, "ratio_low": 0.25, "ratio_high": 1.0, "median": 1.0}]
-    (shown,) = Run.load(make_run(timings=timings)).table("timings").to_dict("records")
-    assert (shown["speedup"], shown["speedup_low"], shown["speedup_high"]) == (2.0, 1.0, 4.0)
+    (timing,) = tabulate(Run.load(make_run(timings=timings)), "timings").to_dict("records")
+    assert (timing["speedup"], timing["speedup_low"], timing["speedup_high"]) == (2.0, 1.0, 4.0)
 
 
 def test_agreement_is_symmetric_and_takes_the_largest(make_run: Make) -> None:
     rows = [{"a": "x", "b": "y", "spec": spec, "cases": 1, "worst_ratio": ratio} for spec, ratio in (("s", 0.25), ("t", 0.5))]
-    matrix = Run.load(make_run(agreement=rows)).table("agreement")
+    matrix = tabulate(Run.load(make_run(agreement=rows)), "agreement")
     assert matrix.fillna(0).to_numpy().tolist() == [[0, 0.5], [0.5, 0]]
 
 
 def test_one_that_stands_apart_is_told_once(make_run: Make) -> None:
     pairs = {("a", "b"): 0.5, ("a", "c"): 9.0, ("b", "c"): 8.0, ("a", "d"): float("nan")}
     rows = [{"a": a, "b": b, "spec": "s", "cases": 1, "worst_ratio": ratio} for (a, b), ratio in pairs.items()]
-    apart = Run.load(make_run(agreement=rows)).table("standing apart")
-    told = {name: set(others) for name, others in zip(apart["implementation"], apart["others"], strict=True)}
-    assert told in (
+    apart = tabulate(Run.load(make_run(agreement=rows)), "standing apart")
+    pairs = {name: set(others) for name, others in zip(apart["implementation"], apart["others"], strict=True)}
+    assert pairs in (
         {"a": {"c", "d"}, "b": {"c"}},
         {"a": {"c", "d"}, "c": {"b"}},
         {"c": {"a", "b"}, "a": {"d"}},
@@ -108,15 +108,15 @@ def test_precision_is_told_under_the_tightest_model_that_was_met(make_run: Make)
         measured("tighter", "exact", 0.9, tightest=True), measured("tighter", "scores-rounded", 0.2, declared=True),
         measured("none", "exact", 90.0), measured("none", "scores-rounded", 9.0, declared=True),
     ]  # fmt: skip
-    shown = Run.load(make_run(precision=rows)).table("precision")
-    assert shown[["implementation", "held_to", "tightest", "worst"]].to_numpy().tolist() == [
+    rows = tabulate(Run.load(make_run(precision=rows)), "precision")
+    assert rows[["implementation", "held_to", "tightest", "worst"]].to_numpy().tolist() == [
         ["tighter", "scores-rounded", "exact", 0.9], ["none", "scores-rounded", "", 9.0],
     ]  # fmt: skip
 
 
 def test_what_did_not_run_comes_from_both_files(make_run: Make, row: Row) -> None:
-    facts = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
-    absent = Run.load(make_run(facts, checks=[row("z", "", "unavailable", message="no z")])).table("what did not run")
+    metadata = {"implementations": [{"name": "x", "available": False, "reason": "no x"}, {"name": "y", "available": True}]}
+    absent = tabulate(Run.load(make_run(metadata, checks=[row("z", "", "unavailable", message="no z")])), "what did not run")
     assert dict(zip(absent["implementation"], absent["reason"], strict=True)) == {"z": "no z", "x": "no x"}
 
 
@@ -129,7 +129,7 @@ def test_every_table_copes_with_a_run_that_holds_nothing(make_run: Make) -> None
 
 def test_a_new_table_is_one_function(own_table: str, make_run: Make, row: Row) -> None:
     folder = make_run(checks=[row("a", "p", "agrees")])
-    assert Run.load(folder).table(own_table)["how many there are"].tolist() == [1]
+    assert tabulate(Run.load(folder), own_table)["how many there are"].tolist() == [1]
     assert "how many there are" in write_report(folder).read_text(encoding="utf-8")
 
 
@@ -140,4 +140,4 @@ def test_a_name_that_is_taken_is_refused(own_table: str) -> None:
 
 def test_a_table_that_is_not_there_is_named_with_those_that_are(make_run: Make) -> None:
     with pytest.raises(KeyError, match="table='speed', but should be one of .*slowest properties"):
-        Run.load(make_run({})).table("speed")
+        tabulate(Run.load(make_run({})), "speed")

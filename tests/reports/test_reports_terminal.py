@@ -28,16 +28,14 @@ def test_a_pipe_gets_whole_lines_without_colour(whole_run: Path) -> None:
 
 
 def test_the_first_line_is_what_explains_the_most(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
-    rows = [
-        row("a", f"claim_{clause}", "violates", clause=clause, message=f"{clause}=1, but should be 2") for clause in ("D5", "P4")
+    rows = [row("a", f"law_{id}", "violates", clause=id, message=f"{id}=1, but should be 2") for id in ("D5", "P4")]
+    lines = [
+        line for line in printed(Run.load(make_run(checks=rows)), terminal=False).splitlines() if "law" in line or "=" in line
     ]
-    told = [
-        line for line in printed(Run.load(make_run(checks=rows)), terminal=False).splitlines() if "claim" in line or "=" in line
-    ]
-    assert told == [
-        "a violates: claim P4 (float32)",
+    assert lines == [
+        "a violates: law P4 (float32)",
         "  P4=1, but should be 2",
-        "  1 more property fails, by the same cause most likely: claim D5",
+        "  1 more property fails, by the same cause most likely: law D5",
     ]
 
 
@@ -66,9 +64,7 @@ def test_an_empty_run_prints_the_verdict(make_run: Callable[..., Path]) -> None:
     assert "Nothing could be judged: no check was recorded." in printed(Run.load(make_run({})), terminal=False)
 
 
-def test_exponents_are_told_with_their_intervals(
-    make_run: Callable[..., Path], grown: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_exponents_have_their_intervals(make_run: Callable[..., Path], grown: Callable[..., list[dict[str, Any]]]) -> None:
     run = Run.load(make_run(timings=grown("a", 2) + grown("b", 1)[:2]))
     lines = [line.split() for line in printed(run, terminal=False).splitlines() if line.startswith("s  ")]
     assert lines == [["s", "forward", "a", "2.00", "[2.00,", "2.00]", "1.00", "3"]]

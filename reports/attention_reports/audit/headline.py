@@ -1,4 +1,4 @@
-"""The first screen of an audit in words: what was seen, what a green run is worth, who was accused, how others compare."""
+"""The first screen of an audit in words: rejected faults, accused controls, and other checks beside the properties."""
 
 import math
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ import pandas as pd
 from attention_reports.headline import Verdict
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
-from attention_reports.text import claim, count, duration, listed, percent, portion
+from attention_reports.text import count, duration, in_words, listed, percent, portion
 
 MOST_NAMES = 4
 OTHER_CHECKS = "attention-harness audit --other-checks"
 
 
 def verdict(run: Run) -> Verdict:
-    """Whether every planted fault was rejected and nothing sound was, in one sentence."""
+    """Whether every planted fault was rejected and no control was, in one sentence."""
     if run.faults.empty and run.controls.empty:
         return Verdict("Nothing was audited: no fault was recorded.", "open")
     more = further(run)
-    parts = [part for part in (_faults(run), _sound(run)) if part]
+    parts = [part for part in (_faults(run), _controls(run)) if part]
     wrong = bool(survivors(run) or accused(run) or more)
-    told = (", and " if not wrong else "; ").join(parts) + ("" if run.complete else " as far as the audit got")
-    told += f"; {count(len(more), 'further reason')} to fail" if more else ""
-    return Verdict(f"{told}.", "bad" if wrong else "good" if run.complete and len(run.faults) else "open")
+    text = (", and " if not wrong else "; ").join(parts) + ("" if run.complete else " as far as the audit got")
+    text += f"; {count(len(more), 'further reason')} to fail" if more else ""
+    return Verdict(f"{text}.", "bad" if wrong else "good" if run.complete and len(run.faults) else "open")
 
 
 def survivors(run: Run) -> list[str]:
@@ -32,18 +32,18 @@ def survivors(run: Run) -> list[str]:
 
 
 def accused(run: Run) -> list[str]:
-    """The sound variants that something rejected."""
+    """The controls that something rejected."""
     return list(dict.fromkeys(tabulate(run, "accusations")["name"]))
 
 
 def failures(run: Run) -> list[str]:
-    """What makes the audit fail, as the run has written it down."""
-    told = run.section("audit").get("failures")
-    return [str(sentence) for sentence in told] if isinstance(told, list) else []
+    """The reasons for which the audit fails, as the run recorded them."""
+    reasons = run.section("audit").get("failures")
+    return [str(sentence) for sentence in reasons] if isinstance(reasons, list) else []
 
 
 def further(run: Run) -> list[str]:
-    """What makes it fail beside survivors, who share one sentence, and accusations: they have one each, and stand first."""
+    """The reasons beside survivors, which share one sentence, and accusations, which have one each; these stand first."""
     return failures(run)[bool(survivors(run)) + len(tabulate(run, "accusations")) :]
 
 
@@ -52,23 +52,23 @@ def _faults(run: Run) -> str:
     if not total:
         return "No fault was planted"
     if alive:
-        return f"{len(alive):,} of {count(total, 'planted fault')} survived: {listed(map(claim, alive), MOST_NAMES)}"
+        return f"{len(alive):,} of {count(total, 'planted fault')} survived: {listed(map(in_words, alive), MOST_NAMES)}"
     every = {1: "The planted fault was", 2: "Both planted faults were"}.get(total, f"All {total:,} planted faults were")
     return f"{every} rejected"
 
 
-def _sound(run: Run) -> str:
+def _controls(run: Run) -> str:
     names, total = accused(run), run.controls["name"].nunique()
     if not total:
         return ""
     if names:
         verb = "is" if len(names) == 1 else "are"
-        return f"{len(names)} of {count(total, 'sound variant')} {verb} accused: {listed(names, MOST_NAMES)}"
-    return f"none of {count(total, 'sound variant')} was accused"
+        return f"{len(names)} of {count(total, 'control')} {verb} accused: {listed(names, MOST_NAMES)}"
+    return f"none of {count(total, 'control')} was accused"
 
 
 def caught(run: Run) -> list[str]:
-    """What a green run would have caught, and how soon, as sentences."""
+    """The bugs that a green run would have caught, and how soon, as sentences."""
     faults = run.faults
     if faults.empty:
         return ["No fault was planted: a green run has not been shown to mean anything."]
@@ -80,8 +80,8 @@ def caught(run: Run) -> list[str]:
 
 def _soon(run: Run) -> list[str]:
     rows = tabulate(run, "first rejection").to_dict("records")
-    told = [f"{count(int(row['cases']), 'case')} and {duration(float(row['seconds']))}" for row in rows]
-    parts = [f"{who} within {most}" for who, most in zip(("Half of them were rejected", "nine in ten"), told, strict=False)]
+    amounts = [f"{count(int(row['cases']), 'case')} and {duration(float(row['seconds']))}" for row in rows]
+    parts = [f"{who} within {most}" for who, most in zip(("Half of them were rejected", "nine in ten"), amounts, strict=False)]
     return [f"{', '.join(parts)}."] if parts else []
 
 
@@ -93,26 +93,26 @@ def _idle(run: Run) -> list[str]:
 
 
 def accusing(run: Run) -> list[str]:
-    """Whether anything sound is accused, as sentences."""
+    """Whether a control is accused, as sentences."""
     rows = tabulate(run, "controls")
     if rows.empty:
-        return ["No sound variant was tried in this run."]
+        return ["No control was tried in this run."]
     tried = f"{count(len(rows), 'right attention')}, each computed another way, on {int(rows['cases'].sum()):,} cases together"
     names = accused(run)
     if not names:
         return [f"No. {tried}: nothing was held against them.", *_untried(run)]
-    told = tabulate(run, "accusations").groupby("name", sort=False)["accused_by"].agg(list)
+    accusers = tabulate(run, "accusations").groupby("name", sort=False)["accused_by"].agg(list)
     return [
         f"Yes. {tried}.",
-        *(f"{name} is accused by {listed(map(claim, told[name]))}." for name in names[:MOST_NAMES]),
+        *(f"{name} is accused by {listed(map(in_words, accusers[name]))}." for name in names[:MOST_NAMES]),
         *_untried(run),
     ]
 
 
 def _untried(run: Run) -> list[str]:
     """Which of them are missing here, and why."""
-    told = str(run.section("audit").get("untried") or "")
-    return [f"{told[0].upper()}{told[1:]}."] if told else []
+    reason = str(run.section("audit").get("untried") or "")
+    return [f"{reason[0].upper()}{reason[1:]}."] if reason else []
 
 
 def vacuous(run: Run) -> str:
@@ -121,25 +121,25 @@ def vacuous(run: Run) -> str:
     much = rows[rows["too_much"]]
     if rows.empty or much.empty:
         return ""
-    names = listed((f"{claim(row['property'])} ({percent(row['share'])})" for row in much.to_dict("records")), MOST_NAMES)
+    names = listed((f"{in_words(row['property'])} ({percent(row['share'])})" for row in much.to_dict("records")), MOST_NAMES)
     return f"{count(len(much), 'property', 'properties')} could tell nothing in more than a fifth of the cases: {names}."
 
 
 def compared(run: Run) -> list[str]:
-    """How other checks do on the same faults, as sentences."""
+    """The results of other checks on the same faults, as sentences."""
     rows = tabulate(run, "other_checks")
     ran = rows[rows["faults"] > 0]
     if len(ran) < 2:
         return [f"Not measured in this run: {OTHER_CHECKS} puts the same faults under the checks that people use today."]
     ours, *others = ran.to_dict("records")
-    told = listed((f"{row['peer']} {portion(row['share'])}" for row in others), 6)
-    return [f"The properties here find {portion(ours['share'])} of the faults; {told}.", *_false_alarms(ran)]
+    shares = listed((f"{row['check']} {portion(row['share'])}" for row in others), 6)
+    return [f"The properties here find {portion(ours['share'])} of the faults; {shares}.", *_false_alarms(ran)]
 
 
 def _false_alarms(ran: pd.DataFrame) -> list[str]:
     wrong = ran[ran["false_alarms"] > 0]
     names = listed(f"{row.check} ({row.false_alarms} of {row.controls})" for row in wrong.itertuples())
-    return [f"Sound variants are accused by {names}."] if names else ["None of them accuses a sound variant."]
+    return [f"Controls are accused by {names}."] if names else ["None of them accuses a control."]
 
 
 def idle(run: Run) -> list[str]:
@@ -149,7 +149,7 @@ def idle(run: Run) -> list[str]:
     kinds = [("rejected nothing at all", silent), ("never came first, never alone", never)]
     if run.quick:
         kinds = [("never came first", silent + never)]
-    return [f"{count(len(names), 'property', 'properties')} {told}: {listed(names, 12)}." for told, names in kinds if names]
+    return [f"{count(len(names), 'property', 'properties')} {words}: {listed(names, 12)}." for words, names in kinds if names]
 
 
 def median(cases: float) -> str:
@@ -159,16 +159,16 @@ def median(cases: float) -> str:
 
 def firsts(names: Sequence[str]) -> str:
     """The properties that most often came first in a class."""
-    return listed(map(claim, names), 2)
+    return listed(map(in_words, names), 2)
 
 
 def method(run: Run) -> list[str]:
-    """How the audit was done, for the block that is copied with the environment."""
+    """The method of the audit, for the block that is copied with the environment."""
     line, took = run.metadata.get("command_line"), run.metadata.get("seconds")
     return [
         *([f"command: {line}"] if line else []),
         "Each fault is a wrong attention; each is asked what an implementation is asked in a run, case by case, by every property.",
         "It is rejected by the first property that it fails; cases and seconds are what it was asked until then.",
-        "Sound variants are right attentions that are computed in other ways: a property that fails one is wrong itself.",
+        "Controls are right attentions, each computed in another way: a property that fails one is wrong itself.",
         *([f"The audit took {duration(float(took))}."] if isinstance(took, int | float) else []),
     ]

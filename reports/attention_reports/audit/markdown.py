@@ -1,12 +1,12 @@
-"""report.md of an audit: the verdict, the classes of faults, what went wrong, and what other checks find."""
+"""report.md of an audit: verdict, classes of faults, reasons to fail, and other checks."""
 
 from attention_reports.audit import headline
 from attention_reports.cells import Row
 from attention_reports.github import MARKS, escape, fenced, table
-from attention_reports.headline import interruption
+from attention_reports.headline import interruption, unknown
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
-from attention_reports.text import claim, count, duration, portion
+from attention_reports.text import count, duration, in_words, portion
 
 MOST_SURVIVORS = 60
 MOST_FAILURES = 12
@@ -20,8 +20,12 @@ def blocks(run: Run) -> list[str]:
 
 def _verdict(run: Run) -> list[str]:
     verdict = headline.verdict(run)
-    told = " ".join([*headline.caught(run), *headline.accusing(run)])
-    return [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}", escape(interruption(run)), escape(told, 2000)]
+    text = " ".join([*headline.caught(run), *headline.accusing(run)])
+    return [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 2000)}", *_notes(run), escape(text, 2000)]
+
+
+def _notes(run: Run) -> list[str]:
+    return [escape(note, 1000) for note in (interruption(run), unknown(run))]
 
 
 def _classes(run: Run) -> list[str]:
@@ -40,18 +44,20 @@ def _survivors(run: Run) -> list[str]:
     rows = [row for row in tabulate(run, "standing of faults").to_dict("records") if row["survived"]]
     lines = [[escape(row["fault"], 80), escape(row["family"], 40), escape(row["link"], 80), f"{row['cases']:,}"] for row in rows]
     more = f"{count(len(rows) - MOST_SURVIVORS, 'further survivor')} in report.html and faults.csv."
-    shown = table(["survivor", "class", "seen in", "cases"], lines[:MOST_SURVIVORS])
-    return ["#### What survived" if rows else "", shown, more if len(rows) > MOST_SURVIVORS else ""]
+    survivors = table(["survivor", "class", "seen in", "cases"], lines[:MOST_SURVIVORS])
+    return ["#### What survived" if rows else "", survivors, more if len(rows) > MOST_SURVIVORS else ""]
 
 
 def _failures(run: Run) -> list[str]:
     """Every accusation with its message, then what else makes the audit fail."""
     accused, others = tabulate(run, "accusations").to_dict("records"), headline.further(run)
-    told = [f"**{escape(row['name'])}** is accused: {escape(claim(row['accused_by']))}\n\n{_case(row)}" for row in accused]
+    accusations = [
+        f"**{escape(row['name'])}** is accused: {escape(in_words(row['accused_by']))}\n\n{_case(row)}" for row in accused
+    ]
     reasons = "\n".join(f"- {escape(reason, 600)}" for reason in others[:MOST_FAILURES])
     left = max(0, len(accused) - MOST_FAILURES) + max(0, len(others) - MOST_FAILURES)
     more = f"{count(left, 'further reason')} in run.json." if left else ""
-    return ["#### Why it fails" if told or others else "", *told[:MOST_FAILURES], reasons, more]
+    return ["#### Why it fails" if accusations or others else "", *accusations[:MOST_FAILURES], reasons, more]
 
 
 def _case(row: Row) -> str:
@@ -59,19 +65,19 @@ def _case(row: Row) -> str:
 
 
 def _idle(run: Run) -> list[str]:
-    told = [*headline.idle(run), *filter(None, [headline.vacuous(run)])]
-    return ["\n".join(f"- {escape(sentence, 2000)}" for sentence in told)]
+    sentences = [*headline.idle(run), *filter(None, [headline.vacuous(run)])]
+    return ["\n".join(f"- {escape(sentence, 2000)}" for sentence in sentences)]
 
 
 def _other_checks(run: Run) -> list[str]:
     head = ["check", "faults found", "", "false alarms", "time", "from"]
-    shown = table(head, [_other_check(row) for row in tabulate(run, "other_checks").to_dict("records")])
-    return ["#### Beside the checks in use" if shown else "", shown]
+    checks = table(head, [_other_check(row) for row in tabulate(run, "other_checks").to_dict("records")])
+    return ["#### Beside the checks in use" if checks else "", checks]
 
 
 def _other_check(row: Row) -> list[str]:
     name, source = escape(row["check"], 80), escape(row["source"], 160)
     if not row["faults"]:
         return [name, "not run", "", "", "", source]
-    found, alarms = (f"{row[a]:,} of {row[b]:,}" for a, b in (("faults_found", "faults"), ("false_alarms", "controls")))
-    return [name, portion(float(row["share"])), found, alarms, duration(float(row["seconds"])), source]
+    rejected, alarms = (f"{row[a]:,} of {row[b]:,}" for a, b in (("faults_found", "faults"), ("false_alarms", "controls")))
+    return [name, portion(float(row["share"])), rejected, alarms, duration(float(row["seconds"])), source]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
-from attention_reports.text import claim, count, natural
+from attention_reports.text import count, in_words, natural
 
 Pair = tuple[str, str]
 
@@ -16,7 +16,7 @@ Pair = tuple[str, str]
 class Column:
     """One property: how many faults it rejected, how many of them first, and how many that all others let pass."""
 
-    clause: str
+    id: str
     name: str
     summary: str
     rejected: int
@@ -26,9 +26,9 @@ class Column:
     """Whether it is the first of its chapter: clauses of another letter stand before it."""
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         numbers = f"rejected {count(self.rejected, 'fault')}, {self.first:,} first, {self.alone:,} alone"
-        return f"{self.clause} {claim(self.name)}: {numbers}"
+        return f"{self.id} {in_words(self.name)}: {numbers}"
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def matrices(run: Run) -> list[Matrix]:
     faults = tabulate(run, "standing of faults")
     if run.quick or run.kills.empty:
         return []
-    found = [_matrix(run, spec, group) for spec, group in sorted(faults.groupby("spec"), key=lambda pair: str(pair[0]))]
-    return [matrix for matrix in found if matrix.columns]
+    drawn = [_matrix(run, spec, group) for spec, group in sorted(faults.groupby("spec"), key=lambda pair: str(pair[0]))]
+    return [matrix for matrix in drawn if matrix.columns]
 
 
 def _matrix(run: Run, spec: object, faults: pd.DataFrame) -> Matrix:
@@ -85,16 +85,14 @@ def _matrix(run: Run, spec: object, faults: pd.DataFrame) -> Matrix:
 
 def _columns(run: Run, kills: pd.DataFrame, faults: pd.DataFrame) -> list[Column]:
     """The properties that rejected something, in the order of their clauses."""
-    clauses = dict(zip(kills["property"], kills["clause"], strict=True))
+    ids = dict(zip(kills["property"], kills["clause"], strict=True))
     summaries = {name: str(entry.get("summary", "")) for (_, name), entry in run.properties.items()}
     rejected, first = Counter(kills["property"]), Counter(faults["killed_by"])
     alone = Counter(faults.loc[faults["only"], "killed_by"])
-    names = sorted(clauses, key=lambda name: (natural(clauses[name]), name))
-    chapters = ["", *(clauses[name][:1] for name in names)]
+    names = sorted(ids, key=lambda name: (natural(ids[name]), name))
+    chapters = ["", *(ids[name][:1] for name in names)]
     return [
-        Column(
-            clauses[name], name, summaries.get(name, ""), rejected[name], first[name], alone[name], clauses[name][:1] != chapter
-        )
+        Column(ids[name], name, summaries.get(name, ""), rejected[name], first[name], alone[name], ids[name][:1] != chapter)
         for name, chapter in zip(names, chapters, strict=False)
     ]
 
@@ -108,5 +106,5 @@ def _line(family: str, faults: pd.DataFrame, columns: list[Column], amounts: Cou
 
 def _cell(key: Pair, total: int, rejected: int, alone: int) -> Cell:
     family, name = key
-    title = f"{rejected} of {count(total, 'fault')} of {family} rejected by {claim(name)}"
+    title = f"{rejected} of {count(total, 'fault')} of {family} rejected by {in_words(name)}"
     return Cell(rejected, alone, round(100 * rejected / total), f"{title}, {alone} by nothing else" if alone else title)

@@ -1,4 +1,4 @@
-"""What the page shows of an audit, section by section."""
+"""The sections of the page of an audit."""
 
 import re
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from attention_reports.load import Run
 from attention_reports.tables import tabulate
 
 MOST_FAILURES = 30
-MOST_TOLD = 300  # letters of a message: there are hundreds, and the page stays under a megabyte
+MOST_LETTERS = 300  # letters of a message: there are hundreds, and the page stays under a megabyte
 NARROWEST = 0.4  # a full bar of the vacuous cases stands for at least this share
 QUARTERS = [0.25, 0.5, 0.75, 0.9]
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
@@ -21,15 +21,15 @@ _COMMIT = re.compile(r"([\w.-]+/[\w.-]+)(?:@| commit )([0-9a-f]{6,40})")
 
 
 def sections(run: Run) -> dict[str, Any]:
-    """What the template needs beside what it is given for every run; nothing for other runs."""
+    """The values for the template beside those of every run; empty for other runs."""
     if not run.audits:
         return {}
     steps = _steps(run)
     faults = [_fault(row, place, steps) for place, row in enumerate(tabulate(run, "standing of faults").to_dict("records"), 1)]
-    facts = tabulate(run, "environment")
-    lines = [f"{fact}: {value}" for fact, value in zip(facts["fact"], facts["value"], strict=True)]
-    shown = {**_first_screen(run, faults, steps), **_power(run), "faults": faults}
-    return {"audit": shown, "verdict": headline.verdict(run), "environment": [*lines, *headline.method(run)]}
+    environment = tabulate(run, "environment")
+    lines = [f"{fact}: {value}" for fact, value in zip(environment["fact"], environment["value"], strict=True)]
+    audit = {**_first_screen(run, faults, steps), **_evidence(run), "faults": faults}
+    return {"audit": audit, "verdict": headline.verdict(run), "environment": [*lines, *headline.method(run)]}
 
 
 def link(text: str) -> str:
@@ -46,10 +46,10 @@ def short(text: str) -> str:
     return text.partition("/")[2] or text
 
 
-def _told(row: Row) -> str:
-    """What the first rejection said, and of which case; what is cut here is in the CSV."""
-    told = f"{row['message']} [{row['case']}]" if row["case"] else row["message"]
-    return told if len(told) <= MOST_TOLD else f"{told[: MOST_TOLD - 1]}…"
+def _message(row: Row) -> str:
+    """The message of the first rejection and its case; the whole text is in the CSV."""
+    message = f"{row['message']} [{row['case']}]" if row["case"] else row["message"]
+    return message if len(message) <= MOST_LETTERS else f"{message[: MOST_LETTERS - 1]}…"
 
 
 FILTERS = {"short": short}
@@ -78,14 +78,14 @@ def _steps(run: Run) -> list[int]:
 def _counts(faults: list[Row], steps: list[int]) -> list[tuple[str, str, int]]:
     """The kinds of squares: class, words, how many."""
     words = ["by the first case" if step == 1 else f"by case {step:,}" for step in steps]
-    kinds = [("survived", "survived"), *((f"soon-{place}", told) for place, told in enumerate([*words, "later"]))]
+    kinds = [("survived", "survived"), *((f"soon-{place}", label) for place, label in enumerate([*words, "later"]))]
     amounts = [(kind, words, sum(fault["kind"] == kind for fault in faults)) for kind, words in kinds]
     return [entry for entry in amounts if entry[2]]
 
 
 def _fault(row: Row, place: int, steps: list[int]) -> Row:
     kind = "survived" if row["survived"] else f"soon-{bisect_left(steps, row['cases'])}"
-    return {**row, "id": f"fault-{place}", "kind": kind, "address": link(row["link"]), "told": _told(row)}
+    return {**row, "id": f"fault-{place}", "kind": kind, "address": link(row["link"]), "rejection": _message(row)}
 
 
 def _drawn(run: Run) -> str:
@@ -94,7 +94,7 @@ def _drawn(run: Run) -> str:
     return " ".join(f"--{name} {arguments[name]}" for name in ("examples", "seed") if isinstance(arguments.get(name), int))
 
 
-def _power(run: Run) -> dict[str, Any]:
+def _evidence(run: Run) -> dict[str, Any]:
     vacuity, idle = tabulate(run, "vacuity"), tabulate(run, "idle properties")
     marks = tabulate(run, "first rejection").to_dict("records")
     drawn = [pictures.soon(f"in-{unit}", run.faults, marks, unit) for unit in ("cases", "seconds")]

@@ -1,1 +1,1 @@
-"""Two runs side by side: what is wrong that was not, what is mended, what became slower or faster."""
+"""Two runs side by side: new failures, fixed ones, and changes of times."""

@@ -1,4 +1,4 @@
-"""Outcomes of two runs, check by check: what broke, what was fixed, what came and went."""
+"""Outcomes of two runs, check by check: broken, fixed, appeared, disappeared."""
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ COLUMNS = ["change", *KEY, "clause", "before", "after", "message", "replay"]
 
 
 def common(before: pd.DataFrame, after: pd.DataFrame) -> int:
-    """How many checks both runs made."""
+    """The number of checks that both runs made."""
     both = paired(before, after, KEY)
     return int(((both["side"] == "both") & (both["property"] != "")).sum())
 
@@ -21,20 +21,20 @@ def common(before: pd.DataFrame, after: pd.DataFrame) -> int:
 def changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The checks whose outcome differs, what broke first; message and replay line are of the run in which it fails."""
     rows = [_change(row) for row in paired(_worst_first(before), _worst_first(after), KEY).to_dict("records")]
-    frame = pd.DataFrame([row for row in rows if row["change"]], columns=COLUMNS)
-    return frame.sort_values("change", key=lambda kinds: kinds.map(KINDS.index), kind="stable", ignore_index=True)
+    table = pd.DataFrame([row for row in rows if row["change"]], columns=COLUMNS)
+    return table.sort_values("change", key=lambda kinds: kinds.map(KINDS.index), kind="stable", ignore_index=True)
 
 
 def _worst_first(checks: pd.DataFrame) -> pd.DataFrame:
-    return checks.iloc[checks["outcome"].map(list(outcomes.BY_NAME).index).argsort(kind="stable")]
+    return checks.iloc[checks["outcome"].map(outcomes.rank).argsort(kind="stable")]
 
 
 def _change(row: Row) -> Row:
     before, after = row["outcome_before"], row["outcome_after"]
     kind = _kind(before, after)
     side = "before" if kind in ("fixed", "disappeared") else "after"
-    told = {name: row[f"{name}_{side}"] for name in ("clause", "message", "replay")}
-    return {name: row[name] for name in KEY} | {"change": kind, "before": before, "after": after} | told
+    evidence = {name: row[f"{name}_{side}"] for name in ("clause", "message", "replay")}
+    return {name: row[name] for name in KEY} | {"change": kind, "before": before, "after": after} | evidence
 
 
 def _kind(before: str, after: str) -> str:
@@ -43,5 +43,5 @@ def _kind(before: str, after: str) -> str:
         return ""
     if not before or not after:
         return "disappeared" if before else "appeared"
-    failed, fails = before in outcomes.FAILING, after in outcomes.FAILING
+    failed, fails = outcomes.fails(before), outcomes.fails(after)
     return "broke" if fails and not failed else "fixed" if failed and after == "agrees" else "changed"

@@ -1,4 +1,4 @@
-"""The comparison of two runs: what is shown, written and answered by the exit status."""
+"""The comparison of two runs, as pages, tables and the exit status need it."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,12 +27,12 @@ class Comparison:
 
     def retimed(self, rows: list[dict[str, Any]], noise: dict[str, Any]) -> "Comparison":
         """The same with other timings of run B: rows of `timings`, and the noise that was measured with them."""
-        frame = schema.conform(pd.DataFrame(rows), schema.TIMINGS)
-        return replace(self, after=replace(self.after, timings=frame, metadata={**self.after.metadata, "noise": noise}))
+        table = schema.conform(pd.DataFrame(rows), schema.TIMINGS)
+        return replace(self, after=replace(self.after, timings=table, metadata={**self.after.metadata, "noise": noise}))
 
     @cached_property
     def differing(self) -> list[str]:
-        """What makes the timings of the two not comparable."""
+        """The conditions that differ, so that the timings cannot be compared."""
         return conditions.differing(self.before, self.after)
 
     @cached_property
@@ -42,17 +42,17 @@ class Comparison:
 
     @cached_property
     def broken(self) -> list[Row]:
-        """What broke, one entry for each implementation and property."""
+        """The broken checks, one entry for each implementation and property."""
         return groups.cells(self.checks, "broke")
 
     @cached_property
     def fixed(self) -> list[Row]:
-        """What was fixed, likewise."""
+        """The fixed checks, likewise."""
         return groups.cells(self.checks, "fixed")
 
     @cached_property
     def moves(self) -> list[Row]:
-        """What else changed, one entry for each implementation and pair of outcomes."""
+        """The other changes, one entry for each implementation and pair of outcomes."""
         return groups.moves(self.checks)
 
     @cached_property
@@ -62,7 +62,7 @@ class Comparison:
 
     @cached_property
     def common_checks(self) -> int:
-        """How many checks both made."""
+        """The number of checks that both made."""
         return checks.common(self.before.checks, self.after.checks)
 
     @property

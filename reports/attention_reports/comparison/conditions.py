@@ -1,4 +1,4 @@
-"""What must be equal for the timings of two runs to be compared.
+"""The conditions that must be equal for the timings of two runs to be compared.
 
 A ratio to a baseline of the same minutes bears another load and another version of this package, which times all alike. It does
 not bear another processor or library: candidate and baseline need not become faster by the same factor.
@@ -17,11 +17,11 @@ WITHOUT_EFFECT = {"PYTHONHASHSEED", "KMP_DUPLICATE_LIB_OK"}
 
 def conditions(run: Run) -> dict[str, str]:
     """Fact -> value; what the run did not record, or did not have, is missing."""
-    found = run.section("environment")
-    packages, variables = _mapping(found.get("packages")), _mapping(found.get("variables"))
-    facts = {name: found.get(name) for name in MACHINE} | {name: packages.get(name) for name in PACKAGES}
-    facts |= {name: value for name, value in variables.items() if name not in WITHOUT_EFFECT}
-    return {name: str(value) for name, value in facts.items() if value is not None}
+    environment = run.section("environment")
+    packages, variables = _mapping(environment.get("packages")), _mapping(environment.get("variables"))
+    values = {name: environment.get(name) for name in MACHINE} | {name: packages.get(name) for name in PACKAGES}
+    values |= {name: value for name, value in variables.items() if name not in WITHOUT_EFFECT}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def differing(before: Run, after: Run) -> list[str]:

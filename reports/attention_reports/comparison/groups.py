@@ -1,4 +1,4 @@
-"""Changed checks as a reader wants them: one entry for a property that broke in four dtypes, one for an implementation that is gone."""
+"""Changed checks in groups: a property that broke in four dtypes is one entry, an implementation that is gone another."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def cells(changes: pd.DataFrame, kind: str) -> list[Row]:
 
 
 def moves(changes: pd.DataFrame) -> list[Row]:
-    """What neither broke nor was fixed: for each implementation, how many of its checks went from one outcome to another."""
+    """All other changes: for each implementation, how many of its checks went from one outcome to another."""
     others = changes[~changes["change"].isin(["broke", "fixed"])]
     return [_move(rows) for rows in _grouped(others, ("change", "implementation", "before", "after"))]
 
@@ -27,14 +27,14 @@ def _grouped(changes: pd.DataFrame, key: Sequence[str]) -> list[list[Row]]:
 
 
 def _cell(rows: list[Row]) -> Row:
-    told = next((row for row in rows if row["replay"]), rows[0])
-    return {**told, "dtypes": _distinct(rows, "dtype")}
+    witness = next((row for row in rows if row["replay"]), rows[0])
+    return {**witness, "dtypes": _distinct(rows, "dtype")}
 
 
 def _move(rows: list[Row]) -> Row:
     messages = _distinct(rows, "message")
-    told = {"checks": len(rows), "message": messages[0] if len(messages) == 1 else ""}
-    return rows[0] | {"properties": _distinct(rows, "property"), "dtypes": _distinct(rows, "dtype")} | told
+    summary = {"checks": len(rows), "message": messages[0] if len(messages) == 1 else ""}
+    return rows[0] | {"properties": _distinct(rows, "property"), "dtypes": _distinct(rows, "dtype")} | summary
 
 
 def _distinct(rows: list[Row], name: str) -> list[str]:

@@ -5,15 +5,15 @@ from math import isfinite
 from attention_reports import outcomes
 from attention_reports.cells import Row
 from attention_reports.comparison.comparison import Comparison
-from attention_reports.headline import Verdict
+from attention_reports.headline import Verdict, unknown
 from attention_reports.load import Run
-from attention_reports.text import claim, count, listed, number, percent, sentence
+from attention_reports.text import count, in_words, listed, number, percent, sentence
 
 MOST_NAMES = 4
 
 
 def verdict(comparison: Comparison) -> Verdict:
-    """What changed from A to B, in one sentence."""
+    """The changes from A to B, in one sentence."""
     parts = [part for part in (_checks(comparison), _timings(comparison), _unjudged(comparison)) if part]
     if not comparison.compared:
         why = _unjudged(comparison) or "the runs have neither a check nor a timing in common"
@@ -26,16 +26,16 @@ def _checks(comparison: Comparison) -> str:
     broke, fixed = len(comparison.broken), len(comparison.fixed)
     if not (broke or comparison.common_checks):
         return ""
-    mended = f"{fixed} {'was' if fixed == 1 else 'were'} fixed"
+    fixed_words = f"{fixed} {'was' if fixed == 1 else 'were'} fixed"
     if broke:
-        return f"{count(broke, 'property', 'properties')} broke{f', {mended}' if fixed else ''}"
+        return f"{count(broke, 'property', 'properties')} broke{f', {fixed_words}' if fixed else ''}"
     if fixed:
-        return f"no property broke, {mended}"
+        return f"no property broke, {fixed_words}"
     return "no outcome changed" if comparison.checks.empty else "no property broke"
 
 
 def speed(comparison: Comparison) -> str:
-    """How the changes of times were judged, in a few words; "" where the runs have no time in common."""
+    """The verdicts on changes of times, in a few words; "" where the runs have no time in common."""
     return _timings(comparison) or _unjudged(comparison)
 
 
@@ -73,15 +73,16 @@ def right(comparison: Comparison) -> list[str]:
     if not comparison.common_checks:
         return [f"The runs have no check in common: {_lacking(comparison, 'checks')}."]
     kinds = comparison.checks["change"].value_counts(sort=False)  # in the order of the table: what broke first
-    told = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
+    amounts = [f"{kind} {amount:,}" for kind, amount in kinds.items()]
     both = f"{count(comparison.common_checks, 'check is', 'checks are')} in both runs, one for each implementation, property and dtype."
-    new = comparison.checks[(comparison.checks["change"] == "appeared") & comparison.checks["after"].isin(list(outcomes.FAILING))]
+    appeared = comparison.checks[comparison.checks["change"] == "appeared"]
+    new = appeared[appeared["after"].isin(outcomes.failing(appeared["after"]))]
     fail = [f"{count(len(new), 'check')} that only B made {'fails' if len(new) == 1 else 'fail'}."] if len(new) else []
-    return [both, sentence(", ".join(told) or "no outcome changed"), *fail, *_drawn(comparison)]
+    return [both, sentence(", ".join(amounts) or "no outcome changed"), *fail, *_drawn(comparison)]
 
 
 def _drawn(comparison: Comparison) -> list[str]:
-    """What decided the cases, where it was not the same: a fault may have been there and not been met."""
+    """The arguments that drew other cases: a fault may be in both runs and met in one."""
     a, b = comparison.before.section("arguments"), comparison.after.section("arguments")
     other = [f"{name} ({a.get(name)}; {b.get(name)})" for name in ("examples", "seed") if a.get(name) != b.get(name)]
     return [f"The runs judged other cases: they differ in {listed(other)}."] if other else []
@@ -114,18 +115,19 @@ def slowed(row: Row) -> str:
 
 
 def place(row: Row) -> str:
-    """What was timed."""
+    """The workload, dtype and direction of a timing."""
     return f"{row['workload']}, {row['dtype']} {row['direction']}"
 
 
 def conditions(comparison: Comparison) -> list[str]:
-    """Whether times can be compared, and how far; what is to be known of either run."""
+    """Whether times can be compared, and how far; then notes on either run."""
     alike = "Times can be compared: processor, cores, Python, libraries and variables of threads and BLAS are the same."
-    told = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
+    comparability = f"Times cannot be compared: the runs differ in {_differing(comparison)}." if comparison.differing else alike
     typical = float(comparison.judged["smallest_detectable"].median())
     least = [f"A change of {percent(typical)} could be seen, in the median."] if isfinite(typical) else []
     stopped = [f"Run {name} was interrupted." for name, run in _named(comparison) if not run.complete]
-    return [told, *least, *stopped]
+    foreign = [f"Run {name}: {note}" for name, run in _named(comparison) if (note := unknown(run))]
+    return [comparability, *least, *stopped, *foreign]
 
 
 def _lacking(comparison: Comparison, table: str) -> str:
@@ -140,4 +142,4 @@ def _named(comparison: Comparison) -> tuple[tuple[str, Run], ...]:
 def broken(cell: Row) -> str:
     """A property that broke, as a line."""
     dtypes = f" ({', '.join(cell['dtypes'])})" if cell["dtypes"] else ""
-    return f"{cell['implementation']} {cell['after']}, and was {cell['before']}: {claim(cell['property'])}{dtypes}"
+    return f"{cell['implementation']} {cell['after']}, and was {cell['before']}: {in_words(cell['property'])}{dtypes}"

@@ -4,7 +4,7 @@ from attention_reports.cells import Row
 from attention_reports.comparison import headline
 from attention_reports.comparison.comparison import Comparison
 from attention_reports.github import MARKS, escape, fenced, table
-from attention_reports.text import claim, count, listed, number
+from attention_reports.text import count, in_words, listed, number
 
 MOST_BROKEN = 15
 MOST_ROWS = 30
@@ -14,16 +14,16 @@ UNTOLD = ("SAME", "BASELINE")
 def render(comparison: Comparison) -> str:
     """GitHub-flavoured Markdown, short enough for one comment."""
     verdict = headline.verdict(comparison)
-    told = "\n".join(f"- {escape(line, 500)}" for line in headline.summary(comparison))
-    head = [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 1000)}", told]
+    summary = "\n".join(f"- {escape(line, 500)}" for line in headline.summary(comparison))
+    head = [f"### {MARKS[verdict.tone]} {escape(verdict.sentence, 1000)}", summary]
     blocks = [*head, *_broken(comparison), *_fixed(comparison), *_moves(comparison), *_timings(comparison)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _broken(comparison: Comparison) -> list[str]:
-    found = comparison.broken
-    blocks = [f"**{escape(headline.broken(cell))}**\n\n{_evidence(cell)}" for cell in found[:MOST_BROKEN]]
-    return ["#### What broke" if found else "", *blocks, _more(len(found) - MOST_BROKEN)]
+    broken = comparison.broken
+    blocks = [f"**{escape(headline.broken(cell))}**\n\n{_evidence(cell)}" for cell in broken[:MOST_BROKEN]]
+    return ["#### What broke" if broken else "", *blocks, _more(len(broken) - MOST_BROKEN)]
 
 
 def _evidence(cell: Row) -> str:
@@ -31,26 +31,26 @@ def _evidence(cell: Row) -> str:
 
 
 def _fixed(comparison: Comparison) -> list[str]:
-    found = comparison.fixed
-    lines = [[escape(text, 80) for text in mended(cell)] for cell in found]
+    fixed = comparison.fixed
+    lines = [[escape(text, 80) for text in fixed_cell(cell)] for cell in fixed]
     head = ["implementation", "property", "dtypes", "was"]
-    return ["#### What was fixed" if found else "", table(head, lines[:MOST_ROWS]), _more(len(lines) - MOST_ROWS)]
+    return ["#### What was fixed" if fixed else "", table(head, lines[:MOST_ROWS]), _more(len(lines) - MOST_ROWS)]
 
 
-def mended(cell: Row) -> list[str]:
+def fixed_cell(cell: Row) -> list[str]:
     """A property that was fixed, as a line of a table."""
-    return [cell["implementation"], claim(cell["property"]), ", ".join(cell["dtypes"]), cell["before"]]
+    return [cell["implementation"], in_words(cell["property"]), ", ".join(cell["dtypes"]), cell["before"]]
 
 
 def _moves(comparison: Comparison) -> list[str]:
     lines = [[escape(text, 80) for text in moved(row)] for row in comparison.moves]
-    shown = table(["implementation", "change", "from", "to", "properties", "why"], lines[:MOST_ROWS])
-    return ["#### What else changed" if lines else "", shown, _more(len(lines) - MOST_ROWS)]
+    changes = table(["implementation", "change", "from", "to", "properties", "why"], lines[:MOST_ROWS])
+    return ["#### What else changed" if lines else "", changes, _more(len(lines) - MOST_ROWS)]
 
 
 def moved(row: Row) -> list[str]:
     """Checks that neither broke nor were fixed, as a line of a table."""
-    names = listed(map(claim, row["properties"]), 2)
+    names = listed(map(in_words, row["properties"]), 2)
     return [row["implementation"], row["change"], row["before"], row["after"], names, row["message"]]
 
 

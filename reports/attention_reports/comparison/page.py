@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from attention_reports import outcomes
 from attention_reports.cells import Row
 from attention_reports.comparison import headline
 from attention_reports.comparison.comparison import Comparison
@@ -18,8 +19,8 @@ WIDEST = math.log(2)  # a bar ends at half and at twice the time
 def render(comparison: Comparison) -> str:
     """The page as text. Whatever a run holds is shown as text."""
     styles: dict[str, Any] = {"css": asset("report.css") + asset("compare.css"), "js": asset("report.js")}
-    shown = styles | _first_screen(comparison) | _sections(comparison)
-    return templates({}).get_template("compare.html.j2").render(**shown)
+    context = styles | _first_screen(comparison) | _sections(comparison)
+    return templates({"style": lambda name: outcomes.named(name).css}).get_template("compare.html.j2").render(**context)
 
 
 def _first_screen(comparison: Comparison) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def _sections(comparison: Comparison) -> dict[str, Any]:
         "moves": moved[:MOST_ROWS],
         "timings": [{**row, "bar": _bar(row)} for row in timed[:MOST_ROWS]],
         "unshown": [max(0, len(rows) - most) for rows, most in ((broken, MOST_BROKEN), (moved, MOST_ROWS), (timed, MOST_ROWS))],
-        "facts": _facts(comparison),
+        "environments": _environments(comparison),
     }
 
 
@@ -58,7 +59,7 @@ def _position(value: float) -> float:
     return 50 + 50 * max(-1.0, min(1.0, share))
 
 
-def _facts(comparison: Comparison) -> list[Row]:
+def _environments(comparison: Comparison) -> list[Row]:
     """The environments side by side, what differs first; `load` and times always do."""
     both = paired(tabulate(comparison.before, "environment"), tabulate(comparison.after, "environment"), ["fact"])
     rows = [{**row, "differs": row["value_before"] != row["value_after"]} for row in both.to_dict("records")]

@@ -1,4 +1,4 @@
-"""Two tables side by side: what one of them lacks is "" or NaN."""
+"""Two tables side by side: a value that one of them lacks is "" or NaN."""
 
 from collections.abc import Sequence
 

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from attention_reports.comparison import headline
 from attention_reports.comparison.comparison import Comparison
-from attention_reports.comparison.markdown import mended, moved, timed
+from attention_reports.comparison.markdown import fixed_cell, moved, timed
 from attention_reports.printing import STYLES, print_table, say
 from attention_reports.text import count
 
@@ -16,22 +16,22 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     verdict = headline.verdict(comparison)
     say(console, verdict.sentence, STYLES[verdict.tone])
     _print_broken(comparison, console)
-    mended_rows = [mended(cell) for cell in comparison.fixed]
-    print_table(console, ["fixed", "property", "dtypes", "was"], mended_rows, numbers_from=99)
+    fixed_rows = [fixed_cell(cell) for cell in comparison.fixed]
+    print_table(console, ["fixed", "property", "dtypes", "was"], fixed_rows, numbers_from=99)
     head = ["implementation", "change", "from", "to", "properties", "why"]
     print_table(console, head, [moved(row) for row in comparison.moves], numbers_from=99)
     rows = comparison.timings[comparison.timings["verdict"] != "BASELINE"].to_dict("records")
     head = ["workload", "implementation", "verdict", "time B / A", "interval", "why"]
     print_table(console, head, [timed(row) for row in rows], numbers_from=3, to=5)
-    for told in headline.summary(comparison):
-        say(console, told)
+    for line in headline.summary(comparison):
+        say(console, line)
 
 
 def _print_broken(comparison: Comparison, console: Console) -> None:
-    found = comparison.broken
-    for cell in found[:MOST_BROKEN]:
+    broken = comparison.broken
+    for cell in broken[:MOST_BROKEN]:
         say(console, headline.broken(cell), "bold red")
         say(console, f"  {cell['message']}" if cell["message"] else "")
         say(console, f"  replay: {cell['replay']}" if cell["replay"] else "", "cyan")
-    if len(found) > MOST_BROKEN:
-        say(console, f"{count(len(found) - MOST_BROKEN, 'further property', 'further properties')} broke, see the page", "dim")
+    if len(broken) > MOST_BROKEN:
+        say(console, f"{count(len(broken) - MOST_BROKEN, 'further property', 'further properties')} broke, see the page", "dim")

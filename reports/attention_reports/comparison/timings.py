@@ -33,8 +33,8 @@ def changes(before: Run, after: Run, comparable: bool) -> pd.DataFrame:
     """Every timing with its change, ratio after / ratio before, so that above 1 is slower; judged only where comparable."""
     both = paired(before.timings, after.timings, KEY).to_dict("records")
     rows = [_row(row, max(floor(before, row["workload"]), floor(after, row["workload"])), comparable) for row in both]
-    frame = pd.DataFrame([row for row in rows if row["verdict"]], columns=COLUMNS)
-    return frame.sort_values("verdict", key=lambda names: names.map(VERDICTS.index), kind="stable", ignore_index=True)
+    table = pd.DataFrame([row for row in rows if row["verdict"]], columns=COLUMNS)
+    return table.sort_values("verdict", key=lambda names: names.map(VERDICTS.index), kind="stable", ignore_index=True)
 
 
 def floor(run: Run, workload: str) -> float:
@@ -45,8 +45,8 @@ def floor(run: Run, workload: str) -> float:
     noise = run.section("noise")
     workloads = noise.get("workloads")
     own = workloads.get(workload) if isinstance(workloads, dict) else None
-    found = own if isinstance(own, dict) else noise
-    recorded, itself = found.get("floor"), found.get("aa_ratio")
+    measured = own if isinstance(own, dict) else noise
+    recorded, itself = measured.get("floor"), measured.get("aa_ratio")
     apart = expm1(abs(log(itself))) if isinstance(itself, float) and 0 < itself < inf else 0.0
     return max(LEAST_FLOOR, float(recorded), apart) if isinstance(recorded, int | float) else inf
 
@@ -66,7 +66,7 @@ def _row(row: Row, floor: float, comparable: bool) -> Row:
 
 
 def _unlike(row: Row) -> Row:
-    """What is no comparison of two times; "" as the verdict where there is nothing to say, an empty row for two times."""
+    """The verdict on a pair without two times: "" where there is nothing to say; an empty row for two times."""
     was, now = row["verdict_before"], row["verdict_after"]
     if now == "INVALID":
         return {"verdict": "" if was == "INVALID" else "BROKE", "reason": row["reason_after"]}
@@ -84,12 +84,12 @@ def _like(row: Row, floor: float, comparable: bool) -> Row:
     change = _log(row["ratio_after"]) - _log(row["ratio_before"])
     half = sqrt(sum(_half(row, side) ** 2 for side in ("before", "after")))
     low, high = (_exp(change + sign * half) for sign in (-1, 1))
-    shown = {"change": _exp(change), "change_low": low, "change_high": high}
+    interval = {"change": _exp(change), "change_low": low, "change_high": high}
     if not comparable:
-        return shown | {"verdict": "NOT JUDGED"}
+        return interval | {"verdict": "NOT JUDGED"}
     verdict, detectable = decide(change, half, floor), max(floor, _exp(half) - 1)
     reason = _why(change, half, detectable) if verdict == "UNRESOLVED" else ""
-    return shown | {"verdict": verdict, "smallest_detectable": detectable, "reason": reason}
+    return interval | {"verdict": verdict, "smallest_detectable": detectable, "reason": reason}
 
 
 def _why(change: float, half: float, detectable: float) -> str:

@@ -38,8 +38,8 @@ def dot(axes: Axes, x: float, y: float, look: dict[str, Any], *, hollow: bool) -
 
 def label(name: object) -> str:
     """A name short enough to leave room for the picture: the middle goes, since names differ at their ends."""
-    shown = visible(name)
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST // 2]}…{shown[1 - LONGEST // 2 :]}"
+    text = visible(name)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[1 - LONGEST // 2 :]}"
 
 
 def logarithmic(axes: Axes, which: str, limits: tuple[float, float], say: Callable[[float], str]) -> None:
@@ -54,9 +54,9 @@ def logarithmic(axes: Axes, which: str, limits: tuple[float, float], say: Callab
 def ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Powers of ten, with 2 and 5 between them where that leaves few, and not every one where there are many."""
     powers = [10.0**power for power in range(-25, 19)]
-    inside = [step * power for power in powers for step in (1, 2, 5) if low <= step * power <= high]
-    if len(inside) <= most:
-        return inside
+    steps = [step * power for power in powers for step in (1, 2, 5) if low <= step * power <= high]
+    if len(steps) <= most:
+        return steps
     whole = [power for power in powers if low <= power <= high]
     return whole[:: -(-len(whole) // most)]
 
@@ -75,12 +75,12 @@ def quiet(axes: Axes) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """What each look stands for, beside the axes; each once."""
+    """The names of the looks, beside the axes; each once."""
     once: dict[str, Any] = {}
     for axes in figure.axes:
         for line in axes.lines:
-            if not (told := str(line.get_label())).startswith("_"):  # matplotlib's mark of a line without a name
-                once.setdefault(told, _filled(line))
+            if not (name := str(line.get_label())).startswith("_"):  # matplotlib's mark of a line without a name
+                once.setdefault(name, _filled(line))
     figure.legend(list(once.values()), list(once), loc="outside right upper", frameon=False, fontsize=8, handlelength=2.2)
 
 

@@ -31,7 +31,7 @@ _SETTINGS: Any = {  # rc_context declares every key of matplotlib as a literal
 }  # fmt: skip
 
 
-def drawing(name: str, title: str, width: float, height: float, draw: Callable[[Figure], None], told: str = "") -> str:
+def drawing(name: str, title: str, width: float, height: float, draw: Callable[[Figure], None], description: str = "") -> str:
     """The SVG of what `draw` puts on a figure of that size in inches.
 
     `name` must be unique on a page: element ids start with it. `title` is what a screen reader says, and `told`, where given, what
@@ -46,7 +46,7 @@ def drawing(name: str, title: str, width: float, height: float, draw: Callable[[
         figure.savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title, "Format": None, "Type": None}
         )
-    described = f"</title><desc>{escape(told)}</desc>" if told else "</title>"
+    described = f"</title><desc>{escape(description)}</desc>" if description else "</title>"
     lines = _inline(buffer.getvalue(), name).replace("</title>", described, 1).split("\n")
     return "\n".join(line if line.isprintable() else visible(line) for line in lines)
 
@@ -64,10 +64,10 @@ def _tag(tag: str, name: str, used: set[str]) -> str:
 
     Only tags are changed: what stands between them are names, which may look like anything.
     """
-    tag = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", tag)
+    tag = re.sub(r' id="([^"]*)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", tag)
     tag = re.sub(r'(href="|url\()#', rf"\1#{name}-", tag)
-    tag = re.sub(r"font-family: [^;\"]*;? ?|(?<=px )'[^;\"]*", lambda found: "" if found[0][0] == "f" else "sans-serif", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?|(?<=px )'[^;\"]*", lambda match: "" if match[0][0] == "f" else "sans-serif", tag)
     for placeholder, variable in _VARIABLES.items():
         tag = tag.replace(placeholder, variable)
-    tag = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
+    tag = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag)
     return re.sub(r"\s+", " ", tag)

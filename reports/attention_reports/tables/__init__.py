@@ -1,4 +1,4 @@
-"""The report's tables. A module in this folder is found by being here."""
+"""The report's tables. Every module in this folder is loaded."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""Tables about what was declared, drawn and used."""
+"""Tables of declarations, cases and the environment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def agreement(checks: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
 
 @table("standing apart", listed=False)
 def standing_apart(agreement: pd.DataFrame) -> pd.DataFrame:
-    """Who is further from others than the two bounds together, so that they cannot both be right.
+    """The implementations further from others than the two bounds together, so that both cannot be right.
 
     Each pair is told once, under the implementation that stands apart from the most.
     """
@@ -67,13 +67,13 @@ def options_taken(implementations: list[dict[str, Any]]) -> pd.DataFrame:
 def worked_example(run: Run) -> pd.DataFrame:
     """Each implementation's largest deviation from the worked example, the closest first."""
     deviation = _mapping(run.section("worked_example").get("deviation"))
-    frame = pd.DataFrame({"implementation": list(deviation), "deviation": pd.to_numeric(pd.Series(list(deviation.values())))})
-    return frame.sort_values("deviation", kind="stable", na_position="last")
+    rows = pd.DataFrame({"implementation": list(deviation), "deviation": pd.to_numeric(pd.Series(list(deviation.values())))})
+    return rows.sort_values("deviation", kind="stable", na_position="last")
 
 
 @table("environment", listed=False)
 def environment(run: Run) -> pd.DataFrame:
-    """What the run ran on, one fact a row: everything that must be equal for two runs to be compared."""
+    """The environment of the run, one fact a row: everything that must be equal for two runs to be compared."""
     rows = [
         ("command", run.metadata.get("command_line")),
         ("started", run.metadata.get("started")),

@@ -1,4 +1,4 @@
-"""Tables about what the properties see: planted faults, sound variants, cases that could tell nothing, other checks."""
+"""Tables of an audit: planted faults, controls, vacuous cases, other checks."""
 
 import math
 from typing import Any
@@ -20,9 +20,9 @@ MOST_VACUOUS = 0.2
 def standing_of_faults(run: Run) -> pd.DataFrame:
     """One row for each fault, survivors first, then by class; `only` where one property rejects it and all others let it pass."""
     only = (run.faults["killers"] == 1) & ~run.faults["outcome"].isin(list(STOPPED)) & (not run.quick)
-    shown = run.faults.assign(survived=run.faults["killed_by"] == "", only=only)
-    order = sorted(shown.index, key=lambda i: (not shown.at[i, "survived"], natural(str(shown.at[i, "family"])), i))
-    return shown.loc[order].reset_index(drop=True)
+    faults = run.faults.assign(survived=run.faults["killed_by"] == "", only=only)
+    order = sorted(faults.index, key=lambda i: (not faults.at[i, "survived"], natural(str(faults.at[i, "family"])), i))
+    return faults.loc[order].reset_index(drop=True)
 
 
 @table("first rejection", listed=False)
@@ -36,7 +36,7 @@ def first_rejection(faults: pd.DataFrame) -> pd.DataFrame:
 
 
 @table("mutation score by class", listed=False)
-def power_by_class(faults: pd.DataFrame) -> pd.DataFrame:
+def mutation_score_by_class(faults: pd.DataFrame) -> pd.DataFrame:
     """One row for each class of faults: how many, how many were rejected, the properties that did so first, and how soon."""
     rows: list[tuple[Any, ...]] = []
     for family, group in faults.groupby("family", sort=False):
@@ -77,22 +77,22 @@ def idle_properties(run: Run) -> pd.DataFrame:
 @table("vacuity", listed=False)
 def vacuity(vacuity: pd.DataFrame) -> pd.DataFrame:
     """The share of a property's cases that could tell nothing, the largest first; above a fifth it is `too much`."""
-    shown = vacuity.assign(too_much=vacuity["share"] > MOST_VACUOUS)
-    return shown.sort_values("share", ascending=False, kind="stable").reset_index(drop=True)
+    rows = vacuity.assign(too_much=vacuity["share"] > MOST_VACUOUS)
+    return rows.sort_values("share", ascending=False, kind="stable").reset_index(drop=True)
 
 
 @table("accusations", listed=False)
 def accusations(controls: pd.DataFrame) -> pd.DataFrame:
-    """One row for each sound variant and property that accuses it."""
+    """One row for each control and property that accuses it."""
     return controls[controls["accused_by"] != ""].reset_index(drop=True)
 
 
 @table("controls", listed=False)
 def controls_by_name(controls: pd.DataFrame) -> pd.DataFrame:
-    """One row for each sound variant, with all that accuse it; the accused come first."""
+    """One row for each control, with all that accuse it; the accused come first."""
     groups = controls.groupby("name", sort=False)
-    shown = groups.agg(cases=("cases", "max"), seconds=("seconds", "max"), accused_by=("accused_by", _named)).reset_index()
-    return shown.sort_values("accused_by", key=lambda names: names.map(len) == 0, kind="stable").reset_index(drop=True)
+    rows = groups.agg(cases=("cases", "max"), seconds=("seconds", "max"), accused_by=("accused_by", _named)).reset_index()
+    return rows.sort_values("accused_by", key=lambda names: names.map(len) == 0, kind="stable").reset_index(drop=True)
 
 
 def _named(names: pd.Series) -> tuple[str, ...]:
@@ -101,14 +101,14 @@ def _named(names: pd.Series) -> tuple[str, ...]:
 
 @table("other_checks", listed=False)
 def other_checks(run: Run) -> pd.DataFrame:
-    """What other checks find among the same faults, and what they say of sound variants; the properties here are the first row."""
+    """The faults that other checks find, and the controls that they accuse; the properties here are the first row."""
     if run.other_checks.empty:
         return run.other_checks.assign(share=0.0)
     controls = tabulate(run, "controls")
     accused = sum(len(names) > 0 for names in controls["accused_by"])
-    found = int((run.faults["killed_by"] != "").sum())
+    rejected = int((run.faults["killed_by"] != "").sum())
     seconds = run.faults["seconds"].sum() + controls["seconds"].sum()
-    ours = [OURS, "the properties of this run", found, len(run.faults), accused, len(controls), seconds]
+    ours = [OURS, "the properties of this run", rejected, len(run.faults), accused, len(controls), seconds]
     others = run.other_checks.sort_values("faults_found", ascending=False, kind="stable")
     rows = pd.concat([pd.DataFrame([ours], columns=list(OTHER_CHECKS)), others], ignore_index=True)
     return rows.assign(share=rows["faults_found"] / rows["faults"].clip(lower=1))

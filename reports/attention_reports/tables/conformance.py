@@ -1,4 +1,4 @@
-"""Tables about what is right."""
+"""Tables of outcomes."""
 
 from typing import Any
 
@@ -27,20 +27,23 @@ def conformance(checks: pd.DataFrame) -> pd.DataFrame:
 @table("standing", listed=False)
 def standing(checks: pd.DataFrame) -> pd.DataFrame:
     """One row for each implementation: its worst outcome, and how many (property, dtype) pairs have each outcome."""
-    counts = pd.crosstab(checks["implementation"], checks["outcome"]).reindex(columns=list(outcomes.BY_NAME), fill_value=0)
+    counts = pd.crosstab(checks["implementation"], checks["outcome"]).reindex(
+        columns=outcomes.ranked(checks["outcome"]), fill_value=0
+    )
     groups = checks.groupby("implementation", sort=False)
-    facts = groups.agg(
+    declared = groups.agg(
         framework=("framework", "first"), version=("version", "first"), device=("device", "first"), spec=("spec", "first"),
         standing=("outcome", outcomes.worst), cases=("cases", "sum"), seconds=("seconds", "sum"),
     )  # fmt: skip
-    return facts.join(counts).reset_index()
+    taken = {name: f"{name} outcome" for name in counts if name in declared}
+    return declared.join(counts.rename(columns=taken)).reset_index()
 
 
 @table("outcome counts", listed=False)
 def outcome_counts(checks: pd.DataFrame) -> pd.DataFrame:
-    """How many (implementation, property, dtype) triples have each outcome, worst first."""
+    """The number of (implementation, property, dtype) triples with each outcome, worst first."""
     counts = tried(checks)["outcome"].value_counts()
-    rows = [{"outcome": name, "checks": int(counts.get(name, 0))} for name in outcomes.BY_NAME]
+    rows = [{"outcome": name, "checks": int(counts.get(name, 0))} for name in outcomes.ranked(checks["outcome"])]
     return pd.DataFrame(rows)
 
 
@@ -61,8 +64,8 @@ def unsupported(checks: pd.DataFrame) -> pd.DataFrame:
     """Each declared reason, with the dtypes and the number of properties that it keeps from being tried."""
     rows = tried(checks)
     groups = rows[rows["outcome"] == "unsupported"].groupby(["implementation", "message"], sort=False)
-    shown = groups.agg(properties=("property", "nunique"), dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))))
-    return shown.reset_index().rename(columns={"message": "reason"})
+    reasons = groups.agg(properties=("property", "nunique"), dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))))
+    return reasons.reset_index().rename(columns={"message": "reason"})
 
 
 @table("known deviations")
@@ -70,8 +73,8 @@ def known_deviations(checks: pd.DataFrame) -> pd.DataFrame:
     """Each property that an implementation breaks in a way that is known, with the reason and where it is documented."""
     rows = tried(checks)
     groups = rows[rows["outcome"] == "waived"].groupby(["implementation", "property"], sort=False)
-    shown = groups.agg(dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))), reason=("message", "first"))
-    return shown.reset_index()
+    deviations = groups.agg(dtypes=("dtype", lambda values: ", ".join(dict.fromkeys(values))), reason=("message", "first"))
+    return deviations.reset_index()
 
 
 @table("closest calls")

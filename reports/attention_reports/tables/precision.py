@@ -1,4 +1,4 @@
-"""Tables about how exact the answers are."""
+"""Tables of precision: error / bound under each model."""
 
 import pandas as pd
 
@@ -9,22 +9,22 @@ COLUMNS = ["implementation", "dtype", "held_to", "tightest", "median", "q99", "w
 
 @table("precision", listed=False)
 def precision(precision: pd.DataFrame) -> pd.DataFrame:
-    """One row for each implementation and dtype: what it is held to, the tightest model that it met, and error / bound under that.
+    """One row for each implementation and dtype: the model that judges it, the tightest that it met, and error / bound under that.
 
-    Where it met none, the numbers are those of what it is held to.
+    Where it met none, the numbers are those of the model that judges it.
     """
     rows = []
     for (implementation, dtype), models in precision.groupby(["implementation", "dtype"], sort=False):
         held = models[models["declared"] == 1].iloc[0]
         met = models[models["tightest"] == 1]
-        shown = met.iloc[0] if len(met) else held
-        numbers = [shown[name] for name in COLUMNS[4:]]
-        rows.append([implementation, dtype, held["model"], shown["model"] if len(met) else "", *numbers])
+        tightest = met.iloc[0] if len(met) else held
+        numbers = [tightest[name] for name in COLUMNS[4:]]
+        rows.append([implementation, dtype, held["model"], tightest["model"] if len(met) else "", *numbers])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 @table("error / bound under each precision model")
 def under_each_model(precision: pd.DataFrame) -> pd.DataFrame:
     """Every model of every dtype: median, 99 % and maximum over all elements; at most 1 is kept."""
-    shown = precision[["implementation", "dtype", "model", "median", "q99", "worst", "elements"]]
-    return shown.rename(columns={"median": "50 %", "q99": "99 %", "worst": "maximum"})
+    models = precision[["implementation", "dtype", "model", "median", "q99", "worst", "elements"]]
+    return models.rename(columns={"median": "50 %", "q99": "99 %", "worst": "maximum"})

@@ -1,4 +1,4 @@
-"""Tables about sweeps: how time and memory grow with what is varied."""
+"""Tables of sweeps: the growth of time and memory with the varied size."""
 
 from typing import Any
 
@@ -33,5 +33,5 @@ def _exponents(group: pd.DataFrame) -> dict[str, Any]:
     time, memory = (fit(list(group["value"]), list(group[name])) for name in ("median", "peak_memory"))
     known = {name: group[name].iloc[0] for name in ("implementation", *SWEEP, "varied")}
     fits = {"time": time, "memory": memory}
-    told = {f"{of} {what}": getattr(one, what) for of, one in fits.items() for what in ("exponent", "low", "high")}
-    return {**known, **told, "points": time.points}
+    exponents = {f"{of} {what}": getattr(one, what) for of, one in fits.items() for what in ("exponent", "low", "high")}
+    return {**known, **exponents, "points": time.points}

@@ -1,4 +1,4 @@
-"""Tables about what is fast."""
+"""Tables of timings."""
 
 import pandas as pd
 
@@ -16,11 +16,11 @@ def valid(timings: pd.DataFrame) -> pd.DataFrame:
 @table("timings", listed=False)
 def timings(timings: pd.DataFrame) -> pd.DataFrame:
     """The timings with speed-up = the baseline's time / its time and its interval; fastest first within a workload."""
-    shown = timings.assign(
+    rows = timings.assign(
         speedup=1 / timings["ratio"], speedup_low=1 / timings["ratio_high"], speedup_high=1 / timings["ratio_low"]
     )
-    place = shown.groupby(GROUP, sort=False).ngroup()
-    return shown.assign(place=place).sort_values(["place", "median"], kind="stable").drop(columns="place")
+    place = rows.groupby(GROUP, sort=False).ngroup()
+    return rows.assign(place=place).sort_values(["place", "median"], kind="stable").drop(columns="place")
 
 
 @table("fastest", listed=False)
@@ -29,10 +29,12 @@ def fastest(checks: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
     `also` names those whose interval overlaps its own: this run cannot tell them apart.
     """
-    wrong = set(checks.loc[checks["outcome"].isin(list(outcomes.FAILING)), "implementation"])
-    sound = timings[~timings["implementation"].isin(list(wrong)) & (timings["verdict"] != "INVALID") & timings["median"].notna()]
+    wrong = set(checks.loc[checks["outcome"].isin(outcomes.failing(checks["outcome"])), "implementation"])
+    valid_timings = timings[
+        ~timings["implementation"].isin(list(wrong)) & (timings["verdict"] != "INVALID") & timings["median"].notna()
+    ]
     rows = []
-    for _, group in sound.groupby(GROUP, sort=False):
+    for _, group in valid_timings.groupby(GROUP, sort=False):
         best = group.nsmallest(1, "median").iloc[0]
         level = group[(group["ratio_low"] <= best["ratio_high"]) & (group["implementation"] != best["implementation"])]
         rows.append({**best, "also": tuple(level["implementation"])})
@@ -41,7 +43,7 @@ def fastest(checks: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 @table("timing verdicts", listed=False)
 def timing_verdicts(timings: pd.DataFrame) -> pd.DataFrame:
-    """How many comparisons with the baseline were decided, and how."""
+    """The number of comparisons with the baseline for each verdict."""
     counts = timings["verdict"].value_counts()
     names = ["FASTER", "SAME", "SLOWER", "UNRESOLVED", "INVALID"]
     return pd.DataFrame({"verdict": names, "comparisons": [int(counts.get(name, 0)) for name in names]})

@@ -15,8 +15,8 @@ CEILING = ["machine_gflops", "bandwidth"]
 def roofline(timings: pd.DataFrame) -> pd.DataFrame:
     """Each valid timing with its intensity, FLOPs / least bytes moved; those without either are left out."""
     rows = valid(timings)
-    shown = rows.assign(intensity=rows["gflops"] * 1e9 * rows["median"] / rows["bytes"])
-    return shown[np.isfinite(shown["intensity"]) & (shown["intensity"] > 0) & (shown["gflops"] > 0)]
+    points = rows.assign(intensity=rows["gflops"] * 1e9 * rows["median"] / rows["bytes"])
+    return points[np.isfinite(points["intensity"]) & (points["intensity"] > 0) & (points["gflops"] > 0)]
 
 
 @table("ceilings", listed=False)
@@ -36,14 +36,14 @@ def accuracy_and_speed(timings: pd.DataFrame) -> pd.DataFrame:
     rows = valid(timings).dropna(subset=["error", "ratio"])
     everyone = rows.groupby(PANEL)["implementation"].transform("nunique")
     common = rows[rows.groupby(GROUP)["implementation"].transform("nunique") == everyone]
-    found = (
+    points = (
         common.assign(speedup=-np.log(common["ratio"]))
         .groupby([*PANEL, "implementation"], sort=False)
         .agg(workloads=("workload", "nunique"), speedup=("speedup", "mean"), error=("error", "max"))
         .reset_index()
     )
-    found["speedup"] = np.exp(found["speedup"])
-    return found.assign(front=[not _beaten(row, found) for row in found.to_dict("records")])
+    points["speedup"] = np.exp(points["speedup"])
+    return points.assign(front=[not _beaten(row, points) for row in points.to_dict("records")])
 
 
 def _beaten(row: Row, points: pd.DataFrame) -> bool:

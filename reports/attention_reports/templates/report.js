@@ -28,7 +28,7 @@ if (tools) {
     tally.textContent = shown < all ? `${shown} of ${all}` : "";
   };
   tools.addEventListener("input", arrange);
-  for (const head of document.querySelectorAll(".matrix thead tr:first-child th:not(.corner, .claims)")) {
+  for (const head of document.querySelectorAll(".matrix thead tr:first-child th:not(.origin, .words)")) {
     const button = document.createElement("button");
     button.title = "worst first";
     button.append(...head.childNodes);

@@ -1,1 +1,1 @@
-"""How fast the implementations are: the section of the page, and its pictures."""
+"""The section of the page on times, and its pictures."""

@@ -1,4 +1,4 @@
-"""First calls: how much longer than a steady one, and after how many calls that is earned back."""
+"""First calls beside steady ones, and the number of calls that earn the difference back."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,15 +13,15 @@ def cold(name: str, rows: list[Row]) -> str:
     """A line from a steady call to the first one for each row of the table "first calls"; "" without rows."""
     if not rows:
         return ""
-    told = "; ".join(f"{row['implementation']}: {earned(row)}" for row in rows if earned(row))
+    description = "; ".join(f"{row['implementation']}: {earned(row)}" for row in rows if earned(row))
     height = 0.65 + 0.24 * len(rows)
-    return svg.drawing(name, "First calls and steady calls", 6.6, height, lambda figure: _cold(figure, rows), told)
+    return svg.drawing(name, "First calls and steady calls", 6.6, height, lambda figure: _cold(figure, rows), description)
 
 
 def earned(row: Row) -> str:
     """When the first call has paid for itself, in words; "" where there is nothing to earn back."""
-    told = calls(float(row["break_even"]))
-    return "never earned back" if told == "never" else f"earned back after {told}" if told else ""
+    needed = calls(float(row["break_even"]))
+    return "never earned back" if needed == "never" else f"earned back after {needed}" if needed else ""
 
 
 def _cold(figure: Figure, rows: list[Row]) -> None:

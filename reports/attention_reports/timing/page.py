@@ -1,4 +1,4 @@
-"""What the page shows of the timings: comparisons over all workloads, sweeps, and each workload by itself."""
+"""The section of timings: comparisons over all workloads, sweeps, and each workload by itself."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ EXTRA = ("own_peak", "machine_peak", "error", "break_even")
 
 
 def sections(run: Run) -> dict[str, Any]:
-    """What the template needs of the timings."""
+    """The values for the template."""
     timings = tabulate(run, "timings")
     own = _workloads(timings[timings["sweep"] == ""], pictures.speedup_limits(timings))
     return {
@@ -80,7 +80,7 @@ def _comparisons(run: Run, styles: Looks) -> list[dict[str, Any]]:
         ("Roofline", ROOFLINE, roofline("roofline", tabulate(run, "roofline"), ceilings, styles)),
         ("First calls", COLD, cold("cold", cold_rows)),
     ]
-    return [{"title": title, "told": told, "picture": Markup(picture)} for title, told, picture in drawn]
+    return [{"title": title, "caption": caption, "picture": Markup(picture)} for title, caption, picture in drawn]
 
 
 PROFILE = (

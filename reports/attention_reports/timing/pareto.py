@@ -1,4 +1,4 @@
-"""Accuracy against speed, and the front of those that nobody beats in both."""
+"""Accuracy against speed, and the front of implementations that none beats in both."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,9 +17,11 @@ def pareto(name: str, points: pd.DataFrame, looks: Looks) -> str:
     panels = [(" ".join(map(str, key)), group) for key, group in points.groupby(PANEL, sort=False)][:MOST_PANELS]
     if not panels:
         return ""
-    told = "; ".join(f"on the front in {title}: {listed(group['implementation'][group['front']], 20)}" for title, group in panels)
+    description = "; ".join(
+        f"on the front in {title}: {listed(group['implementation'][group['front']], 20)}" for title, group in panels
+    )
     height = 0.4 + 2.4 * ((len(panels) + 1) // 2)
-    return svg.drawing(name, "Accuracy against speed", 6.6, height, lambda figure: _panels(figure, panels, looks), told)
+    return svg.drawing(name, "Accuracy against speed", 6.6, height, lambda figure: _panels(figure, panels, looks), description)
 
 
 def _panels(figure: Figure, panels: list[tuple[str, pd.DataFrame]], looks: Looks) -> None:
@@ -36,13 +38,13 @@ def _panels(figure: Figure, panels: list[tuple[str, pd.DataFrame]], looks: Looks
 def _panel(axes: Axes, group: pd.DataFrame, looks: Looks) -> None:
     """Up is more accurate, right is faster, so that the front is at the upper right."""
     least = group.loc[group["error"] > 0, "error"].min()
-    shown = group.assign(error=group["error"].clip(lower=least / 3 if least == least else 1.0))  # zero has no logarithm
-    logarithmic(axes, "x", around(shown["speedup"], 2.0), lambda value: f"{value:g}×")
-    low, high = around(shown["error"], 3.0)
+    points = group.assign(error=group["error"].clip(lower=least / 3 if least == least else 1.0))  # zero has no logarithm
+    logarithmic(axes, "x", around(points["speedup"], 2.0), lambda value: f"{value:g}×")
+    low, high = around(points["error"], 3.0)
     logarithmic(axes, "y", (low, high), lambda value: f"{value:.0e}")
     axes.set_ylim(high, low)
-    _front(axes, shown[shown["front"]].sort_values("speedup"))
-    for row in shown.to_dict("records"):
+    _front(axes, points[points["front"]].sort_values("speedup"))
+    for row in points.to_dict("records"):
         dot(axes, row["speedup"], row["error"], looks[str(row["implementation"])], hollow=not row["front"])
     axes.set_xlabel("speed-up")
     axes.set_ylabel("worst error")

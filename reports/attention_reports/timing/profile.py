@@ -1,4 +1,4 @@
-"""The performance profile: on how many workloads an implementation is within a factor of the fastest."""
+"""The performance profile: the share of workloads on which an implementation is within a factor of the fastest."""
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ def profile(name: str, factors: pd.DataFrame, looks: Looks) -> str:
     """After Dolan and More 2002; `factors` is the table "factors of the best". "" for fewer than two rows or columns."""
     if min(factors.shape) < 2:
         return ""
-    told = "; ".join(f"{who} is the fastest of {percent(share(row, 1.0))}" for who, row in _rows(factors))
-    return svg.drawing(name, "Performance profile", 6.6, 2.9, lambda figure: _profile(figure, factors, looks), told)
+    description = "; ".join(f"{who} is the fastest of {percent(share(row, 1.0))}" for who, row in _rows(factors))
+    return svg.drawing(name, "Performance profile", 6.6, 2.9, lambda figure: _profile(figure, factors, looks), description)
 
 
 def share(factors: np.ndarray, within: float) -> float:
@@ -27,7 +27,7 @@ def share(factors: np.ndarray, within: float) -> float:
 
 
 def _rows(factors: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Who is best most often comes first."""
+    """The implementation that is fastest most often comes first."""
     rows = [(str(who), row.to_numpy(dtype=float)) for who, row in factors.iterrows()]
     return sorted(rows, key=lambda entry: -share(entry[1], 1.0))
 

@@ -1,4 +1,4 @@
-"""The roofline: how much work a call does for each byte that it must move, and how fast it does it, below measured ceilings."""
+"""The roofline: work for each byte that a call must move against its speed, below measured ceilings."""
 
 import pandas as pd
 from matplotlib.axes import Axes

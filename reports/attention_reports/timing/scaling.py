@@ -12,11 +12,11 @@ from attention_reports.text import number, plainly
 
 def scaling(name: str, group: pd.DataFrame, exponents: list[Row], looks: Looks) -> str:
     """One sweep in one direction: rows of the table "swept", and those of "scaling" that belong to them."""
-    told = "; ".join(f"{row['implementation']}: {_exponent(row)}" for row in exponents)
+    description = "; ".join(f"{row['implementation']}: {_exponent(row)}" for row in exponents)
     varied = str(group["varied"].iloc[0])
     height = max(2.6, 0.4 + 0.19 * len(exponents))
-    title, told = f"Time against {varied}", f"Exponents: {told}"
-    return svg.drawing(name, title, 6.6, height, lambda figure: _scaling(figure, group, exponents, looks), told)
+    title, description = f"Time against {varied}", f"Exponents: {description}"
+    return svg.drawing(name, title, 6.6, height, lambda figure: _scaling(figure, group, exponents, looks), description)
 
 
 def _scaling(figure: Figure, group: pd.DataFrame, exponents: list[Row], looks: Looks) -> None:

@@ -86,7 +86,7 @@ def checking(tmp_path, function=attention, **plan):
     worker = InProcessWorker(function)
     under_test = UnderTest(worker, worker.description)
     return ConformanceCheck(
-        under_test, Target("mine", "mine.py:f", False), Plan({"attention": [CASE]}, tmp_path, **plan), lambda: None
+        under_test, Target("mine", "mine.py:f", False), Plan({"attention": Suite(drawn=[CASE])}, tmp_path, **plan), lambda: None
     )
 
 

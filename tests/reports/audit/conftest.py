@@ -34,7 +34,7 @@ FAILURES = [
 ]
 
 
-def facts(quick: bool = False, failures: list[str] | None = None) -> dict[str, Any]:
+def metadata(quick: bool = False, failures: list[str] | None = None) -> dict[str, Any]:
     """run.json of an audit that was completed."""
     line = f"attention-harness audit{' --quick' if quick else ''}"
     return {
@@ -42,7 +42,7 @@ def facts(quick: bool = False, failures: list[str] | None = None) -> dict[str, A
         "started": "2026-11-22T21:30:00+00:00", "seconds": 600.0, "environment": {"python": "3.11.7"}, "notes": [],
         "audit": {"quick": quick, "failures": FAILURES if failures is None else failures},
         "properties": [
-            {"name": name, "clause": clause, "spec": spec, "summary": f"What {clause} says."} for name, (clause, spec) in PROPERTIES.items()
+            {"name": name, "clause": id, "spec": spec, "summary": f"What {id} says."} for name, (id, spec) in PROPERTIES.items()
         ],
     }  # fmt: skip
 
@@ -74,7 +74,7 @@ def kill_rows(quick: bool = False) -> Rows:
 
 
 def control_rows() -> Rows:
-    """Three sound variants, of which two properties accuse one."""
+    """Three controls, of which two properties accuse one."""
     accusers = {
         "eager": [""],
         "online": [""],
@@ -92,9 +92,9 @@ def vacuity_rows() -> Rows:
     """One property could too often tell nothing, one sometimes, the others always."""
     vacuous = {"query_rows_are_independent": 25, "nan_values_show": 10}
     return [
-        {"spec": spec, "property": name, "clause": clause, "cases": 100 - vacuous.get(name, 0), "vacuous": vacuous.get(name, 0),
+        {"spec": spec, "property": name, "clause": id, "cases": 100 - vacuous.get(name, 0), "vacuous": vacuous.get(name, 0),
          "share": vacuous.get(name, 0) / 100}
-        for name, (clause, spec) in PROPERTIES.items()
+        for name, (id, spec) in PROPERTIES.items()
     ]  # fmt: skip
 
 
@@ -109,21 +109,21 @@ def other_check_rows() -> Rows:
 
 def tables(quick: bool = False) -> dict[str, Rows]:
     """All tables of an audit; the quick one asks no other checks."""
-    found = {"faults": fault_rows(quick), "kills": kill_rows(quick), "controls": control_rows(), "vacuity": vacuity_rows()}
+    recorded = {"faults": fault_rows(quick), "kills": kill_rows(quick), "controls": control_rows(), "vacuity": vacuity_rows()}
     coverage = [{"region": "mask", "value": value, "cases": cases} for value, cases in (("causal", 90), ("window", 0))]
-    return {**found, "coverage": coverage, **({} if quick else {"other_checks": other_check_rows()})}
+    return {**recorded, "coverage": coverage, **({} if quick else {"other_checks": other_check_rows()})}
 
 
 @pytest.fixture
 def audit(make_run: Callable[..., Path]) -> Path:
     """A complete audit."""
-    return make_run(facts(), **tables())
+    return make_run(metadata(), **tables())
 
 
 @pytest.fixture
 def quick_audit(make_run: Callable[..., Path]) -> Path:
     """The same, each fault until its first rejection."""
-    return make_run(facts(quick=True), **tables(quick=True))
+    return make_run(metadata(quick=True), **tables(quick=True))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def make_audit(make_run: Callable[..., Path]) -> Callable[..., Path]:
         rows = [{"fault": f"fault_{i}", "family": "C01", "killed_by": "" if i < survivors else "p"} for i in range(faults)]
         others = [{"name": f"sound {i}", "accused_by": "p" if i < accused else ""} for i in range(controls)]
         failures = [*(["survivors"] if survivors else []), *(["accusation"] * accused), *further]
-        frames = {name: found for name, found in (("faults", rows), ("controls", others)) if found}
-        return make_run({**facts(failures=failures), "complete": complete}, **frames)
+        frames = {name: listed for name, listed in (("faults", rows), ("controls", others)) if listed}
+        return make_run({**metadata(failures=failures), "complete": complete}, **frames)
 
     return make

@@ -1,4 +1,4 @@
-"""report.html of an audit: what it shows, what it leaves out, and how large it gets."""
+"""report.html of an audit: its sections, its omissions and its size."""
 
 import random
 import re
@@ -22,7 +22,7 @@ class Page(HTMLParser):
     def __init__(self, source: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.found: dict[str, list[str]] = {"id": [], "href": [], "title": [], "src": []}
+        self.values: dict[str, list[str]] = {"id": [], "href": [], "title": [], "src": []}
         self.scripts = 0
         self.text = ""
         self.feed(source)
@@ -32,7 +32,7 @@ class Page(HTMLParser):
         self.scripts += tag == "script"
         for name, value in attrs:
             if tag != "link":
-                self.found.setdefault(name, []).append(value or "")
+                self.values.setdefault(name, []).append(value or "")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag, (tag, self.getpos())
@@ -52,8 +52,8 @@ def part(source: str, name: str) -> str:
 
 def test_the_first_screen_asks_its_own_questions(audit: Path) -> None:
     _, seen = page(audit)
-    asked = ("What is a green run worth?", "1 of 6 planted faults survived: the sink has a value; 1 of 3 sound variants is accused",
-             "What would a green run have caught?", "Is anything sound accused?", "How does this compare with the checks in use?")  # fmt: skip
+    asked = ("What is a green run worth?", "1 of 6 planted faults survived: the sink has a value; 1 of 3 controls is accused",
+             "What would a green run have caught?", "Is a control accused?", "How does this compare with the checks in use?")  # fmt: skip
     places = [seen.text.index(words, seen.text.index(asked[0])) for words in asked]
     assert places == sorted(places)
     assert not any(words in seen.text for words in ("Is it fast?", "What should I use?", "Nothing could be judged"))
@@ -70,40 +70,40 @@ def test_the_squares_stand_for_the_faults_the_survivor_first(audit: Path) -> Non
 
 def test_it_has_its_sections_and_none_about_implementations(audit: Path) -> None:
     source, seen = page(audit)
-    assert re.findall(r'<section id="(\w+)">', source) == [
+    assert re.findall(r'<section id="([\w-]+)">', source) == [
         "failures",
-        "power",
+        "mutation-score",
         "vacuity",
         "controls",
-        "other_checks",
+        "other-checks",
         "coverage",
         "tables",
         "method",
     ]
-    ids = seen.found["id"]
+    ids = seen.values["id"]
     assert len(ids) == len(set(ids))
-    assert {href[1:] for href in seen.found["href"] if href.startswith("#")} <= set(ids)
+    assert {href[1:] for href in seen.values["href"] if href.startswith("#")} <= set(ids)
     assert seen.open == []
-    assert seen.found["src"] == []
+    assert seen.values["src"] == []
 
 
 def test_a_cell_says_how_many_of_a_class_and_marks_the_only_one(audit: Path) -> None:
-    power = part(page(audit)[0], "power")
+    section = part(page(audit)[0], "mutation-score")
     assert ('<td style=--s:67 title="2 of 3 faults of C12 rejected by output agrees with the oracle, '
-            '1 by nothing else">1</td>') in power  # fmt: skip
-    assert '<td style=--s:100 title="1 of 1 fault of C15 rejected by query rows are independent"></td>' in power
-    assert '<i class="key violates" title="1 fault of C18 survived">1</i>' in power
+            '1 by nothing else">1</td>') in section  # fmt: skip
+    assert '<td style=--s:100 title="1 of 1 fault of C15 rejected by query rows are independent"></td>' in section
+    assert '<i class="key violates" title="1 fault of C18 survived">1</i>' in section
 
 
 def test_columns_are_in_the_order_of_clauses_without_those_that_reject_nothing(audit: Path) -> None:
-    first, second = re.findall(r'<table class="matrix.*?</thead>', part(page(audit)[0], "power"), re.DOTALL)
+    first, second = re.findall(r'<table class="matrix.*?</thead>', part(page(audit)[0], "mutation-score"), re.DOTALL)
     assert re.findall(r"<small>(\w+)</small>", first) == ["P1", "P4", "R5", "S2"]
     assert re.findall(r"<small>(\w+)</small>", second) == ["L4"]
 
 
 def test_every_fault_opens_and_the_survivor_is_the_first(audit: Path) -> None:
-    power = part(page(audit)[0], "power")
-    rows = re.findall(r"<details data-seconds.*?</details>", power, re.DOTALL)
+    section = part(page(audit)[0], "mutation-score")
+    rows = re.findall(r"<details data-seconds.*?</details>", section, re.DOTALL)
     assert len(rows) == 6
     assert "data-survived><summary>" in rows[0]
     assert "the sink has a value" in rows[0]
@@ -130,7 +130,7 @@ def test_only_issues_and_commits_become_links(text: str, address: str) -> None:
     assert link(text) == address
 
 
-def test_idle_and_vacuous_properties_are_told(audit: Path) -> None:
+def test_idle_and_vacuous_properties_are_there(audit: Path) -> None:
     source, _ = page(audit)
     idle = source.partition('id="idle"')[2].partition("</section>")[0]
     assert idle.index("Rejected nothing at all") < idle.index("weights sum to one") < idle.index("Never first, never alone")
@@ -142,7 +142,7 @@ def test_idle_and_vacuous_properties_are_told(audit: Path) -> None:
 
 
 def test_other_checks_stand_below_our_own(audit: Path) -> None:
-    other_checks = part(page(audit)[0], "other_checks")
+    other_checks = part(page(audit)[0], "other-checks")
     names = re.findall(r'<th scope="row">(.*?)</th>', other_checks)
     assert names == ["attention-harness", "by hand", "KernelBench", "ONNX vectors"]
     assert "no module named onnx" in other_checks
@@ -152,9 +152,9 @@ def test_a_quick_audit_has_a_note_instead_of_the_matrix(quick_audit: Path) -> No
     source, seen = page(quick_audit)
     assert '<table class="matrix' not in source
     assert "so there is no matrix of classes and properties" in seen.text
-    assert "rejects it" not in part(source, "power")
-    assert 'id="other_checks"' not in source
-    assert "C12" in part(source, "power")
+    assert "rejects it" not in part(source, "mutation-score")
+    assert 'id="other-checks"' not in source
+    assert "C12" in part(source, "mutation-score")
 
 
 @pytest.mark.parametrize("frames", [[], ["faults"], ["kills"], ["controls"], ["vacuity"], ["other_checks"], ["faults", "kills"]])
@@ -177,7 +177,7 @@ def test_whatever_an_audit_holds_is_shown_as_text(audit: Path, make_run: Make) -
         for frame in ("faults", "kills", "controls", "vacuity", "other_checks")
     }
     properties = [dict.fromkeys(("name", "clause", "spec", "summary"), HOSTILE)]
-    source, seen = page(make_run({**whole.facts, "properties": properties, "audit": {"failures": [HOSTILE]}}, **frames))
+    source, seen = page(make_run({**whole.metadata, "properties": properties, "audit": {"failures": [HOSTILE]}}, **frames))
     assert seen.scripts == 1
     assert SHOWN in seen.text
     assert not set(source) & {"\u202e", "\x1b"}

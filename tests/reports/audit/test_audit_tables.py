@@ -1,4 +1,4 @@
-"""What the tables say about an audit whose answers are known."""
+"""The tables of an audit whose answers are known."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from attention_reports import Run
 from attention_reports.tables import tabulate
 
 
-def columns(frame: pd.DataFrame, *names: str) -> list[list[object]]:
-    return frame[list(names)].to_numpy(dtype=object).tolist()
+def columns(table: pd.DataFrame, *names: str) -> list[list[object]]:
+    return table[list(names)].to_numpy(dtype=object).tolist()
 
 
 def test_survivors_stand_first_and_then_the_classes(audit: Path) -> None:
@@ -26,7 +26,7 @@ def test_only_one_property_needs_that_the_others_were_asked(audit: Path) -> None
 
 
 def test_a_quick_audit_knows_of_no_only_one(quick_audit: Path) -> None:
-    assert not Run.load(quick_audit).table("standing of faults")["only"].any()
+    assert not tabulate(Run.load(quick_audit), "standing of faults")["only"].any()
 
 
 def test_classes_are_counted(audit: Path) -> None:
@@ -59,13 +59,13 @@ def test_the_vacuous_come_first(audit: Path) -> None:
     assert columns(rows.head(3), "clause", "share", "too_much") == [["R5", 0.25, True], ["S2", 0.1, False], ["P1", 0.0, False]]
 
 
-def test_sound_variants_have_one_row_each(audit: Path) -> None:
+def test_controls_have_one_row_each(audit: Path) -> None:
     rows = tabulate(Run.load(audit), "controls")
     assert list(rows["name"]) == ["scores in 16 bits", "eager", "online"]
     assert rows["accused_by"][0] == ("output_agrees_with_the_oracle", "query_rows_are_independent")
 
 
-def test_our_own_row_stands_before_the_peers(audit: Path) -> None:
+def test_our_own_row_stands_before_the_other_checks(audit: Path) -> None:
     rows = tabulate(Run.load(audit), "other_checks")
     assert columns(rows, "check", "faults_found", "faults", "false_alarms", "controls") == [
         ["attention-harness", 5, 6, 1, 3], ["by hand", 3, 5, 2, 3], ["KernelBench", 1, 5, 0, 3], ["ONNX vectors", 0, 0, 0, 0],

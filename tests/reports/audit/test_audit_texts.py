@@ -1,4 +1,4 @@
-"""report.md and the terminal tell of an audit what its page tells."""
+"""report.md and the terminal have the same facts about an audit as its page."""
 
 import io
 import re
@@ -17,9 +17,9 @@ def printed(folder: Path, *, terminal: bool = False) -> str:
     return console.file.getvalue()
 
 
-def test_the_comment_tells_verdict_classes_failures_and_peers(audit: Path) -> None:
+def test_the_comment_has_verdict_classes_failures_and_other_checks(audit: Path) -> None:
     text = render(Run.load(audit))
-    assert text.startswith("### ❌ 1 of 6 planted faults survived: the sink has a value; 1 of 3 sound variants is accused")
+    assert text.startswith("### ❌ 1 of 6 planted faults survived: the sink has a value; 1 of 3 controls is accused")
     assert (
         "| C12 | tail of the last block | 3 | 3 | 3 | P4 output agrees with the oracle and P1 every problem is answered |" in text
     )
@@ -55,7 +55,7 @@ def test_a_terminal_gets_colour(audit: Path) -> None:
     assert "\x1b[1;31m1 of 6 planted faults survived" in printed(audit, terminal=True)
 
 
-def test_a_quick_audit_has_no_peers_to_print(quick_audit: Path) -> None:
+def test_a_quick_audit_has_no_other_checks_to_print(quick_audit: Path) -> None:
     text = printed(quick_audit)
     assert "KernelBench" not in text
     assert "attention-harness audit --other-checks" in text

@@ -35,10 +35,10 @@ def absent(what: str) -> None:
 
 def program(name: str) -> str:
     """Where it is."""
-    found = os.environ.get(PROGRAMS[name]) or shutil.which(name)
-    if not found:
+    program = os.environ.get(PROGRAMS[name]) or shutil.which(name)
+    if not program:
         absent(f"{name}=not found, but should be on the path or in {PROGRAMS[name]}; Debian has it as chromium, chromium-driver")
-    return str(found)
+    return str(program)
 
 
 class Browser:
@@ -127,8 +127,8 @@ JUDGED = ("outcome", "verdict", "direction", "dtype", "spec", "device")
 """Columns that hold words of this project's own."""
 
 
-def _written(folder: Path, facts: dict[str, Any], **frames: pd.DataFrame) -> Path:
-    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+def _written(folder: Path, metadata: dict[str, Any], **frames: pd.DataFrame) -> Path:
+    (folder / "run.json").write_text(json.dumps(metadata), encoding="utf-8")
     for name, frame in frames.items():
         write_table(folder, name, frame)
     return write_report(folder)
@@ -141,23 +141,23 @@ def _hostile(run: Path, folder: Path) -> Path:
     for frame in frames.values():
         for column in set(frame.select_dtypes(exclude="number").columns) - set(JUDGED):
             frame[column] = frame[column].map(lambda text: HOSTILE + text if isinstance(text, str) and text else text)
-    return _written(folder, {**whole.facts, "notes": [HOSTILE], "command_line": HOSTILE}, **frames)
+    return _written(folder, {**whole.metadata, "notes": [HOSTILE], "command_line": HOSTILE}, **frames)
 
 
 def _failing(run: Path, folder: Path) -> Path:
     whole = Run.load(run)
-    return _written(folder, whole.facts, checks=whole.checks.assign(outcome="violates", message="out=1, but should be 2"))
+    return _written(folder, whole.metadata, checks=whole.checks.assign(outcome="violates", message="out=1, but should be 2"))
 
 
 def _absent(run: Path, folder: Path) -> Path:
     whole = Run.load(run)
     rows = whole.checks.drop_duplicates("implementation")
-    return _written(folder, whole.facts, checks=rows.assign(outcome="unavailable", property="", message="no CUDA device"))
+    return _written(folder, whole.metadata, checks=rows.assign(outcome="unavailable", property="", message="no CUDA device"))
 
 
 def _single(run: Path, folder: Path) -> Path:
     whole = Run.load(run)
-    return _written(folder, whole.facts, checks=whole.checks.query("implementation == 'torch-chunked'"))
+    return _written(folder, whole.metadata, checks=whole.checks.query("implementation == 'torch-chunked'"))
 
 
 def _interrupted(run: Path, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The report as people meet it: opened in Chromium, on a desk and on a telephone, by day and by night."""
+"""The report in Chromium, on a desk and on a telephone, by day and by night."""
 
 from collections.abc import Callable
 from itertools import product
@@ -42,9 +42,9 @@ def test_the_matrix_is_filtered(browser: Any, pages: Pages, width: int) -> None:
     everything = browser.run(SHOWN)
     search = browser.driver.find_element("css selector", ".tools input")
     search.send_keys("window")
-    found = browser.run(SHOWN)
-    assert 0 < len(found) < len(everything)
-    assert all("window" in row["text"] for row in found)
+    values = browser.run(SHOWN)
+    assert 0 < len(values) < len(everything)
+    assert all("window" in row["text"] for row in values)
     search.clear()
     show = browser.driver.find_element("css selector", ".tools select[aria-label=Show]")
     browser.run(TELL, show, "failing")
@@ -99,16 +99,18 @@ def pasted(browser: Any) -> str:
 
     search = browser.driver.find_element("css selector", ".tools input")
     search.send_keys(Keys.CONTROL, "v")
-    found: str = search.get_attribute("value")
-    return found
+    text: str = search.get_attribute("value")
+    return text
 
 
 @on_every_screen
 def test_axe_finds_no_violation(browser: Any, every_page: Path, axe: str, width: int, scheme: str) -> None:
     browser.open(every_page, width, scheme)
     browser.run(axe)
-    found = browser.driver.execute_async_script(
+    values = browser.driver.execute_async_script(
         "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done)"
     )
-    told = [f"{v['id']}: {v['help']} ({len(v['nodes'])}, first {v['nodes'][0]['html'][:120]})" for v in found["violations"]]
-    assert told == []
+    violations = [
+        f"{v['id']}: {v['help']} ({len(v['nodes'])}, first {v['nodes'][0]['html'][:120]})" for v in values["violations"]
+    ]
+    assert violations == []

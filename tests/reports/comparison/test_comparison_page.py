@@ -35,9 +35,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.open += [] if tag in VOID else [tag]
-        found = dict(attrs)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [found["href"] or ""] if tag == "a" else []
+        attributes = dict(attrs)
+        self.ids += [attributes["id"] or ""] if "id" in attributes else []
+        self.links += [attributes["href"] or ""] if tag == "a" else []
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag, (tag, self.getpos())
@@ -46,11 +46,11 @@ class Page(HTMLParser):
         self.text += data
 
 
-def written(found: Comparison, folder: Path) -> tuple[str, Page, str, str]:
+def written(comparison: Comparison, folder: Path) -> tuple[str, Page, str, str]:
     """The page as text and as seen, the Markdown, and what a pipe gets."""
-    source = write_comparison(found, folder).read_text(encoding="utf-8")
+    source = write_comparison(comparison, folder).read_text(encoding="utf-8")
     console = Console(file=io.StringIO(), width=100)
-    print_comparison(found, console)
+    print_comparison(comparison, console)
     assert isinstance(console.file, io.StringIO)
     return source, Page(source), (folder / "compare.md").read_text(encoding="utf-8"), console.file.getvalue()
 
@@ -69,10 +69,10 @@ def changed(stored: Make, checked: Make, timed: Make) -> Comparison:
 
 def test_the_verdict_comes_first_everywhere(changed: Comparison, tmp_path: Path) -> None:
     _, seen, comment, printed = written(changed, tmp_path / "out")
-    said = "1 property broke, 1 was fixed; 1 of 2 timings became slower."
-    assert said in seen.text
-    assert comment.startswith(f"### ❌ {said}\n")
-    assert printed.startswith(f"{said}\n")
+    sentence = "1 property broke, 1 was fixed; 1 of 2 timings became slower."
+    assert sentence in seen.text
+    assert comment.startswith(f"### ❌ {sentence}\n")
+    assert printed.startswith(f"{sentence}\n")
 
 
 def test_everything_that_changed_is_shown(changed: Comparison, tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_run_without_checks_or_timings_has_a_readable_page(
 ) -> None:
     tables = {"checks": [checked("x", "p", "agrees")], "timings": [timed("x", 1.0)]}
     a, b = stored("a", **{name: tables[name] for name in names}), stored("b", **tables)
-    for found in (Comparison.load(a, b), Comparison.load(b, a)):
-        _, seen, comment, printed = written(found, tmp_path / "out")
-        assert found.compared == bool(names) and not found.worse
+    for comparison in (Comparison.load(a, b), Comparison.load(b, a)):
+        _, seen, comment, printed = written(comparison, tmp_path / "out")
+        assert comparison.compared == bool(names) and not comparison.worse
         expected = {
             (): "Nothing could be compared",
             ("checks",): "No outcome changed",
@@ -161,8 +161,8 @@ def test_however_much_changed_it_fits_a_comment_and_a_page(stored: Make, checked
     sides = [[checked(f"an_implementation_{i}", f"{'long_' * 20}{p}", one if p % 2 else other, **long) for i in range(30) for p in range(30)]
              for one, other in (("agrees", "violates"), ("violates", "agrees"))]  # fmt: skip
     times = [[timed(f"x{i}", ratio, workload="w" * 500) for i in range(900)] for ratio in (1.0, 2.0)]
-    found = Comparison.load(stored("a", checks=sides[0], timings=times[0]), stored("b", checks=sides[1], timings=times[1]))
-    source, seen, comment, _ = written(found, tmp_path / "out")
+    comparison = Comparison.load(stored("a", checks=sides[0], timings=times[0]), stored("b", checks=sides[1], timings=times[1]))
+    source, seen, comment, _ = written(comparison, tmp_path / "out")
     assert len(comment) < COMMENT_LIMIT
     assert "further lines in compare.html and the CSV files" in comment
     assert len(source) < 3_000_000

@@ -24,18 +24,18 @@ def compared(stored: Make, a: list[dict[str, Any]], b: list[dict[str, Any]], **m
 
 
 def test_a_third_more_is_slower_and_exchanged_it_is_faster(stored: Make, timed: Make) -> None:
-    found = compared(stored, [timed("x", 2.0)], [timed("x", 2.6)])
-    (row,) = found.timings.to_dict("records")
+    comparison = compared(stored, [timed("x", 2.0)], [timed("x", 2.6)])
+    (row,) = comparison.timings.to_dict("records")
     assert row["verdict"] == "SLOWER"
     assert round(row["change"], 9) == 1.3
     half = math.sqrt(2) * math.log(1.01)
     assert math.log(row["change_high"] / row["change"]) == pytest.approx(half)
     assert math.log(row["change"] / row["change_low"]) == pytest.approx(half)
-    assert found.worse and len(found.regressions) == 1
-    assert verdict(found).sentence == "1 of 1 timing became slower."
-    swapped = Comparison(found.after, found.before)
+    assert comparison.worse and len(comparison.regressions) == 1
+    assert verdict(comparison).sentence == "1 of 1 timing became slower."
+    swapped = Comparison(comparison.after, comparison.before)
     assert list(swapped.timings["verdict"]) == ["FASTER"] and not swapped.worse
-    assert "x takes 1.30 times as long" in fast(found)[0]
+    assert "x takes 1.30 times as long" in fast(comparison)[0]
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_a_third_more_is_slower_and_exchanged_it_is_faster(stored: Make, timed: 
 def test_small_changes_and_wide_intervals_are_not_slower(
     stored: Make, timed: Make, ratio: float, width: float, verdict: str
 ) -> None:
-    found = compared(stored, [timed("x", 1.0, width)], [timed("x", ratio, width)])
-    assert list(found.timings["verdict"]) == [verdict]
+    comparison = compared(stored, [timed("x", 1.0, width)], [timed("x", ratio, width)])
+    assert list(comparison.timings["verdict"]) == [verdict]
 
 
 @given(*NUMBERS)
 def test_exchanging_the_runs_exchanges_slower_and_faster(change: float, half: float, floor: float) -> None:
-    found = decide(change, half, floor)
-    assert decide(-change, half, floor) == OPPOSITE.get(found, found)
+    decision = decide(change, half, floor)
+    assert decide(-change, half, floor) == OPPOSITE.get(decision, decision)
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,9 +79,9 @@ def test_so_does_exchanging_whole_runs(ratios: tuple[float, ...], widths: tuple[
 
 @given(*NUMBERS)
 def test_what_is_decided_is_beyond_floor_and_interval(change: float, half: float, floor: float) -> None:
-    found = decide(change, half, floor)
-    assert found not in OPPOSITE or abs(change) > max(half, math.log1p(floor))
-    assert found != "SAME" or math.exp(abs(change) + half) < 1.1001
+    decision = decide(change, half, floor)
+    assert decision not in OPPOSITE or abs(change) > max(half, math.log1p(floor))
+    assert decision != "SAME" or math.exp(abs(change) + half) < 1.1001
 
 
 def test_the_noise_of_either_run_raises_the_floor(stored: Make, timed: Make) -> None:
@@ -89,21 +89,21 @@ def test_the_noise_of_either_run_raises_the_floor(stored: Make, timed: Make) -> 
         "floor": 0.5,
         "workloads": {"gpt2-small": {"floor": 0.4, "aa_ratio": 1.0}, "other": {"floor": 0.06, "aa_ratio": 1.2}},
     }
-    found = compared(stored, [timed("x", 1.0)], [timed("x", 1.3)], noise=noisy)
-    assert [floor(found.after, name) for name in ("gpt2-small", "unknown")] == [0.4, 0.5]
-    assert floor(found.after, "other") == pytest.approx(0.2)  # the same code looked 20 % slower
-    assert floor(found.before, "gpt2-small") == 0.05
-    (row,) = found.timings.to_dict("records")
+    comparison = compared(stored, [timed("x", 1.0)], [timed("x", 1.3)], noise=noisy)
+    assert [floor(comparison.after, name) for name in ("gpt2-small", "unknown")] == [0.4, 0.5]
+    assert floor(comparison.after, "other") == pytest.approx(0.2)  # the same code looked 20 % slower
+    assert floor(comparison.before, "gpt2-small") == 0.05
+    (row,) = comparison.timings.to_dict("records")
     assert (row["verdict"], row["smallest_detectable"]) == ("UNRESOLVED", 0.4)
     assert row["reason"] == "the floor hides changes below 40 %"
-    assert Comparison(found.after, found.before).timings["verdict"].iloc[0] == "UNRESOLVED"
+    assert Comparison(comparison.after, comparison.before).timings["verdict"].iloc[0] == "UNRESOLVED"
 
 
 @pytest.mark.parametrize("noise", [{}, None, {"floor": None}, {"workloads": []}])
 def test_without_a_measure_of_noise_nothing_is_decided(stored: Make, timed: Make, noise: Any) -> None:
-    found = compared(stored, [timed("x", 1.0)], [timed("x", 9.0)], noise=noise)
-    assert list(found.timings["verdict"]) == ["UNRESOLVED"]
-    assert "no measure of its noise" in found.timings["reason"].iloc[0]
+    comparison = compared(stored, [timed("x", 1.0)], [timed("x", 9.0)], noise=noise)
+    assert list(comparison.timings["verdict"]) == ["UNRESOLVED"]
+    assert "no measure of its noise" in comparison.timings["reason"].iloc[0]
 
 
 ELSEWHERE = [
@@ -113,16 +113,16 @@ ELSEWHERE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changed", "said"), ELSEWHERE, ids=[said for _, said in ELSEWHERE])
-def test_another_environment_is_shown_and_not_judged(stored: Make, timed: Make, changed: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("changed", "text"), ELSEWHERE, ids=[text for _, text in ELSEWHERE])
+def test_another_environment_is_shown_and_not_judged(stored: Make, timed: Make, changed: dict[str, Any], text: str) -> None:
     a = stored("a", timings=[timed("x", 1.0)])
-    found = Comparison.load(
+    comparison = Comparison.load(
         a, stored("b", timings=[timed("x", 1.5)], environment=Comparison.load(a, a).before.section("environment") | changed)
     )
-    (row,) = found.timings.to_dict("records")
+    (row,) = comparison.timings.to_dict("records")
     assert row["verdict"] == "NOT JUDGED" and round(row["change"], 9) == 1.5
-    assert said in verdict(found).sentence and said in conditions(found)[0]
-    assert not found.worse and not found.compared
+    assert text in verdict(comparison).sentence and text in conditions(comparison)[0]
+    assert not comparison.worse and not comparison.compared
 
 
 def test_load_and_versions_without_effect_may_differ(stored: Make, timed: Make) -> None:
@@ -158,15 +158,15 @@ def test_what_has_no_time_in_one_run_is_named(stored: Make, timed: Make) -> None
         timed("refused", math.nan, **unsupported),
         timed("both", math.nan, **invalid),
     ]
-    found = compared(stored, a, b)
-    verdicts = dict(zip(found.timings["implementation"], found.timings["verdict"], strict=True))
+    comparison = compared(stored, a, b)
+    verdicts = dict(zip(comparison.timings["implementation"], comparison.timings["verdict"], strict=True))
     assert verdicts == {"broke": "BROKE", "fixed": "FIXED", "went": "DISAPPEARED", "came": "APPEARED", "refused": "DISAPPEARED"}
-    assert found.worse and found.timings.iloc[0]["reason"] == "why"
-    assert verdict(found).sentence == "1 timing became invalid."
+    assert comparison.worse and comparison.timings.iloc[0]["reason"] == "why"
+    assert verdict(comparison).sentence == "1 timing became invalid."
 
 
 @pytest.mark.parametrize("name", ["baseline", "description"])
 def test_another_baseline_or_workload_is_not_judged(stored: Make, timed: Make, name: str) -> None:
-    found = compared(stored, [timed("x", 1.0)], [timed("x", 3.0, **{name: "another"})])
-    assert list(found.timings["verdict"]) == ["NOT JUDGED"]
-    assert found.timings["reason"].iloc[0].startswith(f"another {name}: ")
+    comparison = compared(stored, [timed("x", 1.0)], [timed("x", 3.0, **{name: "another"})])
+    assert list(comparison.timings["verdict"]) == ["NOT JUDGED"]
+    assert comparison.timings["reason"].iloc[0].startswith(f"another {name}: ")
