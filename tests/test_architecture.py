@@ -72,7 +72,7 @@ def test_importing_loads_no_framework(module):
 
 def measures_time(module):
     """Times are estimates, not answers of an attention: tests of the statistics may compare approximately."""
-    return "timing" in module.parts and "tests" in module.parts
+    return module.name.startswith("test_timing") or ("timing" in module.parts and "tests" in module.parts)
 
 
 def restates(module):

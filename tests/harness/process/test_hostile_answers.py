@@ -17,6 +17,7 @@ from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
+from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
 from attention_implementations.numpy.eager import attention
