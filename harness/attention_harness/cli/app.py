@@ -17,7 +17,6 @@ from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check
 from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
-from attention_harness.cli.exit_status import status_of as _status  # noqa: F401
 from attention_harness.cli.list import list_
 from attention_harness.cli.probe import probe
 from attention_harness.cli.replay import replay

@@ -62,7 +62,7 @@ THRESHOLDS = [Shape(3, 4, 2, 2, 5, 256, 8), Shape(1, 2, 2, 1, 1, 8, 8), Shape(2,
 NO_QUERIES = [Shape(2, 2, 2, 0, 4, 4, 4)]
 load_properties()
 
-GRADIENT_CLAIMS = sorted(name for name, property_ in PROPERTIES.items() if property_.gradient and property_.spec == "attention")
+GRADIENT_PROPERTIES = sorted(name for name, property_ in PROPERTIES.items() if property_.gradient and property_.spec == "attention")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def found(subject_of, cases):
     return findings
 
 
-@pytest.mark.parametrize("claim", GRADIENT_CLAIMS)
+@pytest.mark.parametrize("claim", GRADIENT_PROPERTIES)
 def test_a_sound_backward_pass_is_not_rejected(property_, found):
     findings = list(found(CONTROLS, property_))
     assert [finding.verdict.message for finding in findings if finding.wrong] == []

@@ -11,8 +11,8 @@ from attention_harness.audit.faults._narrow_parts import SIXTEEN_BITS, summed
 from attention_harness.conformance.judging import fails, find, judge
 from attention_harness.probe.experiments import Observation
 from attention_harness.probe.precision import precision
-from attention_harness.probe.report import MATCHES, Probed
-from attention_harness.probe.session import Lab
+from attention_harness.probe.report import MATCHES, ProbeReport
+from attention_harness.probe.session import ProbeSession
 from attention_harness.registry.targets import Target
 from attention_specs import masks
 from attention_specs.attention.inputs import realise
@@ -113,19 +113,19 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
 )
 def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, model, subject_of):
     for said, refuted in (({}, True), (model, False)):
-        lab = Lab(subject_of(declaring(CONTROLS[name], said)), 0)
-        lab.dtypes = ("float16",)
-        (found,) = precision(lab)
+        session = ProbeSession(subject_of(declaring(CONTROLS[name], said)), 0)
+        session.dtypes = ("float16",)
+        (found,) = precision(session)
         assert (found.value, found.refuted) == (model, refuted)
         assert "overflow before they are scaled" in found.evidence
-        probed = Probed(Target("mine", "mine:f", registered=False), lab.subject.description, [found])
+        probed = ProbeReport(Target("mine", "mine:f", registered=False), session.under_test.description, [found])
         assert probed.declaration() == {"precision": {"float16": model}}
 
 
 def test_probe_does_not_mind_the_order_of_joined_models():
     found = Observation("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
     description = Description("mine", precision={"float16": "sums-rounded+products-rounded"})
-    assert Probed(Target("mine", "mine:f"), description, [found]).verdict(found) == MATCHES
+    assert ProbeReport(Target("mine", "mine:f"), description, [found]).verdict(found) == MATCHES
 
 
 def backward(x, dout):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.in_process import InProcessWorker
-from attention_harness.cli.app import NOTHING, RIGHT, WRONG, _status
+from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG, status_of
 from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
 from attention_harness.conformance.judging import Finding
@@ -147,10 +147,10 @@ def test_a_fault_in_what_is_answered_is_found_there(tmp_path):
 
 def test_too_little_is_a_status_of_its_own_unless_something_is_wrong(tmp_path):
     rows, _ = rows_of(refusing(lambda q, k, causal: k.shape[2] > 3), tmp_path, 12)
-    assert _status([CheckResult("mine", rows, too_little=True)]) == NOTHING
-    assert _status([CheckResult("mine", [row for row in rows if row.outcome == "agrees"])]) == RIGHT
+    assert status_of([CheckResult("mine", rows, too_little=True)]) == NOTHING
+    assert status_of([CheckResult("mine", [row for row in rows if row.outcome == "agrees"])]) == RIGHT
     wrong = [type(rows[0])(**rows[0].to_json() | {"outcome": "violates"})]
-    assert _status([CheckResult("mine", [*rows, *wrong], too_little=True)]) == WRONG
+    assert status_of([CheckResult("mine", [*rows, *wrong], too_little=True)]) == WRONG
 
 
 def test_half_is_enough_but_not_of_tiny_problems():

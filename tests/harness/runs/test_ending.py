@@ -93,7 +93,7 @@ def test_a_fault_of_ours_is_one_line_with_a_status_of_its_own(monkeypatch, tmp_p
 
 def test_the_traceback_is_shown_where_it_is_asked_for(monkeypatch, capsys):
     monkeypatch.setenv(ending.TRACEBACK, "1")
-    monkeypatch.setattr("attention_harness.cli.app.resolve", broken(RuntimeError("ours")))
+    monkeypatch.setattr("attention_harness.cli.list.resolve", broken(RuntimeError("ours")))
     assert main(["list"]) == 70
     assert "Traceback" in capsys.readouterr().err
 
