@@ -120,7 +120,7 @@ def test_a_waiver_whose_case_does_otherwise_is_an_error(function, outcome, subje
     with np.errstate(all="ignore"):
         ((waiver, message),) = outlived(subject_of(function), [WAIVER])
     assert waiver is WAIVER
-    assert f"={outcome}, but should be violates: remove it from implementations/attention_implementations/waivers.toml" in message
+    assert f"={outcome}, but should be violates: remove it from attention_implementations/waivers.toml" in message
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,14 @@ def test_our_own_row_stands_before_the_other_checks(audit: Path) -> None:
         ["attention-harness", 5, 6, 1, 3], ["by hand", 3, 5, 2, 3], ["KernelBench", 1, 5, 0, 3], ["ONNX vectors", 0, 0, 0, 0],
     ]  # fmt: skip
     assert list(rows["share"]) == [5 / 6, 0.6, 0.2, 0.0]
+
+
+def test_an_audit_of_an_older_version_is_read(audit: Path) -> None:
+    new = Run.load(audit)
+    (audit / "controls.parquet").rename(audit / "sound.parquet")
+    former = pd.read_parquet(audit / "other_checks.parquet").rename(columns={"check": "peer", "controls": "sound"})
+    former.to_parquet(audit / "peers.parquet")
+    (audit / "other_checks.parquet").unlink()
+    old = Run.load(audit)
+    assert old.controls.equals(new.controls)
+    assert columns(old.other_checks, "check", "controls") == columns(new.other_checks, "check", "controls")
