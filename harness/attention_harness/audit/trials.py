@@ -52,10 +52,14 @@ class DeclarationSpy(UnderTest):
 class Trial:
     """A function and its verdicts so far."""
 
+    turn: int | None = None
+    """Its number among the functions that are asked on every so many cases."""
+
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
-        description: Description = worker.description
-        self.subject = DeclarationSpy(worker, description, specs[description.spec])
+        declared: Description = worker.description
+        self.description = replace(declared, conventions=replace(declared.conventions, **plan.declared))
+        self.subject = DeclarationSpy(worker, self.description, specs[declared.spec])
         self.checking = ConformanceCheck(self.subject, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
         self.cases, self.seconds = 0, 0.0
@@ -67,10 +71,9 @@ class Trial:
 
     def kind(self, dtype: str) -> tuple[Description, str | None]:
         """Functions of one kind are asked the same in this dtype, and held to the same, but for what a claim asks to be declared."""
-        told: Description = self.worker.description
-        values = {name: getattr(told.conventions, name) for name in VALUED}
-        told = replace(told, name="", summary="", version="", conventions=Conventions(**values), precision={})
-        return told, self.worker.description.precision.get(dtype)
+        valued = Conventions(**{name: getattr(self.description.conventions, name) for name in VALUED})
+        told = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
+        return told, self.description.precision.get(dtype)
 
     def wanted(self, properties: Sequence[Property]) -> list[Property]:
         """The claims that have not rejected it yet, and those that must come first."""
@@ -135,7 +138,7 @@ class Base(Trial):
     worker: RecordingWorker
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
-        super().__init__(name, RecordingWorker(function, name), plan, specs)
+        super().__init__(name, RecordingWorker(function, name), replace(plan, declared={}), specs)
         self.said: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
@@ -159,11 +162,17 @@ class MutantRun(Trial):
     worker: ComparedWorker
 
     def __init__(
-        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
-    ) -> None:
+        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = (),
+        turn: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(name, ComparedWorker(function, name), plan, specs)
+        self.turn = turn
         self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
         self.alike: list[Base] = []
+
+    def needs(self, base: Base) -> bool:
+        """Whether it is compared with the base in some dtype."""
+        return any(base in bases for bases in self.bases.values())
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these claims."""
@@ -197,5 +206,5 @@ class MutantRun(Trial):
         return super().find(subject, property_, x)
 
     def _declares(self, asked: Mapping[str, Any]) -> bool:
-        declared = self.worker.description.conventions
+        declared = self.description.conventions
         return all(getattr(declared, name) == value for name, value in asked.items())

@@ -31,6 +31,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Jobs,
     Json,
     Memory,
+    Only,
     OtherChecks,
     Output,
     Probed,
@@ -204,17 +205,22 @@ def probe(target: Probed, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memor
 
 @app.command()
 def audit(
-    faults: Faults = None, quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
-    other_checks: OtherChecks = False,
-    examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, output: Output = None, as_json: Json = False,
+    faults: Faults = None, only: Only = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
+    other_checks: OtherChecks = False, examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, declare: Declare = None,
+    output: Output = None, as_json: Json = False,
 ) -> int:  # fmt: skip
-    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives."""
+    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives.
+
+    FILE.py: its own functions are the faults.
+    """
     from attention_harness import audit as auditing
 
-    settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
-    names = auditing.named(faults or [])
-    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick}))
-    audited = auditing.run(names, settings, run, quick, other_checks, quiet=as_json)
+    limits = auditing.LIMITS
+    settings = settings_of(examples, seed, None, None, jobs, limits.seconds, limits.memory, "local", declare)
+    selection = auditing.select(faults or [], only or [], declare or [], other_checks)
+    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick, **selection.arguments}))
+    audited = auditing.run(selection, settings, run, quick, other_checks, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")
     if as_json:
         print_json(audited.document)
