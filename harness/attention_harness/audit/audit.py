@@ -6,9 +6,11 @@ So the oracle is asked once for all of them. What would take this process with i
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from attention_harness.audit.controls import BASES, CONTROLS
 from attention_harness.audit.oracle_cache import CachedOracle
@@ -96,11 +98,32 @@ def _side_by_side(
     reported = bases if first and any(entry.base for entry in selection.entries) else []
     needed = [base for base in bases if base in reported or any(trial.needs(base) for trial in trials)]
     for name, spec in specs.items():
-        _all_cases([trial for trial in (*needed, *trials) if trial.description.spec == name], spec, quick, tick)
+        chosen = [trial for trial in (*needed, *trials) if trial.description.spec == name]
+        _all_cases(chosen, spec, quick, tick, Note(selection.notes))
     return [examined(trial) for trial in (*reported, *trials)]
 
 
-def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick) -> None:
+class Note:
+    """The name of the function that this process calls, in a folder where its parent finds it; without a folder, nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.path = folder and folder / str(os.getpid())
+
+    def write(self, name: str) -> None:
+        """Another function is called."""
+        if self.path:
+            self.path.write_text(name, encoding="utf-8")
+
+    def remove(self) -> None:
+        """No function is called any more."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+
+NOWHERE = Note(None)
+
+
+def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick, note: Note = NOWHERE) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
     agendas = [(trial, _in_turn(trial)) for trial in trials]
     while agendas:
@@ -111,9 +134,12 @@ def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: T
             if asked is None or (quick and trial.kills and not isinstance(trial, Base)):
                 agendas.remove((trial, steps))
             elif asked[1]:
+                note.write(trial.name)
                 trial.step(*asked)
     for trial in trials:
+        note.write(trial.name)
         trial.close()
+    note.remove()
 
 
 TURNS = 8

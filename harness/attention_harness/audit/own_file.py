@@ -37,7 +37,7 @@ def from_file(file: str, patterns: Sequence[str]) -> Selection:
     except OSError as error:
         raise UsageError(f"file={file}, but should be a file that can be read: {error.strerror}") from error
     try:
-        (entries,) = map_in_pool(_entries, [path.resolve()], 1, lambda name: None)
+        (entries,) = map_in_pool(_read, [path.resolve()], 1, lambda name: None)
     except BrokenProcessPool as error:
         raise UsageError(f"file={file}, but should be a file that can be imported: its import ends the process") from error
     known = {entry.name: entry for entry in entries}
@@ -45,9 +45,13 @@ def from_file(file: str, patterns: Sequence[str]) -> Selection:
     return Selection(tuple(known[name] for name in names), partial(functions, path.resolve()), path.resolve())
 
 
-def _entries(path: Path, tick: Callable[[str], None]) -> list[Entry]:
-    """One entry for each function of the file, in its order."""
+def _read(path: Path, tick: Callable[[str], None]) -> list[Entry]:
     quiet_process()
+    return entries_of(path)
+
+
+def entries_of(path: Path) -> list[Entry]:
+    """One entry for each function of the file, in its order. Imports it; raises UsageError."""
     alone = _alone(path)
     return [_entry(path, name, function, name in alone) for name, function in functions(path).items()]
 
@@ -57,7 +61,8 @@ def _entry(path: Path, name: str, function: Function, alone: bool) -> Entry:
     try:
         description = available(function, name)
     except LoadError as error:
-        raise UsageError(f"{path.name}: {error}{'' if mapping or error.unavailable else HELPERS}") from error
+        hint = HELPERS if "signature=" in str(error) and not mapping else ""
+        raise UsageError(f"{path.name}: {error}{hint}") from error
     return Entry(
         name=name,
         target=Target(name, f"{path}:{mapping or name}", registered=False),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attention_harness.audit import tables as rows
@@ -81,13 +82,15 @@ def run(selection: Selection, settings: Settings, into: Run, quick: bool, other_
 
 def _examined(selection: Selection, plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> list[Examined]:
     """What became of each function. UsageError where one of a file ends the process of all."""
-    try:
+    if not selection.file:
         return list(audit(selection, plan, quick, jobs, step))
-    except BrokenProcessPool as error:
-        if not selection.file:
-            raise
-        words = "ALONE = {...} in the file gives such functions a process of their own"
-        raise UsageError(f"a function of {selection.file.name} ended the process that it shares with others: {words}") from error
+    with TemporaryDirectory() as folder:
+        try:
+            return list(audit(replace(selection, notes=Path(folder)), plan, quick, jobs, step))
+        except BrokenProcessPool as error:
+            names = " or ".join(sorted({note.read_text(encoding="utf-8") for note in Path(folder).iterdir()})) or "a function"
+            words = f"{names} of {selection.file.name} ended the process that it shares with others"
+            raise UsageError(f"{words}: ALONE = {{...}} in the file names functions that get a process of their own") from error
 
 
 def _write(into: Run, tables: dict[str, rows.Rows]) -> None:

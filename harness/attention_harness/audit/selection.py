@@ -47,6 +47,8 @@ class Selection:
     file: Path | None = None
     untried: str = ""
     """Which controls are missing here, and why."""
+    notes: Path | None = None
+    """A folder in which each process writes the name of the function that it calls."""
 
     @property
     def faults(self) -> list[Entry]:
