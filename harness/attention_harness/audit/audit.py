@@ -125,14 +125,14 @@ NOWHERE = Note(None)
 
 def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick, note: Note = NOWHERE) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
-    agendas = [(trial, _in_turn(trial)) for trial in trials]
-    while agendas:
-        tick(agendas[-1][0].name)
+    schedules = [(trial, _in_turn(trial)) for trial in trials]
+    while schedules:
+        tick(schedules[-1][0].name)
         spec.forget()
-        for trial, steps in agendas[:]:
+        for trial, steps in schedules[:]:
             asked = next(steps, None)
             if asked is None or (quick and trial.kills and not isinstance(trial, Base)):
-                agendas.remove((trial, steps))
+                schedules.remove((trial, steps))
             elif asked[1]:
                 note.write(trial.name)
                 trial.step(*asked)
@@ -179,6 +179,6 @@ def examined(trial: Trial) -> Examined:
     seen: dict[str, tuple[int, int]] = {}
     for (_, name), tally in trial.checking.tallies.items():
         cases, vacuous = seen.get(name, (0, 0))
-        told, untold = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
-        seen[name] = cases + told, vacuous + untold
+        judged, undecided = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
+        seen[name] = cases + judged, vacuous + undecided
     return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen)

@@ -56,13 +56,13 @@ def declaring() -> dict[str, Function]:
     But for `batch_invariant`: how torch rounds an exponential depends on where in memory it stands.
     """
     chosen = list(choices())
-    found = {f"declares {number}": conforming(**one) for number, one in enumerate(chosen, 1)}
+    functions = {f"declares {number}": conforming(**one) for number, one in enumerate(chosen, 1)}
     if absent():
-        return found
+        return functions
     row, steps = len(CHOICES["masked_nan_safe"]), import_module("attention_harness.audit.conforming_torch")
     diagonal = [place * row + place % row for place in range(len(FORMS))]
     varying = {"batch_invariant": False}
-    return found | {f"declares {number + 1}, torch": conforming(steps, **chosen[number] | varying) for number in diagonal}
+    return functions | {f"declares {number + 1}, torch": conforming(steps, **chosen[number] | varying) for number in diagonal}
 
 
 def absent() -> str:
@@ -86,8 +86,8 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
             require_fitting(q, k, v, o.get("mask"), o.get("bias"))
         step = 1 if conventions.deterministic else chance.choice((1, -1))
         plain = {name: value for name, value in o.items() if name not in RULES}
-        said = meant((*q.shape[:3], k.shape[2]), past, steps.rules(o), conventions, str(q.dtype).removeprefix("torch."))
-        return beside(steps.answer(q, k, v, said, conventions, step, plain), lambda out: _turned(out, layout))
+        meaning = meant((*q.shape[:3], k.shape[2]), past, steps.rules(o), conventions, str(q.dtype).removeprefix("torch."))
+        return beside(steps.answer(q, k, v, meaning, conventions, step, plain), lambda out: _turned(out, layout))
 
     attend.backward = steps.backward(conventions, layout)  # type: ignore[attr-defined]
     return quiet(attend, only=OPTIONS if cache else tuple(name for name in OPTIONS if name not in CACHE))

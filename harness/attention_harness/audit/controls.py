@@ -81,12 +81,12 @@ def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
     kept: dict[str, Array] = {}
 
     def powers(s: Array, sink: Any) -> tuple[Array, Array]:
-        found, kept["total"], top = powers_and_sum(q.dtype, s, sink)
-        return found, np.log(kept["total"]) + top
+        sums, kept["total"], top = powers_and_sum(q.dtype, s, sink)
+        return sums, np.log(kept["total"]) + top
 
-    def product(found: Array, values: Array) -> Array:
+    def product(sums: Array, values: Array) -> Array:
         total = kept["total"][..., None]
-        return summed(q.dtype, found, weighed(found, values)) / np.where(total == 0, 1, total)
+        return summed(q.dtype, sums, weighed(sums, values)) / np.where(total == 0, 1, total)
 
     return narrow(q, k, v, normalise=powers, product=product, **o)
 

@@ -98,8 +98,8 @@ def _write(into: Run, tables: dict[str, rows.Rows]) -> None:
 
     import attention_reports as reports
 
-    for name, found in tables.items():
-        reports.write_table(into.folder, name, pd.DataFrame(found))
+    for name, table_rows in tables.items():
+        reports.write_table(into.folder, name, pd.DataFrame(table_rows))
 
 
 def _other_checks(selection: Selection, settings: Settings, quiet: bool) -> rows.Rows:
@@ -109,8 +109,8 @@ def _other_checks(selection: Selection, settings: Settings, quiet: bool) -> rows
     named = [entry.name for entry in selection.controls if entry.turn is None]
     controls = {name: functions[name] for name in named if _plain(functions[name])}
     with progress_bar("checking as others do", len(known_checks()) * (len(plain) + len(controls)), quiet) as step:
-        found = compare(plain, controls, settings.seed, step)
-    return [asdict(row) for row in found]
+        results = compare(plain, controls, settings.seed, step)
+    return [asdict(row) for row in results]
 
 
 def _plain(function: Any) -> bool:

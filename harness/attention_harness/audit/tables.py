@@ -66,8 +66,8 @@ def vacuity_rows(selection: Selection, examined: Iterable[Examined]) -> Rows:
 
 
 def _vacuity_row(property_: Property, cases: int, vacuous: int) -> dict[str, Any]:
-    facts = {"spec": property_.spec, "property": property_.name, "clause": property_.id}
-    return {**facts, "cases": cases, "vacuous": vacuous, "share": share((cases, vacuous))}
+    columns = {"spec": property_.spec, "property": property_.name, "clause": property_.id}
+    return {**columns, "cases": cases, "vacuous": vacuous, "share": share((cases, vacuous))}
 
 
 def share(seen: tuple[int, int]) -> float:

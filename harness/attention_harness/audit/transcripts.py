@@ -46,7 +46,7 @@ class MemoWorker(InProcessWorker):
         """The claim begins once more: it gets the answers that it has had."""
         self.turn: Counter[int] = Counter()
 
-    def said(self, key: int, request: Request) -> Reply:
+    def reply_to(self, key: int, request: Request) -> Reply:
         """What it answers, or the trouble instead."""
         number, given = self.turn[key], self.given[key]
         self.turn[key] += 1
@@ -58,7 +58,7 @@ class MemoWorker(InProcessWorker):
 
     def call(self, request: Request) -> Answer:
         """The answer. Raises CallFailed."""
-        return heard(self.said(key(request), request))
+        return heard(self.reply_to(key(request), request))
 
 
 class RecordingWorker(MemoWorker):
@@ -75,9 +75,9 @@ class RecordingWorker(MemoWorker):
         super().property_()
         self.script: Script = []
 
-    def said(self, key: int, request: Request) -> Reply:
+    def reply_to(self, key: int, request: Request) -> Reply:
         """What it answers, written down."""
-        own = super().said(key, request)
+        own = super().reply_to(key, request)
         if key not in self.asked:
             self.asked[key] = self._lighter(request)
         self.script.append((key, self.asked[key], own))
@@ -105,13 +105,13 @@ class ComparedWorker(MemoWorker):
     def follows(self, script: Script) -> bool:
         """Whether it gives the answers of the script, bit for bit."""
         self.restart()
-        return all(self._alike(self.said(key, request), said) for key, request, said in script)
+        return all(self._alike(self.reply_to(key, request), reply) for key, request, reply in script)
 
-    def _alike(self, own: Reply, said: Reply) -> bool:
+    def _alike(self, own: Reply, reply: Reply) -> bool:
         """Compared once: both are kept as long as the case lasts, so their addresses name them."""
-        pair = id(own), id(said)
+        pair = id(own), id(reply)
         if pair not in self.compared:
-            self.compared[pair] = alike(own, said)
+            self.compared[pair] = alike(own, reply)
         return self.compared[pair]
 
 
@@ -119,15 +119,15 @@ def spoken(call: Callable[[Request], Answer], request: Request) -> Reply:
     """The answer, or the trouble instead of one."""
     try:
         return call(request)
-    except CallFailed as trouble:
-        return trouble
+    except CallFailed as failure:
+        return failure
 
 
-def heard(said: Reply) -> Answer:
+def heard(reply: Reply) -> Answer:
     """The answer. Raises the trouble if it is one."""
-    if isinstance(said, CallFailed):
-        raise said
-    return said
+    if isinstance(reply, CallFailed):
+        raise reply
+    return reply
 
 
 def alike(a: Reply, b: Reply) -> bool:

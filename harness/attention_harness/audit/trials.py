@@ -59,8 +59,8 @@ class Trial:
         self.name, self.worker = name, worker
         declared: Description = worker.description
         self.description = replace(declared, conventions=replace(declared.conventions, **plan.declared))
-        self.subject = DeclarationSpy(worker, self.description, specs[declared.spec])
-        self.checking = ConformanceCheck(self.subject, Target(name, name), plan, lambda: None)
+        self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
+        self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
         self.cases, self.seconds = 0, 0.0
 
@@ -72,8 +72,8 @@ class Trial:
     def kind(self, dtype: str) -> tuple[Description, str | None]:
         """Functions of one kind are asked the same in this dtype, and held to the same, but for what a claim asks to be declared."""
         valued = Conventions(**{name: getattr(self.description.conventions, name) for name in VALUED})
-        told = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
-        return told, self.description.precision.get(dtype)
+        kind = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
+        return kind, self.description.precision.get(dtype)
 
     def wanted(self, properties: Sequence[Property]) -> list[Property]:
         """The claims that have not rejected it yet, and those that must come first."""
@@ -86,7 +86,7 @@ class Trial:
         started = perf_counter()
         findings = self.judged(case, self.wanted(properties))
         self.checking.judged.count(case, properties, findings)
-        self.subject.forget()  # hundreds of functions would each keep the arrays of a case
+        self.under_test.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
         for finding in findings:
@@ -98,21 +98,21 @@ class Trial:
         """What the claims say of the case."""
         return self.checking.judge_case(case, properties, self.find)[1]
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
         """What one claim says of these inputs."""
-        self.subject.noted = {}
-        return find(subject, property_, x)
+        self.under_test.noted = {}
+        return find(under_test, property_, x)
 
     def close(self) -> None:
         """All cases were seen: what refused most of them is asked where it answers, and claims about the whole run are judged."""
         if self.checking.judged.mostly_refused and not self.kills:
-            self.ask_inside()
+            self.ask_where_it_answers()
         for (dtype, name), tally in self.checking.tallies.items():
             tally.close(PROPERTIES[name])
             if tally.outcome == "violates":
                 self._killed(PROPERTIES[name], tally.outcome, dtype, "the whole run", tally.reason)
 
-    def ask_inside(self) -> None:
+    def ask_where_it_answers(self) -> None:
         """The refused cases, moved to where it answers, until one rejects it."""
         for case, properties in self.checking.inside():
             self.step(case, properties)
@@ -139,20 +139,20 @@ class Base(Trial):
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
         super().__init__(name, RecordingWorker(function, name), replace(plan, declared={}), specs)
-        self.said: dict[str, Judged] = {}
+        self.judgements: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these claims; the scripts of it are kept until the next."""
         self.worker.begin()
-        self.said = {}
+        self.judgements = {}
         return super().step(case, properties)
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
         """What one claim says, with its script."""
-        subject.forget_answers()
+        under_test.forget_answers()
         self.worker.property_()
-        finding = super().find(subject, property_, x)
-        self.said[property_.name] = Judged(self.worker.script, self.subject.noted, finding)
+        finding = super().find(under_test, property_, x)
+        self.judgements[property_.name] = Judged(self.worker.script, self.under_test.noted, finding)
         return finding
 
 
@@ -185,25 +185,25 @@ class MutantRun(Trial):
         self.alike = self.bases[case.problem.dtype]
         if not self.alike:
             return super().judged(case, properties)
-        applying = {name for base in self.alike for name in base.said}
-        known, subject = [property_ for property_ in properties if property_.name in applying], self.subject
-        subject.forget()
-        return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
+        applying = {name for base in self.alike for name in base.judgements}
+        known, under_test = [property_ for property_ in properties if property_.name in applying], self.under_test
+        under_test.forget()
+        return self.checking.count(case, judge_applying(under_test, under_test.realise(case), known, self.find))
 
-    def ask_inside(self) -> None:
+    def ask_where_it_answers(self) -> None:
         """Without the sound functions, which are not asked there."""
         self.bases = {dtype: [] for dtype in DTYPES}
-        super().ask_inside()
+        super().ask_where_it_answers()
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
         """The finding of a sound function if it answers alike, else its own."""
         self.worker.property_()
-        for said in (base.said[property_.name] for base in self.alike if property_.name in base.said):
-            if self._declares(said.declared) and self.worker.follows(said.script):
-                return said.finding
-        subject.forget_answers()
+        for judgement in (base.judgements[property_.name] for base in self.alike if property_.name in base.judgements):
+            if self._declares(judgement.declared) and self.worker.follows(judgement.script):
+                return judgement.finding
+        under_test.forget_answers()
         self.worker.restart()
-        return super().find(subject, property_, x)
+        return super().find(under_test, property_, x)
 
     def _declares(self, asked: Mapping[str, Any]) -> bool:
         declared = self.description.conventions

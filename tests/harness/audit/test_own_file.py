@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from attention_harness.audit import audit, run, select
+from attention_harness.audit import audit, select
 from attention_harness.audit.controls import BASES, CONTROLS
 from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.audit.oracle_cache import CachedOracle
@@ -82,6 +83,7 @@ def saved(tmp_path):
 @pytest.fixture
 def few_cases(monkeypatch):
     """Two cases instead of a suite."""
+    run = import_module("attention_harness.audit.run")
     monkeypatch.setattr(run, "draw_suite", lambda *given: {"attention": CASES, "multi-head": []})
     monkeypatch.setattr(run, "vectors", lambda names: ())
 

@@ -122,12 +122,12 @@ def backward(
     w, d = weights(p), means(p)
     ds = scores(w * (p.dout @ p.v.swapaxes(-1, -2) - d))
     da = p.scale * slope(p) * ds
-    found = {"q": queries(p, da), "k": grouped(keys(p, da), p.key_heads), "v": grouped(values(p, w), p.key_heads)}
+    gradients = {"q": queries(p, da), "k": grouped(keys(p, da), p.key_heads), "v": grouped(values(p, w), p.key_heads)}
     if "bias" in wrt:
-        found["bias"] = bias(p, ds)
+        gradients["bias"] = bias(p, ds)
     if "sinks" in wrt:
-        found["sinks"] = sinks(p, d)
-    return {name: found[name].astype(arrays["q"].dtype) for name in wrt}
+        gradients["sinks"] = sinks(p, d)
+    return {name: gradients[name].astype(arrays["q"].dtype) for name in wrt}
 
 
 def differentiable(wrong: Backward) -> Callable[..., Any]:

@@ -64,7 +64,7 @@ def leave(out: Array, w: Array, b: Array) -> Array:
 def layer(
     *arrays: Array, heads: int, mask: Array | None = None, return_weights: bool = False, prepare: Callable[[Given], Given] = nothing,
     divide: Callable[[Array, int], Array] = split, scale: Callable[[Array], float] = head_scale, mask_scores: Any = hidden,
-    normalise: Step = softmax, weigh: Step = identity, unite: Step = join, finish: Any = leave, shown: Step = identity,
+    normalise: Step = softmax, weigh: Step = identity, unite: Step = join, finish: Any = leave, returned: Step = identity,
 ) -> Result:  # fmt: skip
     """The layer as defined, with steps to exchange.
 
@@ -77,7 +77,7 @@ def layer(
     q, k, v = (divide(a[n] @ a[f"w_{n[0]}"] + a[f"b_{n[0]}"], heads) for n in ARRAYS[:3])
     weights = normalise(mask_scores(scale(q) * (q @ k.swapaxes(-1, -2)), mask))
     out = finish(unite(weigh(weights) @ v), a["w_o"], a["b_o"]).astype(dtype)
-    return (out, shown(weights).astype(dtype)) if return_weights else out
+    return (out, returned(weights).astype(dtype)) if return_weights else out
 
 
 def full(mask: Array, scores: Array) -> Array:

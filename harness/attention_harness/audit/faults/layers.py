@@ -148,7 +148,7 @@ def the_softmax_of_a_layer_runs_over_the_heads(*arrays: Array, **o: Any) -> Any:
 def the_last_key_of_a_layer_is_forgotten(*arrays: Array, **o: Any) -> Any:
     """Its weight is lost behind the softmax, unless it is the only one."""
     kept = np.arange(arrays[1].shape[1]) < max(arrays[1].shape[1] - 1, 1)
-    return layer(*arrays, weigh=lambda w: w * kept, shown=lambda w: w * kept, **o)
+    return layer(*arrays, weigh=lambda w: w * kept, returned=lambda w: w * kept, **o)
 
 
 @layer_fault("C24", "google/flax#4008")

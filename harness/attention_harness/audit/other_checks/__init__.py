@@ -74,7 +74,7 @@ class OtherCheckRow:
     false_alarms: int
     controls: int
     seconds: float
-    found: tuple[str, ...]
+    rejected: tuple[str, ...]
     accused: tuple[str, ...]
     """The sound functions that it rejects."""
     missing: str = ""
@@ -132,13 +132,23 @@ def _row(
     if one.missing:
         return OtherCheckRow(one.name, one.source, 0, 0, 0, 0, 0.0, (), (), one.missing)
 
-    def rejected(given: Mapping[str, Attention]) -> Iterator[str]:
+    def rejected_of(given: Mapping[str, Attention]) -> Iterator[str]:
         for name, attention in given.items():
             tick(name)
             if one.objection(attention, seed):
                 yield name
 
     start = perf_counter()
-    found, accused = tuple(rejected(functions)), tuple(rejected(controls))
+    rejected, accused = tuple(rejected_of(functions)), tuple(rejected_of(controls))
     seconds = round(perf_counter() - start, 3)
-    return OtherCheckRow(one.name, one.source, len(found), len(functions), len(accused), len(controls), seconds, found, accused)
+    return OtherCheckRow(
+        check=one.name,
+        source=one.source,
+        faults_found=len(rejected),
+        faults=len(functions),
+        false_alarms=len(accused),
+        controls=len(controls),
+        seconds=seconds,
+        rejected=rejected,
+        accused=accused,
+    )
