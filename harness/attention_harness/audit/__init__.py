@@ -1,4 +1,4 @@
-"""What a green run means: planted faults, sound variants, and what the properties say of them."""
+"""Planted faults and controls under the properties: the meaning of a green run."""
 
 from attention_harness.audit.audit import LIMITS
 from attention_harness.audit.run import Audited, run, select

@@ -1,6 +1,6 @@
 """Every fault against every property, on the cases of a standard run: case by case, all functions side by side.
 
-So the oracle is asked once for all of them. What would take this process with it has a worker process of its own, as in a check.
+So the oracle is asked once for all of them. A function that may end its process has a worker process of its own, as in a check.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of one function. `seen`: property -> the cases that could tell, and the vacuous ones; of a property of
-    the whole run, the dtypes."""
+    """The result of one function. `seen`: property -> its judged cases, and the vacuous ones; of a property of the whole
+    run, the dtypes."""
 
     name: str
     kills: tuple[Kill, ...]
@@ -48,7 +48,7 @@ class Examined:
 
     @property
     def first(self) -> Kill | None:
-        """What rejected it first."""
+        """The first rejection."""
         return self.kills[0] if self.kills else None
 
 
@@ -147,7 +147,7 @@ TURNS = 8
 
 
 def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Property]]]:
-    """The cases and claims for a function; no claim where a function that declares something is not at its turn."""
+    """The cases and properties for a function; no property where a function that takes turns is not at its turn."""
     for number, (case, properties) in enumerate(trial.checking.scheduled()):
         yield case, properties if trial.turn is None or (number + trial.turn) % TURNS == 0 else []
 
@@ -167,7 +167,7 @@ def _by_itself(entry: Entry, plan: Plan, tick: Tick) -> list[Examined]:
 
 
 class Described:
-    """A worker process with what the function in it declares."""
+    """A worker process with the declarations of its function."""
 
     def __init__(self, worker: Worker) -> None:
         self.description = worker.description()

@@ -1,6 +1,6 @@
-"""Attentions that declare: every value of every convention, and every pair of them, each in a sound function.
+"""Attentions that declare: every value of every convention, and every pair of them, each in a control.
 
-An audit that accuses one of them fails. What they declare they do: rows that see nothing, where causality and windows count
+An audit that accuses one of them fails. Each does as it declares: rows that see nothing, where causality and windows count
 from, NaN that spreads or not, and so on.
 """
 
@@ -29,7 +29,7 @@ FORMS: tuple[Any, ...] = (
     {"mask": "zeros", "bias": "uniform", "causal": "nan", "lengths": "zeros", "together": "nan", "no_keys": "zeros"},
     {"float16": "nan", "float32": {"mask": "uniform", "causal": "zeros"}, "mask": "nan"},
 )
-"""What is declared of rows that see no key: alike for all, by form, and by dtype."""
+"""The declarations about rows that see no key: alike for all, by form, and by dtype."""
 
 PATTERNS = ((0, 0, 1, 1), (0, 1, 0, 1), (0, 1, 1, 0), (1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1))
 """Two choices over the four of `masked_nan_safe`, each twice."""
@@ -68,11 +68,11 @@ def declaring() -> dict[str, Function]:
 def absent() -> str:
     """Why there are no functions of torch; nothing where there are."""
     reason = installed("torch")
-    return f"sound functions of torch were not tried: {reason}" if reason else ""
+    return f"controls of torch were not tried: {reason}" if reason else ""
 
 
 def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache: bool = False, **chosen: Any) -> Function:
-    """A sound attention, with its gradient, that does what these conventions say, by the steps of a framework."""
+    """A right attention, with its gradient, under these conventions, by the steps of a framework."""
     conventions, chance = Conventions.declared(chosen), Random(SEED)
 
     @declares(framework=steps.FRAMEWORK, layout=layout, conventions=chosen, gradient=True)

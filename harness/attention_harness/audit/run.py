@@ -27,7 +27,7 @@ from attention_harness.runs.run import Run, Settings, property_metadata
 
 @dataclass(frozen=True)
 class Audited:
-    """What `--json` prints, and why the audit fails, if it does."""
+    """The document of `--json`, and the reasons why the audit fails, if it does."""
 
     document: dict[str, Any]
     failures: list[str]
@@ -81,7 +81,7 @@ def run(selection: Selection, settings: Settings, into: Run, quick: bool, other_
 
 
 def _examined(selection: Selection, plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> list[Examined]:
-    """What became of each function. UsageError where one of a file ends the process of all."""
+    """The result of each function. UsageError where one of a file ends the process of all."""
     if not selection.file:
         return list(audit(selection, plan, quick, jobs, step))
     with TemporaryDirectory() as folder:
@@ -114,6 +114,6 @@ def _other_checks(selection: Selection, settings: Settings, quiet: bool) -> rows
 
 
 def _plain(function: Any) -> bool:
-    """An attention without gradients: what other checks can be given."""
+    """An attention without gradients: other checks can be given no other function."""
     described = describe(function, function.__name__)
     return described.spec == "attention" and not described.gradient

@@ -1,4 +1,4 @@
-"""What an audit writes down: tables for the report, the document of `--json`, and what makes it fail."""
+"""The records of an audit: tables for the report, the document of `--json`, and the reasons why it fails."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from attention_harness.audit.trials import Kill
 from attention_specs.property import PROPERTIES, Property
 
 MOST_VACUOUS = 0.2
-"""Share of the cases of a property that may tell nothing."""
+"""Share of the cases of a property that may be vacuous."""
 
 Rows = list[dict[str, Any]]
 
 
 def fault_row(fault: Entry, result: Examined) -> dict[str, Any]:
-    """What rejected a fault first, after how many cases and seconds; nothing for a survivor."""
+    """The property that rejected a fault first, after how many cases and seconds; nothing for a survivor."""
     attributes = {name: getattr(fault, name) for name in ("family", "family_name", "link", "spec")}
     kill = result.first or Kill("", "", "", "", result.cases, result.seconds, "", "")
     columns = {name: value for name, value in asdict(kill).items() if name != "property"}
@@ -55,7 +55,7 @@ def _accusations(result: Examined) -> Iterator[dict[str, Any]]:
 
 
 def vacuity_rows(selection: Selection, examined: Iterable[Examined]) -> Rows:
-    """Property -> the share of cases that could tell nothing, of the control for which that is least."""
+    """Property -> the share of vacuous cases, of the control for which that is least."""
     names = {control.name for control in selection.controls if control.turn is None}
     best: dict[str, tuple[int, int]] = {}
     for result in examined:
@@ -76,22 +76,22 @@ def share(seen: tuple[int, int]) -> float:
 
 
 def survivors(faults: Rows) -> list[str]:
-    """What makes an audit fail: faults that nothing rejected."""
+    """Why an audit fails: faults that nothing rejected."""
     names = [row["fault"] for row in faults if not row["killed_by"]]
     return [f"survivors={', '.join(names)}, but should be none"] if names else []
 
 
 def accusations(controls: Rows) -> list[str]:
-    """What makes an audit fail: sound functions that something rejected."""
+    """Why an audit fails: controls that a property rejected."""
     return [
-        f"{row['accused_by']} of {row['name']}={row['message']}, but should hold: it is sound [{row['case']}]"
+        f"{row['accused_by']} of {row['name']}={row['message']}, but should hold: it is a control [{row['case']}]"
         for row in controls
         if row["accused_by"]
     ]
 
 
 def vacuous(vacuity: Rows) -> list[str]:
-    """What makes an audit fail: properties that most often cannot tell right from wrong."""
+    """Why an audit fails: properties with too many vacuous cases."""
     return [
         f"vacuous cases of {row['property']}={row['share']:.0%}, but should be at most {MOST_VACUOUS:.0%}"
         for row in vacuity
@@ -100,12 +100,12 @@ def vacuous(vacuity: Rows) -> list[str]:
 
 
 def holes(coverage: Rows) -> list[str]:
-    """What makes an audit fail: regions that the specification promises and no case reached."""
+    """Why an audit fails: regions that the specification promises and no case reached."""
     return [f"cases of {row['region']} {row['value']}=0, but should be some" for row in coverage if not row["cases"]]
 
 
 def document(faults: Rows, controls: Rows, untried: str) -> dict[str, Any]:
-    """What `--json` prints; `untried` says which sound functions are missing, and why."""
+    """The document of `--json`; `untried` says which controls are missing, and why."""
     accusers = {row["name"]: row["accused_by"] or None for row in reversed(controls)}
     return {
         "faults": [

@@ -1,4 +1,4 @@
-"""An audit finds what is wrong, accuses nobody who is right, and its short cut gives the verdicts of the long way."""
+"""An audit rejects every fault and no control, and its short cut gives the verdicts of the long way."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_survivors_and_accusations_and_holes_make_it_fail():
     assert tables.survivors(rows) == ["survivors=the_softcap_is_dropped, but should be none"]
     assert tables.survivors(tables.fault_rows(selection, [Examined(name, (kill(),), 9, 1.0, {})])) == []
     accused = tables.control_rows(selection, [Examined("eager", (kill(),), 9, 1.0, {})])
-    assert "it is sound" in tables.accusations(accused)[0]
+    assert "it is a control" in tables.accusations(accused)[0]
     assert tables.accusations(tables.control_rows(selection, [Examined("eager", (), 9, 1.0, {})])) == []
     assert tables.holes([{"region": "bias", "value": "alibi", "cases": 0}]) == ["cases of bias alibi=0, but should be some"]
 

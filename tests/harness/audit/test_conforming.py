@@ -94,7 +94,7 @@ def test_functions_of_torch_declare_every_value_of_every_convention_that_torch_c
 def test_without_torch_its_functions_are_left_out_and_the_audit_says_why(monkeypatch):
     monkeypatch.setattr(catalogue, "installed", lambda framework: f"{framework} is not installed")
     assert len(declaring.__wrapped__()) == len(list(choices()))
-    assert absent() == "sound functions of torch were not tried: torch is not installed"
+    assert absent() == "controls of torch were not tried: torch is not installed"
 
 
 FRAMEWORKS = ("numpy", *(() if absent() else ("torch",)))

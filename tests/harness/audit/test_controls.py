@@ -1,4 +1,4 @@
-"""The sound attention under the faults: the same answers, kept and handed out as copies."""
+"""The right attention under the faults: the same answers, kept and handed out as copies."""
 
 import numpy as np
 import pytest

@@ -66,13 +66,15 @@ def planted(module):
     return [fault for fault in load_all().values() if fault.function.__module__ == f"attention_harness.audit.faults.{module}"]
 
 
-def tried(name, function, cases, clauses=()):
-    """The trial of the function on these cases, by these clauses or all, until one rejects it."""
+def tried(name, function, cases, identifiers=()):
+    """The trial of the function on these cases, by these properties or all, until one rejects it."""
     worker = InProcessWorker(function, name)
     spec = worker.description.spec
     trial = Trial(name, worker, Plan({spec: cases}, Path()), {spec: spec_of(spec)})
     asked = [
-        property_ for property_ in PROPERTIES.values() if property_.spec == spec and (not clauses or property_.id in clauses)
+        property_
+        for property_ in PROPERTIES.values()
+        if property_.spec == spec and (not identifiers or property_.id in identifiers)
     ]
     for case in cases:
         if not trial.kills:

@@ -38,7 +38,7 @@ LONG = [
 
 
 def declaring(function, precision, spec="attention"):
-    """The function, held to another precision."""
+    """The function, with another precision declared."""
 
     def attention(*arrays, **o):
         return function(*arrays, **o)

@@ -1,4 +1,4 @@
-"""What faults of gradients are made of: a sound backward pass whose steps can be exchanged one by one.
+"""Parts of faults of gradients: a right backward pass whose steps can be exchanged one by one.
 
 The formula is that of `attention_specs.attention.gradients`, on weights that are recomputed from the log-sum-exp.
 Scores are [B, Hq, Lq, Lk].
@@ -131,7 +131,7 @@ def backward(
 
 
 def differentiable(wrong: Backward) -> Callable[..., Any]:
-    """The sound attention with the gradients of this backward pass, under its name. With `backward` nothing is wrong."""
+    """The right attention with the gradients of this backward pass, under its name. With `backward` nothing is wrong."""
 
     @declares(gradient=True, precision={"bfloat16": "exact", "float16": "exact"})
     def attend(q: Array, k: Array, v: Array, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What faults of the multi-head layer are made of: a sound layer whose steps can be exchanged one by one.
+"""Parts of faults of the multi-head layer: a right layer whose steps can be exchanged one by one.
 
 Inside, arrays are [B, heads, L, d/heads], in float64 for float64 inputs and in float32 for narrower ones, as in `implementations`.
 """
@@ -69,7 +69,7 @@ def layer(
     """The layer as defined, with steps to exchange.
 
     `prepare` gets the arguments by name, `divide` a projection and the number of heads, `mask_scores` scores and mask, `weigh`
-    the weights that the values are multiplied with, `finish` the joined heads with w_o and b_o, `shown` the returned weights.
+    the weights that the values are multiplied with, `finish` the joined heads with w_o and b_o, `returned` the returned weights.
     """
     given = prepare(dict(zip(ARRAYS, arrays, strict=True)))
     dtype = arrays[0].dtype

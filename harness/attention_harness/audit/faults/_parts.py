@@ -1,4 +1,4 @@
-"""What faults are made of: a sound attention whose steps can be exchanged one by one.
+"""Parts of faults: a right attention whose steps can be exchanged one by one.
 
 Scores are [B, Hq, Lq, Lk], -inf where hidden; v is [B, Hq, Lk, Dv]. `staged` with no step exchanged is the definition.
 """
@@ -151,7 +151,7 @@ def empty_rows(q: np.ndarray, k: np.ndarray, v: np.ndarray, **o: Any) -> np.ndar
 
 
 def rounded(a: np.ndarray, digits: int) -> np.ndarray:
-    """Rounded to so many bits of significand, in any range."""
+    """Rounded to so many binary digits of significand, in any range."""
     fraction, exponent = np.frexp(a.astype(np.float64))
     return np.ldexp(np.round(fraction * 2.0**digits) / 2.0**digits, exponent).astype(a.dtype)
 

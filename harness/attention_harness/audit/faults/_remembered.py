@@ -1,6 +1,6 @@
-"""The sound attention that most faults come down to where they are not wrong.
+"""The right attention under most faults, which keeps its last answers.
 
-Hundreds of faults ask it the same questions while a case lasts, so it keeps its last answers, and hands out copies.
+Hundreds of faults ask it the same questions while a case lasts, so it computes each answer once, and hands out copies.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _key_of(argument: Any) -> Any:
 
 
 class _Bytes(bytes):
-    """Bytes that are told apart by all of them, and looked up by the first: a hash of them all takes longer than comparing them."""
+    """Bytes that are compared by all of them, and looked up by the first: a hash of them all takes longer than a comparison."""
 
     def __hash__(self) -> int:
         return hash(self[:HASHED])

@@ -37,7 +37,7 @@ def a_hidden_first_block_gives_nan(q: Array, k: Array, v: Array, **o: Any) -> An
 
 
 def _right_in_empty_rows(q: Array, k: Array, v: Array, step: Any, **o: Any) -> Any:
-    """Rows that see nothing at all are right, so that only others tell."""
+    """Rows that see nothing at all are right, so that only others show the fault."""
 
     def end(state: State) -> tuple[Array, Array]:
         out, lse = finish(state)

@@ -1,4 +1,4 @@
-"""What people check an attention with today, restated in our own code, so that it can be compared with the properties here.
+"""Checks of attention in use today, restated in our own code, so that they can be compared with the properties here.
 
 Another check is a function with one decorator that yields what the source asks and how it judges each answer. Tolerances in this
 folder are those of the sources: nothing else here judges by one. Every module is loaded by `load_all`.
@@ -76,7 +76,7 @@ class OtherCheckRow:
     seconds: float
     rejected: tuple[str, ...]
     accused: tuple[str, ...]
-    """The sound functions that it rejects."""
+    """The controls that it rejects."""
     missing: str = ""
     """Why it was not run; then nothing is counted."""
 
@@ -115,7 +115,7 @@ def compare(
     seed: int = 0,
     tick: Callable[[str], None] = lambda name: None,
 ) -> list[OtherCheckRow]:
-    """What each check finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
+    """The faults and the controls that each check rejects; `tick` gets each name before its turn.
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
     other checks take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
