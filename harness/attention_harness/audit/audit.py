@@ -19,6 +19,7 @@ from attention_harness.audit.selection import Entry, Selection
 from attention_harness.audit.trials import Base, Kill, MutantRun, Trial
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
+from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 from attention_harness.runs.executors import map_in_pool
@@ -30,7 +31,6 @@ LIMITS = Limits(10.0, 3072)
 """Seconds of a call and MiB of a worker, for faults that hang or eat memory."""
 
 SPECS = ("attention", "multi-head")
-
 
 Tick = Callable[[str], None]
 
@@ -157,7 +157,10 @@ def _by_itself(entry: Entry, plan: Plan, tick: Tick) -> list[Examined]:
     tick(entry.name)
     with Worker(entry.target, LIMITS) as worker:
         specs = {spec: spec_of(spec) for spec in SPECS}
-        trial = Trial(entry.name, Described(worker), plan, specs)
+        try:
+            trial = Trial(entry.name, Described(worker), plan, specs)
+        except CallFailed as failure:
+            raise UsageError(f"{entry.name} cannot be tried by itself: {failure}") from failure
         steps = trial.checking.scheduled()
         while not trial.kills and (asked := next(steps, None)):
             trial.step(*asked)

@@ -24,7 +24,7 @@ def rules(o: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(q: Array, k: Array, v: Array, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
-    """The attention with what it is given meant as declared. Values are summed from the last key on where the step is -1."""
+    """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
 
     def product(weights: Array, values: Array) -> Array:
         ordered, used = weights[..., ::step], values[..., ::step, :]

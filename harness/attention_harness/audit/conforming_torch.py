@@ -30,7 +30,7 @@ def rules(o: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(q: Tensor, k: Tensor, v: Tensor, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
-    """The attention with what it is given meant as declared. Values are summed from the last key on where the step is -1."""
+    """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
     dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     keys, values = (per_query_head(a, q).to(dtype) for a in (k, v))
     seen, sinks = torch.as_tensor(meaning.seen), plain.get("sinks")
@@ -48,7 +48,7 @@ def answer(q: Tensor, k: Tensor, v: Tensor, meaning: Meant, conventions: Convent
 
 
 def _scores(q: Tensor, k: Tensor, seen: Tensor, o: Mapping[str, Any]) -> Tensor:
-    """What goes into the softmax, -inf where hidden."""
+    """The scores for the softmax, -inf where hidden."""
     scores = (q * default_scale(q, o.get("scale"))) @ k.mT
     if o.get("softcap") is not None:
         scores = o["softcap"] * torch.tanh(scores / o["softcap"])

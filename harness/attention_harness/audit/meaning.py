@@ -1,4 +1,4 @@
-"""What a call means under declared conventions: which keys are seen, and what a row that sees none gives. Arrays are NumPy's."""
+"""The meaning of a call under declared conventions: the keys that are seen, and the result of rows without any. NumPy's arrays."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Array = np.ndarray
 
 
 class Meant(NamedTuple):
-    """`seen`, bool [B, Hq, Lq, Lk]; `rows`, str [B, Hq, Lq]: what is declared of a row that sees nothing, "" of others."""
+    """`seen`, bool [B, Hq, Lq, Lk]; `rows`, str [B, Hq, Lq]: the declaration about a row that sees nothing, "" of others."""
 
     seen: Array
     rows: Array
 
 
 def meant(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: Conventions, dtype: str) -> Meant:
-    """What the rules, mask and hidden places of the bias say together; query i stands at past + i where rules count from the start."""
+    """The rules, mask and hidden places of the bias together; query i stands at past + i where rules count from the start."""
     places = _open_places(shape, past, o, conventions)
     seen = np.logical_and.reduce([np.broadcast_to(a, shape) for a in places.values()])
     hides = {form: ~np.broadcast_to(a, shape) for form, a in places.items() if form != "nothing"}
@@ -43,7 +43,7 @@ def _open_places(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conven
 
 
 def _declared(forms: Sequence[str], conventions: Conventions, dtype: str) -> str:
-    """What is declared of a row whose keys these forms hide."""
+    """The declaration about a row whose keys these forms hide."""
     if len(forms) < 2:
         return conventions.empty_rows_of(forms[0] if forms else "no_keys", dtype)
     alone = {conventions.empty_rows_of(form, dtype) for form in forms}

@@ -1,4 +1,4 @@
-"""What all functions of an audit share while a case lasts: its arrays, and what the oracle says about them."""
+"""The arrays of a case and the answers of the oracle, which all functions of an audit share while the case lasts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CachedOracle:
 
 
 def content_of(argument: Any) -> Any:
-    """What an argument says, whatever its strides: of an array a digest, since hundreds of large ones pass while a case lasts."""
+    """The content of an argument, whatever its strides: of an array a digest, since hundreds of large ones pass while a case lasts."""
     if not isinstance(argument, np.ndarray):
         return repr(argument)
     return argument.dtype.name, argument.shape, blake2b(argument.tobytes(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""What is declared is what is judged: every value and pair of conventions agrees, and another value than the declared one does not."""
+"""Functions are judged by their declarations: every value and pair of conventions agrees, and another value than the declared one does not."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_does_as_it_declares_agrees(name, subject_of):
 
 
 def declarations_of(function):
-    """What a function declares, with what it is asked beside it."""
+    """The declarations of a function, with its cache, layout and gradient."""
     conventions = Conventions.declared(function.conventions)
     chosen = {name: str(getattr(conventions, name)) for name in CHOICES}
     return chosen | {"cache": "past_k" in function.options, "layout": function.layout, "gradient": function.gradient}

@@ -18,7 +18,7 @@ from attention_specs.spec import spec_of
 
 load_properties()
 ORACLE = ("P2", "P4", "P5", "L4")
-"""What is judged by the oracle, and the shape."""
+"""The properties by the oracle, and the shape."""
 WITH_MORE_CELLS = (*ORACLE, "R14")
 """The same, and as many keys once more: sizes that no case has by itself."""
 

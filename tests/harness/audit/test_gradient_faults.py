@@ -1,4 +1,4 @@
-"""Bugs planted in a backward pass are each rejected by the property that is there for them; the control is not."""
+"""Bugs planted in a backward pass are each rejected by their property; the control is not."""
 
 from __future__ import annotations
 

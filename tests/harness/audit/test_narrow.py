@@ -1,4 +1,4 @@
-"""What computes in 16 bits and says so: right under its declaration, wrong under a tighter one, and not asked beyond its range."""
+"""Functions declared to compute in 16 bits: right under its declaration, wrong under a tighter one, and not asked beyond its range."""
 
 from __future__ import annotations
 

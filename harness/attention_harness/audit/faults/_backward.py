@@ -19,25 +19,25 @@ from attention_specs.contract import OPTIONS, declares
 Array = np.ndarray
 Gradients = dict[str, Array]
 Backward = Callable[[Mapping[str, Array], Mapping[str, Any], Sequence[str], Array], Gradients]
-"""What a NumPy attention may offer: (arrays, options, wrt, dout) -> gradients by name."""
+"""The backward pass that a NumPy attention may offer: (arrays, options, wrt, dout) -> gradients by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What a backward pass works on, per query head and in the dtype that is computed in: float32 for 16 bits."""
+    """The arrays of a backward pass, per query head and in the working dtype: float32 for 16 bits."""
 
     q: Array
     k: Array
     v: Array
     dout: Array
     out: Array
-    """What the forward pass returned, rounded to the dtype of the inputs."""
+    """The output of the forward pass, rounded to the dtype of the inputs."""
     lse: Array
     """[B, Hq, Lq, 1], sinks included; -inf in rows that see nothing."""
     open_scores: Array
-    """What would go into the softmax if nothing were hidden."""
+    """The scores for the softmax if nothing were hidden."""
     scores: Array
-    """What goes into the softmax: -inf where hidden."""
+    """The scores for the softmax: -inf where hidden."""
     tanh: Array | float
     """Of scaled scores over the softcap; 0 without one."""
     scale: float

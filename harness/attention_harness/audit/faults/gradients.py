@@ -97,7 +97,7 @@ def the_scale_is_applied_twice_in_dq(*asked: Any) -> Gradients:
 @fault("C26", "Dao-AILab/flash-attention#2402")
 @differentiable
 def the_slope_of_the_softcap_is_forgotten(*asked: Any) -> Gradients:
-    """What came out of the softcap gets the gradient of what went in."""
+    """The output of the softcap gets the gradient of its input."""
     return backward(*asked, slope=lambda p: 1.0)
 
 

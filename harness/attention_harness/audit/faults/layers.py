@@ -172,7 +172,7 @@ def the_maximum_is_not_taken_off_in_a_layer(*arrays: Array, **o: Any) -> Any:
 
 @layer_fault("C24")
 def heads_of_a_layer_are_rounded_to_bfloat16(*arrays: Array, **o: Any) -> Any:
-    """What the heads give is stored in eight bits before the output projection."""
+    """The output of the heads is stored in eight bits before the output projection."""
     return layer(*arrays, unite=lambda a: rounded(join(a), 8), **o)
 
 

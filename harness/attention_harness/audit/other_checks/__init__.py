@@ -65,7 +65,7 @@ def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) 
 
 @dataclass(frozen=True)
 class OtherCheckRow:
-    """What another check finds. `seconds` are those of all functions and of its own references together."""
+    """The results of another check. `seconds` are those of all functions and of its own references together."""
 
     check: str
     source: str
