@@ -1,6 +1,6 @@
-"""What a green run means: planted faults, sound variants, and what the properties say of them."""
+"""Planted faults and controls under the properties: the meaning of a green run."""
 
 from attention_harness.audit.audit import LIMITS
-from attention_harness.audit.run import Audited, named, run
+from attention_harness.audit.run import Audited, run, select
 
-__all__ = ["LIMITS", "Audited", "named", "run"]
+__all__ = ["LIMITS", "Audited", "run", "select"]

@@ -1,26 +1,27 @@
 """Every fault against every property, on the cases of a standard run: case by case, all functions side by side.
 
-So the oracle is asked once for all of them. What would take this process with it has a worker process of its own, as in a check.
+So the oracle is asked once for all of them. A function that may end its process has a worker process of its own, as in a check.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from attention_harness.audit.conforming import declaring
 from attention_harness.audit.controls import BASES, CONTROLS
-from attention_harness.audit.faults import load_all
 from attention_harness.audit.oracle_cache import CachedOracle
+from attention_harness.audit.quiet_process import quiet_process
+from attention_harness.audit.selection import Entry, Selection
 from attention_harness.audit.trials import Base, Kill, MutantRun, Trial
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
+from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
-from attention_harness.registry.targets import Target
 from attention_harness.runs.executors import map_in_pool
 from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
@@ -31,11 +32,13 @@ LIMITS = Limits(10.0, 3072)
 
 SPECS = ("attention", "multi-head")
 
+Tick = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of one function. `seen`: property -> the cases that could tell, and the vacuous ones; of a property of
-    the whole run, the dtypes."""
+    """The result of one function. `seen`: property -> its judged cases, and the vacuous ones; of a property of the whole
+    run, the dtypes."""
 
     name: str
     kills: tuple[Kill, ...]
@@ -45,65 +48,98 @@ class Examined:
 
     @property
     def first(self) -> Kill | None:
-        """What rejected it first."""
+        """The first rejection."""
         return self.kills[0] if self.kills else None
 
 
-def audit(names: Sequence[str], plan: Plan, quick: bool, jobs: int, step: Callable[[str], None]) -> Iterator[Examined]:
-    """Tries the named faults and all sound functions, in so many processes and one that mostly waits.
+def audit(selection: Selection, plan: Plan, quick: bool, jobs: int, step: Tick) -> Iterator[Examined]:
+    """Tries the entries, in so many processes and one that mostly waits.
 
     With `quick` each fault until its first kill.
     """
-    alone = [name for name in names if load_all()[name].alone]
-    together = [name for name in (*CONTROLS, *declaring(), *names) if name not in alone and name not in BASES]
-    shares = [partial(_side_by_side, together[first::jobs], plan, quick, first == 0) for first in range(jobs)]
-    processes = jobs + bool(alone)  # one more for those that hang: it mostly waits
-    for found in map_in_pool(_called, [*shares, *(partial(_by_itself, name, plan) for name in alone)], processes, step):
-        yield from found
+    alone = [entry for entry in selection.entries if entry.alone]
+    shares = [
+        partial(_side_by_side, selection, share, plan, quick, first == 0) for first, share in enumerate(_shares(selection, jobs))
+    ]
+    processes = len(shares) + bool(alone)  # one more for those that hang: it mostly waits
+    for results in map_in_pool(_called, [*shares, *(partial(_by_itself, entry, plan) for entry in alone)], processes, step):
+        yield from results
 
 
-def length(plan: Plan, names: Sequence[str], jobs: int) -> int:
+def _shares(selection: Selection, jobs: int) -> list[list[Entry]]:
+    """The entries that go side by side, in at most so many parts."""
+    together = [entry for entry in selection.entries if not entry.alone and not entry.base]
+    return [together[first::jobs] for first in range(min(jobs, len(together)))]
+
+
+def length(selection: Selection, plan: Plan, jobs: int) -> int:
     """Steps of an audit, for a bar."""
-    cases = sum(map(len, plan.suites.values()))
-    return jobs * cases + sum(load_all()[name].alone for name in names)
-
-
-Tick = Callable[[str], None]
+    specs = {entry.spec for entry in selection.entries}
+    cases = sum(len(plan.suites[spec]) for spec in specs)
+    return len(_shares(selection, jobs)) * cases + sum(entry.alone for entry in selection.entries)
 
 
 def _called(examine: Callable[[Tick], list[Examined]], tick: Tick) -> list[Examined]:
+    quiet_process()
     check.load_properties()
-    functions()
-    gc.freeze()  # what is loaded stays: a tenth of the time went into looking through it for garbage
-    gc.set_threshold(20_000, 10, 50)
     return examine(tick)
 
 
-def _side_by_side(names: Sequence[str], plan: Plan, quick: bool, first: bool, tick: Tick) -> list[Examined]:
-    """A share of the functions, on all cases in turn; the first share tells of the bases too."""
+def _side_by_side(
+    selection: Selection, entries: Sequence[Entry], plan: Plan, quick: bool, first: bool, tick: Tick
+) -> list[Examined]:
+    """A share of the entries, on all cases in turn; the first share also reports the bases that are entries."""
+    functions = selection.functions()
+    gc.freeze()  # what is loaded stays: a tenth of the time went into looking through it for garbage
+    gc.set_threshold(20_000, 10, 50)
     specs = {name: CachedOracle(spec_of(name)) for name in SPECS}
     bases = [Base(name, CONTROLS[name], plan, specs) for name in BASES]
-    trials = [MutantRun(name, functions()[name], plan, specs, bases) for name in names]
+    trials = [MutantRun(entry.name, functions[entry.name], plan, specs, bases, entry.turn) for entry in entries]
+    reported = bases if first and any(entry.base for entry in selection.entries) else []
+    needed = [base for base in bases if base in reported or any(trial.needs(base) for trial in trials)]
     for name, spec in specs.items():
-        chosen = [trial for trial in (*bases, *trials) if trial.worker.description.spec == name]
-        _all_cases(chosen, spec, quick, tick)
-    return [examined(trial) for trial in (*(bases if first else ()), *trials)]
+        chosen = [trial for trial in (*needed, *trials) if trial.description.spec == name]
+        _all_cases(chosen, spec, quick, tick, Note(selection.notes))
+    return [examined(trial) for trial in (*reported, *trials)]
 
 
-def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick) -> None:
+class Note:
+    """The name of the function that this process calls, in a folder where its parent finds it; without a folder, nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.path = folder and folder / str(os.getpid())
+
+    def write(self, name: str) -> None:
+        """Another function is called."""
+        if self.path:
+            self.path.write_text(name, encoding="utf-8")
+
+    def remove(self) -> None:
+        """No function is called any more."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+
+NOWHERE = Note(None)
+
+
+def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick, note: Note = NOWHERE) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
-    agendas = [(trial, _in_turn(trial)) for trial in trials]
-    while agendas:
-        tick(agendas[-1][0].name)
+    schedules = [(trial, _in_turn(trial)) for trial in trials]
+    while schedules:
+        tick(schedules[-1][0].name)
         spec.forget()
-        for trial, steps in agendas[:]:
+        for trial, steps in schedules[:]:
             asked = next(steps, None)
             if asked is None or (quick and trial.kills and not isinstance(trial, Base)):
-                agendas.remove((trial, steps))
+                schedules.remove((trial, steps))
             elif asked[1]:
+                note.write(trial.name)
                 trial.step(*asked)
     for trial in trials:
+        note.write(trial.name)
         trial.close()
+    note.remove()
 
 
 TURNS = 8
@@ -111,36 +147,34 @@ TURNS = 8
 
 
 def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Property]]]:
-    """The cases and claims for a function; no claim where a function that declares something is not at its turn."""
-    place = list(declaring()).index(trial.name) if trial.name in declaring() else None
+    """The cases and properties for a function; no property where a function that takes turns is not at its turn."""
     for number, (case, properties) in enumerate(trial.checking.scheduled()):
-        yield case, properties if place is None or (number + place) % TURNS == 0 else []
+        yield case, properties if trial.turn is None or (number + trial.turn) % TURNS == 0 else []
 
 
-def _by_itself(name: str, plan: Plan, tick: Tick) -> list[Examined]:
-    """A fault in a worker process of its own, until it is found."""
-    tick(name)
-    with Worker(Target(name, load_all()[name].location), LIMITS) as worker:
+def _by_itself(entry: Entry, plan: Plan, tick: Tick) -> list[Examined]:
+    """A function in a worker process of its own, until a property rejects it."""
+    tick(entry.name)
+    with Worker(entry.target, LIMITS) as worker:
         specs = {spec: spec_of(spec) for spec in SPECS}
-        trial = Trial(name, Described(worker), plan, specs)
+        try:
+            trial = Trial(entry.name, Described(worker), plan, specs)
+        except CallFailed as failure:
+            raise UsageError(f"{entry.name} cannot be tried by itself: {failure}") from failure
         steps = trial.checking.scheduled()
         while not trial.kills and (asked := next(steps, None)):
             trial.step(*asked)
+        if not trial.kills:
+            trial.close()
         return [examined(trial)]
 
 
 class Described:
-    """A worker process with what the function in it declares."""
+    """A worker process with the declarations of its function."""
 
     def __init__(self, worker: Worker) -> None:
         self.description = worker.description()
         self.call = worker.call
-
-
-@cache
-def functions() -> dict[str, Callable[..., Any]]:
-    """Name -> what can be tried: sound functions and faults."""
-    return CONTROLS | declaring() | {name: fault.function for name, fault in load_all().items()}
 
 
 def examined(trial: Trial) -> Examined:
@@ -148,6 +182,6 @@ def examined(trial: Trial) -> Examined:
     seen: dict[str, tuple[int, int]] = {}
     for (_, name), tally in trial.checking.tallies.items():
         cases, vacuous = seen.get(name, (0, 0))
-        told, untold = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
-        seen[name] = cases + told, vacuous + untold
+        judged, undecided = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
+        seen[name] = cases + judged, vacuous + undecided
     return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen)

@@ -1,6 +1,6 @@
-"""Attentions that declare: every value of every convention, and every pair of them, each in a sound function.
+"""Attentions that declare: every value of every convention, and every pair of them, each in a control.
 
-An audit that accuses one of them fails. What they declare they do: rows that see nothing, where causality and windows count
+An audit that accuses one of them fails. Each does as it declares: rows that see nothing, where causality and windows count
 from, NaN that spreads or not, and so on.
 """
 
@@ -29,7 +29,7 @@ FORMS: tuple[Any, ...] = (
     {"mask": "zeros", "bias": "uniform", "causal": "nan", "lengths": "zeros", "together": "nan", "no_keys": "zeros"},
     {"float16": "nan", "float32": {"mask": "uniform", "causal": "zeros"}, "mask": "nan"},
 )
-"""What is declared of rows that see no key: alike for all, by form, and by dtype."""
+"""The declarations about rows that see no key: alike for all, by form, and by dtype."""
 
 PATTERNS = ((0, 0, 1, 1), (0, 1, 0, 1), (0, 1, 1, 0), (1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1))
 """Two choices over the four of `masked_nan_safe`, each twice."""
@@ -56,23 +56,23 @@ def declaring() -> dict[str, Function]:
     But for `batch_invariant`: how torch rounds an exponential depends on where in memory it stands.
     """
     chosen = list(choices())
-    found = {f"declares {number}": conforming(**one) for number, one in enumerate(chosen, 1)}
+    functions = {f"declares {number}": conforming(**one) for number, one in enumerate(chosen, 1)}
     if absent():
-        return found
+        return functions
     row, steps = len(CHOICES["masked_nan_safe"]), import_module("attention_harness.audit.conforming_torch")
     diagonal = [place * row + place % row for place in range(len(FORMS))]
     varying = {"batch_invariant": False}
-    return found | {f"declares {number + 1}, torch": conforming(steps, **chosen[number] | varying) for number in diagonal}
+    return functions | {f"declares {number + 1}, torch": conforming(steps, **chosen[number] | varying) for number in diagonal}
 
 
 def absent() -> str:
     """Why there are no functions of torch; nothing where there are."""
     reason = installed("torch")
-    return f"sound functions of torch were not tried: {reason}" if reason else ""
+    return f"controls of torch were not tried: {reason}" if reason else ""
 
 
 def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache: bool = False, **chosen: Any) -> Function:
-    """A sound attention, with its gradient, that does what these conventions say, by the steps of a framework."""
+    """A right attention, with its gradient, under these conventions, by the steps of a framework."""
     conventions, chance = Conventions.declared(chosen), Random(SEED)
 
     @declares(framework=steps.FRAMEWORK, layout=layout, conventions=chosen, gradient=True)
@@ -86,8 +86,8 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
             require_fitting(q, k, v, o.get("mask"), o.get("bias"))
         step = 1 if conventions.deterministic else chance.choice((1, -1))
         plain = {name: value for name, value in o.items() if name not in RULES}
-        said = meant((*q.shape[:3], k.shape[2]), past, steps.rules(o), conventions, str(q.dtype).removeprefix("torch."))
-        return beside(steps.answer(q, k, v, said, conventions, step, plain), lambda out: _turned(out, layout))
+        meaning = meant((*q.shape[:3], k.shape[2]), past, steps.rules(o), conventions, str(q.dtype).removeprefix("torch."))
+        return beside(steps.answer(q, k, v, meaning, conventions, step, plain), lambda out: _turned(out, layout))
 
     attend.backward = steps.backward(conventions, layout)  # type: ignore[attr-defined]
     return quiet(attend, only=OPTIONS if cache else tuple(name for name in OPTIONS if name not in CACHE))

@@ -23,8 +23,8 @@ def rules(o: Mapping[str, Any]) -> dict[str, Any]:
     return {**o, "bias": None if o.get("bias") is None else o["bias"] != -np.inf}
 
 
-def answer(q: Array, k: Array, v: Array, said: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
-    """The attention with what it is given meant as declared. Values are summed from the last key on where the step is -1."""
+def answer(q: Array, k: Array, v: Array, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
+    """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
 
     def product(weights: Array, values: Array) -> Array:
         ordered, used = weights[..., ::step], values[..., ::step, :]
@@ -33,9 +33,9 @@ def answer(q: Array, k: Array, v: Array, said: Meant, conventions: Conventions, 
         out = out if safe(conventions, "keys") else np.where(keys, out, np.nan)
         with np.errstate(all="ignore"):
             mean = values.sum(2, keepdims=True) / values.dtype.type(values.shape[2])
-        return np.asarray(filled(np.where, out, mean, said.rows))
+        return np.asarray(filled(np.where, out, mean, meaning.rows))
 
-    result = staged(q, k, v, **plain, mask=said.seen, product=product)
+    result = staged(q, k, v, **plain, mask=meaning.seen, product=product)
     if plain.get("return_lse") and conventions.lse_base == "2":
         return (*result[:-1], (result[-1] / np.log(2)).astype(result[-1].dtype))
     return result
@@ -51,7 +51,7 @@ def backward(conventions: Conventions, layout: str) -> _backward.Backward:
         seen = meant(shape, 0, rules(o), conventions, turned["q"].dtype.name).seen
         plain = {name: o[name] for name in ("bias", "scale", "softcap", "sinks") if name in o}
         with np.errstate(all="ignore"):
-            found = _backward.backward(turned, {**plain, "mask": seen}, wrt, dout.transpose(axes))
-        return {name: a.transpose(axes) if name in arrays else a for name, a in found.items()}
+            results = _backward.backward(turned, {**plain, "mask": seen}, wrt, dout.transpose(axes))
+        return {name: a.transpose(axes) if name in arrays else a for name, a in results.items()}
 
     return gradients

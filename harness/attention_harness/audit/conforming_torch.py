@@ -29,18 +29,18 @@ def rules(o: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in (hiding | bias).items()}
 
 
-def answer(q: Tensor, k: Tensor, v: Tensor, said: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
-    """The attention with what it is given meant as declared. Values are summed from the last key on where the step is -1."""
+def answer(q: Tensor, k: Tensor, v: Tensor, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
+    """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
     dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     keys, values = (per_query_head(a, q).to(dtype) for a in (k, v))
-    seen, sinks = torch.as_tensor(said.seen), plain.get("sinks")
+    seen, sinks = torch.as_tensor(meaning.seen), plain.get("sinks")
     weights, lse = softmax(_scores(q.to(dtype), keys, seen, plain), None if sinks is None else sinks.to(dtype))
     used = torch.where(seen.any(-2)[..., None], values, 0.0) if safe(conventions, "values") else values
     order = list(range(k.shape[2])[::step])
     out = weights[..., order] @ used[..., order, :]
     if not safe(conventions, "keys"):
         out = torch.where(torch.isfinite(keys).all(3).all(2)[:, :, None, None], out, torch.nan)
-    out = filled(_where, out, values.mean(2, keepdim=True), said.rows)
+    out = filled(_where, out, values.mean(2, keepdim=True), meaning.rows)
     base = np.log(2) if conventions.lse_base == "2" else 1.0
     extras = {"return_weights": weights.to(q.dtype), "return_lse": lse / base}
     given = [extra for name, extra in extras.items() if plain.get(name)]
@@ -48,7 +48,7 @@ def answer(q: Tensor, k: Tensor, v: Tensor, said: Meant, conventions: Convention
 
 
 def _scores(q: Tensor, k: Tensor, seen: Tensor, o: Mapping[str, Any]) -> Tensor:
-    """What goes into the softmax, -inf where hidden."""
+    """The scores for the softmax, -inf where hidden."""
     scores = (q * default_scale(q, o.get("scale"))) @ k.mT
     if o.get("softcap") is not None:
         scores = o["softcap"] * torch.tanh(scores / o["softcap"])

@@ -1,4 +1,4 @@
-"""Attentions that are right, each computed another way: an audit that accuses one of them fails."""
+"""Right attentions, each computed another way: an audit that accuses one of them fails."""
 
 from __future__ import annotations
 
@@ -81,18 +81,18 @@ def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
     kept: dict[str, Array] = {}
 
     def powers(s: Array, sink: Any) -> tuple[Array, Array]:
-        found, kept["total"], top = powers_and_sum(q.dtype, s, sink)
-        return found, np.log(kept["total"]) + top
+        sums, kept["total"], top = powers_and_sum(q.dtype, s, sink)
+        return sums, np.log(kept["total"]) + top
 
-    def product(found: Array, values: Array) -> Array:
+    def product(sums: Array, values: Array) -> Array:
         total = kept["total"][..., None]
-        return summed(q.dtype, found, weighed(found, values)) / np.where(total == 0, 1, total)
+        return summed(q.dtype, sums, weighed(sums, values)) / np.where(total == 0, 1, total)
 
     return narrow(q, k, v, normalise=powers, product=product, **o)
 
 
 def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Function:
-    """The function for 16 bits alone, with every option but these, held to that precision."""
+    """The function for 16 bits alone, with every option but these, judged by that precision."""
     names = tuple(name for name in OPTIONS if name not in (*CACHE, *without))
     return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
 
@@ -145,7 +145,7 @@ UNDECLARED: dict[str, Function] = {
     "scores in 16 bits": quiet(scores_in_sixteen_bits),
     "weights by lse": _without_bias(quiet(weights_by_lse)),
 }
-"""Held to what an undeclared function is held to, as the faults are."""
+"""Judged as undeclared functions are, like the faults."""
 
 DECLARED: dict[str, Function] = {
     "declared eager": attention,
@@ -159,9 +159,9 @@ DECLARED: dict[str, Function] = {
         quiet(narrow_layer, spec="multi-head", only=("mask",))
     ),
 }
-"""Held to what they declare: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
+"""Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
 CONTROLS = UNDECLARED | DECLARED
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
-"""What most faults are variations of."""
+"""The functions of which most faults are variations."""

@@ -21,7 +21,10 @@ class InProcessWorker:
 
     def call(self, request: Request) -> Answer:
         """The answer. Raises CallFailed."""
-        answer = self.server.answer(request)
+        try:
+            answer = self.server.answer(request)
+        except SystemExit as error:
+            raise CallFailed("crashed", f"SystemExit: {error.code}") from error
         if isinstance(answer, Failure):
             raise CallFailed(answer.kind, answer.message, answer.trace)
         return answer

@@ -1,4 +1,4 @@
-"""What a call means under declared conventions: which keys are seen, and what a row that sees none gives. Arrays are NumPy's."""
+"""The meaning of a call under declared conventions: the keys that are seen, and the result of rows without any. NumPy's arrays."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ Array = np.ndarray
 
 
 class Meant(NamedTuple):
-    """`seen`, bool [B, Hq, Lq, Lk]; `rows`, str [B, Hq, Lq]: what is declared of a row that sees nothing, "" of others."""
+    """`seen`, bool [B, Hq, Lq, Lk]; `rows`, str [B, Hq, Lq]: the declaration about a row that sees nothing, "" of others."""
 
     seen: Array
     rows: Array
 
 
 def meant(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: Conventions, dtype: str) -> Meant:
-    """What the rules, mask and hidden places of the bias say together; query i stands at past + i where rules count from the start."""
-    shown = _shown(shape, past, o, conventions)
-    seen = np.logical_and.reduce([np.broadcast_to(a, shape) for a in shown.values()])
-    hides = {form: ~np.broadcast_to(a, shape) for form, a in shown.items() if form != "nothing"}
+    """The rules, mask and hidden places of the bias together; query i stands at past + i where rules count from the start."""
+    places = _open_places(shape, past, o, conventions)
+    seen = np.logical_and.reduce([np.broadcast_to(a, shape) for a in places.values()])
+    hides = {form: ~np.broadcast_to(a, shape) for form, a in places.items() if form != "nothing"}
     rows = np.full(shape[:3], "", "U11")
     for row in zip(*np.nonzero(~seen.any(-1)), strict=True):
         rows[row] = _declared([form for form, a in hides.items() if a[row].any()], conventions, dtype)
     return Meant(seen, rows)
 
 
-def _shown(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: Conventions) -> dict[str, Array]:
+def _open_places(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: Conventions) -> dict[str, Array]:
     """Form that is given -> where it lets attend; rules count from where they are declared to."""
     i, j, end = np.arange(shape[2]), np.arange(shape[3]), shape[3] - shape[2]
     shifts = [end if name == "bottom-right" else past for name in (conventions.causal_alignment, conventions.window_alignment)]
     causal = visible(shifts[0], i, j, bool(o.get("is_causal")), None, None, None)
     window = visible(shifts[1], i, j, False, o.get("window"), None, None)
     lengths = visible(0, i, j, False, None, o.get("query_lengths"), o.get("key_lengths"))
-    shown = {"nothing": np.ones((1, 1, 1, 1), bool), "causal": causal & window, "lengths": lengths}
-    return shown | {name: o[name] for name in ("mask", "bias") if o.get(name) is not None}
+    places = {"nothing": np.ones((1, 1, 1, 1), bool), "causal": causal & window, "lengths": lengths}
+    return places | {name: o[name] for name in ("mask", "bias") if o.get(name) is not None}
 
 
 def _declared(forms: Sequence[str], conventions: Conventions, dtype: str) -> str:
-    """What is declared of a row whose keys these forms hide."""
+    """The declaration about a row whose keys these forms hide."""
     if len(forms) < 2:
         return conventions.empty_rows_of(forms[0] if forms else "no_keys", dtype)
     alone = {conventions.empty_rows_of(form, dtype) for form in forms}

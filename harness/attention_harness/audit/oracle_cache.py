@@ -1,4 +1,4 @@
-"""What all functions of an audit share while a case lasts: its arrays, and what the oracle says about them."""
+"""The arrays of a case and the answers of the oracle, which all functions of an audit share while the case lasts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CachedOracle:
 
     def expect_gradient(self, x: Any, dout: np.ndarray, conventions: Conventions, precision: str | None) -> Any:
         """As the spec's, once for each question, whoever asks it."""
-        key = ("gradient", self._key(x), said(dout), str(conventions), precision)
+        key = ("gradient", self._key(x), content_of(dout), str(conventions), precision)
         return self._once(key, lambda: self._spec.expect_gradient(x, dout, conventions, precision))
 
     def _once(self, key: Any, make: Any) -> Any:
@@ -48,11 +48,11 @@ class CachedOracle:
     def _key(self, x: Any) -> Any:
         """The call that x makes, as something that can be looked up."""
         call = self._spec.call(x)
-        return tuple((name, said(value)) for name, value in [*call.arrays.items(), *call.options.items()])
+        return tuple((name, content_of(value)) for name, value in [*call.arrays.items(), *call.options.items()])
 
 
-def said(argument: Any) -> Any:
-    """What an argument says, whatever its strides: of an array a digest, since hundreds of large ones pass while a case lasts."""
+def content_of(argument: Any) -> Any:
+    """The content of an argument, whatever its strides: of an array a digest, since hundreds of large ones pass while a case lasts."""
     if not isinstance(argument, np.ndarray):
         return repr(argument)
     return argument.dtype.name, argument.shape, blake2b(argument.tobytes(), digest_size=16).digest()

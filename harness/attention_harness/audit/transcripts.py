@@ -1,7 +1,7 @@
-"""The same answers are judged the same: a claim that gets bit for bit the answers of a sound function needs no verdict of its own.
+"""Equal answers get equal verdicts: a property that gets the answers of a control bit for bit is not judged again.
 
-Verdicts follow from the answers alone. So what a claim asked a sound function, and what that answered, is a script; a suspect
-that gives these answers to these questions would have been asked them and no others, and gets the verdict of the sound one.
+Verdicts follow from the answers alone. The questions of a property to a control and the answers are a script. A function that
+gives these answers to these questions would have been asked the same questions, and gets the verdict of the control.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Script = list[tuple[int, Request, Reply]]
 
 
 class MemoWorker(InProcessWorker):
-    """A function that is asked once for all claims of a case; only what one claim asks again is asked again.
+    """A function that is asked once for all properties of a case; only a question that one property repeats is asked again.
 
-    So a claim can be judged alone, with the calls that it has among others: those of a `UnderTest`, which remembers too.
+    So a property can be judged alone, with the calls that it has among others: those of an `UnderTest`, which remembers too.
     """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
@@ -38,16 +38,16 @@ class MemoWorker(InProcessWorker):
         self.property_()
 
     def property_(self) -> None:
-        """Another claim begins."""
+        """Another property begins."""
         self.given: dict[int, list[Reply]] = defaultdict(list)
         self.restart()
 
     def restart(self) -> None:
-        """The claim begins once more: it gets the answers that it has had."""
+        """The property begins once more: it gets the answers that it has had."""
         self.turn: Counter[int] = Counter()
 
-    def said(self, key: int, request: Request) -> Reply:
-        """What it answers, or the trouble instead."""
+    def reply_to(self, key: int, request: Request) -> Reply:
+        """The answer, or the failure instead."""
         number, given = self.turn[key], self.given[key]
         self.turn[key] += 1
         if number == len(given):
@@ -58,11 +58,11 @@ class MemoWorker(InProcessWorker):
 
     def call(self, request: Request) -> Answer:
         """The answer. Raises CallFailed."""
-        return heard(self.said(key(request), request))
+        return heard(self.reply_to(key(request), request))
 
 
 class RecordingWorker(MemoWorker):
-    """A sound function that writes down what a claim asks it and what it answers."""
+    """A control that records the questions of a property, and its answers."""
 
     def begin(self) -> None:
         """Another case begins."""
@@ -71,13 +71,13 @@ class RecordingWorker(MemoWorker):
         super().begin()
 
     def property_(self) -> None:
-        """Another claim begins, with a script of its own."""
+        """Another property begins, with a script of its own."""
         super().property_()
         self.script: Script = []
 
-    def said(self, key: int, request: Request) -> Reply:
-        """What it answers, written down."""
-        own = super().said(key, request)
+    def reply_to(self, key: int, request: Request) -> Reply:
+        """The reply, recorded."""
+        own = super().reply_to(key, request)
         if key not in self.asked:
             self.asked[key] = self._lighter(request)
         self.script.append((key, self.asked[key], own))
@@ -105,29 +105,29 @@ class ComparedWorker(MemoWorker):
     def follows(self, script: Script) -> bool:
         """Whether it gives the answers of the script, bit for bit."""
         self.restart()
-        return all(self._alike(self.said(key, request), said) for key, request, said in script)
+        return all(self._alike(self.reply_to(key, request), reply) for key, request, reply in script)
 
-    def _alike(self, own: Reply, said: Reply) -> bool:
+    def _alike(self, own: Reply, reply: Reply) -> bool:
         """Compared once: both are kept as long as the case lasts, so their addresses name them."""
-        pair = id(own), id(said)
+        pair = id(own), id(reply)
         if pair not in self.compared:
-            self.compared[pair] = alike(own, said)
+            self.compared[pair] = alike(own, reply)
         return self.compared[pair]
 
 
 def spoken(call: Callable[[Request], Answer], request: Request) -> Reply:
-    """The answer, or the trouble instead of one."""
+    """The answer, or the failure instead of one."""
     try:
         return call(request)
-    except CallFailed as trouble:
-        return trouble
+    except CallFailed as failure:
+        return failure
 
 
-def heard(said: Reply) -> Answer:
-    """The answer. Raises the trouble if it is one."""
-    if isinstance(said, CallFailed):
-        raise said
-    return said
+def heard(reply: Reply) -> Answer:
+    """The answer. Raises the failure if it is one."""
+    if isinstance(reply, CallFailed):
+        raise reply
+    return reply
 
 
 def alike(a: Reply, b: Reply) -> bool:
@@ -145,7 +145,7 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def key(request: Request) -> int:
-    """A number that tells requests of a case apart."""
+    """A number that differs between the requests of a case."""
     options = tuple((name, o if isinstance(o, Packed) else repr(o)) for name, o in request.options.items())
     beside = None if request.beside is None else key(request.beside)
     return hash((tuple(request.arrays.items()), options, request.wanted, beside, request.wrt, request.dout))

@@ -1,4 +1,4 @@
-"""One function on its way through the cases of an audit, and what rejected it."""
+"""One function on its way through the cases of an audit, and its rejections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attention_specs.formats import DTYPES
 from attention_specs.property import PROPERTIES, Property
 
 VALUED = ("empty_rows", "causal_alignment", "window_alignment", "lse_base")
-"""The conventions that say which answer is right; the others are claims that properties ask about one by one."""
+"""The conventions that say which answer is right; the others are promises that properties ask about one by one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Kill:
 
 
 class DeclarationSpy(UnderTest):
-    """A subject that notes which declarations a claim asks it about."""
+    """A function under test that notes the declarations that a property asks it about."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -52,11 +52,15 @@ class DeclarationSpy(UnderTest):
 class Trial:
     """A function and its verdicts so far."""
 
+    turn: int | None = None
+    """Its number among the functions that are asked on every so many cases."""
+
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
-        description: Description = worker.description
-        self.subject = DeclarationSpy(worker, description, specs[description.spec])
-        self.checking = ConformanceCheck(self.subject, Target(name, name), plan, lambda: None)
+        declared: Description = worker.description
+        self.description = replace(declared, conventions=replace(declared.conventions, **plan.declared))
+        self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
+        self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
         self.cases, self.seconds = 0, 0.0
 
@@ -66,24 +70,23 @@ class Trial:
         return self.checking.refused_dtypes()
 
     def kind(self, dtype: str) -> tuple[Description, str | None]:
-        """Functions of one kind are asked the same in this dtype, and held to the same, but for what a claim asks to be declared."""
-        told: Description = self.worker.description
-        values = {name: getattr(told.conventions, name) for name in VALUED}
-        told = replace(told, name="", summary="", version="", conventions=Conventions(**values), precision={})
-        return told, self.worker.description.precision.get(dtype)
+        """Functions of one kind get the same questions and verdicts in this dtype, but for declarations that a property asks about."""
+        valued = Conventions(**{name: getattr(self.description.conventions, name) for name in VALUED})
+        kind = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
+        return kind, self.description.precision.get(dtype)
 
     def wanted(self, properties: Sequence[Property]) -> list[Property]:
-        """The claims that have not rejected it yet, and those that must come first."""
+        """The properties that have not rejected it yet, and those that must come first."""
         return [property_ for property_ in properties if property_.name not in self.kills or property_.id in GATES]
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
-        """One case by these claims."""
+        """One case by these properties."""
         if case.problem.dtype in self.refused:
             return []
         started = perf_counter()
         findings = self.judged(case, self.wanted(properties))
         self.checking.judged.count(case, properties, findings)
-        self.subject.forget()  # hundreds of functions would each keep the arrays of a case
+        self.under_test.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
         for finding in findings:
@@ -92,24 +95,24 @@ class Trial:
         return findings
 
     def judged(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
-        """What the claims say of the case."""
+        """The findings of the properties on the case."""
         return self.checking.judge_case(case, properties, self.find)[1]
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
-        """What one claim says of these inputs."""
-        self.subject.noted = {}
-        return find(subject, property_, x)
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+        """The finding of one property on these inputs."""
+        self.under_test.noted = {}
+        return find(under_test, property_, x)
 
     def close(self) -> None:
-        """All cases were seen: what refused most of them is asked where it answers, and claims about the whole run are judged."""
+        """The end of the cases: a function that refused most is asked where it answers; properties of the whole run are judged."""
         if self.checking.judged.mostly_refused and not self.kills:
-            self.ask_inside()
+            self.ask_where_it_answers()
         for (dtype, name), tally in self.checking.tallies.items():
             tally.close(PROPERTIES[name])
             if tally.outcome == "violates":
                 self._killed(PROPERTIES[name], tally.outcome, dtype, "the whole run", tally.reason)
 
-    def ask_inside(self) -> None:
+    def ask_where_it_answers(self) -> None:
         """The refused cases, moved to where it answers, until one rejects it."""
         for case, properties in self.checking.inside():
             self.step(case, properties)
@@ -122,7 +125,7 @@ class Trial:
 
 
 class Judged(NamedTuple):
-    """What a claim asked a sound function and was answered, which declarations it asked about, and what it found."""
+    """The script of a property and a control, the declarations that it asked about, and its finding."""
 
     script: Script
     declared: Mapping[str, Any]
@@ -130,72 +133,78 @@ class Judged(NamedTuple):
 
 
 class Base(Trial):
-    """A sound function whose answers to each claim on the current case are written down for others to be compared with."""
+    """A control whose answers to each property on the current case are recorded for others to be compared with."""
 
     worker: RecordingWorker
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
-        super().__init__(name, RecordingWorker(function, name), plan, specs)
-        self.said: dict[str, Judged] = {}
+        super().__init__(name, RecordingWorker(function, name), replace(plan, declared={}), specs)
+        self.judgements: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
-        """One case by these claims; the scripts of it are kept until the next."""
+        """One case by these properties; its scripts are kept until the next."""
         self.worker.begin()
-        self.said = {}
+        self.judgements = {}
         return super().step(case, properties)
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
-        """What one claim says, with its script."""
-        subject.forget_answers()
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+        """The finding of one property, with its script."""
+        under_test.forget_answers()
         self.worker.property_()
-        finding = super().find(subject, property_, x)
-        self.said[property_.name] = Judged(self.worker.script, self.subject.noted, finding)
+        finding = super().find(under_test, property_, x)
+        self.judgements[property_.name] = Judged(self.worker.script, self.under_test.noted, finding)
         return finding
 
 
 class MutantRun(Trial):
-    """A function that a claim judges by itself only where it answers otherwise than the sound ones of its kind."""
+    """A function that a property judges only where its answers differ from those of the controls of its kind."""
 
     worker: ComparedWorker
 
     def __init__(
-        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = ()
-    ) -> None:
+        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = (),
+        turn: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(name, ComparedWorker(function, name), plan, specs)
+        self.turn = turn
         self.bases = {dtype: [base for base in bases if base.kind(dtype) == self.kind(dtype)] for dtype in DTYPES}
         self.alike: list[Base] = []
 
+    def needs(self, base: Base) -> bool:
+        """Whether it is compared with the base in some dtype."""
+        return any(base in bases for bases in self.bases.values())
+
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
-        """One case by these claims."""
+        """One case by these properties."""
         findings = super().step(case, properties)
         self.worker.begin()  # hundreds of functions would each keep their answers
         return findings
 
     def judged(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
-        """What the claims say; which of them apply is known from the sound functions of its kind."""
+        """The findings of the properties; the controls of its kind show which of them apply."""
         self.alike = self.bases[case.problem.dtype]
         if not self.alike:
             return super().judged(case, properties)
-        applying = {name for base in self.alike for name in base.said}
-        known, subject = [property_ for property_ in properties if property_.name in applying], self.subject
-        subject.forget()
-        return self.checking.count(case, judge_applying(subject, subject.realise(case), known, self.find))
+        applying = {name for base in self.alike for name in base.judgements}
+        known, under_test = [property_ for property_ in properties if property_.name in applying], self.under_test
+        under_test.forget()
+        return self.checking.count(case, judge_applying(under_test, under_test.realise(case), known, self.find))
 
-    def ask_inside(self) -> None:
-        """Without the sound functions, which are not asked there."""
+    def ask_where_it_answers(self) -> None:
+        """Without the controls, which are not asked there."""
         self.bases = {dtype: [] for dtype in DTYPES}
-        super().ask_inside()
+        super().ask_where_it_answers()
 
-    def find(self, subject: UnderTest, property_: Property, x: Any) -> Finding:
-        """The finding of a sound function if it answers alike, else its own."""
+    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+        """The finding of a control with the same answers, else its own."""
         self.worker.property_()
-        for said in (base.said[property_.name] for base in self.alike if property_.name in base.said):
-            if self._declares(said.declared) and self.worker.follows(said.script):
-                return said.finding
-        subject.forget_answers()
+        for judgement in (base.judgements[property_.name] for base in self.alike if property_.name in base.judgements):
+            if self._declares(judgement.declared) and self.worker.follows(judgement.script):
+                return judgement.finding
+        under_test.forget_answers()
         self.worker.restart()
-        return super().find(subject, property_, x)
+        return super().find(under_test, property_, x)
 
     def _declares(self, asked: Mapping[str, Any]) -> bool:
-        declared = self.worker.description.conventions
+        declared = self.description.conventions
         return all(getattr(declared, name) == value for name, value in asked.items())

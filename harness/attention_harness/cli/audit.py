@@ -7,23 +7,28 @@ from typing import Annotated
 import typer
 
 from attention_harness.cli.exit_status import RIGHT, WRONG
-from attention_harness.cli.options import Examples, Faults, Jobs, Json, OtherChecks, Output, Seed, settings_of
+from attention_harness.cli.options import Declare, Examples, Faults, Jobs, Json, Only, OtherChecks, Output, Seed, settings_of
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.runs.folder import Asked
 
 
 def audit(
-    faults: Faults = None, quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
-    other_checks: OtherChecks = False,
-    examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, output: Output = None, as_json: Json = False,
+    faults: Faults = None, only: Only = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
+    other_checks: OtherChecks = False, examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, declare: Declare = None,
+    output: Output = None, as_json: Json = False,
 ) -> int:  # fmt: skip
-    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives."""
+    """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives.
+
+    FILE.py: its own functions are the faults.
+    """
     from attention_harness import audit as auditing
 
-    settings = settings_of(examples, seed, None, None, jobs, auditing.LIMITS.seconds, auditing.LIMITS.memory, "local", None)
-    names = auditing.named(faults or [])
-    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick}))
-    audited = auditing.run(names, settings, run, quick, other_checks, quiet=as_json)
+    limits = auditing.LIMITS
+    settings = settings_of(examples, seed, None, None, jobs, limits.seconds, limits.memory, "local", declare)
+    selection = auditing.select(faults or [], only or [], declare or [], other_checks)
+    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick, **selection.arguments}))
+    audited = auditing.run(selection, settings, run, quick, other_checks, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")
     if as_json:
         print_json(audited.document)

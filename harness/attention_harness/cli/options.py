@@ -16,7 +16,11 @@ from attention_specs.formats import DTYPES
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
 ]
-Faults = Annotated[list[str] | None, typer.Argument(help="Faults to try, or globs over them; all of the catalogue by default.")]
+Faults = Annotated[
+    list[str] | None,
+    typer.Argument(help="Faults of the catalogue, or globs over them, all by default; or FILE.py: the functions of that file."),
+]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this function only, or a glob (repeatable).")]
 ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]

@@ -44,13 +44,30 @@ def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
     if framework and (reason := frameworks.installed(framework)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
-    function = _function(module, attribute, location)
+    function = _entry(module, attribute, name) or _function(module, attribute, location)
+    description = available(function, name)
+    return by_its_names(function), replace(description, version=_version(description, container, function))
+
+
+def load_file(path: Path) -> ModuleType:
+    """The file as a module. Raises LoadError."""
+    return _import(str(path))
+
+
+def available(function: Callable[..., Any], name: str) -> Description:
+    """The declarations of a function. Raises LoadError, also for a framework or a device that is missing here."""
     description = describe(function, name)
     if reason := frameworks.installed(description.framework) or frameworks.load(description.framework).missing(
         description.device
     ):
         raise LoadError(reason, unavailable=True)
-    return by_its_names(function), replace(description, version=_version(description, container, function))
+    return description
+
+
+def _entry(module: ModuleType, attribute: str, name: str) -> Callable[..., Any] | None:
+    """The function of that name, where the attribute is a mapping of functions; None elsewhere."""
+    mapping = getattr(module, attribute, None) if attribute else None
+    return mapping.get(name) if isinstance(mapping, Mapping) else None
 
 
 def _version(description: Description, container: str, function: Callable[..., Any]) -> str:

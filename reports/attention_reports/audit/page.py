@@ -1,6 +1,7 @@
 """The sections of the page of an audit."""
 
 import re
+import shlex
 from bisect import bisect_left
 from typing import Any
 
@@ -25,7 +26,8 @@ def sections(run: Run) -> dict[str, Any]:
     if not run.audits:
         return {}
     steps = _steps(run)
-    faults = [_fault(row, place, steps) for place, row in enumerate(tabulate(run, "standing of faults").to_dict("records"), 1)]
+    rows = tabulate(run, "standing of faults").to_dict("records")
+    faults = [{**_fault(row, place, steps), "command": _command(run, row)} for place, row in enumerate(rows, 1)]
     environment = tabulate(run, "environment")
     lines = [f"{fact}: {value}" for fact, value in zip(environment["fact"], environment["value"], strict=True)]
     audit = {**_first_screen(run, faults, steps), **_evidence(run), "faults": faults}
@@ -86,6 +88,12 @@ def _counts(faults: list[Row], steps: list[int]) -> list[tuple[str, str, int]]:
 def _fault(row: Row, place: int, steps: list[int]) -> Row:
     kind = "survived" if row["survived"] else f"soon-{bisect_left(steps, row['cases'])}"
     return {**row, "id": f"fault-{place}", "kind": kind, "address": link(row["link"]), "rejection": _message(row)}
+
+
+def _command(run: Run, row: Row) -> str:
+    """The line that tries the fault alone."""
+    file = run.section("arguments").get("file")
+    return shlex.join(["attention-harness", "audit", *([str(file), "--only"] if file else []), str(row["fault"])])
 
 
 def _drawn(run: Run) -> str:

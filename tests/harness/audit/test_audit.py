@@ -1,4 +1,4 @@
-"""An audit finds what is wrong, accuses nobody who is right, and its short cut gives the verdicts of the long way."""
+"""An audit rejects every fault and no control, and its short cut gives the verdicts of the long way."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from attention_harness.audit.conforming import declaring
 from attention_harness.audit.controls import BASES, CONTROLS, quiet
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.oracle_cache import CachedOracle
+from attention_harness.audit.selection import from_catalogue
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker
 from attention_harness.audit.trials import Base, Kill, MutantRun
 from attention_harness.cli.app import main
@@ -51,9 +52,9 @@ def plan():
 def tried(plan, name, function, bases):
     """The function on all cases, compared with these bases."""
     specs = {spec: CachedOracle(spec_of(spec)) for spec in audit.SPECS}
-    sound = [Base(base, CONTROLS[base], plan, specs) for base in bases]
-    trial = MutantRun(name, function, plan, specs, sound)
-    audit._all_cases([*sound, trial], specs["attention"], quick=False, tick=lambda name: None)
+    controls = [Base(base, CONTROLS[base], plan, specs) for base in bases]
+    trial = MutantRun(name, function, plan, specs, controls)
+    audit._all_cases([*controls, trial], specs["attention"], quick=False, tick=lambda name: None)
     return trial
 
 
@@ -61,9 +62,11 @@ def tried(plan, name, function, bases):
 def test_the_short_cut_kills_what_the_long_way_kills(name, plan):
     fault = load_all()[name]
     short, long = (tried(plan, name, fault.function, bases) for bases in (BASES, ()))
-    told = [sorted((kill.property, kill.cases, kill.case) for kill in trial.kills.values()) for trial in (short, long)]
+    kills = [sorted((kill.property, kill.cases, kill.case) for kill in trial.kills.values()) for trial in (short, long)]
     assert (
-        told[0] == told[1] if name != "the_scale_is_that_of_the_first_call" else {k[0] for k in told[0]} & {k[0] for k in told[1]}
+        kills[0] == kills[1]
+        if name != "the_scale_is_that_of_the_first_call"
+        else {k[0] for k in kills[0]} & {k[0] for k in kills[1]}
     )
 
 
@@ -75,21 +78,21 @@ def test_what_refuses_most_is_tried_where_it_answers():
     assert "output_agrees_with_the_oracle" in trial.kills
 
 
-def test_what_a_sound_function_is_asked_is_asked_of_a_suspect(plan):
+def test_a_compared_function_is_asked_what_the_control_was_asked(plan):
     case, spec = plan.suites["attention"].drawn[0], spec_of("attention")
-    sound, twin = RecordingWorker(quiet(attention)), ComparedWorker(quiet(attention))
-    UnderTest(sound, sound.description)(spec.realise(case))
-    assert len(sound.script) == 1
-    assert twin.follows(sound.script)
+    control, twin = RecordingWorker(quiet(attention)), ComparedWorker(quiet(attention))
+    UnderTest(control, control.description)(spec.realise(case))
+    assert len(control.script) == 1
+    assert twin.follows(control.script)
 
     def off_by_a_bit(q, k, v, **o):
         return np.nextafter(attention(q, k, v, **o), np.asarray(9, q.dtype))
 
-    assert not ComparedWorker(quiet(off_by_a_bit)).follows(sound.script)
+    assert not ComparedWorker(quiet(off_by_a_bit)).follows(control.script)
 
 
 @pytest.fixture
-def counted():
+def counting():
     """A function that counts its calls, and the calls."""
     calls = []
 
@@ -100,26 +103,26 @@ def counted():
     return ComparedWorker(quiet(counts)), calls
 
 
-def test_answers_to_a_script_are_not_asked_for_again(counted):
-    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
-    sound = RecordingWorker(quiet(attention))
-    UnderTest(sound, sound.description)(x)
-    assert not suspect.follows(sound.script)
-    suspect.restart()
-    subject = UnderTest(suspect, suspect.description)
-    subject(x)
+def test_answers_to_a_script_are_not_asked_for_again(counting):
+    (compared, calls), x = counting, spec_of("attention").realise(Case(Problem(key_length=3)))
+    control = RecordingWorker(quiet(attention))
+    UnderTest(control, control.description)(x)
+    assert not compared.follows(control.script)
+    compared.restart()
+    under_test = UnderTest(compared, compared.description)
+    under_test(x)
     assert len(calls) == 1
-    subject.again(x)
+    under_test.again(x)
     assert len(calls) == 2
 
 
-def test_claims_share_what_they_ask_once_and_not_what_they_ask_again(counted):
-    (suspect, calls), x = counted, spec_of("attention").realise(Case(Problem(key_length=3)))
+def test_properties_share_what_they_ask_once_and_not_what_they_ask_again(counting):
+    (compared, calls), x = counting, spec_of("attention").realise(Case(Problem(key_length=3)))
     for _ in range(3):
-        suspect.property_()
-        subject = UnderTest(suspect, suspect.description)
-        subject(x)
-        subject.again(x)
+        compared.property_()
+        under_test = UnderTest(compared, compared.description)
+        under_test(x)
+        under_test.again(x)
     assert len(calls) == 1 + 3
 
 
@@ -138,7 +141,7 @@ def audit_conventions():
     return UnderTest(ComparedWorker(quiet(attention)), ComparedWorker(quiet(attention)).description).description.conventions
 
 
-def test_no_sound_function_is_accused_on_these_cases(plan):
+def test_no_control_is_accused_on_these_cases(plan):
     for name in set(CONTROLS) - set(BASES):
         if describe(CONTROLS[name], name).spec == "attention":
             assert list(tried(plan, name, CONTROLS[name], ()).kills) == []
@@ -149,31 +152,31 @@ def kill(name="output_agrees_with_the_oracle"):
 
 
 def test_survivors_and_accusations_and_holes_make_it_fail():
-    fault = load_all()["the_softcap_is_dropped"]
-    found = tables.fault_rows([Examined(fault.name, (), 9, 1.0, {})])
-    assert found[0]["killed_by"] == ""
-    assert tables.survivors(found) == ["survivors=the_softcap_is_dropped, but should be none"]
-    assert tables.survivors(tables.fault_rows([Examined(fault.name, (kill(),), 9, 1.0, {})])) == []
-    accused = tables.control_rows([Examined("eager", (kill(),), 9, 1.0, {})])
-    assert "it is sound" in tables.accusations(accused)[0]
-    assert tables.accusations(tables.control_rows([Examined("eager", (), 9, 1.0, {})])) == []
+    selection, name = from_catalogue(["the_softcap_is_dropped"]), "the_softcap_is_dropped"
+    rows = tables.fault_rows(selection, [Examined(name, (), 9, 1.0, {})])
+    assert (rows[0]["killed_by"], rows[0]["family"]) == ("", "C05")
+    assert tables.survivors(rows) == ["survivors=the_softcap_is_dropped, but should be none"]
+    assert tables.survivors(tables.fault_rows(selection, [Examined(name, (kill(),), 9, 1.0, {})])) == []
+    accused = tables.control_rows(selection, [Examined("eager", (kill(),), 9, 1.0, {})])
+    assert "it is a control" in tables.accusations(accused)[0]
+    assert tables.accusations(tables.control_rows(selection, [Examined("eager", (), 9, 1.0, {})])) == []
     assert tables.holes([{"region": "bias", "value": "alibi", "cases": 0}]) == ["cases of bias alibi=0, but should be some"]
 
 
 def test_a_property_that_tells_nothing_makes_it_fail():
     seen = {"output_agrees_with_the_oracle": (70, 30), "answers_every_problem": (99, 1)}
-    told = tables.vacuous(tables.vacuity_rows([Examined("eager", (), 9, 1.0, seen)]))
-    assert told == ["vacuous cases of output_agrees_with_the_oracle=30%, but should be at most 20%"]
+    sentences = tables.vacuous(tables.vacuity_rows(from_catalogue([]), [Examined("eager", (), 9, 1.0, seen)]))
+    assert sentences == ["vacuous cases of output_agrees_with_the_oracle=30%, but should be at most 20%"]
 
 
 def test_from_the_command_line(tmp_path, capsys):
     names = ["the_softcap_is_dropped", "leaves_with_status_zero"]
     assert main(["audit", *names, "--quick", "--examples", "30", "--json", "--output", str(tmp_path)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [(row["fault"], row["class"]) for row in told["faults"]] == [(names[0], "C05"), (names[1], "C36")]
-    assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in told["faults"])
-    assert {row["name"] for row in told["controls"]} == {*CONTROLS, *declaring()}
-    assert not any(row["accused_by"] for row in told["controls"])
+    document = json.loads(capsys.readouterr().out)
+    assert [(row["fault"], row["class"]) for row in document["faults"]] == [(names[0], "C05"), (names[1], "C36")]
+    assert all(row["killed_by"] and row["cases"] and row["seconds"] >= 0 for row in document["faults"])
+    assert {row["name"] for row in document["sound"]} == {*CONTROLS, *declaring()}
+    assert not any(row["accused_by"] for row in document["sound"])
     assert (tmp_path / "report.html").exists() and (tmp_path / "kills.parquet").exists()
 
 

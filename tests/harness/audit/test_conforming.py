@@ -1,4 +1,4 @@
-"""What is declared is what is judged: every value and pair of conventions agrees, and another value than the declared one does not."""
+"""Functions are judged by their declarations: every value and pair of conventions agrees, and another value than the declared one does not."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ JUDGED = {"P4", "P6", "P7", "W4", "G2", "G3", "G10"}
 
 @pytest.mark.parametrize("name", sorted(declaring()))
 def test_what_does_as_it_declares_agrees(name, subject_of):
-    subject, agreed = subject_of(declaring()[name]), set()
+    under_test, agreed = subject_of(declaring()[name]), set()
     for case in CASES:
-        subject.forget()
-        findings = list(judge(subject, subject.realise(case), properties_of("attention")))
+        under_test.forget()
+        findings = list(judge(under_test, under_test.realise(case), properties_of("attention")))
         assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
         agreed |= {f.property_.id for f in findings if f.outcome == "agrees"}
     assert agreed >= JUDGED
 
 
-def told(function):
-    """What a function declares, with what it is asked beside it."""
+def declarations_of(function):
+    """The declarations of a function, with its cache, layout and gradient."""
     conventions = Conventions.declared(function.conventions)
     chosen = {name: str(getattr(conventions, name)) for name in CHOICES}
     return chosen | {"cache": "past_k" in function.options, "layout": function.layout, "gradient": function.gradient}
@@ -77,13 +77,13 @@ def told(function):
 def test_caches_weights_lse_and_gradients_stand_beside_every_form_of_empty_rows_and_every_alignment():
     functions = [f for name, f in declaring().items() if "torch" not in name]
     assert all({"return_weights", "return_lse"} <= set(f.options) and f.gradient for f in functions)
-    met = {(name, told(f)[name]) for f in functions if "past_k" in f.options for name in CHOICES}
-    assert met == {(name, told(f)[name]) for f in functions for name in CHOICES}
+    met = {(name, declarations_of(f)[name]) for f in functions if "past_k" in f.options for name in CHOICES}
+    assert met == {(name, declarations_of(f)[name]) for f in functions for name in CHOICES}
 
 
 @pytest.mark.skipif(bool(absent()), reason=absent() or "torch is there")
 def test_functions_of_torch_declare_every_value_of_every_convention_that_torch_can_keep():
-    rows = [told(f) for name, f in declaring().items() if "torch" in name]
+    rows = [declarations_of(f) for name, f in declaring().items() if "torch" in name]
     assert all(f.framework == "torch" and f.gradient for name, f in declaring().items() if "torch" in name)
     for name in CHOICES:
         every = {str(one["empty_rows"]) for one in choices()} if name == "empty_rows" else set(map(str, CHOICES[name]))
@@ -94,7 +94,7 @@ def test_functions_of_torch_declare_every_value_of_every_convention_that_torch_c
 def test_without_torch_its_functions_are_left_out_and_the_audit_says_why(monkeypatch):
     monkeypatch.setattr(catalogue, "installed", lambda framework: f"{framework} is not installed")
     assert len(declaring.__wrapped__()) == len(list(choices()))
-    assert absent() == "sound functions of torch were not tried: torch is not installed"
+    assert absent() == "controls of torch were not tried: torch is not installed"
 
 
 FRAMEWORKS = ("numpy", *(() if absent() else ("torch",)))
@@ -108,7 +108,7 @@ def declared_otherwise(does, declares, framework):
 
 
 @pytest.mark.parametrize(
-    ("does", "declares", "case", "clause"),
+    ("does", "declares", "case", "identifier"),
     [
         ({"causal_alignment": "bottom-right"}, {}, CASES[3], "P4"),
         ({}, {"causal_alignment": "bottom-right"}, CASES[4], "P4"),
@@ -124,11 +124,11 @@ def declared_otherwise(does, declares, framework):
     ],
 )
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_another_value_than_the_declared_one_is_rejected(does, declares, case, clause, framework, subject_of):
-    property_ = next(property_ for property_ in PROPERTIES.values() if property_.id == clause)
-    found = fails(subject_of(declared_otherwise(does, declares, framework)), property_, case)
-    assert found is not None
-    assert found.outcome == "violates"
+def test_another_value_than_the_declared_one_is_rejected(does, declares, case, identifier, framework, subject_of):
+    property_ = next(property_ for property_ in PROPERTIES.values() if property_.id == identifier)
+    finding = fails(subject_of(declared_otherwise(does, declares, framework)), property_, case)
+    assert finding is not None
+    assert finding.outcome == "violates"
 
 
 def test_a_tiny_number_is_no_zero_in_a_mapping_either(subject_of):
@@ -143,8 +143,8 @@ def test_a_tiny_number_is_no_zero_in_a_mapping_either(subject_of):
         )
 
     attention.conventions = {"empty_rows": {"mask": "zeros", "bias": "zeros"}}
-    subject = subject_of(attention)
-    assert find(subject, PROPERTIES["empty_rows_follow_the_declaration"], subject.realise(HIDDEN)).outcome == "violates"
+    under_test = subject_of(attention)
+    assert find(under_test, PROPERTIES["empty_rows_follow_the_declaration"], under_test.realise(HIDDEN)).outcome == "violates"
 
 
 @pytest.mark.parametrize("rows", ["uniform", {"mask": "uniform"}])
@@ -167,11 +167,11 @@ def test_two_sums_of_a_mean_are_both_right(rows, subject_of):
         return (out, *more) if more else out
 
     attention.conventions = {"empty_rows": rows, "deterministic": False}
-    subject = subject_of(attention)
+    under_test = subject_of(attention)
     case = Case(Problem(1, 1, 1, 3, 40, 8, 8, mask=masks.hidden_query(1)))
     names = ("S4", "P5", "P8", "P9", "P10")
     properties = [property_ for property_ in PROPERTIES.values() if property_.id in names]
-    findings = [find(subject, property_, subject.realise(case)) for property_ in properties for _ in range(3)]
+    findings = [find(under_test, property_, under_test.realise(case)) for property_ in properties for _ in range(3)]
     assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
 
 

@@ -19,7 +19,7 @@ from attention_specs.spec import spec_of
 
 load_properties()
 ORACLE = ("P2", "P4", "P5", "L4")
-"""What is judged by the oracle, and the shape."""
+"""The properties by the oracle, and the shape."""
 WITH_MORE_CELLS = (*ORACLE, "R14")
 """The same, and as many keys once more: sizes that no case has by itself."""
 
@@ -27,7 +27,7 @@ AT_A_LEVEL = {
     "attention": LEVELLED,
     "multi-head": [case for case in EDGE_CASES["multi-head"] if case.recipe == "low_scores"],
 }
-TOLD = biases.minus_infinity(masks.hidden_query(1))
+HIDING_BIAS = biases.minus_infinity(masks.hidden_query(1))
 SMALL = {
     "maxima": [Case(Problem(1, 2, 2, 40, 40, 8, 8, is_causal=True), "huge_scores")],
     "ranges": [
@@ -48,7 +48,7 @@ SMALL = {
         Case(Problem(1, 2, 2, 9, 5, 8, 8, window=(2, 1))),
         Case(Problem(2, 4, 2, 5, 9, 8, 8, key_lengths=(9, 6), query_lengths=(5, 3))),
         *(Case(Problem(2, 4, 2, 5, 9, 8, 8, dtype, mask=masks.hidden_query(1))) for dtype in ("bfloat16", "float32")),
-        Case(Problem(2, 4, 2, 5, 9, 8, 8, bias=TOLD)),
+        Case(Problem(2, 4, 2, 5, 9, 8, 8, bias=HIDING_BIAS)),
         Case(Problem(1, 2, 2, 1, 9, 8, 8, mask=masks.hidden_key(3))),
     ],
     "refusals": [
@@ -67,27 +67,29 @@ def planted(module):
     return [fault for fault in load_all().values() if fault.function.__module__ == f"attention_harness.audit.faults.{module}"]
 
 
-def tried(name, function, cases, clauses=()):
-    """The trial of the function on these cases, by these clauses or all, until one rejects it."""
+def tried(name, function, cases, identifiers=()):
+    """The trial of the function on these cases, by these properties or all, until one rejects it."""
     worker = InProcessWorker(function, name)
     spec = worker.description.spec
     trial = Trial(name, worker, Plan({spec: Suite(drawn=cases)}, Path()), {spec: spec_of(spec)})
     asked = [
-        property_ for property_ in PROPERTIES.values() if property_.spec == spec and (not clauses or property_.id in clauses)
+        property_
+        for property_ in PROPERTIES.values()
+        if property_.spec == spec and (not identifiers or property_.id in identifiers)
     ]
     for case in cases:
         if not trial.kills:
-            trial.step(trial.subject.within_its_options(case), asked)
+            trial.step(trial.under_test.within_its_options(case), asked)
     return trial
 
 
 @pytest.mark.parametrize("fault", planted("levels"), ids=lambda fault: fault.name)
-def test_corners_at_a_level_reject_what_loses_such_rows(fault):
+def test_edge_cases_at_a_level_reject_what_loses_such_rows(fault):
     assert tried(fault.name, fault.function, AT_A_LEVEL[fault.spec], ORACLE).kills
 
 
 @pytest.mark.parametrize("fault", planted("far_sizes"), ids=lambda fault: fault.name)
-def test_corners_reject_what_is_wrong_at_a_far_size_or_between_the_usual_numbers(fault):
+def test_edge_cases_reject_what_is_wrong_at_a_far_size_or_between_the_usual_numbers(fault):
     assert tried(fault.name, fault.function, EDGE_CASES["attention"], WITH_MORE_CELLS).kills
 
 
@@ -99,7 +101,7 @@ def test_some_property_rejects_a_fault_where_it_is_wrong(fault):
 
 
 @pytest.mark.parametrize("name", [EAGER, LAYER, "scores in 16 bits", "online, blocks of 16", "declared matrix unit"])
-def test_corners_and_these_cases_accuse_nobody_who_is_right(name):
+def test_edge_cases_and_these_cases_accuse_no_control(name):
     function = CONTROLS[name]
     others = [case for cases in SMALL.values() for case in cases]
     cases = EDGE_CASES["multi-head"] if name == LAYER else [*EDGE_CASES["attention"], *others]

@@ -1,4 +1,4 @@
-"""Bugs planted in a backward pass are each rejected by the claim that is there for them; the sound one is not."""
+"""Bugs planted in a backward pass are each rejected by their property; the control is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attention_harness.registry.loading import describe, from_protocol
 from attention_specs.attention.inputs import realise
 from attention_specs.property import PROPERTIES
 
-CONTROLS = differentiable(backward)
+CONTROL = differentiable(backward)
 FAULTS = {name: fault for name, fault in load_all().items() if hasattr(fault.function, "backward")}
 
 REJECTED_BY = {
@@ -52,7 +52,7 @@ REJECTED_BY = {
     "same_gradient_twice_gives_the_same_bits": ("every_second_dk_is_off_by_one_rounding", "a_race_overwrites_the_keys_of_dq"),
     "recording_gradients_does_not_change_the_output": ("outputs_are_rounded_when_recording",),
 }  # fmt: skip
-"""Claim -> the faults that it must reject."""
+"""Property -> the faults that it must reject."""
 
 ROW_SUMS = ("the_rowsum_is_forgotten", "the_rowsum_is_that_of_the_first_head", "the_rowsum_is_that_of_the_first_batch_entry")
 
@@ -62,12 +62,14 @@ THRESHOLDS = [Shape(3, 4, 2, 2, 5, 256, 8), Shape(1, 2, 2, 1, 1, 8, 8), Shape(2,
 NO_QUERIES = [Shape(2, 2, 2, 0, 4, 4, 4)]
 load_properties()
 
-GRADIENT_PROPERTIES = sorted(name for name, property_ in PROPERTIES.items() if property_.gradient and property_.spec == "attention")
+GRADIENT_PROPERTIES = sorted(
+    name for name, property_ in PROPERTIES.items() if property_.gradient and property_.spec == "attention"
+)
 
 
 @pytest.fixture(scope="module")
 def cases():
-    """Corners of padded queries, and a few dozen small calls, most in float32; some of size 0, some just beyond a threshold."""
+    """Edge cases of padded queries, and a few dozen small calls, most in float32; some of size 0, some just beyond a threshold."""
     drawn = [(SHAPES, ["float32"], 60), (NO_QUERIES, ["float32"], 2), (THRESHOLDS, ["float32"], 48)]
     drawn += [(SHAPES[:1], ["bfloat16", "float16", "float64"], 12)]
     padded = [case for case in EDGE_CASES["attention"] if case.problem.query_lengths]
@@ -75,42 +77,42 @@ def cases():
 
 
 @pytest.fixture
-def found(subject_of, cases):
-    """The findings of one claim on all cases, one after the other."""
+def findings_of(subject_of, cases):
+    """The findings of one property on all cases, one after the other."""
 
     def findings(function, property_):
-        subject = subject_of(function)
+        under_test = subject_of(function)
         for case in cases:
-            subject.forget()
+            under_test.forget()
             x = realise(case)
-            if applies(subject, PROPERTIES[property_], x):
-                yield from judge(subject, x, [PROPERTIES[property_]])
+            if applies(under_test, PROPERTIES[property_], x):
+                yield from judge(under_test, x, [PROPERTIES[property_]])
 
     return findings
 
 
-@pytest.mark.parametrize("claim", GRADIENT_PROPERTIES)
-def test_a_sound_backward_pass_is_not_rejected(property_, found):
-    findings = list(found(CONTROLS, property_))
+@pytest.mark.parametrize("property_", GRADIENT_PROPERTIES)
+def test_a_sound_backward_pass_is_not_rejected(property_, findings_of):
+    findings = list(findings_of(CONTROL, property_))
     assert [finding.verdict.message for finding in findings if finding.wrong] == []
     assert "agrees" in {finding.outcome for finding in findings}
 
 
 @pytest.mark.parametrize(
-    ("claim", "fault"), [(property_, fault) for property_, faults in REJECTED_BY.items() for fault in faults]
+    ("property_", "fault"), [(property_, fault) for property_, faults in REJECTED_BY.items() for fault in faults]
 )
-def test_each_fault_is_rejected_by_its_claim(property_, fault, found):
-    assert any(finding.wrong for finding in found(FAULTS[fault].function, property_))
+def test_each_fault_is_rejected_by_its_property(property_, fault, findings_of):
+    assert any(finding.wrong for finding in findings_of(FAULTS[fault].function, property_))
 
 
 @pytest.mark.parametrize("fault", ROW_SUMS)
-def test_row_sums_reject_a_wrong_mean_without_an_oracle(fault, found):
+def test_row_sums_reject_a_wrong_mean_without_an_oracle(fault, findings_of):
     assert any(
-        finding.wrong for finding in found(FAULTS[fault].function, "score_gradients_sum_to_zero_and_are_zero_where_masked")
+        finding.wrong for finding in findings_of(FAULTS[fault].function, "score_gradients_sum_to_zero_and_are_zero_where_masked")
     )
 
 
-def test_each_fault_of_the_catalogue_has_its_claim():
+def test_each_fault_of_the_catalogue_has_its_property():
     assert sorted(FAULTS) == sorted(fault for faults in REJECTED_BY.values() for fault in faults)
     assert {(fault.spec, describe(fault.function, name).gradient) for name, fault in FAULTS.items()} == {("attention", True)}
 
@@ -126,14 +128,14 @@ def test_who_declares_no_gradient_is_not_asked(subject_of, cases):
 ASKED = {name: np.ones((1, 1, 1, 1)) for name in "qkv"}, {}, ("v",), np.ones((1, 1, 1, 1))
 
 
-def test_a_numpy_function_without_a_backward_pass_has_no_gradient(found):
+def test_a_numpy_function_without_a_backward_pass_has_no_gradient(findings_of):
     def attention(q, k, v):
         return 2 * v
 
     attention.gradient = True
     with pytest.raises(NotImplementedError, match="framework=numpy, but should be one that differentiates"):
         numpy_arrays.gradient(attention, *ASKED)
-    assert {finding.outcome for finding in found(attention, "gradients_agree_with_the_oracle")} == {"unsupported"}
+    assert {finding.outcome for finding in findings_of(attention, "gradients_agree_with_the_oracle")} == {"unsupported"}
 
 
 @pytest.mark.parametrize("own", [{}, {"out": np.full((1, 1, 1, 1), 7.0)}])
@@ -162,7 +164,7 @@ def test_a_module_by_the_protocol_may_have_a_backward_pass():
 
         @staticmethod
         def prepare(problem):
-            return CONTROLS
+            return CONTROL
 
     attend = from_protocol(Module)
     assert describe(attend, "mine").gradient

@@ -1,4 +1,4 @@
-"""What computes in 16 bits and says so: right under its declaration, wrong under a tighter one, and not asked beyond its range."""
+"""Functions declared to compute in 16 bits: right under its declaration, wrong under a tighter one, and not asked beyond its range."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONG = [
 
 
 def declaring(function, precision, spec="attention"):
-    """The function, held to another precision."""
+    """The function, with another precision declared."""
 
     def attention(*arrays, **o):
         return function(*arrays, **o)
@@ -50,10 +50,10 @@ def declaring(function, precision, spec="attention"):
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_what_does_as_it_declares_agrees(name, subject_of):
-    subject = subject_of(CONTROLS[name])
+    under_test = subject_of(CONTROLS[name])
     for case in LONG:
-        subject.forget()
-        findings = list(judge(subject, subject.realise(case), properties_of("attention")))
+        under_test.forget()
+        findings = list(judge(under_test, under_test.realise(case), properties_of("attention")))
         assert [(f.property_.id, f.verdict.message) for f in findings if f.wrong] == []
         assert {f.property_.id for f in findings if f.outcome == "agrees"} >= {"P4", "P6", "W1", "W4", "R7"}
 
@@ -66,8 +66,8 @@ LAYERS = [
 
 
 def test_a_layer_that_does_as_it_declares_agrees_and_is_not_allowed_by_default(subject_of):
-    sound = CONTROLS["declared layer with sums in 16 bits"]
-    declared, default = subject_of(sound), subject_of(declaring(sound, {}, spec="multi-head"))
+    control = CONTROLS["declared layer with sums in 16 bits"]
+    declared, default = subject_of(control), subject_of(declaring(control, {}, spec="multi-head"))
     for case in LAYERS:
         declared.forget()
         findings = list(judge(declared, declared.realise(case), properties_of("multi-head")))
@@ -79,24 +79,24 @@ def test_a_layer_that_does_as_it_declares_agrees_and_is_not_allowed_by_default(s
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_the_next_tighter_model_does_not_allow_it(name, subject_of):
-    subject = subject_of(declaring(CONTROLS[name], TIGHTER[name]))
-    found = [fails(subject, PROPERTIES["output_agrees_with_the_oracle"], case) for case in LONG]
-    assert "violates" in {finding.outcome for finding in found if finding}
+    under_test = subject_of(declaring(CONTROLS[name], TIGHTER[name]))
+    findings = [fails(under_test, PROPERTIES["output_agrees_with_the_oracle"], case) for case in LONG]
+    assert "violates" in {finding.outcome for finding in findings if finding}
 
 
 @pytest.mark.parametrize("fault", [f for n, f in vars(narrow).items() if getattr(f, "precision", None)])
 @pytest.mark.parametrize("dtype", SIXTEEN_BITS)
 def test_a_wrong_function_is_rejected_under_the_same_declaration(fault, dtype, subject_of):
     """By products of some ten thousand, within the range of float16, or by few keys that count alike."""
-    subject, property_ = subject_of(fault), PROPERTIES["output_agrees_with_the_oracle"]
+    under_test, property_ = subject_of(fault), PROPERTIES["output_agrees_with_the_oracle"]
     large = [Case(Problem(1, 1, 1, 8, 33, 512, 4, dtype), "huge_scores", seed) for seed in range(4)]
-    found = [fails(subject, property_, case) for case in (*large, Case(Problem(1, 1, 1, 8, 3, 4, 4, dtype), "same_values"))]
-    assert "violates" in {finding.outcome for finding in found if finding}
+    findings = [fails(under_test, property_, case) for case in (*large, Case(Problem(1, 1, 1, 8, 3, 4, 4, dtype), "same_values"))]
+    assert "violates" in {finding.outcome for finding in findings if finding}
 
 
-def of_large_products(subject, dtype):
+def of_large_products(under_test, dtype):
     property_ = PROPERTIES["products_may_be_large_before_they_are_scaled"]
-    return find(subject, property_, subject.realise(Case(Problem(1, 1, 1, 3, 5, 8, 4, dtype))))
+    return find(under_test, property_, under_test.realise(Case(Problem(1, 1, 1, 3, 5, 8, 4, dtype))))
 
 
 def test_products_beyond_the_declared_range_are_not_asked(subject_of):
@@ -112,20 +112,20 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
     ("name", "model"), list(zip(DECLARED, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True))
 )
 def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, model, subject_of):
-    for said, refuted in (({}, True), (model, False)):
-        session = ProbeSession(subject_of(declaring(CONTROLS[name], said)), 0)
+    for declared, refuted in (({}, True), (model, False)):
+        session = ProbeSession(subject_of(declaring(CONTROLS[name], declared)), 0)
         session.dtypes = ("float16",)
-        (found,) = precision(session)
-        assert (found.value, found.refuted) == (model, refuted)
-        assert "overflow before they are scaled" in found.evidence
-        probed = ProbeReport(Target("mine", "mine:f", registered=False), session.under_test.description, [found])
+        (observation,) = precision(session)
+        assert (observation.value, observation.refuted) == (model, refuted)
+        assert "overflow before they are scaled" in observation.evidence
+        probed = ProbeReport(Target("mine", "mine:f", registered=False), session.under_test.description, [observation])
         assert probed.declaration() == {"precision": {"float16": model}}
 
 
 def test_probe_does_not_mind_the_order_of_joined_models():
-    found = Observation("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
+    observation = Observation("precision float16", "products-rounded+sums-rounded", "", "precision", refuted=False)
     description = Description("mine", precision={"float16": "sums-rounded+products-rounded"})
-    assert ProbeReport(Target("mine", "mine:f"), description, [found]).verdict(found) == MATCHES
+    assert ProbeReport(Target("mine", "mine:f"), description, [observation]).verdict(observation) == MATCHES
 
 
 def backward(x, dout):
@@ -151,15 +151,15 @@ def backward(x, dout):
 
 @pytest.mark.parametrize("dtype", SIXTEEN_BITS)
 @pytest.mark.parametrize("sizes", [(20, 150, 32, 48), (4, 5, 4, 3)])
-def test_gradients_in_sixteen_bits_are_inside_the_bound_of_that_and_wrong_ones_are_not(sizes, dtype):
+def test_gradients_in_sixteen_bits_are_within_the_bound_of_that_and_wrong_ones_are_not(sizes, dtype):
     for seed, recipe in enumerate(("normal", "uniform", "positive_values", "steep", "flat")):
         x = realise(Case(Problem(1, 2, 2, *sizes, dtype, mask=masks.random(3, 0.7, "ij")), recipe, seed))
         dout = np.random.default_rng(seed).standard_normal(x.output_shape).astype(numpy_dtype(dtype))
         wanted = expect_gradient(x, dout, Conventions(), "products-rounded+sums-rounded")
         assert wanted.in_range
-        for name, found in backward(x, dout).items():
+        for name, gradient in backward(x, dout).items():
             bound = wanted.bounds[name]
             assert np.isfinite(bound).all()
-            assert error_ratios(found, wanted.gradients[name], bound).max() <= 1, (recipe, name)
-            doubled = error_ratios(2 * found, wanted.gradients[name], bound).max()
+            assert error_ratios(gradient, wanted.gradients[name], bound).max() <= 1, (recipe, name)
+            doubled = error_ratios(2 * gradient, wanted.gradients[name], bound).max()
             assert doubled > 1 or recipe != "flat" or x.k.shape[2] > 5, name

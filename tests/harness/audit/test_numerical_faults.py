@@ -30,8 +30,8 @@ FAULTS = {
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
-    subject, property_ = subject_of(fault), PROPERTIES[FAULTS[fault]]
-    findings = (fails(subject, property_, case) for case in cases_of(seed)["attention"])
+    under_test, property_ = subject_of(fault), PROPERTIES[FAULTS[fault]]
+    findings = (fails(under_test, property_, case) for case in cases_of(seed)["attention"])
     assert "violates" in {finding.outcome for finding in findings if finding}
 
 

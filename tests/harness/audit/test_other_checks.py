@@ -1,4 +1,4 @@
-"""Peers accept what is right and reject what is wrong, and what one function does to its inputs does not reach the next."""
+"""Other checks accept what is right and reject what is wrong, and what one function does to its inputs does not reach the next."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_seed_decides_what_is_asked():
 
 def test_compare_counts_and_names(monkeypatch):
     monkeypatch.setattr(
-        "attention_harness.audit.other_checks.PEERS",
+        "attention_harness.audit.other_checks.OTHER_CHECKS",
         {QUICK: OTHER_CHECKS[QUICK], "absent": OtherCheck("absent", "x", OTHER_CHECKS[QUICK].check, "no_such_package")},
     )
     asked = []
@@ -99,10 +99,10 @@ def test_compare_counts_and_names(monkeypatch):
         asked.append,
     )
     ran, absent = rows
-    assert (ran.faults_found, ran.faults, ran.found) == (2, 3, ("axis", "raises"))
-    assert (ran.false_alarms, ran.sound, ran.accused) == (1, 2, ("not",))
+    assert (ran.faults_found, ran.faults, ran.rejected) == (2, 3, ("axis", "raises"))
+    assert (ran.false_alarms, ran.controls, ran.accused) == (1, 2, ("not",))
     assert (ran.missing, asked) == ("", ["axis", "raises", "none", "right", "not"])
-    assert (absent.faults, absent.sound, absent.seconds) == (0, 0, 0)
+    assert (absent.faults, absent.controls, absent.seconds) == (0, 0, 0)
     assert "no_such_package is not installed" in absent.missing
 
 

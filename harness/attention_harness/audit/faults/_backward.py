@@ -1,4 +1,4 @@
-"""What faults of gradients are made of: a sound backward pass whose steps can be exchanged one by one.
+"""Parts of faults of gradients: a right backward pass whose steps can be exchanged one by one.
 
 The formula is that of `attention_specs.attention.gradients`, on weights that are recomputed from the log-sum-exp.
 Scores are [B, Hq, Lq, Lk].
@@ -19,25 +19,25 @@ from attention_specs.contract import OPTIONS, declares
 Array = np.ndarray
 Gradients = dict[str, Array]
 Backward = Callable[[Mapping[str, Array], Mapping[str, Any], Sequence[str], Array], Gradients]
-"""What a NumPy attention may offer: (arrays, options, wrt, dout) -> gradients by name."""
+"""The backward pass that a NumPy attention may offer: (arrays, options, wrt, dout) -> gradients by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What a backward pass works on, per query head and in the dtype that is computed in: float32 for 16 bits."""
+    """The arrays of a backward pass, per query head and in the working dtype: float32 for 16 bits."""
 
     q: Array
     k: Array
     v: Array
     dout: Array
     out: Array
-    """What the forward pass returned, rounded to the dtype of the inputs."""
+    """The output of the forward pass, rounded to the dtype of the inputs."""
     lse: Array
     """[B, Hq, Lq, 1], sinks included; -inf in rows that see nothing."""
     open_scores: Array
-    """What would go into the softmax if nothing were hidden."""
+    """The scores for the softmax if nothing were hidden."""
     scores: Array
-    """What goes into the softmax: -inf where hidden."""
+    """The scores for the softmax: -inf where hidden."""
     tanh: Array | float
     """Of scaled scores over the softcap; 0 without one."""
     scale: float
@@ -122,16 +122,16 @@ def backward(
     w, d = weights(p), means(p)
     ds = scores(w * (p.dout @ p.v.swapaxes(-1, -2) - d))
     da = p.scale * slope(p) * ds
-    found = {"q": queries(p, da), "k": grouped(keys(p, da), p.key_heads), "v": grouped(values(p, w), p.key_heads)}
+    gradients = {"q": queries(p, da), "k": grouped(keys(p, da), p.key_heads), "v": grouped(values(p, w), p.key_heads)}
     if "bias" in wrt:
-        found["bias"] = bias(p, ds)
+        gradients["bias"] = bias(p, ds)
     if "sinks" in wrt:
-        found["sinks"] = sinks(p, d)
-    return {name: found[name].astype(arrays["q"].dtype) for name in wrt}
+        gradients["sinks"] = sinks(p, d)
+    return {name: gradients[name].astype(arrays["q"].dtype) for name in wrt}
 
 
 def differentiable(wrong: Backward) -> Callable[..., Any]:
-    """The sound attention with the gradients of this backward pass, under its name. With `backward` nothing is wrong."""
+    """The right attention with the gradients of this backward pass, under its name. With `backward` nothing is wrong."""
 
     @declares(gradient=True, precision={"bfloat16": "exact", "float16": "exact"})
     def attend(q: Array, k: Array, v: Array, **options: Any) -> Any:

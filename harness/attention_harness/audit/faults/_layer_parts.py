@@ -1,4 +1,4 @@
-"""What faults of the multi-head layer are made of: a sound layer whose steps can be exchanged one by one.
+"""Parts of faults of the multi-head layer: a right layer whose steps can be exchanged one by one.
 
 Inside, arrays are [B, heads, L, d/heads], in float64 for float64 inputs and in float32 for narrower ones, as in `implementations`.
 """
@@ -64,12 +64,12 @@ def leave(out: Array, w: Array, b: Array) -> Array:
 def layer(
     *arrays: Array, heads: int, mask: Array | None = None, return_weights: bool = False, prepare: Callable[[Given], Given] = nothing,
     divide: Callable[[Array, int], Array] = split, scale: Callable[[Array], float] = head_scale, mask_scores: Any = hidden,
-    normalise: Step = softmax, weigh: Step = identity, unite: Step = join, finish: Any = leave, shown: Step = identity,
+    normalise: Step = softmax, weigh: Step = identity, unite: Step = join, finish: Any = leave, returned: Step = identity,
 ) -> Result:  # fmt: skip
     """The layer as defined, with steps to exchange.
 
     `prepare` gets the arguments by name, `divide` a projection and the number of heads, `mask_scores` scores and mask, `weigh`
-    the weights that the values are multiplied with, `finish` the joined heads with w_o and b_o, `shown` the returned weights.
+    the weights that the values are multiplied with, `finish` the joined heads with w_o and b_o, `returned` the returned weights.
     """
     given = prepare(dict(zip(ARRAYS, arrays, strict=True)))
     dtype = arrays[0].dtype
@@ -77,7 +77,7 @@ def layer(
     q, k, v = (divide(a[n] @ a[f"w_{n[0]}"] + a[f"b_{n[0]}"], heads) for n in ARRAYS[:3])
     weights = normalise(mask_scores(scale(q) * (q @ k.swapaxes(-1, -2)), mask))
     out = finish(unite(weigh(weights) @ v), a["w_o"], a["b_o"]).astype(dtype)
-    return (out, shown(weights).astype(dtype)) if return_weights else out
+    return (out, returned(weights).astype(dtype)) if return_weights else out
 
 
 def full(mask: Array, scores: Array) -> Array:

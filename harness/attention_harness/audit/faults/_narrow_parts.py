@@ -1,4 +1,4 @@
-"""Steps of an attention that computes in 16 bits: what is stored, multiplied, summed and divided is rounded every time.
+"""Steps of an attention that computes in 16 bits: every number stored, every product, sum and quotient is rounded.
 
 Arrays are float32 between the steps, and hold numbers of the narrow dtype.
 """

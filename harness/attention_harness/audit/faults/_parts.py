@@ -1,4 +1,4 @@
-"""What faults are made of: a sound attention whose steps can be exchanged one by one.
+"""Parts of faults: a right attention whose steps can be exchanged one by one.
 
 Scores are [B, Hq, Lq, Lk], -inf where hidden; v is [B, Hq, Lk, Dv]. `staged` with no step exchanged is the definition.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.faults._sound import remembered
+from attention_harness.audit.faults._remembered import remembered
 from attention_implementations.numpy._common import Result, answer, finite, per_query_head, visible, working_dtype
 from attention_implementations.numpy.eager import attention as eager
 from attention_implementations.numpy.eager import softmax
@@ -150,10 +150,10 @@ def empty_rows(q: np.ndarray, k: np.ndarray, v: np.ndarray, **o: Any) -> np.ndar
     return np.isneginf(lse_of(q, k, v, **o))[..., None]
 
 
-def rounded(a: np.ndarray, bits: int) -> np.ndarray:
-    """Rounded to so many bits of significand, in any range."""
+def rounded(a: np.ndarray, digits: int) -> np.ndarray:
+    """Rounded to so many binary digits of significand, in any range."""
     fraction, exponent = np.frexp(a.astype(np.float64))
-    return np.ldexp(np.round(fraction * 2.0**bits) / 2.0**bits, exponent).astype(a.dtype)
+    return np.ldexp(np.round(fraction * 2.0**digits) / 2.0**digits, exponent).astype(a.dtype)
 
 
 def hide(o: dict[str, Any], seen: np.ndarray) -> dict[str, Any]:

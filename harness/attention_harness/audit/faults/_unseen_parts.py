@@ -1,4 +1,4 @@
-"""What the second set of untuned faults shares."""
+"""Parts that the second set of untuned faults shares."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def the_last_key_of_the_cache_is_lost(q: Array, k: Array, v: Array, **o: Any) ->
 
 @fault("C11", cache=True)
 def the_cache_is_put_behind_the_new_keys(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """New keys first: seen where a mask, a bias or a rule tells places apart."""
+    """New keys first: seen where a mask, a bias or a rule distinguishes places."""
     if not given(o, "past_k"):
         return attention(q, k, v, **o)
     past = o["past_k"].shape[2]

@@ -20,7 +20,7 @@ def _ahead(q: Array, k: Array) -> int:
     return k.shape[2] - q.shape[2]
 
 
-def _counted(q: Array, k: Array, v: Array, shift: Any, **o: Any) -> Any:
+def _shifted(q: Array, k: Array, v: Array, shift: Any, **o: Any) -> Any:
     """Attention whose queries stand at `shift` + i for causality and windows."""
     return staged(q, k, v, rules=partial(visible, shift), **o)
 
@@ -29,7 +29,7 @@ def _counted(q: Array, k: Array, v: Array, shift: Any, **o: Any) -> Any:
 @declares(conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right"})
 def declared_bottom_right_is_top_left_beside_a_mask(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The path with a mask makes its own triangle, from the first key."""
-    return _counted(q, k, v, 0 if given(o, "mask") else _ahead(q, k), **o)
+    return _shifted(q, k, v, 0 if given(o, "mask") else _ahead(q, k), **o)
 
 
 @fault("C04")
@@ -37,21 +37,21 @@ def declared_bottom_right_is_top_left_beside_a_mask(q: Array, k: Array, v: Array
 def declared_bottom_right_ends_at_the_key_length(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The last query sees the last key that is valid, where the declaration says the last key."""
     lengths = o.get("key_lengths")
-    return _counted(q, k, v, _ahead(q, k) if lengths is None else (lengths - q.shape[2])[:, None, None, None], **o)
+    return _shifted(q, k, v, _ahead(q, k) if lengths is None else (lengths - q.shape[2])[:, None, None, None], **o)
 
 
 @fault("C04")
 @declares(conventions={"causal_alignment": "bottom-right"})
 def declared_bottom_right_is_top_left_beside_a_window(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Causality is written into the window, (left, 0), which counts from the first key."""
-    return _counted(q, k, v, 0 if given(o, "window") else _ahead(q, k), **o)
+    return _shifted(q, k, v, 0 if given(o, "window") else _ahead(q, k), **o)
 
 
 @fault("C14", only=("window", "scale"))
 @declares(conventions={"window_alignment": "bottom-right"})
 def a_declared_bottom_right_window_never_moves_left(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The offset Lk - Lq is unsigned: 0 where there are more queries than keys."""
-    return _counted(q, k, v, max(_ahead(q, k), 0), **o)
+    return _shifted(q, k, v, max(_ahead(q, k), 0), **o)
 
 
 def _filled(q: Array, k: Array, v: Array, what: Any, **o: Any) -> Any:
@@ -82,8 +82,8 @@ def a_declared_mean_leaves_out_the_padding(q: Array, k: Array, v: Array, **o: An
     """Keys beyond the length of their entry do not count, where the declaration says all."""
     values = _values(q, v)
     lengths = o["key_lengths"] if given(o, "key_lengths") else np.full(q.shape[0], k.shape[2])
-    counted = np.arange(k.shape[2])[:, None] < np.where(lengths == 0, k.shape[2], lengths)[:, None, None, None]
-    return _filled(q, k, v, (values * counted).sum(2, keepdims=True) / counted.sum(2, keepdims=True), **o)
+    averaged = np.arange(k.shape[2])[:, None] < np.where(lengths == 0, k.shape[2], lengths)[:, None, None, None]
+    return _filled(q, k, v, (values * averaged).sum(2, keepdims=True) / averaged.sum(2, keepdims=True), **o)
 
 
 @fault("C24")

@@ -101,19 +101,19 @@ def no_queries_are_refused(*asked: Any) -> Gradients:
 @differentiable
 def without_queries_the_gradients_of_keys_are_not_written(arrays: Any, options: Any, wrt: Any, dout: Array) -> Gradients:
     """The grid has a block for each tile of queries, and nobody fills dK and dV first."""
-    found = backward(arrays, options, wrt, dout)
-    return found if dout.shape[2] else {name: np.full_like(gradient, np.nan) for name, gradient in found.items()}
+    gradients = backward(arrays, options, wrt, dout)
+    return gradients if dout.shape[2] else {name: np.full_like(gradient, np.nan) for name, gradient in gradients.items()}
 
 
 @fault("C32", "Dao-AILab/flash-attention#2421")
 @differentiable
 def an_entry_without_queries_leaves_nan_at_its_keys(arrays: Any, options: Any, wrt: Any, dout: Array) -> Gradients:
     """dK and dV of a batch entry whose query length is 0 are not written."""
-    found = backward(arrays, options, wrt, dout)
+    gradients = backward(arrays, options, wrt, dout)
     for name in {"k", "v"} & set(wrt):
         if options.get("query_lengths") is not None:
-            found[name][options["query_lengths"] == 0] = np.nan
-    return found
+            gradients[name][options["query_lengths"] == 0] = np.nan
+    return gradients
 
 
 @fault("C33", "Dao-AILab/flash-attention#2167")
@@ -158,10 +158,10 @@ def _first(a: Array, n: int) -> Array:
 @differentiable
 def every_second_dk_is_off_by_one_rounding(*asked: Any) -> Gradients:
     """Two kernels take turns."""
-    found = backward(*asked)
-    if next(calls("dk")) % 2 and "k" in found and found["k"].dtype.itemsize > 2:
-        found["k"] = np.nextafter(found["k"], found["k"].dtype.type(9))
-    return found
+    gradients = backward(*asked)
+    if next(calls("dk")) % 2 and "k" in gradients and gradients["k"].dtype.itemsize > 2:
+        gradients["k"] = np.nextafter(gradients["k"], gradients["k"].dtype.type(9))
+    return gradients
 
 
 @fault("C30", "Dao-AILab/flash-attention#359")

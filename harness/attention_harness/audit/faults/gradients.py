@@ -97,7 +97,7 @@ def the_scale_is_applied_twice_in_dq(*asked: Any) -> Gradients:
 @fault("C26", "Dao-AILab/flash-attention#2402")
 @differentiable
 def the_slope_of_the_softcap_is_forgotten(*asked: Any) -> Gradients:
-    """What came out of the softcap gets the gradient of what went in."""
+    """The output of the softcap gets the gradient of its input."""
     return backward(*asked, slope=lambda p: 1.0)
 
 
@@ -149,8 +149,8 @@ def sixteen_bits_are_widened_in_the_forward_pass_alone(*asked: Any) -> Gradients
 @differentiable
 def outputs_are_rounded_when_recording(arrays: Any, options: Any, wrt: Any, dout: Array) -> Gradients:
     """Beside gradients of q or k the output has eight bits."""
-    out, found = begin(arrays, options, dout).out, backward(arrays, options, wrt, dout)
-    return found | ({"out": rounded(out, 8).astype(dout.dtype)} if {"q", "k"} & set(wrt) else {})
+    out, gradients = begin(arrays, options, dout).out, backward(arrays, options, wrt, dout)
+    return gradients | ({"out": rounded(out, 8).astype(dout.dtype)} if {"q", "k"} & set(wrt) else {})
 
 
 @fault("C26", "Dao-AILab/flash-attention#443")

@@ -87,7 +87,7 @@ def values_are_reshaped_without_transposing(q: Array, k: Array, v: Array, **o: A
 
 @fault("C11", "pytorch/pytorch#195320")
 def square_keys_are_taken_to_be_transposed(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """Where Lk = D the shape does not tell, and K is multiplied without transposing."""
+    """Where Lk = D the shape shows nothing, and K is multiplied without transposing."""
     return attention(q, k.swapaxes(2, 3) if k.shape[2] == k.shape[3] > 1 else k, v, **o)
 
 

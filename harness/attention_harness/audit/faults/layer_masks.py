@@ -171,11 +171,11 @@ def padding_with_causality_raises_in_a_layer(*arrays: Array, **o: Any) -> Any:
 def key_masks_are_taken_for_lengths(*arrays: Array, **o: Any) -> Any:
     """As many keys are seen from the left as a mask of keys has ones."""
 
-    def counted(m: Array) -> Array:
+    def leading_keys(m: Array) -> Array:
         keys = four_axes(m).shape[2] == 1
         return np.arange(m.shape[-1]) < (m != 0).sum(-1, keepdims=True) if keys and m.shape[-1] == arrays[1].shape[1] else m
 
-    return _with(*arrays, mask_of=counted, **o)
+    return _with(*arrays, mask_of=leading_keys, **o)
 
 
 @layer_fault("C33", "huggingface/transformers#35032")
@@ -225,13 +225,13 @@ def rows_without_keys_give_nan_beside_weights(*arrays: Array, **o: Any) -> Any:
 @layer_fault("C38")
 def returned_weights_are_the_mean_of_the_heads(*arrays: Array, **o: Any) -> Any:
     """Each head gets it."""
-    return layer(*arrays, shown=lambda w: np.broadcast_to(w.mean(1, keepdims=True), w.shape), **o)
+    return layer(*arrays, returned=lambda w: np.broadcast_to(w.mean(1, keepdims=True), w.shape), **o)
 
 
 @layer_fault("C38", "pytorch/pytorch#27968")
 def returned_weights_are_those_after_dropout(*arrays: Array, **o: Any) -> Any:
     """A tenth is gone and the others are larger; the output has all."""
-    return layer(*arrays, shown=lambda w: np.where(RANDOM.random(w.shape) < 0.1, 0, w / 0.9), **o)
+    return layer(*arrays, returned=lambda w: np.where(RANDOM.random(w.shape) < 0.1, 0, w / 0.9), **o)
 
 
 @layer_fault("C38", "keras-team/keras#20684")

@@ -148,7 +148,7 @@ def the_softmax_of_a_layer_runs_over_the_heads(*arrays: Array, **o: Any) -> Any:
 def the_last_key_of_a_layer_is_forgotten(*arrays: Array, **o: Any) -> Any:
     """Its weight is lost behind the softmax, unless it is the only one."""
     kept = np.arange(arrays[1].shape[1]) < max(arrays[1].shape[1] - 1, 1)
-    return layer(*arrays, weigh=lambda w: w * kept, shown=lambda w: w * kept, **o)
+    return layer(*arrays, weigh=lambda w: w * kept, returned=lambda w: w * kept, **o)
 
 
 @layer_fault("C24", "google/flax#4008")
@@ -172,7 +172,7 @@ def the_maximum_is_not_taken_off_in_a_layer(*arrays: Array, **o: Any) -> Any:
 
 @layer_fault("C24")
 def heads_of_a_layer_are_rounded_to_bfloat16(*arrays: Array, **o: Any) -> Any:
-    """What the heads give is stored in eight bits before the output projection."""
+    """The output of the heads is stored in eight bits before the output projection."""
     return layer(*arrays, unite=lambda a: rounded(join(a), 8), **o)
 
 

@@ -46,7 +46,7 @@ def maxima_start_at_minus_1e5(q: Array, k: Array, v: Array, **o: Any) -> Any:
 
 @fault("C03", only=("mask", "is_causal", "scale"))
 def hidden_keys_get_minus_100000(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """Hidden keys get a score of -1e5 and no bias reaches it, so that only a row below it tells."""
+    """Hidden keys get a score of -1e5 and no bias reaches it, so that only a row below it shows the fault."""
     hidden = staged(q, k, v, hidden=-1e5, **o)
     empty = np.isneginf(attention(q, k, v, return_lse=True, **o)[1])[..., None]
     return np.where(empty, 0, hidden).astype(q.dtype)

@@ -1,4 +1,4 @@
-"""What is taken off the scores of a row is not its maximum, or is kept in too few bits; fillers that low rows undercut (C03, C16)."""
+"""Scores of a row that lose another number than their maximum, or one kept in too few bits; fillers that low rows undercut (C03, C16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults under the loosest models that can be declared: what is wrong is not what the declaration allows (C24)."""
+"""Faults under the loosest models that can be declared: no declaration allows these errors (C24)."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ def biases_of_heads_beyond_a_power_of_two_repeat(q: Array, k: Array, v: Array, *
     bias = o.get("bias")
     if bias is None or bias.ndim < 4 or bias.shape[1] < 2:
         return attention(q, k, v, **o)
-    power = 1 << (bias.shape[1].bit_length() - 1)
-    return attention(q, k, v, **o | {"bias": bias[:, np.arange(bias.shape[1]) % power]})
+    period = 1 << (bias.shape[1].bit_length() - 1)
+    return attention(q, k, v, **o | {"bias": bias[:, np.arange(bias.shape[1]) % period]})
 
 
 @fault("C37", "paiml/aprender#2143")

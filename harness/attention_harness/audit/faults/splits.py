@@ -33,11 +33,11 @@ def a_hidden_first_block_gives_nan(q: Array, k: Array, v: Array, **o: Any) -> An
         late = np.isneginf(top) & (s.shape[-1] == 16)
         return _plain(state, s, values, top, np.where(late, np.nan, np.exp(state[0] - finite(top))).astype(s.dtype))
 
-    return _sound_in_empty_rows(q, k, v, step, **o)
+    return _right_in_empty_rows(q, k, v, step, **o)
 
 
-def _sound_in_empty_rows(q: Array, k: Array, v: Array, step: Any, **o: Any) -> Any:
-    """Rows that see nothing at all are right, so that only others tell."""
+def _right_in_empty_rows(q: Array, k: Array, v: Array, step: Any, **o: Any) -> Any:
+    """Rows that see nothing at all are right, so that only others show the fault."""
 
     def end(state: State) -> tuple[Array, Array]:
         out, lse = finish(state)

@@ -1,4 +1,4 @@
-"""What one call leaves for the next, and answers that are not always the same (C28, C30, C34, C35)."""
+"""State that one call leaves for the next, and answers that are not always the same (C28, C30, C34, C35)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def calls(name: str) -> Iterator[int]:
 
 @cache
 def kept_for(name: str) -> dict[Any, Any]:
-    """What is kept under a name as long as the process lives."""
+    """The memory under a name, kept as long as the process lives."""
     return {}
 
 

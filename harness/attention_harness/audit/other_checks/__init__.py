@@ -1,4 +1,4 @@
-"""What people check an attention with today, restated in our own code, so that it can be compared with the properties here.
+"""Checks of attention in use today, restated in our own code, so that they can be compared with the properties here.
 
 Another check is a function with one decorator that yields what the source asks and how it judges each answer. Tolerances in this
 folder are those of the sources: nothing else here judges by one. Every module is loaded by `load_all`.
@@ -65,7 +65,7 @@ def _held_against(attention: Attention, options: tuple[str, ...], trial: Trial) 
 
 @dataclass(frozen=True)
 class OtherCheckRow:
-    """What another check finds. `seconds` are those of all functions and of its own references together."""
+    """The results of another check. `seconds` are those of all functions and of its own references together."""
 
     check: str
     source: str
@@ -74,9 +74,9 @@ class OtherCheckRow:
     false_alarms: int
     controls: int
     seconds: float
-    found: tuple[str, ...]
+    rejected: tuple[str, ...]
     accused: tuple[str, ...]
-    """The sound functions that it rejects."""
+    """The controls that it rejects."""
     missing: str = ""
     """Why it was not run; then nothing is counted."""
 
@@ -115,7 +115,7 @@ def compare(
     seed: int = 0,
     tick: Callable[[str], None] = lambda name: None,
 ) -> list[OtherCheckRow]:
-    """What each check finds among these faults, and which sound functions it rejects; `tick` gets each name before its turn.
+    """The faults and the controls that each check rejects; `tick` gets each name before its turn.
 
     They are called in this process, with NumPy arrays, by the options of the contract that they have. The references of all
     other checks take 400 MiB. A loop over single queries and keys takes minutes: flash-attention's grid has 2048 x 2048 scores.
@@ -132,13 +132,23 @@ def _row(
     if one.missing:
         return OtherCheckRow(one.name, one.source, 0, 0, 0, 0, 0.0, (), (), one.missing)
 
-    def rejected(given: Mapping[str, Attention]) -> Iterator[str]:
+    def rejected_of(given: Mapping[str, Attention]) -> Iterator[str]:
         for name, attention in given.items():
             tick(name)
             if one.objection(attention, seed):
                 yield name
 
     start = perf_counter()
-    found, accused = tuple(rejected(functions)), tuple(rejected(controls))
+    rejected, accused = tuple(rejected_of(functions)), tuple(rejected_of(controls))
     seconds = round(perf_counter() - start, 3)
-    return OtherCheckRow(one.name, one.source, len(found), len(functions), len(accused), len(controls), seconds, found, accused)
+    return OtherCheckRow(
+        check=one.name,
+        source=one.source,
+        faults_found=len(rejected),
+        faults=len(functions),
+        false_alarms=len(accused),
+        controls=len(controls),
+        seconds=seconds,
+        rejected=rejected,
+        accused=accused,
+    )

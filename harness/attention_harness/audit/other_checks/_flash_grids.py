@@ -33,7 +33,7 @@ class Grid:
     """Which lengths differ: "padded", both, by up to 20, its mode "random"; "cache", that of the keys, by up to all but one."""
     new_keys: bool = False
     """Whether the queries bring keys of their own, behind a cache of any length."""
-    spread: tuple[int, int] = (1, 1)
+    deviations: tuple[int, int] = (1, 1)
     """Standard deviation of the queries, and of keys and values."""
     times: tuple[int, int] = (2, 2)
     """Without and with ALiBi."""
@@ -55,7 +55,7 @@ CACHE_DIMS = (32, 59, 64, 80, 128, 256)
 GRIDS = (
     Grid(
         "bwd_overflow", tuple((n, n) for n in (1, 2, 5, 17, 128)), (16, 32, 64), ("float16",),
-        local=(False,), alibi=(False,), spread=(5, 3),
+        local=(False,), alibi=(False,), deviations=(5, 3),
     ),
     Grid("kvcache", CACHES, CACHE_DIMS, ("float16",), MHA_TYPES, filled=("cache",), times=(3, 5), plus=1e-5),
     Grid("kvcache with new keys", CACHES, CACHE_DIMS, ("float16",), MHA_TYPES, new_keys=True, times=(3, 5), plus=1e-5),

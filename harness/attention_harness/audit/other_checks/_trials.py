@@ -1,4 +1,4 @@
-"""What other checks are made of: one call with its judge, the reference that they share, and the rules that compare two arrays."""
+"""Parts of other checks: one call with its judge, the reference that they share, and the rules that compare two arrays."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trial:
     """Options without which a function is not asked; all others are lowered as in a check."""
 
     def answer(self, attention: Attention, options: tuple[str, ...]) -> Any:
-        """What the function gives, asked in the options that it has. Raises whatever it raises."""
+        """The answer of the function, asked in its own options. Raises the exceptions of the function."""
         asked = call(lower(self.fresh(self.x), options))
         return attention(*asked.arrays.values(), **asked.options, **{name: True for name in self.wanted if name in options})
 

@@ -64,9 +64,9 @@ def inputs(s: Setting, rng: np.random.Generator) -> Inputs:
     keys = lengths["past"] + s.queries if "past" in lengths else s.keys
     shapes = (batch, heads, s.queries, s.dim), (batch, key_heads, keys, s.dim), (batch, key_heads, keys, s.dim)
     q, k, v = (rng.standard_normal(shape, np.float32) for shape in shapes)
-    spread_q, spread_kv = s.grid.spread
+    of_queries, of_keys = s.grid.deviations
     return Inputs(
-        (q * spread_q).astype(dtype) * dtype.type(s.softcap or 1), (k * spread_kv).astype(dtype), (v * spread_kv).astype(dtype),
+        (q * of_queries).astype(dtype) * dtype.type(s.softcap or 1), (k * of_keys).astype(dtype), (v * of_keys).astype(dtype),
         bias=alibi(s, keys, rng).astype(dtype) if s.alibi else None, is_causal=s.causal,
         window=tuple(rng.integers(0, s.keys, 2).tolist()) if s.local else None, softcap=s.softcap or None, **lengths,
     )  # fmt: skip

@@ -43,7 +43,7 @@ def calls(draw: st.DrawFn) -> Inputs:
 def random_shapes(seed: int) -> Iterator[Trial]:
     """100 examples, Hypothesis' default, against the plain formula in float32, by the rule of assert_close for float32.
 
-    That is rtol 1.3e-6 and atol 1e-5. np.allclose has 1e-5 and 1e-8, by which each of 13 sound functions of
+    That is rtol 1.3e-6 and atol 1e-5. np.allclose has 1e-5 and 1e-8, by which each of 13 controls of
     `attention_harness.audit.controls` was rejected with each of ten seeds, for outputs near 0; by 1.3e-6 and 1e-5 one was, that of a
     matrix unit. Every function gets the same examples, since what Hypothesis draws does not depend on the test until it fails.
     """

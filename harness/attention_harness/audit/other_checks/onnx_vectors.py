@@ -35,7 +35,7 @@ def published_vectors(seed: int) -> Iterator[Trial]:
 
 
 def as_published(x: Inputs, got: Any) -> str:
-    """What the answer differs in from the published one."""
+    """The difference between the answer and the published one."""
     answers = dict(zip(("out", "weights"), got if isinstance(got, tuple) else (got,), strict=False))
     rtol = RTOL_BFLOAT16 if x.dtype == "bfloat16" else RTOL
     return next(filter(None, (unlike(a, _published(x, name), rtol, ATOL, equal_nan=True) for name, a in answers.items())), "")

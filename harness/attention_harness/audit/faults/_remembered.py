@@ -1,6 +1,6 @@
-"""The sound attention that most faults come down to where they are not wrong.
+"""The right attention under most faults, which keeps its last answers.
 
-Hundreds of faults ask it the same questions while a case lasts, so it keeps its last answers, and hands out copies.
+Hundreds of faults ask it the same questions while a case lasts, so it computes each answer once, and hands out copies.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def answer(*arrays: np.ndarray, **options: Any) -> Any:
-        key = (*map(_said, arrays), *((name, _said(value)) for name, value in sorted(options.items())))
+        key = (*map(_key_of, arrays), *((name, _key_of(value)) for name, value in sorted(options.items())))
         if key not in known:
             if len(known) >= KEPT:
                 known.clear()
             known[key] = function(*arrays, **options)
-        found = known[key]
-        return tuple(one.copy() for one in found) if isinstance(found, tuple) else found.copy()
+        result = known[key]
+        return tuple(one.copy() for one in result) if isinstance(result, tuple) else result.copy()
 
     return answer
 
 
-def _said(argument: Any) -> Any:
+def _key_of(argument: Any) -> Any:
     if not isinstance(argument, np.ndarray):
         return repr(argument)
     place = address(argument) % ALIGNMENT  # what starts elsewhere on its cache line may be computed in another order
@@ -45,7 +45,7 @@ def _said(argument: Any) -> Any:
 
 
 class _Bytes(bytes):
-    """Bytes that are told apart by all of them, and looked up by the first: a hash of them all takes longer than comparing them."""
+    """Bytes that are compared by all of them, and looked up by the first: a hash of them all takes longer than a comparison."""
 
     def __hash__(self) -> int:
         return hash(self[:HASHED])
