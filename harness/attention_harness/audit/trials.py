@@ -85,7 +85,7 @@ class Trial:
             return []
         started = perf_counter()
         findings = self.judged(case, self.wanted(properties))
-        self.checking.judged.count(case, properties, findings)
+        self.checking.answer_counts.count(case, properties, findings)
         self.under_test.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1
         self.seconds += perf_counter() - started
@@ -105,7 +105,7 @@ class Trial:
 
     def close(self) -> None:
         """The end of the cases: a function that refused most is asked where it answers; properties of the whole run are judged."""
-        if self.checking.judged.mostly_refused and not self.kills:
+        if self.checking.answer_counts.mostly_refused and not self.kills:
             self.ask_where_it_answers()
         for (dtype, name), tally in self.checking.tallies.items():
             tally.close(PROPERTIES[name])
@@ -114,7 +114,7 @@ class Trial:
 
     def ask_where_it_answers(self) -> None:
         """The refused cases, moved to where it answers, until one rejects it."""
-        for case, properties in self.checking.inside():
+        for case, properties in self.checking.moved_cases():
             self.step(case, properties)
             if self.kills:
                 return

@@ -9,7 +9,7 @@ import typer
 from attention_harness.cli.exit_status import RIGHT, WRONG
 from attention_harness.cli.options import Declare, Examples, Faults, Jobs, Json, Only, OtherChecks, Output, Seed, settings_of
 from attention_harness.cli.output import open_run, print_json, write_report
-from attention_harness.runs.folder import Asked
+from attention_harness.runs.folder import RunRequest
 
 
 def audit(
@@ -27,7 +27,7 @@ def audit(
     limits = auditing.LIMITS
     settings = settings_of(examples, seed, None, None, jobs, limits.seconds, limits.memory, "local", declare)
     selection = auditing.select(faults or [], only or [], declare or [], other_checks)
-    run = open_run(output, None, Asked("audit", [], settings, {"quick": quick, **selection.arguments}))
+    run = open_run(output, None, RunRequest("audit", [], settings, {"quick": quick, **selection.arguments}))
     audited = auditing.run(selection, settings, run, quick, other_checks, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")
     if as_json:

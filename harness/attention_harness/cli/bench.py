@@ -20,7 +20,7 @@ from attention_harness.cli.options import (  # fmt: skip
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
 from attention_harness.registry.targets import resolve
-from attention_harness.runs.folder import Asked
+from attention_harness.runs.folder import RunRequest
 from attention_harness.runs.run import Settings
 
 
@@ -34,7 +34,7 @@ def bench(
     pace = timing.pace(quick, seed, baseline, seconds, processes)
     stored = comparison.load(baseline_run) if baseline_run else None
     chosen, workloads = loadable(resolve(targets or []), Settings()), timing.workloads(workload or [], quick, baseline)
-    run = open_run(output, None, Asked("bench", chosen, replace(Settings(), seed=seed), {}))
+    run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))
     rows = timing.bench(chosen, run, workloads, pace, quiet=as_json)
     compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)

@@ -38,10 +38,10 @@ def check(
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    asked = folders.asked("check", targets or [], settings, resume)
-    chosen = loadable(asked.targets, asked.settings)
-    run = open_run(output, resume, asked)
-    results = check_into(run, chosen, asked.settings, quiet=as_json)
+    request = folders.request("check", targets or [], settings, resume)
+    chosen = loadable(request.targets, request.settings)
+    run = open_run(output, resume, request)
+    results = check_into(run, chosen, request.settings, quiet=as_json)
     running.complete(run)
     write_report(run.folder, show="" if as_json else "checks")
     if as_json:

@@ -14,15 +14,15 @@ from rich.console import Console
 from attention_harness.errors import UsageError
 from attention_harness.runs import ending
 from attention_harness.runs import folder as folders
-from attention_harness.runs.folder import Asked
+from attention_harness.runs.folder import RunRequest
 from attention_harness.runs.run import Run
 
 
-def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
+def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> Run:
     """The folder of a run that begins or goes on, locked by this process. Raises UsageError."""
     if output is not None and resume is not None:
         raise UsageError(f"output={output}, but should be left out: --resume {resume} names the folder")
-    folder = resume or output or folders.fresh(asked.command)
+    folder = resume or output or folders.fresh(request.command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if resume is None:
@@ -32,8 +32,8 @@ def open_run(output: Path | None, resume: Path | None, asked: Asked) -> Run:
             folders.require_empty(folder)  # once more: another run may have come first
     except OSError as error:
         raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
-    ending.begun((asked.command, folder))
-    return Run(folder, asked.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
+    ending.begun((request.command, folder))
+    return Run(folder, request.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
 
 
 def write_report(folder: Path, show: str) -> None:

@@ -45,15 +45,15 @@ def run(
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
     more = {"quick": quick, "baseline": baseline, "workload": workload or []}
-    asked = folders.asked("run", targets or [], settings, resume, **more)
-    quick, baseline, workload = (asked.more[name] for name in more)
-    chosen, workloads = loadable(asked.targets, asked.settings), timing.workloads(workload or [], quick, baseline)
-    run = open_run(output, resume, asked)
-    results = check_into(run, chosen, asked.settings, quiet=as_json)
+    request = folders.request("run", targets or [], settings, resume, **more)
+    quick, baseline, workload = (request.more[name] for name in more)
+    chosen, workloads = loadable(request.targets, request.settings), timing.workloads(workload or [], quick, baseline)
+    run = open_run(output, resume, request)
+    results = check_into(run, chosen, request.settings, quiet=as_json)
     conforming = [target for target, result in zip(chosen, results, strict=True) if result.description and not is_wrong(result)]
     try:
         rows = (
-            timing.bench(conforming, run, workloads, timing.pace(quick, asked.settings.seed, baseline), quiet=as_json)
+            timing.bench(conforming, run, workloads, timing.pace(quick, request.settings.seed, baseline), quiet=as_json)
             if conforming
             else []
         )

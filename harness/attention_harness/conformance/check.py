@@ -85,7 +85,7 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
             return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
-        judged = checking.judged
+        judged = checking.answer_counts
         return CheckResult(
             name=target.name,
             rows=rows,
@@ -127,7 +127,7 @@ class ConformanceCheck:
         self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
-        self.judged, self.untried = AnswerCounts(), 0
+        self.answer_counts, self.untried = AnswerCounts(), 0
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.faults: list[str] = []
         """Ours, one sentence each."""
@@ -151,7 +151,7 @@ class ConformanceCheck:
                 if not self.hangs:
                     self._guarded(partial(self._ask, case, properties))
             self.tick()
-        if self.judged.mostly_refused and not self.hangs:
+        if self.answer_counts.mostly_refused and not self.hangs:
             self._guarded(self._ask_moved)
         self.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
@@ -159,25 +159,25 @@ class ConformanceCheck:
         if self.untried:
             rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
         rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
-        return [*rows, self._row("too-little", self.judged.sentence)] if self.judged.too_little else rows
+        return [*rows, self._row("too-little", self.answer_counts.sentence)] if self.answer_counts.too_little else rows
 
     def _ask(self, case: Case, properties: Sequence[Property]) -> None:
         x, findings = self.judge_case(case, properties)
-        self.judged.count(case, properties, findings)
+        self.answer_counts.count(case, properties, findings)
         if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
     def _ask_moved(self) -> None:
-        for case, properties in self.inside():
+        for case, properties in self.moved_cases():
             self._guarded(partial(self._ask, case, properties))
 
-    def inside(self) -> Iterator[tuple[Case, Sequence[Property]]]:
+    def moved_cases(self) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The refused cases once more, moved to where the implementation answers."""
-        refused = self.judged.moved(learned(self._answers, [case for case, _ in self.judged.refused]))
+        refused = self.answer_counts.moved(learned(self._answers, [case for case, _ in self.answer_counts.refused]))
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
         for case, properties in refused:
-            moved = self.judged.domain.moved(case) if self.judged.domain.conditions else None
+            moved = self.answer_counts.domain.moved(case) if self.answer_counts.domain.conditions else None
             if moved and moved.id not in asked and monotonic() < deadline:
                 asked.add(moved.id)
                 yield self.under_test.within_its_options(moved), properties

@@ -100,7 +100,7 @@ def settings_from(arguments: Mapping[str, Any]) -> Settings:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """The request for a run. `more` holds arguments beside the settings of a check: the baseline, the workloads."""
 
     command: str
@@ -114,15 +114,15 @@ class Asked:
         return {"command": self.command, "targets": targets, **asdict(self.settings), **self.more}
 
 
-USUAL = Asked("", [], Settings(), {"quick": False, "baseline": "numpy-eager", "workload": []})
+USUAL = RunRequest("", [], Settings(), {"quick": False, "baseline": "numpy-eager", "workload": []})
 """The request of an empty command line."""
 
 
-def asked(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: Any) -> Asked:
+def request(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: Any) -> RunRequest:
     """The request of the command line, or that of the interrupted run, which the command line may repeat."""
     if resume is None:
-        return Asked(command, resolve(named), settings, more)
+        return RunRequest(command, resolve(named), settings, more)
     before = stored(resume, command)
-    given = Asked(command, resolve(named) if named else [], settings, more).arguments()
+    given = RunRequest(command, resolve(named) if named else [], settings, more).arguments()
     arguments = resumed(resume, before, given, USUAL.arguments())
-    return Asked(command, targets_of(arguments), settings_from(arguments), {name: arguments.get(name) for name in more})
+    return RunRequest(command, targets_of(arguments), settings_from(arguments), {name: arguments.get(name) for name in more})

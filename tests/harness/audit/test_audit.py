@@ -74,7 +74,7 @@ def test_what_refuses_most_is_tried_where_it_answers():
     cases = [Case(Problem(2, 2, 1, 3, 5 + n, 8, 16, mask=masks.random(n, 0.5, "bhij"))) for n in range(4)]
     name = "dims_of_sixty_four_alone_with_one_mask"
     trial = tried(Plan({"attention": Suite(drawn=cases)}, Path()), name, load_all()[name].function, BASES)
-    assert "head_dim == 64" in trial.checking.judged.domain.conditions
+    assert "head_dim == 64" in trial.checking.answer_counts.domain.conditions
     assert "output_agrees_with_the_oracle" in trial.kills
 
 

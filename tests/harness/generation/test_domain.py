@@ -95,7 +95,7 @@ def rows_of(function, tmp_path, count=40):
         UnderTest(process, process.description), Target("mine", "mine.py:f", False), Plan(suites, tmp_path, properties=NAMES, dtypes=("float32",)),
         lambda: None,
     )  # fmt: skip
-    return checking.rows(), checking.judged
+    return checking.rows(), checking.answer_counts
 
 
 def refusing(when):

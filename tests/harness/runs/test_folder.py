@@ -12,7 +12,7 @@ from attention_harness.conformance.records import CheckRow
 from attention_harness.conformance.reproducers import file_name
 from attention_harness.registry.targets import resolve
 from attention_harness.runs import folder as folders
-from attention_harness.runs.folder import Asked
+from attention_harness.runs.folder import RunRequest
 from attention_harness.runs.run import Run, Settings
 
 CHECK = ["check", "numpy-eager", "--examples", "2", "--dtype", "float32", "--property", "output_agrees_with_the_oracle"]
@@ -31,7 +31,7 @@ def files(folder):
 @pytest.fixture
 def interrupted(tmp_path):
     """The folder of a run with another seed that was killed behind its one target."""
-    run = Run(tmp_path / "run", Asked("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
+    run = Run(tmp_path / "run", RunRequest("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
     run.append(CheckResult("numpy-eager", [ROW]))
     return run.folder
 

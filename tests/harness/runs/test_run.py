@@ -15,7 +15,7 @@ from attention_harness.conformance.records import CheckRow
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import load
 from attention_harness.registry.targets import resolve
-from attention_harness.runs.folder import Asked
+from attention_harness.runs.folder import RunRequest
 from attention_harness.runs.run import Run, Settings, check, tables
 
 ROW = CheckRow(
@@ -35,7 +35,7 @@ def finished_checked():
 @pytest.fixture
 def killed(tmp_path):
     """The folder of a run that was killed while it wrote the second implementation down."""
-    run = Run(tmp_path / "run", Asked("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
+    run = Run(tmp_path / "run", RunRequest("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
     run.append(finished_checked())
     whole = run.journal.read_text()
     with run.journal.open("a") as file:
