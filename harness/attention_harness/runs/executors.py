@@ -47,7 +47,7 @@ def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: in
 @contextmanager
 def _ticks(context: Any, step: Step) -> Iterator[Any]:
     """A queue that calls `step` for each name put into it."""
-    queue = context.Queue()
+    queue = context.SimpleQueue()  # written by the caller itself: a process that dies elsewhere holds no lock
 
     def drain() -> None:
         for name in iter(queue.get, None):
