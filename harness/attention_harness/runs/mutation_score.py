@@ -34,6 +34,8 @@ def take_over(folder: Path) -> None:
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     if run.get("audit", {}).get("quick", True):
         raise UsageError(f"run={folder}, but should be the folder of an audit without --quick")
+    if file := run["arguments"].get("file"):
+        raise UsageError(f"run={folder}, but should be an audit of the catalogue, not of {file}")
     faults, kills = (pd.read_parquet(folder / f"{name}.parquet") for name in ("faults", "kills"))
     ids = kills.drop_duplicates(["fault", "clause"]).groupby("fault")["clause"].agg(" ".join)
     killers = {spec: {name: ids.get(name, "") for name in sorted(names)} for spec, names in faults.groupby("spec")["fault"]}

@@ -118,7 +118,7 @@ def test_probe_finds_the_model_from_answers_and_that_products_overflow(name, mod
         (observation,) = precision(session)
         assert (observation.value, observation.refuted) == (model, refuted)
         assert "overflow before they are scaled" in observation.evidence
-        probed = ProbeReport(Target("mine", "mine:f", registered=False), session.subject.description, [observation])
+        probed = ProbeReport(Target("mine", "mine:f", registered=False), session.under_test.description, [observation])
         assert probed.declaration() == {"precision": {"float16": model}}
 
 
