@@ -114,7 +114,7 @@ assert len(growing) == 6 and {workload.direction for workload in growing} == {"f
 from attention_harness.audit.faults import load_all
 from attention_harness.generation.vectors import files
 from attention_specs.attention.inputs import realise
-(vector,) = [one for one in files.found() if one.name == "two-keys-have-their-mean"]
+(vector,) = [one for one in files.vectors() if one.name == "two-keys-have-their-mean"]
 x, wanted = realise(vector.case), 2.0
 assert load_all()[vector.rejects].function(x.q, x.k, x.v).item() != wanted == vector.case.arrays["out"][0][0][0][0]
 """,

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_specs import masks
+from attention_specs.draws import Draws
 from attention_specs.hashing import uniform
-from attention_specs.named import Named, factory_of
+from attention_specs.named import Kinds, Named
 from attention_specs.registry import Registry
 
 Formula = Callable[[int, int, int, int], np.ndarray]
@@ -34,7 +35,7 @@ class Bias(Named):
         return np.asarray(self.made()(batch, heads, query_length, key_length), np.float64)
 
 
-bias = factory_of(Bias)
+bias = Kinds(Bias)
 
 
 def _grid(*sizes: int) -> tuple[np.ndarray, ...]:
@@ -47,25 +48,13 @@ def total(left: Bias, right: Bias) -> Formula:
     return lambda *sizes: left.dense(*sizes) + right.dense(*sizes)
 
 
-@bias
+@bias(draw=lambda d: (d.seed(), d.number("noise", 1.0, 5.0, 0.1, 30.0), d.axes()))
 def noise(seed: int, width: float, axes: str) -> Formula:
     """Uniform in [-width, width], varying along the named axes, a subset of "bhij"."""
     return lambda *sizes: width * (2 * uniform(seed, *masks._only(axes, *_grid(*sizes))) - 1)
 
 
-@bias
-def minus_infinity(mask: masks.Mask) -> Formula:
-    """0 where the mask allows, -inf where it does not: a mask in its additive form."""
-    return lambda *sizes: np.where(mask.dense(*sizes), 0.0, -np.inf)
-
-
-@bias
-def filler(mask: masks.Mask, value: float) -> Formula:
-    """0 where the mask allows, a large negative finite number where it does not, as many models write it."""
-    return lambda *sizes: np.where(mask.dense(*sizes), 0.0, value)
-
-
-@bias
+@bias(draw=lambda d: ())
 def alibi() -> Formula:
     """-slope * |i - j| (Press, Smith and Lewis 2022), slopes by their recipe for any number of heads."""
     return lambda batch, heads, nq, nk: 0.0 - alibi_slopes(heads)[None, :, None, None] * _distance(nq, nk)
@@ -83,7 +72,7 @@ def alibi_slopes(heads: int) -> np.ndarray:
     return np.concatenate([slopes, more])[:heads]
 
 
-@bias
+@bias(draw=lambda d: (d.seed(), 2.0, 32, 128))
 def relative(seed: int, width: float, buckets: int, reach: int) -> Formula:
     """T5's bidirectional relative position bias: a random number per head and logarithmic distance bucket (Raffel et al. 2020)."""
     return lambda batch, heads, nq, nk: _relative(seed, width, heads, t5_buckets(nq, nk, buckets, reach))
@@ -101,3 +90,31 @@ def t5_buckets(query_length: int, key_length: int, buckets: int, reach: int) -> 
     logarithmic = exact + (np.log(far / exact) / np.log(reach / exact) * (half - exact)).astype(int)
     bucket = np.where(np.abs(offset) < exact, np.abs(offset), np.minimum(logarithmic, half - 1))
     return np.where(offset > 0, half, 0) + bucket
+
+
+@bias(draw=lambda d: (d.mask(),))
+def minus_infinity(mask: masks.Mask) -> Formula:
+    """0 where the mask allows, -inf where it does not: a mask in its additive form."""
+    return lambda *sizes: np.where(mask.dense(*sizes), 0.0, -np.inf)
+
+
+@bias(draw=lambda d: (d.mask(), d.number("filler", -1e4, -6e4)))
+def filler(mask: masks.Mask, value: float) -> Formula:
+    """0 where the mask allows, a large negative finite number where it does not, as many models write it."""
+    return lambda *sizes: np.where(mask.dense(*sizes), 0.0, value)
+
+
+LOWEST = -3e38
+"""Stands for the lowest number of float32 and bfloat16: any factor above 1.13 turns it to -inf. Not for float16."""
+
+
+@bias.drawn
+def lowest(d: Draws) -> Bias:
+    """A mask whose filler is the lowest number."""
+    return filler(d.mask(), LOWEST)
+
+
+@bias.drawn
+def lowest_row(d: Draws) -> Bias:
+    """One row of the lowest number."""
+    return filler(masks.hidden_query(d.position(d.shape.query_length)), LOWEST)

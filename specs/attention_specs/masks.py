@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from attention_specs.draws import Draws
 from attention_specs.hashing import uniform
-from attention_specs.named import Named, factory_of
+from attention_specs.named import Kinds, Named
 from attention_specs.registry import Registry
 
 Predicate = Callable[[Any, Any, Any, Any], Any]
@@ -66,7 +67,7 @@ class Mask(Named):
         return super().__str__()
 
 
-mask = factory_of(Mask)
+mask = Kinds(Mask)
 
 
 @mask
@@ -87,19 +88,49 @@ def opposite(inner: Mask) -> Predicate:
     return lambda b, h, i, j: ~inner.predicate(b, h, i, j)
 
 
-@mask
+@mask(draw=lambda d: ())
 def everything() -> Predicate:
     """All keys are visible: must equal no mask at all."""
     return lambda b, h, i, j: j >= 0
 
 
-@mask
+@mask(draw=lambda d: (d.seed(), d.number("density", 0.5, 0.9, 0.1, 0.98), d.axes()))
+def random(seed: int, density: float, axes: str) -> Predicate:
+    """Each cell visible with probability `density`, varying along the named axes, a subset of "bhij"."""
+    return lambda b, h, i, j: uniform(seed, *_only(axes, b, h, i, j)) < density
+
+
+@mask(draw=lambda d: (d.position(d.shape.key_length),))
+def hidden_key(key: int) -> Predicate:
+    """All keys but one."""
+    return lambda b, h, i, j: j != key
+
+
+@mask(draw=lambda d: (d.lengths(d.shape.key_length),))
+def key_padding(lengths: tuple[int, ...]) -> Predicate:
+    """Of batch entry b, the first lengths[b] keys are visible."""
+    return lambda b, h, i, j: j < np.asarray(lengths)[b]
+
+
+@mask(draw=lambda d: (d.lengths(d.shape.query_length),))
+def query_padding(lengths: tuple[int, ...]) -> Predicate:
+    """Of batch entry b, the first lengths[b] queries see; the others see no key."""
+    return lambda b, h, i, j: i < np.asarray(lengths)[b]
+
+
+@mask(draw=lambda d: ())
 def causal() -> Predicate:
     """Key j is visible to query i when j <= i (top-left aligned)."""
     return lambda b, h, i, j: j <= i
 
 
-@mask
+@mask.drawn
+def bottom_right(d: Draws) -> Mask:
+    """Causal, bottom-right aligned: the last query sees all keys."""
+    return window(None, d.shape.key_length - d.shape.query_length)
+
+
+@mask(draw=lambda d: d.window())
 def window(left: int | None, right: int | None) -> Predicate:
     """Key j is visible to query i when i - left <= j <= i + right; None leaves that side open."""
     ahead = right if right is not None else np.iinfo(np.int64).max
@@ -113,46 +144,33 @@ def prefix(length: int) -> Predicate:
     return lambda b, h, i, j: j < length
 
 
-@mask
-def key_padding(lengths: tuple[int, ...]) -> Predicate:
-    """Of batch entry b, the first lengths[b] keys are visible."""
-    return lambda b, h, i, j: j < np.asarray(lengths)[b]
+@mask.drawn
+def prefix_lm(d: Draws) -> Mask:
+    """Causal, but for a prefix that all queries see."""
+    return causal() | prefix(d.length(d.shape.key_length))
 
 
-@mask
-def query_padding(lengths: tuple[int, ...]) -> Predicate:
-    """Of batch entry b, the first lengths[b] queries see; the others see no key."""
-    return lambda b, h, i, j: i < np.asarray(lengths)[b]
-
-
-@mask
+@mask(draw=lambda d: (max(1, d.length(d.shape.key_length)),))
 def documents(length: int) -> Predicate:
     """Packed documents of `length` positions each: a query sees the keys of its own document."""
     return lambda b, h, i, j: i // length == j // length
 
 
-@mask
+def _block(d: Draws) -> tuple[int, int]:
+    first = d.length(d.shape.key_length)
+    return first, first + max(1, d.length(d.shape.key_length - first))
+
+
+@mask(draw=_block)
 def block(first: int, stop: int) -> Predicate:
     """Keys first <= j < stop are visible: whole blocks before and behind are hidden."""
     return lambda b, h, i, j: (j >= first) & (j < stop)
 
 
-@mask
-def hidden_key(key: int) -> Predicate:
-    """All keys but one."""
-    return lambda b, h, i, j: j != key
-
-
-@mask
+@mask(draw=lambda d: (d.position(d.shape.query_length),))
 def hidden_query(query: int) -> Predicate:
     """One query sees nothing: an empty row among full ones."""
     return lambda b, h, i, j: i != query
-
-
-@mask
-def random(seed: int, density: float, axes: str) -> Predicate:
-    """Each cell visible with probability `density`, varying along the named axes, a subset of "bhij"."""
-    return lambda b, h, i, j: uniform(seed, *_only(axes, b, h, i, j)) < density
 
 
 def _only(axes: str, *indices: Any) -> list[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from reprlib import repr as short
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
+from attention_specs.draws import Draws
 from attention_specs.plain_data import hints, require
 from attention_specs.registry import Registry
 
@@ -48,21 +49,47 @@ class Named:
 
 
 Thing = TypeVar("Thing", bound=Named)
+Arguments = Callable[[Draws], tuple[Any, ...]]
 
 
-def factory_of(cls: type[Thing]) -> Callable[[Callable[..., Any]], Callable[..., Thing]]:
-    """Decorator: registers the function as a kind of the class under its own name; calling it then gives the named thing."""
+class Kinds(Generic[Thing]):
+    """The decorators of a class of named things.
 
-    def register(function: Callable[..., Any]) -> Callable[..., Thing]:
+    `@kind` registers a function as a kind of the class under its own name; a call of it then gives the named thing.
+    `@kind(draw=...)` says beside it how its arguments are drawn, so that runs ask for it. `@kind.drawn` registers a
+    combination that is drawn under a name of its own and is no kind.
+    """
+
+    def __init__(self, cls: type[Thing]) -> None:
+        self.cls = cls
+        self.draws: Registry[Callable[[Draws], Thing]] = Registry(f"drawn {cls.factories.kind}")
+        """Name -> a function that draws such a thing, in the order of definition."""
+
+    @overload
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Thing]: ...
+
+    @overload
+    def __call__(self, *, draw: Arguments) -> Callable[[Callable[..., Any]], Callable[..., Thing]]: ...
+
+    def __call__(self, function: Callable[..., Any] | None = None, *, draw: Arguments | None = None) -> Any:
+        """Registers a function, now or as a decorator."""
+        return partial(self._register, draw=draw) if function is None else self._register(function, draw)
+
+    def drawn(self, function: Callable[[Draws], Thing]) -> Callable[[Draws], Thing]:
+        """Registers a combination of things that is drawn as a whole."""
+        return self.draws.register(function)
+
+    def _register(self, function: Callable[..., Any], draw: Arguments | None) -> Callable[..., Thing]:
+        name, cls = function.__name__, self.cls
         cls.factories.register(function)
+        if draw is not None:
+            self.draws.register(lambda draws: cls(name, draw(draws)), name)
 
         @wraps(function)
         def named(*arguments: Any) -> Thing:
-            return cls(function.__name__, arguments)
+            return cls(name, arguments)
 
         return named
-
-    return register
 
 
 def _argument(data: Any) -> Any:

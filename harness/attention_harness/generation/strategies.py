@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from random import Random
@@ -37,8 +38,7 @@ def sometimes(percent: int) -> st.SearchStrategy[bool]:
 @st.composite
 def mask_terms(draw: st.DrawFn, shape: Shape, kinds: Sequence[str] = ()) -> Mask:
     """One mask, of any kind if none is named: a rule or a random pattern, with edges at block edges and at the ends."""
-    mask: Mask = MASK_KINDS[draw(st.sampled_from(kinds or OPTIONS["mask"]))](draw, shape)
-    return mask
+    return masks.mask.draws[draw(st.sampled_from(kinds or OPTIONS["mask"]))](HypothesisDraws(draw, shape))
 
 
 def _length(draw: st.DrawFn, n: int) -> int:
@@ -52,32 +52,48 @@ def _lengths(draw: st.DrawFn, batch: int, n: int) -> tuple[int, ...]:
     return tuple(_length(draw, n) for _ in range(batch))
 
 
-def _prefix_lm(draw: st.DrawFn, s: Shape) -> Mask:
-    return masks.causal() | masks.prefix(_length(draw, s.key_length))
+@dataclass(frozen=True)
+class HypothesisDraws:
+    """The choices of a mask or a bias (`attention_specs.draws.Draws`), drawn by Hypothesis."""
 
+    draw: st.DrawFn
+    shape: Shape
 
-def _block(draw: st.DrawFn, s: Shape) -> Mask:
-    first = _length(draw, s.key_length)
-    return masks.block(first, first + max(1, _length(draw, s.key_length - first)))
+    def seed(self) -> int:
+        """Any seed of 32 bits."""
+        return self.draw(SEEDS)
 
+    def axes(self) -> str:
+        """A subset of "bhij", with keys more often."""
+        return self.draw(st.sampled_from(AXES))
 
-MASK_KINDS: dict[str, Any] = {
-    "everything": lambda draw, s: masks.everything(),
-    "random": lambda draw, s: masks.random(
-        draw(SEEDS), number(draw, "density", (0.5, 0.9, 0.1, 0.98)), draw(st.sampled_from(AXES))
-    ),
-    "hidden_key": lambda draw, s: masks.hidden_key(draw(st.integers(0, max(s.key_length - 1, 0)))),
-    "key_padding": lambda draw, s: masks.key_padding(_lengths(draw, s.batch, s.key_length)),
-    "query_padding": lambda draw, s: masks.query_padding(_lengths(draw, s.batch, s.query_length)),
-    "causal": lambda draw, s: masks.causal(),
-    "bottom_right": lambda draw, s: masks.window(None, s.key_length - s.query_length),
-    "window": lambda draw, s: masks.window(*_window(draw, s, draw(st.sampled_from(OPTIONS["window"])))),
-    "prefix_lm": _prefix_lm,
-    "documents": lambda draw, s: masks.documents(max(1, _length(draw, s.key_length))),
-    "block": _block,
-    "hidden_query": lambda draw, s: masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))),
-}
-"""Kind of mask -> how it is drawn for a shape."""
+    def position(self, length: int) -> int:
+        """A position below `length`; 0 where there is none."""
+        return self.draw(st.integers(0, max(length - 1, 0)))
+
+    def length(self, most: int) -> int:
+        """A length up to `most`."""
+        return _length(self.draw, most)
+
+    def lengths(self, most: int) -> tuple[int, ...]:
+        """A length for each entry of the batch."""
+        return _lengths(self.draw, self.shape.batch, most)
+
+    def number(self, name: str, *special: float) -> float:
+        """One of the special numbers in half of the draws, else any of the range of that name."""
+        return number(self.draw, name, special)
+
+    def one_of(self, *values: Any) -> Any:
+        """One of these values."""
+        return self.draw(st.sampled_from(values))
+
+    def window(self) -> tuple[int | None, int | None]:
+        """The sides of a window; None is an open one."""
+        return _window(self.draw, self.shape, self.draw(st.sampled_from(OPTIONS["window"])))
+
+    def mask(self) -> Mask:
+        """A mask of any kind."""
+        return self.draw(mask_terms(self.shape))
 
 
 def _window(draw: st.DrawFn, s: Shape, bounded: str, is_causal: bool = False) -> tuple[int | None, int | None]:
@@ -104,29 +120,15 @@ def mask_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
 def bias_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str], dtype: str = "float32") -> Bias:
     """A random bias at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
     kinds = [kind for kind in kinds if dtype != "float16" or not kind.startswith("lowest")] or ["filler"]
-    bias: Bias = BIAS_KINDS[draw(st.sampled_from(kinds))](draw, shape)
+    bias = biases.bias.draws[draw(st.sampled_from(kinds))](HypothesisDraws(draw, shape))
     if draw(sometimes(25)):
         return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
     return bias
 
 
-LOWEST = -3e38
-"""Stands for the lowest number of float32 and bfloat16: any factor above 1.13 turns it to -inf. Not for float16."""
-
-BIAS_KINDS: dict[str, Any] = {
-    "noise": lambda draw, s: biases.noise(draw(SEEDS), number(draw, "noise", (1.0, 5.0, 0.1, 30.0)), draw(st.sampled_from(AXES))),
-    "alibi": lambda draw, s: biases.alibi(),
-    "relative": lambda draw, s: biases.relative(draw(SEEDS), 2.0, 32, 128),
-    "minus_infinity": lambda draw, s: biases.minus_infinity(draw(mask_terms(s))),
-    "filler": lambda draw, s: biases.filler(draw(mask_terms(s)), number(draw, "filler", (-1e4, -6e4))),
-    "lowest": lambda draw, s: biases.filler(draw(mask_terms(s)), LOWEST),
-    "lowest_row": lambda draw, s: biases.filler(masks.hidden_query(draw(st.integers(0, max(s.query_length - 1, 0)))), LOWEST),
-}
-"""Kind of bias -> how it is drawn for a shape."""
-
 OPTIONS: dict[str, Sequence[Any]] = {
-    "mask": ("random", *MASK_KINDS),
-    "bias": ("noise", "noise", "noise", "noise", *BIAS_KINDS),
+    "mask": ("random", *masks.mask.draws),
+    "bias": ("noise", "noise", "noise", "noise", *biases.bias.draws),
     "is_causal": (True,),
     "window": ("both", "both", "both", "left", "left", "right", "right", "right", "neither"),
     "scale": (1.0, 0.5, 0.0, -1.0, *(ANY,) * 4),
