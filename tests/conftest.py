@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance.check import load_properties
@@ -18,6 +19,9 @@ from attention_harness.generation.suite import Suite, draw_suite
 from attention_reports import write_table
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 AFFORDABLE = 80_000
 """Products of a case that a test takes in a few milliseconds."""

@@ -41,6 +41,69 @@ TOLERANCES = {
 SMALL = 1e-2
 LONGEST = 300
 
+OLD_NAMES = {
+    "found",
+    "Found",
+    "told",
+    "shown",
+    "counted",
+    "facts",
+    "Facts",
+    "FACTS",
+    "truth",
+    "truths",
+    "Truths",
+    "visit",
+    "Visit",
+    "Inside",
+    "sound",
+    "SOUND",
+    "peer",
+    "peers",
+    "Peer",
+    "claim",
+    "claims",
+    "Claim",
+    "CLAIMS",
+    "load_claims",
+    "claims_of",
+    "spread",
+    "agenda",
+    "corner",
+    "corners",
+    "CORNERS",
+    "alternate",
+    "lab",
+    "Lab",
+    "misuse",
+    "said",
+    "Said",
+    "Trouble",
+    "Lost",
+    "Subject",
+    "Checking",
+    "Checked",
+    "Kept",
+    "Sampled",
+    "Measured",
+    "Ran",
+    "Tried",
+    "Warmed",
+    "Watched",
+    "Remembered",
+    "Recalling",
+    "Scripted",
+    "Suspect",
+    "Suspected",
+    "Listening",
+    "trouble",
+}
+"""Identifiers that were replaced by nouns of the field; they may not come back."""
+
+OLD_WORDS = re.compile(r"\b(agenda|corners?|peers|claims?|sound (?:function|variant)s?)\b", re.IGNORECASE)
+ALIASES = re.compile(r"--(?:claim|peers)\b|[\"`](?:sound|peers)(?:\.parquet)?[\"`]")
+"""Former names of options and of tables: they are still understood."""
+
 each_module = pytest.mark.parametrize("module", MODULES, ids=str)
 
 
@@ -119,6 +182,20 @@ def test_a_bound_is_none(code):
 
 
 @each_module
+def test_no_old_name_is_an_identifier(module):
+    assert set(names_in(ast.parse((ROOT / module).read_text()))) & OLD_NAMES == set()
+
+
+TEXTS = [*MODULES, *(p.relative_to(ROOT) for p in ROOT.glob("[!C]*/**/*.md")), Path("README.md"), Path("CONTRIBUTING.md")]
+
+
+@pytest.mark.parametrize("text", [path for path in TEXTS if path.name != "test_architecture.py"], ids=str)
+def test_no_old_word_is_left(text):
+    lines = (ROOT / text).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if OLD_WORDS.search(ALIASES.sub("", line))] == []
+
+
+@each_module
 def test_modules_say_what_they_are_and_are_short(module):
     text = (ROOT / module).read_text()
     assert ast.get_docstring(ast.parse(text))
@@ -151,10 +228,10 @@ def anchors():
     return re.findall(r"^\*\*([A-Z]+\d+) ([a-z_0-9]+)\.\*\*", (ROOT / "specs" / "attention.md").read_text(), re.MULTILINE)
 
 
-def test_every_claim_is_stated_once_in_the_document_and_every_statement_has_a_claim():
+def test_every_property_is_stated_once_in_the_document_and_every_statement_has_a_property():
     load_properties()
-    claimed = Counter((property_.id, name) for name, property_ in PROPERTIES.items())
-    assert Counter(anchors()) == claimed
+    stated = Counter((property_.id, name) for name, property_ in PROPERTIES.items())
+    assert Counter(anchors()) == stated
 
 
 def test_no_clause_of_the_document_is_numbered_twice():

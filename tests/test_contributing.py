@@ -125,7 +125,9 @@ assert load_all()[vector.rejects].function(x.q, x.k, x.v).item() != wanted == ve
 def examples(document):
     """Heading -> its examples, each as place, kind of addition, and text."""
     sections = re.split(r"^### (.+)$", document, flags=re.MULTILINE)
-    return {name: found for name, text in zip(sections[1::2], sections[2::2], strict=True) if (found := EXAMPLE.findall(text))}
+    return {
+        name: matches for name, text in zip(sections[1::2], sections[2::2], strict=True) if (matches := EXAMPLE.findall(text))
+    }
 
 
 EXAMPLES = examples(DOCUMENT)
@@ -175,7 +177,7 @@ def test_the_example_adds_it(kind, tmp_path):
 
 
 def test_paths_that_the_document_names_are_there():
-    places = {place for found in EXAMPLES.values() for place, kind, _ in found if kind == "file"}
+    places = {place for matches in EXAMPLES.values() for place, kind, _ in matches if kind == "file"}
     roots = [
         ROOT,
         *(ROOT / folder for folder in PACKAGES),

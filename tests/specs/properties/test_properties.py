@@ -25,10 +25,8 @@ from attention_harness.audit.faults import (
 )
 from attention_harness.audit.faults import masks as wrong_masks
 from attention_harness.conformance.check import load_properties
-from attention_harness.conformance.judging import fails, judge
-from attention_harness.registry.loading import describe
+from attention_harness.conformance.judging import fails
 from attention_implementations.numpy import eager as numpy_eager
-from attention_implementations.numpy import online as numpy_online
 from attention_specs.property import PROPERTIES, properties_of
 
 attention = numpy_eager.attention
@@ -298,21 +296,3 @@ def test_each_property_rejects_its_fault(name, subject_of, affordable):
     with np.errstate(all="ignore"):
         findings = (fails(under_test, PROPERTIES[name], case) for case in affordable)
         assert any(finding and finding.outcome == outcome for finding in findings)
-
-
-@pytest.mark.parametrize(
-    "control",
-    [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],
-    ids=["eager", "online", "tiles of 3 x 5"],
-)
-def test_controls_have_all_properties(control, subject_of, affordable):
-    under_test = subject_of(control)
-    judged = set()
-    for case in affordable:
-        under_test.forget()
-        x = under_test.spec.realise(case)
-        for finding in judge(under_test, x, ATTENTION):
-            assert not finding.wrong, f"{finding.property_.name}: {finding.verdict.message} [{case}]"
-            judged |= {finding.property_.name} if finding.outcome == "agrees" else set()
-    options = describe(control, "control").options
-    assert judged == {property_.name for property_ in ATTENTION if set(property_.options) <= set(options)}
