@@ -45,7 +45,7 @@ class Run:
         metadata = _metadata(folder)
         frames = {name: _frame(_file(folder, name), columns) for name, columns in schema.FRAMES.items()}
         checks = frames["checks"]
-        frames["checks"] = checks.assign(outcome=checks["outcome"].replace("", outcomes.MISSING))
+        frames["checks"] = checks.assign(outcome=checks["outcome"].map(outcomes.label))
         return cls(folder, metadata, **frames)
 
     @property

@@ -75,6 +75,14 @@ JUDGED = FAILING | {"waived", "agrees"}
 MISSING = "no-outcome"
 """The name of an outcome that is empty where there should be one."""
 
+COLUMNS = ("implementation", "framework", "version", "device", "spec", "standing", "cases", "seconds")
+"""Columns of the table that counts outcomes in columns of their own."""
+
+
+def label(name: str) -> str:
+    """The name of an outcome in the report: none that is missing, or that a column has."""
+    return f"{name} outcome" if name in COLUMNS else name or MISSING
+
 
 def named(name: str) -> Outcome:
     """The outcome of that name. An unknown one fails: a newer harness wrote it, or the file is damaged."""

@@ -35,8 +35,7 @@ def standing(checks: pd.DataFrame) -> pd.DataFrame:
         framework=("framework", "first"), version=("version", "first"), device=("device", "first"), spec=("spec", "first"),
         standing=("outcome", outcomes.worst), cases=("cases", "sum"), seconds=("seconds", "sum"),
     )  # fmt: skip
-    taken = {name: f"{name} outcome" for name in counts if name in declared}
-    return declared.join(counts.rename(columns=taken)).reset_index()
+    return declared.join(counts).reset_index()
 
 
 @table("outcome counts", listed=False)
