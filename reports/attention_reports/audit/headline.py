@@ -97,10 +97,10 @@ def accusing(run: Run) -> list[str]:
     rows = tabulate(run, "controls")
     if rows.empty:
         return ["No control was tried in this run."]
-    tried = f"{count(len(rows), 'right attention')}, each computed another way, on {int(rows['cases'].sum()):,} cases together"
+    tried = f"{count(len(rows), 'control')} on {int(rows['cases'].sum()):,} cases together"
     names = accused(run)
     if not names:
-        return [f"No. {tried}: nothing was held against them.", *_untried(run)]
+        return [f"No. {tried}: no property rejects a right attention.", *_untried(run)]
     accusers = tabulate(run, "accusations").groupby("name", sort=False)["accused_by"].agg(list)
     return [
         f"Yes. {tried}.",
@@ -129,6 +129,8 @@ def compared(run: Run) -> list[str]:
     """The results of other checks on the same faults, as sentences."""
     rows = tabulate(run, "other_checks")
     ran = rows[rows["faults"] > 0]
+    if run.section("arguments").get("file"):
+        return ["They are tried on the faults of the catalogue alone."]
     if len(ran) < 2:
         return [f"Not measured in this run: {OTHER_CHECKS} puts the same faults under the checks that people use today."]
     ours, *others = ran.to_dict("records")
