@@ -55,7 +55,7 @@ def test_what_a_green_run_would_have_caught(audit: Path) -> None:
 
 def test_who_is_accused_and_by_what(audit: Path) -> None:
     assert headline.accusing(Run.load(audit)) == [
-        "Yes. 3 right attentions, each computed another way, on 513 cases together.",
+        "Yes. 3 controls on 513 cases together.",
         "scores in 16 bits is accused by output agrees with the oracle and query rows are independent.",
     ]
 
