@@ -86,6 +86,9 @@ def _connect(safe_path: str | None, queue: Any) -> None:
     """Begins a process of the pool. What it starts itself gets the environment that the command was given."""
     _restore(safe_path)
     die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it died before it could be asked for the signal
+        os._exit(1)
     ending.forward()
     global _queue
     _queue = queue
