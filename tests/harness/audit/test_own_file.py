@@ -19,6 +19,7 @@ from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
+from attention_harness.generation.suite import Suite
 from attention_harness.registry.loading import LoadError, load
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
@@ -84,7 +85,7 @@ def saved(tmp_path):
 def few_cases(monkeypatch):
     """Two cases instead of a suite."""
     run = import_module("attention_harness.audit.run")
-    monkeypatch.setattr(run, "draw_suite", lambda *given: {"attention": CASES, "multi-head": []})
+    monkeypatch.setattr(run, "draw_suite", lambda *given: {"attention": Suite(drawn=CASES), "multi-head": Suite()})
     monkeypatch.setattr(run, "vectors", lambda names: ())
 
 
@@ -224,14 +225,14 @@ FULL = (
 
 
 def test_a_function_with_all_options_shares_the_answers_of_the_controls(saved, tmp_path):
-    plan = Plan({"attention": CASES, "multi-head": []}, tmp_path)
+    plan = Plan({"attention": Suite(drawn=CASES), "multi-head": Suite()}, tmp_path)
     short, long = (runs(saved(FULL, f"{len(names)}.py"), plan, names)[0] for names in (BASES, ()))
     assert any(short.bases.values())
     assert short.kills.keys() == long.kills.keys()
 
 
 def test_a_declaration_of_the_command_line_is_for_the_functions_of_the_file(saved, tmp_path):
-    plan = Plan({"attention": [], "multi-head": []}, tmp_path, declared={"causal_alignment": "bottom-right"})
+    plan = Plan({"attention": Suite(), "multi-head": Suite()}, tmp_path, declared={"causal_alignment": "bottom-right"})
     specs = {spec: CachedOracle(spec_of(spec)) for spec in audit.SPECS}
     base = Base("eager", CONTROLS["eager"], plan, specs)
     trial = MutantRun("eager", functions(saved(FULL))["full"], plan, specs, [base])
