@@ -1,6 +1,7 @@
 """Candidates that end or block the process they share; and pytest-benchmark's record of the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_who_ends_it_by_being_imported_is_absent(result: Bench) -> None:
 
 def test_pytest_benchmark_records_the_samples(result: Bench, tmp_path: Path) -> None:
     path = record(result, tmp_path)
+    assert path is not None
     recorded = {one["extra_info"]["implementation"]: one for one in json.loads(path.read_text())["benchmarks"]}
     assert set(recorded) == set(result.samples["small"]) == {"numpy-eager", "good"}
     for name, one in recorded.items():
@@ -72,6 +74,12 @@ def test_pytest_benchmark_records_the_samples(result: Bench, tmp_path: Path) -> 
         assert one["stats"]["data"] == pytest.approx(result.samples["small"][name], abs=1e-9)
     assert recorded["numpy-eager"]["extra_info"]["verdict"] == "BASELINE"
     assert json.loads((tmp_path / "samples.json").read_text())["schedule"]["seed"] == 0
+
+
+def test_nothing_is_recorded_of_a_machine_too_slow_for_one_round(result: Bench, tmp_path: Path) -> None:
+    for samples in ({}, {"small": {}}, {"small": {"good": []}}):
+        assert record(replace(result, samples=samples), tmp_path) is None
+        assert json.loads((tmp_path / "samples.json").read_text())["series"] == []
 
 
 def test_the_process_has_one_thread_and_a_plain_allocator(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,20 +27,22 @@ EXTRA_COLUMNS = (
 )
 
 
-def record(bench: Bench, folder: Path) -> Path:
-    """Writes samples.json and benchmark.json into the folder; returns the latter. Raises RuntimeError with pytest's words."""
+def record(bench: Bench, folder: Path) -> Path | None:
+    """Writes samples.json and benchmark.json into the folder; returns the latter, or None where nothing was measured.
+
+    Raises RuntimeError with pytest's words.
+    """
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     samples, recorded = folder / "samples.json", folder / "benchmark.json"
-    samples.write_text(json.dumps(document(bench), indent=1), encoding="utf-8")
+    measured = document(bench)
+    samples.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    if not measured["series"]:
+        return None  # pytest would find nothing to run
     done = subprocess.run(command(folder, recorded), cwd=folder, env=environment(samples), capture_output=True, text=True)
-    if done.returncode not in (0, NO_TESTS) or not (recorded.exists() or done.returncode):
+    if done.returncode or not recorded.exists():
         raise RuntimeError(f"pytest-benchmark ended with status {done.returncode}: {(done.stdout + done.stderr).strip()[-1000:]}")
     return recorded
-
-
-NO_TESTS = 5
-"""pytest's exit status where there is nothing to record."""
 
 
 def document(bench: Bench) -> dict[str, object]:
@@ -50,6 +52,7 @@ def document(bench: Bench) -> dict[str, object]:
         {"workload": workload, "implementation": name, "seconds": seconds} | {"extra": _extra(rows[workload, name])}
         for workload, by_implementation in bench.samples.items()
         for name, seconds in by_implementation.items()
+        if seconds
     ]
     return {"schedule": bench.schedule, "noise": bench.noise, "series": series}
 
