@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from attention_harness.conformance.judging import Tally
+from attention_harness.errors import Outcome
 from attention_specs.contract import Description
 from attention_specs.property import Property
-
-BLAMELESS = ("agrees", "waived", "too-little", "vacuous", "unsupported", "unavailable")
-"""Outcomes that leave a check green; all others fail it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class CheckRow(Row):
     spec: str
     property: str
     clause: str
-    outcome: str
+    outcome: Outcome
     cases: int
     vacuous: int
     worst_ratio: float
@@ -46,6 +44,11 @@ class CheckRow(Row):
     replay: str
     others: list[dict[str, Any]] = field(default_factory=list)
     """Failures of other kinds: outcome, case, message, replay, and in how many cases each was seen."""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**data | {"outcome": Outcome(data["outcome"])})
 
     def to_table(self) -> dict[str, Any]:
         """A row of a table, where the others are text."""
@@ -104,7 +107,7 @@ def check_row(
     )
 
 
-def absent_row(name: str, outcome: str, reason: str) -> CheckRow:
+def absent_row(name: str, outcome: Outcome, reason: str) -> CheckRow:
     """The row of an implementation that could not be judged at all."""
     spec = "multi-head" if name.endswith("-multi-head") else "attention"
     return CheckRow(

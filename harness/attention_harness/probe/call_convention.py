@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.probe.domain import Domain, learned
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value, quantity
@@ -60,7 +60,7 @@ class _PlainCalls:
         try:
             return str(session(session.x(dtype=dtype)).dtype.name)
         except CallFailed as failure:
-            self.deaths += failure.outcome not in (*REFUSALS, "violates")
+            self.deaths += failure.outcome not in (*REFUSALS, Outcome.VIOLATES)
             return (str(failure).splitlines() or [failure.outcome])[0].rstrip(": ")
         except ValueError as error:  # no problem at all
             return str(error)

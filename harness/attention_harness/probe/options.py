@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
 from attention_specs import masks
@@ -30,7 +30,7 @@ def mask_with_causal(session: ProbeSession) -> Observation:
     try:
         value = session.fitting(x, readings)
     except CallFailed as failure:
-        if failure.outcome != "errored":
+        if failure.outcome != Outcome.ERRORED:
             raise
         value = "an error"
     return Observation("mask with is_causal", value, f"key 1 masked beside is_causal: {_meaning(value)}", "fixed", "and")

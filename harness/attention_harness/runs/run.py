@@ -107,7 +107,7 @@ def _parse(line: str) -> CheckResult | None:
     except ValueError:
         return None
     description = data.pop("description")
-    rows = [CheckRow(**row) for row in data.pop("rows")]
+    rows = [CheckRow.from_json(row) for row in data.pop("rows")]
     precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
     return CheckResult(**data, rows=rows, precision=precision, description=_description(description) if description else None)
 

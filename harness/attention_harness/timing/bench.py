@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.registry import targets as known
 from attention_harness.registry.targets import Target
 from attention_harness.timing.analysis import tables
@@ -64,7 +65,7 @@ def bench(
                 progress(f"{measurements.workload.name}, process {replica + 1} of {settings.processes}")
                 WorkloadRun(session, expectation, measurements, settings, replica).run()
             descriptions |= session.descriptions
-    unloadable = tuple(name for name, failure in absent.items() if failure.outcome != "unavailable")
+    unloadable = tuple(name for name, failure in absent.items() if failure.outcome != Outcome.UNAVAILABLE)
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")
         for measurements in by_workload:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, get_type_hints
 
+from attention_harness.errors import Outcome
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
 from attention_harness.process.messages import Failure
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.25
 class CandidateFailed(Exception):
     """The candidate `name` ended the process, hung, or failed; `died`: the process is gone."""
 
-    def __init__(self, name: str, reason: str, died: bool = True, outcome: str = "crashed") -> None:
+    def __init__(self, name: str, reason: str, died: bool = True, outcome: str = Outcome.CRASHED) -> None:
         super().__init__(reason)
         self.name, self.reason, self.died, self.outcome = name, reason, died, outcome
 
@@ -65,7 +66,7 @@ class Child:
         """The next answer. Raises CandidateFailed; the time limit begins anew with each call that the black box notes."""
         with self._losing():
             answer = self.foreign.receive(*self.asked.popleft(), self.timeout)
-            if isinstance(answer, Failure) and answer.kind == "crashed":  # the process lives, but its device does not
+            if isinstance(answer, Failure) and answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 raise self.foreign.ended(answer.kind, answer.message)
         if isinstance(answer, Failure):
             raise CandidateFailed(self.box.read()[1], answer.message, died=False, outcome=answer.kind)

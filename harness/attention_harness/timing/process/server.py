@@ -12,6 +12,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel
 from attention_harness.process.messages import Failure
 from attention_harness.process.server import channel_to_parent, unexpected
@@ -134,9 +135,9 @@ class Server:
 def failure(error: Exception) -> Failure:
     """An exception of foreign code as an outcome and one line."""
     if isinstance(error, LoadError):
-        return Failure("unavailable" if error.unavailable else "unloadable", str(error))
+        return Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error))
     if isinstance(error, NotImplementedError | Unsupported):
-        return Failure("unsupported", str(error) or "not implemented")
+        return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented")
     return Failure(*unexpected(error))
 
 

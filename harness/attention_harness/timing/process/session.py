@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import Load
 from attention_harness.timing.process.child import CandidateFailed, Start
@@ -60,7 +61,7 @@ class Session:
         self.nameless += 1
         if self.nameless >= NAMELESS:
             reason = f"{self.nameless} processes ended before anything was loaded: {failure.reason}"
-            self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome="unavailable")))
+            self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome=Outcome.UNAVAILABLE)))
 
     def _described(self, names: Sequence[str]) -> None:
         for name in names:
