@@ -47,10 +47,10 @@ def to_numpy(array: object) -> np.ndarray:
     """The tensor's values, on the CPU; TypeError for anything but a tensor."""
     if not isinstance(array, torch.Tensor):
         raise TypeError(f"output={type(array).__name__}, but should be torch.Tensor")
-    array = array.detach().cpu()
-    if array.dtype == torch.bfloat16:
-        return array.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return array.numpy()
+    tensor = array.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
 
 
 def wait(array: object) -> None:
