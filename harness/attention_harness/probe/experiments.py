@@ -4,8 +4,9 @@
     def softcap_order(session: ProbeSession) -> Observation:
         ...
 
-The options are those that the signature must name; `layers` says that it suits the multi-head spec too. Experiments run in
-the order in which their modules are imported, since the later ones ask in terms that the earlier ones establish.
+The options are those that the signature must name. `layers` says that it suits the multi-head spec too: it then asks with
+`session.inputs`, and not with `session.x`, which is attention alone. Experiments run in the order in which their modules are
+imported, since the later ones ask in terms that the earlier ones establish.
 """
 
 from __future__ import annotations

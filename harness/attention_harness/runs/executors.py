@@ -87,7 +87,7 @@ def _restore(before: str | None) -> None:
 
 
 _queue: Ticks
-"""That of the pool, in a process of it."""
+"""The queue of the pool, in a process of the pool."""
 
 
 def _connect(safe_path: str | None, queue: Ticks) -> None:
