@@ -15,14 +15,16 @@ import numpy as np
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain
-from attention_harness.probe.terms import CallInputs, CallProblem, Options, Terms
+from attention_harness.probe.terms import CallInputs, Options, Terms
 from attention_specs.attention import spec as attention
 from attention_specs.attention.inputs import Inputs
-from attention_specs.case import Case
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
 from attention_specs.multi_head import spec as multi_head
 from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.problem import LayerProblem
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a right implementation may have; of 16 bits it is scores-rounded."""
@@ -91,12 +93,11 @@ class ProbeSession:
     ) -> CallInputs:  # fmt: skip
         """The arrays of a problem of either spec, moved into the domain; a layer gets one array three times if it can."""
         dtype = dtype or self.dtype
-        key_heads, value_dim = heads if key_heads is None else key_heads, dim if value_dim is None else value_dim
-        problem: CallProblem = (
-            multi_head.Problem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
-            if self.layer
-            else attention.Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
-        )
+        if self.layer:
+            problem: Question = LayerProblem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
+        else:
+            key_heads, value_dim = heads if key_heads is None else key_heads, dim if value_dim is None else value_dim
+            problem = Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
         case = Case(self.domains.get(dtype, Domain()).moved(problem), recipe, 1000 * self.seed + number, dict(layouts))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
         realise: Callable[[Case], CallInputs] = multi_head.realise if self.layer else attention.realise
@@ -108,12 +109,17 @@ class ProbeSession:
 
     def to_call(self, x: CallInputs) -> CallInputs:
         """The call in the terms of the implementation, as far as they are known."""
-        x = self.under_test.lowered(x)
+        x = self._lowered(x)
         if self.inverted and x.mask is not None:
             x = x.replace(mask=~x.mask)
         if isinstance(x, Inputs) and self.swapped:
             return x.replace(q=x.q.swapaxes(1, 2), k=x.k.swapaxes(1, 2), v=x.v.swapaxes(1, 2))
         return x
+
+    def _lowered(self, x: CallInputs) -> CallInputs:
+        lowered = self.under_test.lowered(x)
+        assert isinstance(lowered, CallInputs)
+        return lowered
 
     def from_output(self, out: np.ndarray) -> np.ndarray:
         """An output in the terms of the specification."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,7 +205,7 @@ def lowered(description: Description) -> list[str]:
     return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
 
 
-def tables(results: Sequence[CheckResult], run: Run) -> dict[str, list[dict[str, object]]]:
+def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mapping[str, object]]]:
     """The rows of `checks`, `precision`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]

@@ -44,7 +44,7 @@ class Child:
         self.box = BlackBox(descriptor := self.noted.fileno())
         arguments = "attention_harness.timing.process.server", [str(descriptor)], environment(), memory, POLL_SECONDS
         self.foreign = ForeignProcess(*arguments, descriptors=[descriptor], stage=self.box.read)
-        self.asked: deque[tuple[bytes, object]] = deque()
+        self.asked: deque[tuple[bytes, type[object]]] = deque()
 
     def __enter__(self) -> Child:
         return self
@@ -94,7 +94,7 @@ class Child:
 
 
 @cache
-def answer_type(name: str) -> object:
+def answer_type(name: str) -> type[object]:
     """The type of the answers to messages of this name: the annotation of the method that gives them."""
     return get_type_hints(getattr(Server, name))["return"]
 
