@@ -107,9 +107,9 @@ class Server:
         start = perf_counter()
         out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
         self.framework.wait(out)
-        gradients = {name: np.array(self._turned(name, self._numpy(array))) for name, array in gradients.items()}
+        results = {name: np.array(self._turned(name, self._numpy(array))) for name, array in gradients.items()}
         seconds = perf_counter() - start
-        return Answer(np.array(self._turned("out", self._numpy(out))), gradients, (), (), seconds)
+        return Answer(np.array(self._turned("out", self._numpy(out))), results, (), (), seconds)
 
     def _native(self, name: str, value: Any) -> Any:
         if not isinstance(value, np.ndarray):
