@@ -59,7 +59,7 @@ class Trial:
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
         declared: Description = worker.description
-        self.description = replace(declared, conventions=replace(declared.conventions, **plan.declared))
+        self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.declared))
         self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
         self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
@@ -139,7 +139,9 @@ class Base(Trial):
     worker: RecordingWorker
 
     def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
-        super().__init__(name, RecordingWorker(function, name), replace(plan, declared={}), specs)
+        super().__init__(
+            name, RecordingWorker(function, name), replace(plan, settings=replace(plan.settings, declared={})), specs
+        )
         self.judgements: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
