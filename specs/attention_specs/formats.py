@@ -1,4 +1,4 @@
-"""The four dtypes and the constants of their arithmetic.
+"""The dtypes, each a row of one table, and the constants of their arithmetic.
 
 Unit roundoff u is half the distance from 1 to the next number, so that rounding a real x to the dtype gives
 x(1 + e), |e| <= u, as long as nothing underflows (Higham, Accuracy and Stability of Numerical Algorithms, 2.1).
@@ -6,39 +6,78 @@ x(1 + e), |e| <= u, as long as nothing underflows (Higham, Accuracy and Stabilit
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 
 import ml_dtypes
 import numpy as np
 
-DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+@dataclass(frozen=True)
+class Format:
+    """One dtype. The frameworks know it by the name of its row."""
+
+    kind: type[np.generic]
+    """Of NumPy or of ml_dtypes."""
+    weight: int = 1
+    """How often it is drawn, beside the others."""
+
+    @cached_property
+    def limits(self) -> ml_dtypes.finfo:
+        """The constants of the arithmetic."""
+        return ml_dtypes.finfo(self.kind)
+
+
+FORMATS = {
+    "float32": Format(np.float32, weight=2),
+    "float64": Format(np.float64),
+    "bfloat16": Format(ml_dtypes.bfloat16),
+    "float16": Format(np.float16),
+}
+DTYPES = tuple(FORMATS)
+
+
+def deck() -> list[str]:
+    """The dtypes as they are drawn in turn: the frequent ones first, then the short ones."""
+    ranked = sorted(FORMATS, key=lambda name: (-FORMATS[name].weight, FORMATS[name].limits.bits))
+    return [name for name in ranked for _ in range(FORMATS[name].weight)]
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """The NumPy dtype of that name; bfloat16 is ml_dtypes'."""
-    if name not in DTYPES:
+    """The NumPy dtype of that name; ValueError for another."""
+    if name not in FORMATS:
         raise ValueError(f"dtype={name}, but should be one of {', '.join(DTYPES)}")
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
+    return np.dtype(FORMATS[name].kind)
 
 
-@cache
-def _finfo(name: str) -> ml_dtypes.finfo:
-    return ml_dtypes.finfo(numpy_dtype(name))
+def is_foreign(dtype: np.dtype) -> bool:
+    """Whether NumPy itself lacks the dtype, so that libraries take its bytes alone."""
+    return dtype.kind == "V" and dtype.names is None
+
+
+def is_narrow(name: str) -> bool:
+    """Whether the range is much smaller than that of float32, in which its sums are kept: scores may leave it."""
+    return largest(name) < largest("float32") / 2
 
 
 def unit_roundoff(name: str) -> float:
     """u of round-to-nearest: 2^-53, 2^-24, 2^-11 (float16), 2^-8 (bfloat16)."""
-    return float(_finfo(name).eps) / 2
+    return float(FORMATS[name].limits.eps) / 2
 
 
 def smallest_normal(name: str) -> float:
     """Below this, numbers lose digits, or become zero where subnormals are flushed."""
-    return float(_finfo(name).smallest_normal)
+    return float(FORMATS[name].limits.smallest_normal)
+
+
+def smallest_subnormal(name: str) -> float:
+    """The smallest number above 0."""
+    return float(FORMATS[name].limits.smallest_subnormal)
 
 
 def largest(name: str) -> float:
     """The largest finite number."""
-    return float(_finfo(name).max)
+    return float(FORMATS[name].limits.max)
 
 
 def accumulator(name: str) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from attention_specs.formats import accumulator
+from attention_specs.formats import DTYPES, accumulator, is_narrow, smallest_normal, smallest_subnormal, unit_roundoff
 
-ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+ROUNDOFF = {name: unit_roundoff(name) for name in DTYPES} | {"tf32": 2.0**-11}
 """Unit roundoff u: rounding to nearest gives x(1 + e), |e| <= u."""
-UNDERFLOW = {"float64": 2.0**-1022, "float16": 2.0**-24}
-"""Largest absolute error where numbers become too small. Formats with eight exponent bits: 2^-126, since subnormals may be flushed."""
+UNDERFLOW = {name: smallest_subnormal(name) if is_narrow(name) else smallest_normal(name) for name in DTYPES}
+UNDERFLOW |= {"tf32": smallest_normal("float32")}
+"""Largest absolute error where numbers become too small: the smallest normal, since subnormals may be flushed, but not in a
+format whose range is narrow."""
 TRUNCATING = "-truncating"
 """Ends the name of a format whose sums are cut off instead of rounded, as matrix units do (Blanchard et al. 2020)."""
 
@@ -113,7 +115,7 @@ def unit(name: str) -> float:
 
 def underflow(name: str) -> float:
     """The largest loss of a number that becomes too small for its format."""
-    return UNDERFLOW.get(name.removesuffix(TRUNCATING), 2.0**-126)
+    return UNDERFLOW[name.removesuffix(TRUNCATING)]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _literal(value: Any) -> str:
 
 SCRIPT = '''"""{message}
 
-Stands alone: needs NumPy (ml_dtypes for bfloat16), the framework and the implementation.
+Stands alone: needs NumPy (ml_dtypes for dtypes that NumPy lacks), the framework and the implementation.
 """
 
 import base64
@@ -132,10 +132,10 @@ inf, nan = np.inf, np.nan
 
 def array(data, dtype, shape, strides, offset):
     """An array with its own memory layout."""
-    if dtype == "bfloat16":
+    if not hasattr(np, dtype):
         import ml_dtypes
 
-        dtype = ml_dtypes.bfloat16
+        dtype = getattr(ml_dtypes, dtype)
     return np.ndarray(shape, dtype, bytearray(zlib.decompress(base64.b64decode(data))), offset, strides)
 
 
@@ -151,8 +151,9 @@ def native(a, device="cpu", framework={framework!r}):
     import torch
 
     a = a.copy() if any(s < 0 for s in a.strides) or not a.flags.writeable else a
-    t = torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) if a.dtype.name == "bfloat16" else torch.from_numpy(a)
-    return t.to(device)
+    if a.dtype.kind != "V":
+        return torch.from_numpy(a).to(device)
+    return torch.from_numpy(a.view("int%d" % (8 * a.itemsize))).view(getattr(torch, a.dtype.name)).to(device)
 
 
 def load(location={location!r}):

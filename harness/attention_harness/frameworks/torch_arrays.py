@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import torch
+
+from attention_specs.formats import DTYPES, is_foreign, numpy_dtype
 
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 torch.set_float32_matmul_precision("highest")
@@ -24,11 +25,11 @@ ALIGNMENT = 16
 
 
 def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
-    """Shares the memory and the strides; negative strides, which torch lacks, become a copy. bfloat16 goes through int16."""
+    """Shares the memory and the strides; negative strides, which torch lacks, become a copy. a dtype that NumPy lacks goes as bytes."""
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
-    if array.dtype == ml_dtypes.bfloat16:
-        return _placed(torch.from_numpy(array.view(np.int16)), device).view(torch.bfloat16)
+    if is_foreign(array.dtype):
+        return _placed(torch.from_numpy(array.view(_bytes(array.dtype))), device).view(getattr(torch, array.dtype.name))
     return _placed(torch.from_numpy(array), device)
 
 
@@ -48,9 +49,15 @@ def to_numpy(array: object) -> np.ndarray:
     if not isinstance(array, torch.Tensor):
         raise TypeError(f"output={type(array).__name__}, but should be torch.Tensor")
     tensor = array.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name in DTYPES and is_foreign(dtype := numpy_dtype(name)):
+        return tensor.contiguous().view(getattr(torch, _bytes(dtype).name)).numpy().view(dtype)
     return tensor.numpy()
+
+
+def _bytes(dtype: np.dtype) -> np.dtype:
+    """Whole numbers of the same size."""
+    return np.dtype(f"int{8 * dtype.itemsize}")
 
 
 def wait(array: object) -> None:

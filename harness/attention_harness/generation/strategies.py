@@ -20,6 +20,7 @@ from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import Bias
 from attention_specs.case import Case
+from attention_specs.formats import deck, is_narrow
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import Mask
 
@@ -119,7 +120,7 @@ def mask_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str]) -> Mask:
 @st.composite
 def bias_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str], dtype: str = "float32") -> Bias:
     """A random bias at any broadcast shape, ALiBi, T5's, or a mask in additive form."""
-    kinds = [kind for kind in kinds if dtype != "float16" or not kind.startswith("lowest")] or ["filler"]
+    kinds = [kind for kind in kinds if not is_narrow(dtype) or not kind.startswith("lowest")] or ["filler"]
     bias = biases.bias.draws[draw(st.sampled_from(kinds))](HypothesisDraws(draw, shape))
     if draw(sometimes(25)):
         return biases.total(bias, biases.minus_infinity(draw(mask_terms(shape))))
@@ -186,7 +187,7 @@ def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
         empty, met, laid_out = cycle(rng, EMPTY), meetings(rng), layouts_dealt(rng, LAID_OUT)
         hands = {shape: dealt(rng) for shape in shapes}
-        decks = {recipe: cycle(rng, DTYPE_DECK) for recipe in DRAWN}
+        decks = {recipe: cycle(rng, deck()) for recipe in DRAWN}
         values = {name: cycle(rng, them) for name, them in OPTIONS.items()}
         for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
             possible = _affordable(shape, dtypes)
@@ -231,7 +232,6 @@ def layouts_of(name: str) -> list[str]:
     return [layout for layout in LAYOUTS for _ in range(shares.get(layout, 1))]
 
 
-DTYPE_DECK = ("float32", "float32", "bfloat16", "float16", "float64")
 EXTENDED_BUDGET = 2_000_000
 """Products that extended precision, which has no fast matrix product, does in about 20 ms."""
 

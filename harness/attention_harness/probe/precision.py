@@ -12,7 +12,7 @@ from attention_harness.probe.session import ProbeSession
 from attention_harness.probe.terms import CallInputs, Options, Sizes
 from attention_specs import masks
 from attention_specs.biases import noise
-from attention_specs.formats import largest
+from attention_specs.formats import is_narrow, largest
 from attention_specs.precision import held_to, stores_products
 
 SHAPES: tuple[Sizes, ...] = (
@@ -49,8 +49,8 @@ OVERFLOW = "; products beyond the dtype's range overflow before they are scaled"
 
 
 def _overflows(session: ProbeSession, dtype: str) -> bool:
-    """Whether products beyond the range of float16, whose scaled scores are within, give no numbers."""
-    if session.layer or dtype != "float16":
+    """Whether products beyond the range of a narrow format, whose scaled scores are within, give no numbers."""
+    if session.layer or not is_narrow(dtype):
         return False
     x = session.x(dtype=dtype, dim=CHANNELS)
     size = np.sqrt(2 * largest(dtype) / CHANNELS)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_specs.attention.problem import Problem
-from attention_specs.formats import accumulator, largest, smallest_normal
+from attention_specs.formats import accumulator, is_narrow, largest, smallest_normal
 from attention_specs.registry import Registry
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -198,7 +198,7 @@ def _levelled(rng: np.random.Generator, p: Problem, level: float, places: np.nda
     """Products of queries and keys, or scaled scores, near this level at these places, by the last channel of both alone."""
     q, k, v = normal(rng, p)
     scale = (p.scale or 1.0) if p.scale is not None else max(p.head_dim, 1) ** -0.5
-    most = MOST_SCORE if p.dtype == "float16" else largest(accumulator(p.dtype)) / 8
+    most = MOST_SCORE if is_narrow(p.dtype) else largest(accumulator(p.dtype)) / 8
     product = min(abs(level) / rng.choice([1.0, abs(scale)]), most / max(1.0, abs(scale)))
     if p.head_dim:
         q[..., -1] = np.sqrt(product)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attention_specs.attention.inputs import Inputs
+from attention_specs.formats import is_narrow
 from attention_specs.layouts import LAYOUTS
 
 Index = Sequence[int] | np.ndarray
@@ -102,7 +103,7 @@ def with_garbage(x: Inputs, keys: np.ndarray) -> Inputs:
     x is contiguous: garbage must be the only difference of the two calls, and a library may sum in another order on other strides.
     """
     rng = np.random.default_rng(keys.size)
-    largest_score = 3e4 if x.dtype == "float16" else 1e6
+    largest_score = 3e4 if is_narrow(x.dtype) else 1e6
     reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * max(1.0, abs(x.scale or 0))
     size = min(largest_score / reach if reach else 1.0, 1e4)
     k, v = (

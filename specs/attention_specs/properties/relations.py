@@ -20,7 +20,7 @@ from attention_specs.attention.transform import (
     take_keys,
     take_queries,
 )
-from attention_specs.formats import smallest_normal
+from attention_specs.formats import is_narrow, smallest_normal
 from attention_specs.judge import VACUOUS, Side, Verdict, error_ratios, identical, which_is_off, within
 from attention_specs.property import Attend, property_
 
@@ -153,7 +153,7 @@ def memory_layout_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     return unchanged(attend, x, attend(elsewhere(x)), "out, inputs elsewhere in memory")
 
 
-@property_("R11", every_other_case=True, needs=lambda x: x.dtype != "float16")
+@property_("R11", every_other_case=True, needs=lambda x: not is_narrow(x.dtype))
 def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict:
     """Linearity in V, exact for a power of two but for products that underflow (C24: values clipped or rounded on the way)."""
     x = contiguous(x)
@@ -176,7 +176,7 @@ def _far_from_the_ends(a: np.ndarray) -> bool:
     return bool(np.all((size == 0) | ((size > 2.0**-60) & (size < 2.0**60))))
 
 
-@property_("R12", needs_new_oracle=True, needs=lambda x: x.q.shape[3] > 0 and x.dtype != "float16")
+@property_("R12", needs_new_oracle=True, needs=lambda x: x.q.shape[3] > 0 and not is_narrow(x.dtype))
 def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     """Twice the scale with half the query is the same (C23: inductor-scale-ignored; C35: torch-mps-scale-cache)."""
     if not _far_from_the_ends(x.q):

@@ -10,7 +10,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
 from attention_specs.attention.transform import contiguous
-from attention_specs.formats import largest
+from attention_specs.formats import is_narrow, largest
 from attention_specs.judge import VACUOUS, Verdict, within
 from attention_specs.properties.relations import unchanged
 from attention_specs.property import Attend, property_
@@ -58,7 +58,7 @@ def nan_values_show(attend: Attend, x: Inputs) -> Verdict:
 def scores_far_beyond_the_softcap_are_capped(attend: Attend, x: Inputs) -> Verdict:
     """Scores of a hundred times the cap count as the cap, and nothing overflows (C24: llamacpp-tanh-overflow)."""
     reach = np.abs(x.q.astype(np.float64)).sum(-1).max(initial=0) * np.abs(x.k.astype(np.float64)).max(initial=0)
-    most = 3e4 if x.dtype == "float16" else 1e6
+    most = 3e4 if is_narrow(x.dtype) else 1e6
     wanted = min(100.0 * float(x.softcap or 0) / abs(float(default_scale(x)) or 1.0), most / max(1.0, abs(x.scale or 0)))
     if not 0 < reach < np.inf:
         return VACUOUS
