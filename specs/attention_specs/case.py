@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from reprlib import repr as short
@@ -16,12 +17,60 @@ from attention_specs.registry import SPECS, part
 
 
 @dataclass(frozen=True)
-class Question:
-    """The base of all specs' problems: plain data in both directions, and options by name. Subclasses are dataclasses."""
+class Question(ABC):
+    """The base of all specs' problems: plain data in both directions, and options by name. Subclasses are dataclasses.
+
+    The abstract names are fields or properties of each; each spec has more sizes and options of its own.
+    """
 
     spec: ClassVar[str]
     sizes: ClassVar[int]
     """Leading fields that every problem has; those behind them are options."""
+
+    @property
+    @abstractmethod
+    def batch(self) -> int:
+        """Its entries."""
+
+    @property
+    @abstractmethod
+    def query_length(self) -> int:
+        """Queries of each entry."""
+
+    @property
+    @abstractmethod
+    def key_length(self) -> int:
+        """Keys of each entry."""
+
+    @property
+    @abstractmethod
+    def head_dim(self) -> int:
+        """Dimension of each head."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> str:
+        """Name of the dtype of the arrays."""
+
+    @property
+    @abstractmethod
+    def mask(self) -> Mask | None:
+        """The keys that each query may see."""
+
+    @property
+    @abstractmethod
+    def score_shape(self) -> tuple[int, int, int, int]:
+        """[batch, query heads, query length, key length]."""
+
+    @property
+    @abstractmethod
+    def numbers(self) -> int:
+        """Elements of the largest array."""
+
+    @property
+    @abstractmethod
+    def products(self) -> int:
+        """Multiplications of the matrix products."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; fields that have their default are left out."""
@@ -40,6 +89,10 @@ class Question:
         for name, value in values.items():
             require(name, value, hints(owner)[name])
         return cls(**values)
+
+    def replace(self, **changes: object) -> Self:
+        """The same problem with other fields. ValueError where that is no problem."""
+        return replace(self, **changes)
 
     def options(self) -> list[str]:
         """The options that are given, as `name=value`."""
@@ -64,7 +117,7 @@ class Case:
     another source.
     """
 
-    problem: Any
+    problem: Question
     recipe: str = "normal"
     seed: int = 0
     layouts: dict[str, str] = field(default_factory=dict)
@@ -95,9 +148,9 @@ class Case:
         """Twelve hexadecimal digits that name this case."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
-    def with_problem(self, **changes: Any) -> Case:
+    def with_problem(self, **changes: object) -> Case:
         """The same case of a problem with other fields."""
-        return replace(self, problem=replace(self.problem, **changes))
+        return replace(self, problem=self.problem.replace(**changes))
 
     def __str__(self) -> str:
         layouts = [f"{name}:{layout}" for name, layout in self.layouts.items()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.generation.suite import Suite
@@ -25,7 +24,7 @@ class Plan:
     limits: Limits = Limits()
     properties: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
-    declared: Mapping[str, Any] = field(default_factory=dict)
+    declared: Mapping[str, object] = field(default_factory=dict)
     drawn: str = ""
     """The options that draw these cases again."""
     absent: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import attention_implementations
 from attention_harness.conformance.causes import alike, leads_to
@@ -44,7 +43,7 @@ def load(path: Path = PATH) -> list[Waiver]:
     return [_waiver(number, entry) for number, entry in enumerate(entries, 1)]
 
 
-def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
+def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     try:
         waiver = Waiver(**entry | {"case": Case.from_json(entry["case"])})
     except (KeyError, TypeError, ValueError) as error:

@@ -15,9 +15,11 @@ import numpy as np
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain
-from attention_specs.case import Case
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
+from attention_specs.multi_head.problem import LayerProblem
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a right implementation may have; of 16 bits it is scores-rounded."""
@@ -81,10 +83,10 @@ class ProbeSession:
         """
         dtype = dtype or self.dtype
         if self.layer:
-            problem = self.spec.Problem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
+            problem: Question = LayerProblem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
         else:
             key_heads, value_dim = options.pop("key_heads", heads), options.pop("value_dim", dim)
-            problem = self.spec.Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
+            problem = Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
         case = Case(self.domains.get(dtype, Domain()).moved(problem), recipe, 1000 * self.seed + number, dict(layouts))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
         return self.spec.realise(case.with_problem(**given)).under(Conventions(**self.known))

@@ -37,12 +37,12 @@ class OnnxCase:
 
     name: str
     opset: int
-    attributes: dict[str, Any]
+    attributes: dict[str, object]
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> dict[str, object]:
     """The part of run.json about these vectors."""
     version = "" if installed("onnx") else metadata.version("onnx")
     return {"version": version, "cases": len(published()), "explained": EXPLAINED}
@@ -115,7 +115,7 @@ def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
     return known | ({"weights": p.outputs["qk_matmul_output"]} if mode == AFTER_SOFTMAX else {})
 
 
-def _listed(a: np.ndarray) -> Any:
+def _listed(a: np.ndarray) -> object:
     """Nested lists; a value without a JSON number becomes a string."""
     if a.dtype == bool:
         return a.tolist()
