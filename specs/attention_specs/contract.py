@@ -88,6 +88,10 @@ class Conventions:
             raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
         return cls(**attributes)
 
+    def with_declared(self, attributes: Mapping[str, object]) -> Conventions:
+        """These with others in their place; ValueError for an unknown name or value."""
+        return self.declared({f.name: getattr(self, f.name) for f in fields(self)} | dict(attributes))
+
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
         """The answer of a row whose keys a form out of EMPTY_ROWS hides, in this dtype; `absent` if undeclared."""
         return _most_particular(self.empty_rows, (dtype, *EMPTY_ROWS[form])) or absent

@@ -58,7 +58,7 @@ class Trial:
     def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
         self.name, self.worker = name, worker
         declared: Description = worker.description
-        self.description = replace(declared, conventions=replace(declared.conventions, **plan.declared))
+        self.description = replace(declared, conventions=declared.conventions.with_declared(plan.declared))
         self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
         self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}

@@ -111,8 +111,7 @@ def _as_declared(description: Description, target: Target, plan: Plan) -> Descri
     """Conventions of the command line apply to functions that cannot declare any themselves."""
     if target.registered or not plan.declared:
         return description
-    declared = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
-    return replace(description, conventions=Conventions.declared(declared | dict(plan.declared)))
+    return replace(description, conventions=description.conventions.with_declared(plan.declared))
 
 
 class ConformanceCheck:

@@ -54,8 +54,7 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, object] 
 
 def _under(description: Description, declared: Mapping[str, object]) -> Description:
     """The description with these conventions in place of those declared."""
-    own = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
-    return replace(description, conventions=Conventions.declared(own | dict(declared)))
+    return replace(description, conventions=description.conventions.with_declared(declared))
 
 
 def _judged(under_test: UnderTest, record: CaseFile) -> ReplayResult:

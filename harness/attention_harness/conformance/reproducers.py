@@ -76,7 +76,7 @@ def _picture(under_test: UnderTest, x: Inputs) -> dict[str, object]:
             return {}
         off = np.abs(out.astype(np.float64) - expected.out.astype(np.float64)) / expected.bounds.out
         error = np.nan_to_num(off, nan=1e9, posinf=1e9)
-        worst = np.unravel_index(int(np.argmax(error)), error.shape)[:-2]
+        worst = tuple(map(int, np.unravel_index(int(np.argmax(error)), error.shape)[:-2]))
         mask = np.isfinite(exact.scores[(*worst, 0)[:2]].astype(np.float64))
     except (CallFailed, ValueError, IndexError):
         return {}

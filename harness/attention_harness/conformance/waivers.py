@@ -17,6 +17,7 @@ from attention_harness.conformance.causes import alike, leads_to
 from attention_harness.conformance.judging import Finding, fails
 from attention_harness.conformance.under_test import UnderTest
 from attention_specs.case import Case
+from attention_specs.plain_data import require
 from attention_specs.property import PROPERTIES
 
 PATH = Path(attention_implementations.__path__[0], "waivers.toml")
@@ -45,7 +46,8 @@ def load(path: Path = PATH) -> list[Waiver]:
 
 def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     try:
-        waiver = Waiver(**entry | {"case": Case.from_json(entry["case"])})
+        texts = {name: require(name, value, str) for name, value in entry.items() if name != "case"}
+        waiver = Waiver(**texts, case=Case.from_json(entry["case"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
     if waiver.property not in PROPERTIES:

@@ -55,7 +55,7 @@ class Dealer:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.dealt: dict[Sequence[Any], Iterator[Any]] = {}
+        self.dealt: dict[Sequence[object], Iterator[object]] = {}
 
     def choice(self, things: Sequence[Any]) -> Any:
         """One of the things."""

@@ -157,7 +157,7 @@ def realise(case: Case) -> Inputs:
 ANSWERS = ("out", "weights")
 
 
-def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
+def _given(name: str, numbers: object, dtype: np.dtype) -> np.ndarray:
     """Nested lists as an array. Numbers that JSON lacks are strings there: "nan", "inf", "-inf"."""
     return np.array(numbers, bool) if name == "mask" else np.array(numbers, object).astype(np.float64).astype(dtype)
 
