@@ -44,9 +44,7 @@ class MinimalFailure:
         """As one of the further failures of a row, with the number of those that are of its kind and have all that it needs."""
         case, finding = self.failure
         number = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
-        return FurtherFailure(
-            outcome=finding.outcome, case=self.case, message=self.message, replay=self.replay, cases=number
-        )
+        return FurtherFailure(outcome=finding.outcome, case=self.case, message=self.message, replay=self.replay, cases=number)
 
 
 def nothing(case: Case, finding: Finding) -> bool:

@@ -47,9 +47,7 @@ def _given(mask: np.ndarray, keys: int) -> dict[str, np.ndarray]:
     return {name: np.pad(mask, [(0, 0)] * 3 + [(0, keys - mask.shape[-1])], constant_values=hides)}
 
 
-def visible_from_the_end(
-    lengths: np.ndarray, causal: bool, window: Window, queries: int, keys: int
-) -> np.ndarray:
+def visible_from_the_end(lengths: np.ndarray, causal: bool, window: Window, queries: int, keys: int) -> np.ndarray:
     """Bool [B, 1, Lq, Lk] for a cache that is kept outside: the last query stands at the last valid key of its batch entry.
 
     For this our options have no word: their queries count from the first key, or stand behind one past for all entries.
