@@ -79,7 +79,7 @@ class Conventions:
             object.__setattr__(self, name, _canonical(name, getattr(self, name)))
 
     @classmethod
-    def declared(cls, attributes: Mapping[str, Any]) -> Conventions:
+    def declared(cls, attributes: object) -> Conventions:
         """From a plain mapping; ValueError for anything else, and for an unknown name or value."""
         if not isinstance(attributes, Mapping):
             raise ValueError(f"conventions={attributes}, but should be a dict")

@@ -32,7 +32,7 @@ from attention_harness.generation.domain import learned
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
-from attention_specs.contract import Conventions, Description
+from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.properties import load_all

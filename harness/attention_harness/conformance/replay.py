@@ -15,7 +15,7 @@ from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import resolve
 from attention_specs.case import Case
-from attention_specs.contract import Conventions, Description
+from attention_specs.contract import Description
 from attention_specs.property import Property
 
 REPEATED = ("P10", "P11", "R15", "S5")

@@ -44,12 +44,12 @@ def covered(case: Case, x: Inputs) -> set[tuple[str, str]]:
     return {(name, value) for name, (_, values) in REGIONS.items() for value in values(case, x)}
 
 
-def drawn(cases: Iterable[Case]) -> list[dict[str, object]]:
+def drawn(cases: Iterable[Case]) -> list[dict[str, str | int]]:
     """The coverage of cases as they are drawn, before they are fitted to an implementation."""
     return coverage(covered(case, spec_of(case.problem.spec).realise(case)) for case in cases)
 
 
-def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, object]]:
+def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, str | int]]:
     """Rows (region, value, cases), in the order of REGIONS, from the values of each case; a value that no case has counts 0."""
     counts: Counter[tuple[str, str]] = Counter(pair for case in cases for pair in case)
     known = [(name, value) for name, (values, _) in REGIONS.items() for value in values]
