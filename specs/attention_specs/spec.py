@@ -1,7 +1,7 @@
 """The part of a spec that the harness needs: from problems to arrays, to a call, and to its expected answer.
 
-Each spec is a folder, and its file `spec.py` offers every name of `Spec`. The protocols beside it say what all specs have in
-common in what they hand over; a spec's own classes have more, for its own properties.
+Each spec is a folder, and its file `spec.py` offers every name of `Spec`. The other protocols have the names that the inputs and
+answers of all specs share; the classes of a spec have more, for its own properties.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each spec offers what the harness asks a spec for, and what it hands over has the names that the harness reads."""
+"""Each spec offers the names of the protocol, and its inputs and answers have those that the harness reads."""
 
 from inspect import signature
 

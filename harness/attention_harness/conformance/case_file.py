@@ -71,7 +71,7 @@ def case_file(data: object) -> CaseFile:
     if _deeper(data, DEPTH):
         raise ValueError(f"nesting=above {DEPTH} levels, but should be less")
     record: dict[str, object] = require("content", data, dict)
-    target, location, name = (require(name, record.get(name), str) for name in ("target", "location", "property"))
+    target, location, name = (require(key, record.get(key), str) for key in ("target", "location", "property"))
     when = require("when", record.get("when", ""), str)
     if name not in PROPERTIES:
         raise ValueError(f"property={name[:60]}, but should be one of {', '.join(PROPERTIES)}")

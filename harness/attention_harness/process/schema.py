@@ -72,7 +72,7 @@ def decoded(hint: type[Kind], document: bytes | bytearray, memory: Bytes) -> Kin
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if data.at != memory.size:
         raise ValueError(f"bytes={memory.size}, but should be {data.at}")
-    return cast(Kind, value)  # what the reader of a type makes is of the type
+    return cast(Kind, value)  # the reader of a type makes nothing else
 
 
 def padding(size: int) -> int:
