@@ -1,15 +1,49 @@
-"""The exceptions of the package: for a wrong call of the command, and for a failed call of the function under test."""
+"""The outcomes of a check, and the exceptions of the package: for a wrong call of the command, and for a failed call."""
 
 from __future__ import annotations
 
-REFUSALS = ("unsupported", "errored")
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """The outcome of a property on a case, or of a call without an answer; the worst first.
+
+    `attention_reports.outcomes` has the sign, the meaning and the advice of each for a reader.
+    """
+
+    CRASHED = "crashed"
+    TIMED_OUT = "timed-out"
+    OUT_OF_MEMORY = "out-of-memory"
+    ERRORED = "errored"
+    VIOLATES = "violates"
+    WAIVED = "waived"
+    TOO_LITTLE = "too-little"
+    AGREES = "agrees"
+    VACUOUS = "vacuous"
+    UNSUPPORTED = "unsupported"
+    UNLOADABLE = "unloadable"
+    UNAVAILABLE = "unavailable"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it speaks against the implementation."""
+        return self in FAILING
+
+    @property
+    def severity(self) -> int:
+        """The place among the outcomes, 0 for the worst."""
+        return list(Outcome).index(self)
+
+
+FAILING = (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY, Outcome.ERRORED, Outcome.VIOLATES)
+REFUSALS = (Outcome.UNSUPPORTED, Outcome.ERRORED)
 """Outcomes of a call that the implementation refused."""
 
 
 class CallFailed(Exception):
-    """A call without an answer; `outcome` is one of the outcomes of a check."""
+    """A call without an answer, and its outcome."""
 
-    def __init__(self, outcome: str, message: str, trace: str = "") -> None:
+    def __init__(self, outcome: Outcome, message: str, trace: str = "") -> None:
         super().__init__(outcome, message, trace)
         self.outcome, self.message, self.trace = outcome, message, trace
 

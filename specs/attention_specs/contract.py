@@ -32,7 +32,7 @@ ATTRIBUTES = (
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults."""
 
-CHOICES = {
+CHOICES: dict[str, tuple[bool | str, ...]] = {
     "empty_rows": ("zeros", "nan", "uniform", "unspecified"),
     "causal_alignment": ("top-left", "bottom-right"),
     "window_alignment": ("top-left", "bottom-right"),

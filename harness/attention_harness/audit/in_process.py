@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.server import Server
 from attention_harness.registry.declarations import by_its_names
@@ -23,7 +23,7 @@ class InProcessWorker:
         try:
             answer = self.server.answer(request)
         except SystemExit as error:
-            raise CallFailed("crashed", f"SystemExit: {error.code}") from error
+            raise CallFailed(Outcome.CRASHED, f"SystemExit: {error.code}") from error
         if isinstance(answer, Failure):
             raise CallFailed(answer.kind, answer.message, answer.trace)
         return answer

@@ -12,6 +12,7 @@ from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker,
 from attention_harness.conformance.check import ConformanceCheck, Plan
 from attention_harness.conformance.judging import GATES, Finding, find, judge_applying
 from attention_harness.conformance.under_test import Caller, UnderTest
+from attention_harness.errors import Outcome
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
@@ -118,7 +119,7 @@ class Trial:
             self.ask_where_it_answers()
         for (dtype, name), tally in self.checking.tallies.items():
             tally.close(PROPERTIES[name])
-            if tally.outcome == "violates":
+            if tally.outcome == Outcome.VIOLATES:
                 self._killed(PROPERTIES[name], tally.outcome, dtype, "the whole run", tally.reason)
 
     def ask_where_it_answers(self) -> None:
@@ -128,7 +129,7 @@ class Trial:
             if self.kills:
                 return
 
-    def _killed(self, property_: Property, outcome: str, dtype: str, case: str, message: str) -> None:
+    def _killed(self, property_: Property, outcome: Outcome, dtype: str, case: str, message: str) -> None:
         kill = Kill(property_.name, property_.id, outcome, dtype, self.cases, round(self.seconds, 3), case, message)
         self.kills.setdefault(property_.name, kill)
 

@@ -36,7 +36,7 @@ def bench(
     chosen, workloads = loadable(resolve(targets or []), Settings()), timing.workloads(workload or [], quick, baseline)
     run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))
     rows = timing.bench(chosen, run, workloads, pace, quiet=as_json)
-    compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
+    compared: comparison.Compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")
     if as_json:

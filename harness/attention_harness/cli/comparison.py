@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 from rich.console import Console
@@ -21,6 +21,14 @@ from attention_harness.timing.workloads import Workload
 from attention_reports.comparison import headline
 
 Progress = Callable[[str], None]
+
+
+class Compared(TypedDict, total=False):
+    """The entry `compared` of run.json: the stored run, lines for the terminal, and the rows that are slower twice."""
+
+    run: str
+    lines: list[str]
+    regressions: list[dict[str, object]]
 
 
 def load(folder: Path) -> reports.Run:
@@ -44,19 +52,19 @@ def present(comparison: reports.Comparison, folder: Path, as_json: bool) -> None
         print(f"comparison: {page}")
 
 
-def _document(comparison: reports.Comparison) -> dict[str, Any]:
+def _document(comparison: reports.Comparison) -> dict[str, object]:
     tables = {"checks": comparison.checks.to_dict("records"), "timings": comparison.timings.to_dict("records")}
     return {"verdict": headline.verdict(comparison).sentence, **tables, "differing": comparison.differing}
 
 
 def against(
     stored: reports.Run, run: Run, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings, quiet: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> Compared:  # fmt: skip
     """Compares the timings of a run with those of a stored one; returns the entry `compared` of run.json."""
     comparison = reports.Comparison(stored, reports.Run.load(run.folder))
     with status_line("timing again", quiet) as progress:
         regressions = confirmed(comparison, targets, workloads, settings, progress)
-    record = {"run": str(stored.folder), "lines": _lines(comparison, regressions), "regressions": regressions}
+    record: Compared = {"run": str(stored.folder), "lines": _lines(comparison, regressions), "regressions": regressions}
     run.save(compared=record)
     return record
 
@@ -64,12 +72,12 @@ def against(
 def confirmed(
     comparison: reports.Comparison, targets: Sequence[Target], workloads: Sequence[Workload], settings: timing.Settings,
     progress: Progress,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, object]]:  # fmt: skip
     """Rows that became slower, and are slower again when timed again alone. None where the runs cannot be compared.
 
     With many comparisons some are decided by chance; the same one, twice in a row, is not.
     """
-    regressions: list[dict[str, Any]] = []
+    regressions: list[dict[str, object]] = []
     for workload in workloads:
         slower = comparison.regressions[comparison.regressions["workload"] == workload.name]
         if len(slower):
@@ -86,14 +94,14 @@ def twice(settings: timing.Settings) -> timing.Settings:
     return replace(settings, seconds_per_workload=seconds, replicas=processes, seed=settings.seed + 1)
 
 
-def _both(first: pd.DataFrame, again: pd.DataFrame) -> list[dict[str, Any]]:
+def _both(first: pd.DataFrame, again: pd.DataFrame) -> list[dict[str, object]]:
     """The rows that are in both, with the change of the second as `again`."""
     key = ["workload", "dtype", "direction", "implementation"]
     both = first.merge(again[[*key, "change"]].rename(columns={"change": "again"}), on=key)
     return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
 
 
-def _lines(comparison: reports.Comparison, regressions: Sequence[dict[str, Any]]) -> list[str]:
+def _lines(comparison: reports.Comparison, regressions: Sequence[dict[str, object]]) -> list[str]:
     """Lines about a stored run for the terminal: the regressions, or the summary."""
     summary = headline.speed(comparison) or "no time in common, nothing compared"
     lost = len(comparison.regressions) - len(regressions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attention_harness.conformance.check import CheckResult
-from attention_harness.conformance.records import BLAMELESS
+from attention_harness.errors import Outcome
 from attention_harness.runs import ending
 
 RIGHT, WRONG, BAD_CALL, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -13,7 +13,7 @@ RIGHT, WRONG, BAD_CALL, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 
 def is_wrong(result: CheckResult) -> bool:
     """Whether any outcome blames the implementation."""
-    return any(row.outcome not in BLAMELESS for row in result.rows)
+    return any(row.outcome.wrong for row in result.rows)
 
 
 def status_of(results: Sequence[CheckResult]) -> int:
@@ -22,6 +22,6 @@ def status_of(results: Sequence[CheckResult]) -> int:
         return ending.OURS
     if any(is_wrong(result) for result in results):
         return WRONG
-    judged = any(row.outcome == "agrees" for result in results for row in result.rows)
+    judged = any(row.outcome == Outcome.AGREES for result in results for row in result.rows)
     judged = judged and not any(result.too_little for result in results)
     return RIGHT if judged else NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -16,56 +16,72 @@ from attention_harness.cli.output import print_json
 from attention_harness.errors import CallFailed
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target, resolve
+from attention_specs.contract import Description
 
 AT_ONCE = 4
 
 
 def list_(targets: Targets = None, as_json: Json = False) -> int:
     """Implementations with framework, version, device and declarations; or why they are not available."""
-    rows = described(resolve(targets or []))
+    entries = described(resolve(targets or []))
     if as_json:
-        print_json({"implementations": rows})
+        print_json({"implementations": [entry.to_json() for entry in entries]})
     else:
-        show(rows, Console())
+        show(entries, Console())
     return RIGHT
 
 
-def described(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """One row for each target: its description, or `available` False and the reason."""
+@dataclass(frozen=True)
+class Listed:
+    """An implementation: its description, or the reason why there is none."""
+
+    name: str
+    framework: str
+    description: Description | None = None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Its description with `available`, or its name and framework with the reason."""
+        described = self.description.to_json() if self.description else {"name": self.name, "framework": self.framework}
+        return {**described, "available": self.description is not None, "reason": self.reason}
+
+    def cells(self) -> list[str]:
+        """Its row of a table: name, framework, device, state, and declarations."""
+        d = self.description
+        if d is None:
+            return [self.name, self.framework, "", f"unavailable: {self.reason}", ""]
+        return [d.name, f"{d.framework} {d.version}", d.device, "available", _declared(d)]
+
+
+def described(targets: Sequence[Target]) -> list[Listed]:
+    """One entry for each target."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(_described, targets))
 
 
-def _described(target: Target) -> dict[str, Any]:
+def _described(target: Target) -> Listed:
     with Worker(target) as worker:
         try:
-            return {**worker.description().to_json(), "available": True, "reason": ""}
+            description = worker.description()
+            return Listed(description.name, description.framework, description)
         except CallFailed as failure:
             framework = target.name.partition("-")[0] if target.registered else ""
-            return {"name": target.name, "framework": framework, "available": False, "reason": str(failure)}
+            return Listed(target.name, framework, reason=str(failure))
 
 
-def show(rows: Sequence[dict[str, Any]], console: Console) -> None:
+def show(entries: Sequence[Listed], console: Console) -> None:
     """A table on a terminal, one line each elsewhere."""
     if not console.is_terminal:
-        for row in rows:
-            console.print(Text("  ".join(_cells(row))), soft_wrap=True)
+        for entry in entries:
+            console.print(Text("  ".join(entry.cells())), soft_wrap=True)
         return
     table = Table(*("implementation", "framework", "device", "state", "declares"))
-    for row in rows:
-        table.add_row(*map(Text, _cells(row)), style="" if row["available"] else "dim")
+    for entry in entries:
+        table.add_row(*map(Text, entry.cells()), style="" if entry.description else "dim")
     console.print(table)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    if not row["available"]:
-        return [row["name"], row["framework"], "", f"unavailable: {row['reason']}", ""]
-    return [row["name"], f"{row['framework']} {row['version']}", row["device"], "available", _declared(row)]
-
-
-def _declared(row: dict[str, Any]) -> str:
-    precision = ", ".join(f"{dtype} {model}" for dtype, model in row["precision"].items())
-    empty = row["conventions"]["empty_rows"]
-    return "; ".join(
-        part for part in (", ".join(row["options"]), precision, "" if empty == "zeros" else f"empty rows {empty}") if part
-    )
+def _declared(description: Description) -> str:
+    options, empty = ", ".join(description.options), description.conventions.empty_rows
+    precision = ", ".join(f"{dtype} {model}" for dtype, model in description.precision.items())
+    return "; ".join(part for part in (options, precision, "" if empty == "zeros" else f"empty rows {empty}") if part)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -65,24 +66,31 @@ def settings_of(
             raise UsageError(f"{name}={value}, but should be above 0")
     _among("dtype", dtypes or (), DTYPES)
     _among("executor", (executor,), EXECUTORS)
-    given: dict[str, Any] = {} if examples is None else {"examples": examples}
-    given |= {"seed": seed, "jobs": jobs, "seconds": timeout, "memory": memory, "executor": executor}
-    chosen: dict[str, Any] = {"properties": tuple(properties or ()), "dtypes": tuple(dtypes or DTYPES)}
-    return Settings(**given, **chosen, declared=declarations_of(declare))
+    return Settings(
+        examples=Settings.examples if examples is None else examples,
+        seed=seed,
+        properties=tuple(properties or ()),
+        dtypes=tuple(dtypes or DTYPES),
+        jobs=jobs,
+        seconds=timeout,
+        memory=memory,
+        executor=executor,
+        declared=declarations_of(declare),
+    )
 
 
-def _among(option: str, given: Any, known: Any) -> None:
+def _among(option: str, given: Sequence[str], known: Collection[str]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(f"{option}={', '.join(unknown)}, but should be one of {', '.join(known)}")
 
 
-def declarations_of(texts: list[str] | None) -> dict[str, Any]:
+def declarations_of(texts: list[str] | None) -> dict[str, bool | str]:
     """Convention -> value, of texts NAME=VALUE. Raises UsageError."""
     return dict(_declaration(text) for text in texts or ())
 
 
-def _declaration(text: str) -> tuple[str, Any]:
+def _declaration(text: str) -> tuple[str, bool | str]:
     name, _, value = text.partition("=")
     _among("declare", (name,), CHOICES)
     matches = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]

@@ -6,8 +6,8 @@ import json
 import math
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -56,12 +56,12 @@ def write_report(folder: Path, show: str) -> None:
     print(f"report: {page}", file=sys.stdout if show else sys.stderr)
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, object]) -> None:
     """One JSON document on standard output."""
     print(json.dumps(_finite(document), default=str))
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """JSON has no infinity and no NaN: null stands for both."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -13,6 +12,7 @@ from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs.progress import status_line
 from attention_harness.runs.run import Run
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.workloads import Workload
 
 
@@ -32,7 +32,7 @@ def pace(quick: bool, seed: int, baseline: str, seconds: float | None = None, pr
 
 def bench(
     targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Times into the folder of the run; returns the rows of `timings`."""
     with status_line("timing", quiet) as progress:
         result = timing.bench(targets, workloads, settings, progress)
@@ -43,11 +43,11 @@ def bench(
     return result.rows
 
 
-def invalid(rows: Sequence[dict[str, Any]]) -> bool:
+def invalid(rows: Sequence[Row]) -> bool:
     """Whether an implementation was wrong, and so has no time."""
     return any(row["verdict"] == "INVALID" for row in rows)
 
 
-def timed(rows: Sequence[dict[str, Any]]) -> bool:
+def timed(rows: Sequence[Row]) -> bool:
     """Whether anything has a time."""
     return any(row["median"] == row["median"] for row in rows)  # NaN where there is none

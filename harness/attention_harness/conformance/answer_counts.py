@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attention_harness.conformance.judging import GATES, Finding
+from attention_harness.errors import Outcome
 from attention_harness.generation.domain import Domain
 from attention_specs.case import Case
 from attention_specs.property import Property
@@ -25,7 +26,7 @@ class AnswerCounts:
     def count(self, case: Case, properties: Sequence[Property], findings: Sequence[Finding]) -> None:
         """Counts a case that was asked, if any property about an answer applies to it."""
         gates = [finding for finding in findings if finding.property_.id in GATES]
-        refusals = [finding for finding in gates if finding.outcome == "unsupported"]
+        refusals = [finding for finding in gates if finding.outcome == Outcome.UNSUPPORTED]
         self.asked += bool(gates)
         self.answered += bool(gates) and not refusals
         if refusals:

@@ -26,7 +26,7 @@ from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.coverage import covered
 from attention_harness.generation.domain import learned
 from attention_harness.process.worker import Worker
@@ -58,7 +58,7 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
         return _check(target, plan, tick)
     except Exception as error:
         _require_space(error)
-        return CheckResult(target.name, [absent_row(target.name, "errored", our_fault(error))], ours=True)
+        return CheckResult(target.name, [absent_row(target.name, Outcome.ERRORED, our_fault(error))], ours=True)
 
 
 def _require_space(error: Exception) -> None:
@@ -80,9 +80,9 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
         try:
             description = _as_declared(worker.description(), target, plan)
         except CallFailed as failure:
-            outcome = "unavailable" if failure.outcome == "unloadable" else failure.outcome
+            outcome = Outcome.UNAVAILABLE if failure.outcome == Outcome.UNLOADABLE else failure.outcome
             message = printable(str(failure))
-            unloadable = message if failure.outcome == "unloadable" else ""
+            unloadable = message if failure.outcome == Outcome.UNLOADABLE else ""
             return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
         checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
         rows = checking.rows()
@@ -135,7 +135,7 @@ class ConformanceCheck:
     @property
     def hangs(self) -> bool:
         """Whether so many calls have timed out that no more are tried."""
-        return sum(tally.outcomes.get("timed-out", 0) for tally in self.tallies.values()) >= HANGS
+        return sum(tally.outcomes.get(Outcome.TIMED_OUT, 0) for tally in self.tallies.values()) >= HANGS
 
     @property
     def ours(self) -> bool:
@@ -157,14 +157,14 @@ class ConformanceCheck:
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
         rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
         if self.untried:
-            rows.append(self._row("timed-out", f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
-        rows += [self._row("errored", message) for message in dict.fromkeys(self.faults)]
-        return [*rows, self._row("too-little", self.answer_counts.sentence)] if self.answer_counts.too_little else rows
+            rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
+        rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
+        return [*rows, self._row(Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else rows
 
     def _ask(self, case: Case, properties: Sequence[Property]) -> None:
         x, findings = self.judge_case(case, properties)
         self.answer_counts.count(case, properties, findings)
-        if not case.arrays and all(finding.outcome == "agrees" for finding in findings if finding.property_.id in GATES):
+        if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
     def _ask_moved(self) -> None:
@@ -187,7 +187,7 @@ class ConformanceCheck:
         try:
             self.under_test(self.under_test.realise(self.under_test.within_its_options(case)))
         except CallFailed as failure:
-            return failure.outcome != "unsupported"
+            return failure.outcome != Outcome.UNSUPPORTED
         except ValueError:  # no problem at all
             return False
         return True
@@ -201,7 +201,7 @@ class ConformanceCheck:
             self.faults.append(our_fault(error))
             return None
 
-    def _row(self, outcome: str, message: str) -> CheckRow:
+    def _row(self, outcome: Outcome, message: str) -> CheckRow:
         """A row about the implementation as a whole."""
         return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
 
@@ -209,7 +209,8 @@ class ConformanceCheck:
         """A failing row for each waiver that is no longer needed."""
         return [
             replace(
-                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message), outcome="violates"
+                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message),
+                outcome=Outcome.VIOLATES,
             )
             for waiver, message in waivers.outlived(self.under_test, self.waivers)
         ]
@@ -254,7 +255,7 @@ class ConformanceCheck:
         for finding in judgement:
             self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
             findings.append(finding)
-            if finding.outcome == "timed-out" and self.hangs:
+            if finding.outcome == Outcome.TIMED_OUT and self.hangs:
                 break
         return findings
 

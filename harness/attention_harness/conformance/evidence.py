@@ -13,6 +13,7 @@ from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import FurtherFailure
 from attention_harness.conformance.shrink import minimise
 from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import Outcome
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
@@ -67,7 +68,7 @@ class Evidence:
         case, finding = failure
         deadline, new = monotonic() + seconds, False
         when = self._not_repeatable(case, finding, deadline)
-        if not when and finding.outcome != "timed-out":
+        if not when and finding.outcome != Outcome.TIMED_OUT:
             known = self._known(case, finding, excluded)
             case, finding = self._smallest(*(known or failure), seconds, excluded)
             if new := known is None:
@@ -118,7 +119,7 @@ class Evidence:
 
         A call that timed out is not asked again.
         """
-        if finding.outcome == "timed-out" or fails(self.under_test, finding.property_, case):
+        if finding.outcome == Outcome.TIMED_OUT or fails(self.under_test, finding.property_, case):
             return ""
         return self._often(case, finding, deadline, [False])
 

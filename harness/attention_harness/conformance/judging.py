@@ -11,7 +11,7 @@ import numpy as np
 
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
 from attention_specs.property import Property
@@ -23,23 +23,23 @@ class Finding:
     """The result of one property on one case."""
 
     property_: Property
-    outcome: str
+    outcome: Outcome
     verdict: Verdict
     seconds: float = 0.0
 
     @property
     def wrong(self) -> bool:
         """Whether the implementation is to blame."""
-        return self.outcome not in ("agrees", "vacuous", "unsupported")
+        return self.outcome.wrong
 
     @property
-    def kind(self) -> tuple[str, str]:
+    def kind(self) -> tuple[Outcome, str]:
         """The key by which failures differ: the outcome, and the message without numbers, shapes and addresses.
 
         The message of a violation counts up to the answer; the right value after it does not.
         """
         message = self.verdict.message
-        words = message.partition(", but should")[0] if self.outcome == "violates" else message
+        words = message.partition(", but should")[0] if self.outcome == Outcome.VIOLATES else message
         return self.outcome, SHAPE.sub("#", NUMBER.sub("#", INDEX.sub("[]", words)))
 
 
@@ -49,9 +49,6 @@ SHAPE = re.compile(r"#(\s?[,x*]\s?#)+,?|#,(?=\))")
 """Numbers in a row, however many: (2, 3), 2x3x4, (5,)."""
 
 Failure = tuple[Case, Finding]
-
-SEVERITY = ("crashed", "timed-out", "out-of-memory", "errored", "violates")
-"""Outcomes of failures, worst first."""
 
 
 @dataclass
@@ -64,7 +61,7 @@ class Tally:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     reason: str = ""
-    outcomes: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
     samples: list[tuple[float, ...]] = field(default_factory=list)
     together: Verdict | None = None
     """Of a property about the whole run, once all cases were seen."""
@@ -74,11 +71,11 @@ class Tally:
         self.seconds += finding.seconds
         self.samples += finding.verdict.samples
         self.outcomes[finding.outcome] = self.outcomes.get(finding.outcome, 0) + 1
-        if finding.outcome == "unsupported":
+        if finding.outcome == Outcome.UNSUPPORTED:
             self.reason = finding.verdict.message
             return
-        self.cases += finding.outcome != "vacuous"
-        self.vacuous += finding.outcome == "vacuous"
+        self.cases += finding.outcome != Outcome.VACUOUS
+        self.vacuous += finding.outcome == Outcome.VACUOUS
         if not (np.isnan(self.worst) or finding.verdict.ratio <= self.worst):  # once NaN, it stays NaN
             self.worst = finding.verdict.ratio
         if finding.wrong:
@@ -90,17 +87,17 @@ class Tally:
 
         Of each kind those come first whose numbers are not given, since they can be made small.
         """
-        kinds: dict[tuple[str, str], list[Failure]] = {}
+        kinds: dict[tuple[Outcome, str], list[Failure]] = {}
         for case, finding in sorted(self.failures, key=lambda failure: bool(failure[0].arrays)):
             kinds.setdefault(finding.kind, []).append((case, finding))
-        ranked = sorted(kinds, key=lambda kind: SEVERITY.index(kind[0]))
+        ranked = sorted(kinds, key=lambda kind: kind[0].severity)
         turns = {kind: [other for other in ranked if other[0] == kind[0]].index(kind) for kind in ranked}
         return [kinds[kind] for kind in sorted(ranked, key=turns.__getitem__)]
 
     @property
     def first(self) -> Failure | None:
         """The failure that the row is about: the first of the first kind."""
-        return min(self.failures, key=lambda failure: (SEVERITY.index(failure[1].outcome), bool(failure[0].arrays)), default=None)
+        return min(self.failures, key=lambda failure: (failure[1].outcome.severity, bool(failure[0].arrays)), default=None)
 
     @property
     def message(self) -> str:
@@ -117,15 +114,15 @@ class Tally:
                 self.cases, self.vacuous = 0, self.vacuous + self.cases
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """The outcome of the first failure; else whether any case was judged."""
         if self.first:
             return self.first[1].outcome
         if self.together and not self.together.holds:
-            return "violates"
+            return Outcome.VIOLATES
         if self.cases:
-            return "agrees"
-        return "vacuous" if self.vacuous else "unsupported"
+            return Outcome.AGREES
+        return Outcome.VACUOUS if self.vacuous else Outcome.UNSUPPORTED
 
 
 def find(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
@@ -134,15 +131,15 @@ def find(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
     try:
         with np.errstate(all="ignore"):
             verdict = property_.check(under_test, x)
-        outcome = "violates" if not verdict.holds else "vacuous" if verdict.vacuous else "agrees"
+        outcome = Outcome.VIOLATES if not verdict.holds else Outcome.VACUOUS if verdict.vacuous else Outcome.AGREES
     except CallFailed as failure:
         outcome, verdict = _after_a_restart(failure), Verdict(np.inf, printable(str(failure)))
     return Finding(property_, outcome, verdict, perf_counter() - start)
 
 
-def _after_a_restart(failure: CallFailed) -> str:
+def _after_a_restart(failure: CallFailed) -> Outcome:
     """The outcome of the call. An implementation that loaded once and fails to load after its process died is an error."""
-    return "errored" if failure.outcome in ("unloadable", "unavailable") else failure.outcome
+    return Outcome.ERRORED if failure.outcome in (Outcome.UNLOADABLE, Outcome.UNAVAILABLE) else failure.outcome
 
 
 Find = Callable[[UnderTest, Property, Inputs], Finding]
@@ -158,7 +155,7 @@ def judge_applying(under_test: UnderTest, x: Inputs, properties: Iterable[Proper
     for property_ in sorted(properties, key=lambda property_: property_.id not in GATES):
         finding = find(under_test, property_, x)
         yield finding
-        if property_.id in GATES and finding.outcome != "agrees":
+        if property_.id in GATES and finding.outcome != Outcome.AGREES:
             return
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypedDict
+from typing import Any, Self, TypedDict
 
 from attention_harness.conformance.judging import Tally
+from attention_harness.errors import Outcome
 from attention_specs.contract import Description
 from attention_specs.property import Property
-
-BLAMELESS = ("agrees", "waived", "too-little", "vacuous", "unsupported", "unavailable")
-"""Outcomes that leave a check green; all others fail it."""
 
 
 class FurtherFailure(TypedDict):
     """A failure of another kind than the row's: its outcome, smallest case, message and program, and the number of such cases."""
 
-    outcome: str
+    outcome: Outcome
     case: str
     message: str
     replay: str
@@ -46,7 +44,7 @@ class CheckRow(Row):
     spec: str
     property: str
     clause: str
-    outcome: str
+    outcome: Outcome
     cases: int
     vacuous: int
     worst_ratio: float
@@ -56,6 +54,11 @@ class CheckRow(Row):
     replay: str
     others: list[FurtherFailure] = field(default_factory=list)
     """Failures of other kinds."""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**data | {"outcome": Outcome(data["outcome"])})
 
     def to_table(self) -> dict[str, object]:
         """A row of a table, where the others are text."""
@@ -114,7 +117,7 @@ def check_row(
     )
 
 
-def absent_row(name: str, outcome: str, reason: str) -> CheckRow:
+def absent_row(name: str, outcome: Outcome, reason: str) -> CheckRow:
     """The row of an implementation that could not be judged at all."""
     spec = "multi-head" if name.endswith("-multi-head") else "attention"
     return CheckRow(

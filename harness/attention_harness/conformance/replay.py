@@ -11,7 +11,7 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import Finding, applies, find
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed, UsageError
+from attention_harness.errors import CallFailed, Outcome, UsageError
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import resolve
 from attention_specs.case import Case
@@ -21,7 +21,7 @@ from attention_specs.property import Property
 REPEATED = ("P10", "P11", "R15", "S5")
 """Ids of the properties about earlier calls and chance: one call that is right says little."""
 TIMES = 20
-NOT_JUDGED = ("unsupported", "vacuous")
+NOT_JUDGED = (Outcome.UNSUPPORTED, Outcome.VACUOUS)
 
 
 @dataclass(frozen=True)

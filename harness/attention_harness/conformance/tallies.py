@@ -13,6 +13,7 @@ from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, covering
+from attention_harness.errors import Outcome
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
@@ -99,7 +100,7 @@ class RowBuilder:
         line.others = [one.among(line.tally.failures) for one in minimal]
 
     def _row(self, line: Line) -> CheckRow:
-        again = self.evidence.again(line.property_) if line.tally.outcome == "violates" and not line.tally.first else ""
+        again = self.evidence.again(line.property_) if line.tally.outcome == Outcome.VIOLATES and not line.tally.first else ""
         minimal = line.minimal
         row = check_row(
             self.under_test.description,
@@ -114,6 +115,6 @@ class RowBuilder:
         if line.waiver is None:
             return row
         if not line.new:
-            return replace(row, outcome="waived", message=f"{line.waiver}: {row.message}")
-        known = FurtherFailure(outcome="waived", case="", message=str(line.waiver), replay="", cases=len(line.waived))
+            return replace(row, outcome=Outcome.WAIVED, message=f"{line.waiver}: {row.message}")
+        known = FurtherFailure(outcome=Outcome.WAIVED, case="", message=str(line.waiver), replay="", cases=len(line.waived))
         return replace(row, others=[*line.others, known])

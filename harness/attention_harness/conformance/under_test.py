@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.process.messages import Answer, Request, pack_options
 from attention_harness.process.packing import pack
 from attention_specs.case import Case
@@ -36,9 +36,9 @@ class Caller(Protocol):
 def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The array. Raises CallFailed for another shape, and for anything but real numbers, which no property could compare."""
     if array.shape != shape:
-        raise CallFailed("violates", f"shape of {name}={array.shape}, but should be {shape}")
+        raise CallFailed(Outcome.VIOLATES, f"shape of {name}={array.shape}, but should be {shape}")
     if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
-        raise CallFailed("violates", f"dtype of {name}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
+        raise CallFailed(Outcome.VIOLATES, f"dtype of {name}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
     return array
 
 
@@ -171,7 +171,7 @@ class UnderTest:
         try:
             asked = self.spec.lower(x, self.description.options)
         except Unsupported as error:
-            raise CallFailed("unsupported", str(error)) from error
+            raise CallFailed(Outcome.UNSUPPORTED, str(error)) from error
         self._require_range(asked)
         return asked
 
@@ -179,7 +179,7 @@ class UnderTest:
         model = self.description.precision.get(x.dtype)
         beyond = self.spec.beyond(x, named_precision(model, x.dtype)) if model else ""
         if beyond:
-            raise CallFailed("unsupported", f"precision={model}, but should be wider: {beyond} is out of its range")
+            raise CallFailed(Outcome.UNSUPPORTED, f"precision={model}, but should be wider: {beyond} is out of its range")
 
     def _answer(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)

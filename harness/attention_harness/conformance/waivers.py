@@ -16,6 +16,7 @@ import attention_implementations
 from attention_harness.conformance.causes import alike, leads_to
 from attention_harness.conformance.judging import Finding, fails
 from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import Outcome
 from attention_specs.case import Case
 from attention_specs.plain_data import require
 from attention_specs.property import PROPERTIES
@@ -29,7 +30,7 @@ class Waiver:
 
     implementation: str
     property: str
-    outcome: str
+    outcome: Outcome
     reason: str
     link: str
     case: Case
@@ -46,8 +47,8 @@ def load(path: Path = PATH) -> list[Waiver]:
 
 def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     try:
-        texts = {name: require(name, value, str) for name, value in entry.items() if name != "case"}
-        waiver = Waiver(**texts, case=Case.from_json(entry["case"]))
+        texts = {name: require(name, value, str) for name, value in entry.items() if name not in ("case", "outcome")}
+        waiver = Waiver(**texts, outcome=Outcome(require("outcome", entry["outcome"], str)), case=Case.from_json(entry["case"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
     if waiver.property not in PROPERTIES:
@@ -69,7 +70,7 @@ def outlived(under_test: UnderTest, waivers: Iterable[Waiver]) -> Iterator[tuple
     """The waivers whose case is right by now, or fails otherwise, each with a message."""
     for waiver in waivers:
         finding = fails(under_test, PROPERTIES[waiver.property], waiver.case)
-        seen = finding.outcome if finding else "agrees"
+        seen = finding.outcome if finding else Outcome.AGREES
         if seen != waiver.outcome:
             where = f"{PATH.parent.name}/{PATH.name} [{waiver.case}]"
             yield waiver, f"waiver of {waiver.property}={seen}, but should be {waiver.outcome}: remove it from {where}"

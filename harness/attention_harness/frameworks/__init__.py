@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -22,33 +22,46 @@ NAMES = tuple(DEVICES)
 """The frameworks with verbs."""
 
 
+class Array(Protocol):
+    """An array of any framework, as far as all frameworks agree on its operators."""
+
+    def __matmul__(self, other: Self, /) -> Self: ...
+
+    def __neg__(self) -> Self: ...
+
+
 class Framework(Protocol):
     """The verbs. Arrays cross bit for bit, bfloat16 included."""
 
     COMPILES: bool
     """Whether each new shape or set of options costs a compilation."""
 
-    def from_numpy(self, array: np.ndarray, device: str) -> Any:
+    def from_numpy(self, array: np.ndarray, device: str) -> Array:
         """The array as one of the framework's own, with its strides where the framework has such strides."""
 
-    def to_numpy(self, array: Any) -> np.ndarray:
+    def to_numpy(self, array: object) -> np.ndarray:
         """The framework's array as NumPy's; TypeError if it is not one of the framework's."""
 
-    def wait(self, array: Any) -> None:
+    def wait(self, array: object) -> None:
         """Returns when the array has been computed."""
 
     def gradient(
-        self, function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
-    ) -> tuple[Any, dict[str, Any]]:
+        self,
+        function: Callable[..., object],
+        arrays: dict[str, object],
+        options: dict[str, object],
+        wrt: Sequence[str],
+        dout: object,
+    ) -> tuple[object, dict[str, object]]:
         """The output, and by name the gradient of sum(dout * output) to each of the arrays and options that `wrt` names.
 
         `arrays` are positional. Where the output does not depend on an argument, zeros. NotImplementedError without a way to differentiate.
         """
 
-    def compiled(self, step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    def compiled(self, step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
         """The function as one would call it in a loop with such options: compiled where the framework compiles."""
 
-    def device_peak(self, call: Callable[[], Any]) -> float:
+    def device_peak(self, call: Callable[[], object]) -> float:
         """Bytes that the call takes on another device than the CPU, above those before it; NaN where the framework does not say."""
 
     def version(self) -> str:

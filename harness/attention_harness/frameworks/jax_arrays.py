@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import nan
-from typing import Any
 
 import jax
 import numpy as np
@@ -20,24 +19,28 @@ def from_numpy(array: np.ndarray, device: str) -> jax.Array:
     return jax.device_put(np.array(array), jax.devices(device)[0])
 
 
-def to_numpy(array: Any) -> np.ndarray:
+def to_numpy(array: object) -> np.ndarray:
     """The array's values; TypeError for anything but a JAX array."""
     if not isinstance(array, jax.Array):
         raise TypeError(f"output={type(array).__name__}, but should be jax.Array")
     return np.asarray(array)
 
 
-def wait(array: Any) -> None:
+def wait(array: object) -> None:
     """JAX returns before the work is done."""
     jax.block_until_ready(array)
 
 
 def gradient(
-    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
-) -> tuple[Any, dict[str, Any]]:
+    function: Callable[..., object],
+    arrays: dict[str, jax.Array],
+    options: dict[str, object],
+    wrt: Sequence[str],
+    dout: jax.Array,
+) -> tuple[object, dict[str, jax.Array]]:
     """By jax.vjp; the other arguments are closed over."""
 
-    def of(chosen: dict[str, Any]) -> Any:
+    def of(chosen: dict[str, object]) -> object:
         positional = [chosen.get(name, array) for name, array in arrays.items()]
         return function(*positional, **{name: chosen.get(name, value) for name, value in options.items()})
 
@@ -46,12 +49,12 @@ def gradient(
     return out, pull_back(dout)[0]
 
 
-def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+def compiled(step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
     """By jax.jit; options that are no arrays are part of the program."""
     return jax.jit(step, static_argnames=[name for name, value in options.items() if not isinstance(value, jax.Array)])
 
 
-def device_peak(call: Callable[[], Any]) -> float:
+def device_peak(call: Callable[[], object]) -> float:
     """NaN: JAX has the largest size since the process began, not that of one call."""
     return nan
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import nan
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ def from_numpy(array: np.ndarray, device: str) -> np.ndarray:
     return array
 
 
-def to_numpy(array: Any) -> np.ndarray:
+def to_numpy(array: object) -> np.ndarray:
     """The array itself; TypeError for anything but an ndarray or a NumPy scalar. A subclass may mean something else by its
     numbers (a mask, a unit)."""
     if type(array) is not np.ndarray and not isinstance(array, np.generic):
@@ -24,13 +23,17 @@ def to_numpy(array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
-def wait(array: Any) -> None:
+def wait(array: object) -> None:
     """Nothing to wait for."""
 
 
 def gradient(
-    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
-) -> tuple[Any, dict[str, Any]]:
+    function: Callable[..., object],
+    arrays: dict[str, np.ndarray],
+    options: dict[str, object],
+    wrt: Sequence[str],
+    dout: np.ndarray,
+) -> tuple[object, dict[str, np.ndarray]]:
     """By the function's attribute `backward`, since NumPy differentiates nothing: `backward(arrays, options, wrt, dout)`.
 
     It gives a dictionary of the gradients by name. "out" may be among them: the output that is computed on the way, where
@@ -46,12 +49,12 @@ def gradient(
     return out, {name: gradients[name] for name in wrt}
 
 
-def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+def compiled(step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
     """As it is: nothing is compiled."""
     return step
 
 
-def device_peak(call: Callable[[], Any]) -> float:
+def device_peak(call: Callable[[], object]) -> float:
     """NaN: NumPy has the CPU alone."""
     return nan
 

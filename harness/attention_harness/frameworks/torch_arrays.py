@@ -43,17 +43,17 @@ def _placed(tensor: torch.Tensor, device: str) -> torch.Tensor:
     return memory.as_strided(tensor.shape, tensor.stride(), start)
 
 
-def to_numpy(array: Any) -> np.ndarray:
+def to_numpy(array: object) -> np.ndarray:
     """The tensor's values, on the CPU; TypeError for anything but a tensor."""
     if not isinstance(array, torch.Tensor):
         raise TypeError(f"output={type(array).__name__}, but should be torch.Tensor")
-    array = array.detach().cpu()
-    if array.dtype == torch.bfloat16:
-        return array.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return array.numpy()
+    tensor = array.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
 
 
-def wait(array: Any) -> None:
+def wait(array: object) -> None:
     """CUDA computes behind the caller's back; the CPU does not."""
     tensors = array.values() if isinstance(array, dict) else array if isinstance(array, tuple) else (array,)
     if any(isinstance(one, torch.Tensor) and one.is_cuda for one in tensors):
@@ -61,8 +61,12 @@ def wait(array: Any) -> None:
 
 
 def gradient(
-    function: Callable[..., Any], arrays: dict[str, Any], options: dict[str, Any], wrt: Sequence[str], dout: Any
-) -> tuple[Any, dict[str, Any]]:
+    function: Callable[..., torch.Tensor],
+    arrays: dict[str, torch.Tensor],
+    options: dict[str, Any],
+    wrt: Sequence[str],
+    dout: torch.Tensor,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """By autograd, to leaves that are the given tensors, with their memory and strides."""
     given = arrays | options
     leaves = {name: given[name].requires_grad_() for name in wrt}
@@ -74,12 +78,12 @@ def gradient(
     return out.detach(), {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in pairs}
 
 
-def compiled(step: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+def compiled(step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
     """As it is: nothing is compiled."""
     return step
 
 
-def device_peak(call: Callable[[], Any]) -> float:
+def device_peak(call: Callable[[], object]) -> float:
     """By CUDA's caching allocator, exactly; memory that a library takes past it does not count."""
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()

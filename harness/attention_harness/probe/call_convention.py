@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from attention_harness.errors import REFUSALS, CallFailed
+from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.probe.domain import Domain, learned
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value, quantity
 from attention_specs import masks
+from attention_specs.attention.inputs import Inputs
 from attention_specs.formats import DTYPES
 
 DEATHS = 2
@@ -58,9 +58,9 @@ class _PlainCalls:
         session.domains[dtype] = domain
         session.under_test.forget()
         try:
-            return str(session(session.x(dtype=dtype)).dtype.name)
+            return str(session(session.inputs(dtype=dtype)).dtype.name)
         except CallFailed as failure:
-            self.deaths += failure.outcome not in (*REFUSALS, "violates")
+            self.deaths += failure.outcome not in (*REFUSALS, Outcome.VIOLATES)
             return (str(failure).splitlines() or [failure.outcome])[0].rstrip(": ")
         except ValueError as error:  # no problem at all
             return str(error)
@@ -70,7 +70,7 @@ SCALES = {"1/sqrt(D)": 0.5, "1": 0.0, "1/D": 1.0, "D ** -0.25": 0.25, "sqrt(D)":
 """Default scales, as -log(scale) / log(D)."""
 
 
-def _scaled(x: Any) -> dict[str, Any]:
+def _scaled(x: Inputs) -> dict[str, Inputs]:
     if x.scale is not None:
         return {"as given": x}
     return {name: x.replace(scale=float(x.q.shape[3] ** -power)) for name, power in SCALES.items()}
@@ -98,7 +98,7 @@ def layout(session: ProbeSession) -> Observation:
     return Observation("layout", order, f"{size}: the second axis numbers {numbers}", "layout")
 
 
-def _layouts(session: ProbeSession, x: Any) -> list[str]:
+def _layouts(session: ProbeSession, x: Inputs) -> list[str]:
     """The layouts that fit the answer to a call without a scale, else to one with a scale."""
     given = [x, x.replace(scale=float(x.q.shape[3] ** -0.5))] if session.takes("scale") and x.scale is None else [x]
     answers = (
@@ -107,7 +107,7 @@ def _layouts(session: ProbeSession, x: Any) -> list[str]:
     return next(filter(None, answers), [])
 
 
-def _fits_some_scale(session: ProbeSession, x: Any, out: np.ndarray, axes: tuple[int, ...]) -> bool:
+def _fits_some_scale(session: ProbeSession, x: Inputs, out: np.ndarray, axes: tuple[int, ...]) -> bool:
     arrays = {name: getattr(x, name).transpose(axes) for name in "qkv"}
     turned = x.replace(mask=None, **arrays)  # the mask of a plain call hides nothing
     return any(session.ratio(out.transpose(axes), y) <= 1 for y in _scaled(turned).values())
@@ -151,9 +151,10 @@ def head_order(session: ProbeSession) -> Observation:
 @experiment("mask", layers=True, title="mask, True")
 def mask_polarity(session: ProbeSession) -> Observation:
     """A mask that leaves some keys to each query, read in each sense."""
-    x = session.x(mask=masks.random(session.seed + 1, 0.5, "bhij") | masks.window(0, 0))
+    x = session.inputs(mask=masks.random(session.seed + 1, 0.5, "bhij") | masks.window(0, 0))
+    assert x.mask is not None
     readings = {"attend": x, "do not attend": x.replace(mask=~x.mask), "nothing": x.replace(mask=None)}
-    if not session.layer:
+    if isinstance(x, Inputs):
         readings["one is added to the score"] = x.replace(mask=None, bias=x.mask.astype(x.q.dtype))
     value = session.fitting(x, readings)
     session.inverted = value == "do not attend"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -52,7 +51,7 @@ def _stance(report: ProbeReport, observation: Observation) -> str:
     return f"{observation.name}: {text_of(observation.value)}  {verdict}{expected and f', {expected}'}"
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """A value in words, without Python's signs."""
     if value is None:
         return "-"
@@ -100,7 +99,7 @@ def _speaks_of_arrays(report: ProbeReport) -> bool:
     )
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     """Python, in double quotes as formatters have it."""
     return repr(value).replace("'", '"')
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from attention_harness.generation.conditions import AXES, NEEDS, meeting, of_different_groups
+from attention_specs.case import Question
 from attention_specs.formats import DTYPES
 
 TOGETHER = 4
@@ -25,7 +25,7 @@ class Domain:
 
     conditions: tuple[str, ...] = ()
 
-    def moved(self, p: Any) -> Any:
+    def moved(self, p: Question) -> Question:
         """The problem under the conditions. ValueError where that is none."""
         for condition in self.conditions:
             p = meeting(p, CONDITIONS[condition])

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value
+from attention_harness.probe.terms import CallInputs, CallProblem, SizesAndOptions
 from attention_specs import biases, masks
+from attention_specs.attention.spec import Expected
 from attention_specs.contract import CHOICES, EMPTY_ROWS, Conventions
 from attention_specs.judge import within
 
 UNSPECIFIED = "unspecified"
 KNOWN = [str(choice) for choice in CHOICES["empty_rows"] if choice != UNSPECIFIED]
 
-MASKS: dict[str, Callable[[Any], masks.Mask]] = {
+MASKS: dict[str, Callable[[CallProblem], masks.Mask]] = {
     "one query": lambda p: masks.hidden_query(p.query_length - 1),
     "one batch entry": lambda p: masks.key_padding((0, *[p.key_length] * (p.batch - 1))),
     "some rows of some heads": lambda p: masks.random(3, 0.5, "bhi"),
 }
 """Masks in three broadcast shapes."""
 
-FIRST: dict[str, dict[str, Any]] = {
+FIRST: dict[str, SizesAndOptions] = {
     "mask": {"mask": masks.hidden_key(0)},
     "bias": {"bias": biases.minus_infinity(masks.hidden_key(0))},
     "lengths": {"key_lengths": lambda p: (0,) * p.batch},
 }
-REST: dict[str, dict[str, Any]] = {
+REST: dict[str, SizesAndOptions] = {
     "mask": {"mask": masks.prefix(1)},
     "bias": {"bias": biases.minus_infinity(masks.prefix(1))},
     "lengths": {"key_lengths": lambda p: (1,) * p.batch},
@@ -57,9 +58,9 @@ def _specified(values: Mapping[str, str]) -> dict[str, str]:
     return {form: value for form, value in values.items() if not (mean and form == "no_keys")}
 
 
-def implied(declared: Any, form: str, forms: Mapping[str, str], dtype: str) -> str:
+def implied(declared: object, form: str, forms: Mapping[str, str], dtype: str) -> str:
     """The value that a declaration implies for a form; for two together, unless declared, the one value of all `forms` alone."""
-    conventions = Conventions(empty_rows=declared)
+    conventions = Conventions.declared({"empty_rows": declared})
     if form != "together":
         value = conventions.empty_rows_of(form, dtype)
         return UNSPECIFIED if (form, value) == ("no_keys", "uniform") else value
@@ -67,7 +68,7 @@ def implied(declared: Any, form: str, forms: Mapping[str, str], dtype: str) -> s
     return conventions.empty_rows_of(form, dtype, absent=alone.pop() if len(alone) == 1 else UNSPECIFIED)
 
 
-def _declaration(values: Mapping[str, Mapping[str, str]]) -> Any:
+def _declaration(values: Mapping[str, Mapping[str, str]]) -> str | Mapping[str, str | Mapping[str, str]]:
     """The shortest declaration of these values by dtype and form: one value, or by form, or by dtype."""
     together = {form: value for forms in values.values() for form, value in forms.items()}
     if all(forms.items() <= together.items() for forms in values.values()):
@@ -75,7 +76,7 @@ def _declaration(values: Mapping[str, Mapping[str, str]]) -> Any:
     return {dtype: _briefly(forms) for dtype, forms in values.items()}
 
 
-def _briefly(values: Mapping[str, str]) -> Any:
+def _briefly(values: Mapping[str, str]) -> str | dict[str, str]:
     """One value if all forms give it, else without the forms that the others imply."""
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
@@ -109,19 +110,19 @@ def _fates(session: ProbeSession, dtype: str) -> dict[str, dict[str, str]]:
     fates: dict[str, dict[str, str]] = {}
     for form, what, options in _ways(session.layer):
         if session.asks(*(option for option in options if option not in ("queries", "keys"))) and (
-            fate := _fate(session, session.x(dtype=dtype, **options), form)
+            fate := _fate(session, session.inputs(dtype=dtype, **options), form)
         ):
             fates.setdefault(form, {})[what] = fate
     return fates
 
 
-def _ways(layer: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _ways(layer: bool) -> Iterator[tuple[str, str, SizesAndOptions]]:
     """Form, the thing hidden, and the sizes and options of a call."""
-    yield from (("mask", what, {"mask": mask}) for what, mask in MASKS.items())
+    yield from (("mask", what, SizesAndOptions(mask=mask)) for what, mask in MASKS.items())
     yield "no_keys", "no keys", {"keys": 0}
     if layer:
         return
-    yield from (("bias", what, {"bias": _additive(mask)}) for what, mask in MASKS.items())
+    yield from (("bias", what, SizesAndOptions(bias=_additive(mask))) for what, mask in MASKS.items())
     yield "causal", "is_causal", {"is_causal": True, "queries": 9}
     yield "causal", "window", {"window": (0, 0), "queries": 9}
     yield "lengths", "key_lengths", {"key_lengths": lambda p: (0, *[p.key_length] * (p.batch - 1))}
@@ -131,11 +132,11 @@ def _ways(layer: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield "together", f"{one} and {other}", first | rest
 
 
-def _additive(mask: Callable[[Any], masks.Mask]) -> Callable[[Any], biases.Bias]:
+def _additive(mask: Callable[[CallProblem], masks.Mask]) -> Callable[[CallProblem], biases.Bias]:
     return lambda p: biases.minus_infinity(mask(p))
 
 
-def _fate(session: ProbeSession, x: Any, form: str) -> str:
+def _fate(session: ProbeSession, x: CallInputs, form: str) -> str:
     """The value of rows that are empty by this form; nothing where the call is refused or has no such row."""
     try:
         out = session(x)
@@ -149,9 +150,9 @@ def _fate(session: ProbeSession, x: Any, form: str) -> str:
     return next((choice for choice, follows in judged.items() if follows), NOTHING)
 
 
-def _follows(session: ProbeSession, x: Any, out: np.ndarray, form: str, choice: str) -> bool | None:
+def _follows(session: ProbeSession, x: CallInputs, out: np.ndarray, form: str, choice: str) -> bool | None:
     """Whether the rows give this; None if there is no such row."""
     expected = session.expected(x, empty_rows=dict.fromkeys(EMPTY_ROWS, UNSPECIFIED) | {form: choice})
     rows = expected.exact.empty & (expected.empty_rows == choice)
-    bound = expected.bounds.out if session.layer else expected.out_bound
+    bound = expected.out_bound if isinstance(expected, Expected) else expected.bounds.out
     return within(out, expected.out.astype(np.float64), bound, rows=rows).holds if rows.any() else None

@@ -4,18 +4,21 @@
     def softcap_order(session: ProbeSession) -> Observation:
         ...
 
-The options are those that the signature must name; `layers` says that it suits the multi-head spec too. Experiments run in
-the order in which their modules are imported, since the later ones ask in terms that the earlier ones establish.
+The options are those that the signature must name. `layers` says that it suits the multi-head spec too: it then asks with
+`session.inputs`, and not with `session.x`, which is attention alone. Experiments run in the order in which their modules are
+imported, since the later ones ask in terms that the earlier ones establish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
+
+Value = bool | str | tuple[str, ...] | Mapping[str, str | Mapping[str, str]] | None
+"""A choice, dtypes, choices by form or dtype as `empty_rows` is declared, or None where it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class Observation:
     """
 
     name: str
-    value: Any
+    value: Value
     evidence: str
     kind: str = "convention"
-    fixed: Any = None
+    fixed: str | None = None
     refuted: bool | None = None
-    row_values: Any = None
+    row_values: Mapping[str, Mapping[str, str]] | None = None
     """Of empty rows: dtype -> form -> the value of the rows."""
 
     @property

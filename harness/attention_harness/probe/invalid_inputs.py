@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import ProbeSession, UnaskableQuestion, quantity
+from attention_harness.probe.terms import CallProblem, Options, Sizes
 from attention_specs import masks
+from attention_specs.attention.inputs import Inputs
 from attention_specs.biases import minus_infinity
 from attention_specs.judge import identical
 from attention_specs.properties.calls import misfits
@@ -39,7 +40,7 @@ def masked_nan_safe(session: ProbeSession) -> Observation:
     return Observation("masked_nan_safe", value, f"hidden by {', '.join(ways)}: {'; '.join(sentences)}")
 
 
-def _answered(session: ProbeSession, x: Any) -> Iterator[tuple[Any, np.ndarray]]:
+def _answered(session: ProbeSession, x: Inputs) -> Iterator[tuple[Inputs, np.ndarray]]:
     """The call with its answer, or nothing."""
     try:
         yield x, session(x)
@@ -54,10 +55,13 @@ def _where(hows: set[str], ways: list[str]) -> str:
     return "spread" if hows == set(ways) else f"spread by {', '.join(how for how in ways if how in hows)}"
 
 
-def _hiding(session: ProbeSession, dtype: str) -> Iterator[tuple[str, Any]]:
+def _hiding(session: ProbeSession, dtype: str) -> Iterator[tuple[str, Inputs]]:
     """The first or the last keys hidden from all, once among few keys and once among many."""
     for keys in (6, 130):
-        given: dict[str, Any] = {"mask": {"mask": _all_but_ends}, "bias": {"bias": lambda p: minus_infinity(_all_but_ends(p))}}
+        given: dict[str, Options] = {
+            "mask": {"mask": _all_but_ends},
+            "bias": {"bias": lambda p: minus_infinity(_all_but_ends(p))},
+        }
         given["key_lengths"] = {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))}
         given |= {"is_causal": {"is_causal": True}, "window": {"window": (2, 0)}}
         for how, options in given.items():
@@ -65,17 +69,17 @@ def _hiding(session: ProbeSession, dtype: str) -> Iterator[tuple[str, Any]]:
                 yield how, session.x(queries=5, keys=keys, dtype=dtype, **options)
 
 
-def _all_but_ends(p: Any) -> masks.Mask:
+def _all_but_ends(p: CallProblem) -> masks.Mask:
     return masks.block(2, p.key_length - 1)
 
 
-def _hidden(x: Any) -> np.ndarray:
+def _hidden(x: Inputs) -> np.ndarray:
     """Bool [B, Hkv, Lk, 1]: keys that no query of the group sees."""
-    seen: np.ndarray = x.visible().reshape(*x.k.shape[:2], -1, x.k.shape[2]).any(2)
-    return ~seen[..., None]
+    hidden: np.ndarray = np.logical_not(x.visible().reshape(*x.k.shape[:2], -1, x.k.shape[2]).any(2))
+    return hidden[..., None]
 
 
-def _spreads(session: ProbeSession, x: Any, out: np.ndarray, name: str) -> bool:
+def _spreads(session: ProbeSession, x: Inputs, out: np.ndarray, name: str) -> bool:
     """Whether something bad in hidden keys, or values, shows in the answer."""
     for garbage in GARBAGE.values():
         dirty = {a: np.where(_hidden(x), garbage, getattr(x, a)).astype(x.q.dtype) for a in name[0]}
@@ -85,7 +89,7 @@ def _spreads(session: ProbeSession, x: Any, out: np.ndarray, name: str) -> bool:
     return False
 
 
-SIZES: tuple[dict[str, Any], ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "heads": 1, "queries": 1, "keys": 2, "dim": 2})
+SIZES: tuple[Sizes, ...] = ({"heads": 4}, {"heads": 1}, {"batch": 1, "heads": 1, "queries": 1, "keys": 2, "dim": 2})
 """Sizes of 1 too, which broadcast where others fail."""
 
 
@@ -99,7 +103,7 @@ def checks_shapes(session: ProbeSession) -> Observation:
     return Observation("checks_shapes", not answered, f"{len(wrong)} calls of sizes that do not fit: {result}")
 
 
-def _refused(session: ProbeSession, x: Any) -> bool:
+def _refused(session: ProbeSession, x: Inputs) -> bool:
     """Whether the call is refused; a crash is no refusal."""
     try:
         return bool(session.under_test.refusal(session.to_call(x)))

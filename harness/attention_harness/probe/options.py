@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
+from attention_harness.probe.terms import Options
 from attention_specs import masks
+from attention_specs.attention.inputs import Inputs
 from attention_specs.biases import noise
 from attention_specs.judge import within
 
@@ -24,13 +24,14 @@ def mask_with_causal(session: ProbeSession) -> Observation:
     if not session.asks("mask", "is_causal"):
         raise UnaskableQuestion("one of them alone means something else")
     x = session.x(mask=masks.hidden_key(1), is_causal=True)
+    assert x.mask is not None
     y = x.replace(is_causal=False)
     causal = masks.window(None, x.causal_shift).dense(*x.score_shape)
     readings = {"and": x, "the mask alone": y, "causality alone": x.replace(mask=None), "or": y.replace(mask=x.mask | causal)}
     try:
         value = session.fitting(x, readings)
     except CallFailed as failure:
-        if failure.outcome != "errored":
+        if failure.outcome != Outcome.ERRORED:
             raise
         value = "an error"
     return Observation("mask with is_causal", value, f"key 1 masked beside is_causal: {_meaning(value)}", "fixed", "and")
@@ -40,8 +41,8 @@ def mask_with_causal(session: ProbeSession) -> Observation:
 def softcap(session: ProbeSession) -> Observation:
     """A cap, beside a bias or a mask where there is one: capped first, or last."""
     beside = next((name for name in ("bias", "mask") if session.takes(name)), "")
-    given: Any = {"bias": {"bias": noise(session.seed, 2.0, "hij")}, "mask": {"mask": masks.hidden_key(1)}, "": {}}[beside]
-    x = session.x(recipe="steep", softcap=2.0, **given)
+    given: dict[str, Options] = {"bias": {"bias": noise(session.seed, 2.0, "hij")}, "mask": {"mask": masks.hidden_key(1)}, "": {}}
+    x = session.x(recipe="steep", **(given[beside] | {"softcap": 2.0}))
     first = f"before the {beside}" if beside else "capped"
     readings = {first: x, "no cap": x.replace(softcap=None)} | (
         {f"after the {beside}": _capped_last(session, x)} if beside else {}
@@ -52,8 +53,9 @@ def softcap(session: ProbeSession) -> Observation:
     return Observation("softcap", value, f"{what}: {_meaning(value)}", "fixed", first)
 
 
-def _capped_last(session: ProbeSession, x: Any) -> Any:
+def _capped_last(session: ProbeSession, x: Inputs) -> Inputs:
     """The same numbers as a bias on uncapped scores. A masked score is capped to -softcap, and seen."""
+    assert x.softcap is not None
     scores = session.expected(x.replace(mask=None)).exact.scaled
     total = scores + (0 if x.bias is None else x.bias.astype(scores.dtype))
     total = total if x.mask is None else np.where(x.mask, total, -np.inf)
@@ -67,6 +69,7 @@ ADDED = "added to the scaled scores"
 def bias(session: ProbeSession) -> Observation:
     """A bias of noise: added, or read as something else."""
     x = session.x(bias=noise(session.seed, 2.0, "hij"))
+    assert x.bias is not None
     scale = float(x.q.shape[3] ** -session.power) if x.scale is None else x.scale
     readings = {ADDED: x, "nothing": x.replace(bias=None)}
     if scale != 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Unpack
 
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, quantity
+from attention_harness.probe.terms import Options
+from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CHOICES
 
 LENGTHS = ((3, 9), (9, 4), (1, 9))
@@ -20,7 +22,7 @@ FULL = {"left and right beside its place": (3, 1), "left with its place": (2, 1)
 def causal_alignment(session: ProbeSession) -> Observation:
     """is_causal with fewer and with more queries than keys; rows that see nothing belong to another experiment."""
 
-    def readings(x: Any) -> dict[str, Any]:
+    def readings(x: Inputs) -> dict[str, Inputs]:
         """One query that sees all keys is the last one."""
         return _sides(x, "causal_alignment") | ({"not causal": x.replace(is_causal=False)} if x.q.shape[2] > 1 else {})
 
@@ -45,19 +47,19 @@ def window(session: ProbeSession) -> Observation:
 def window_alignment(session: ProbeSession) -> Observation:
     """The same window with fewer and with more queries than keys."""
 
-    def readings(x: Any) -> dict[str, Any]:
+    def readings(x: Inputs) -> dict[str, Inputs]:
         meant = x.replace(window=session.edges)
         return _sides(meant, "window_alignment") | {"no window": x.replace(window=None)}
 
     return _aligned(session, "window_alignment", "window=(3, 1)", readings, window=(3, 1))
 
 
-def _sides(x: Any, name: str) -> dict[str, Any]:
+def _sides(x: Inputs, name: str) -> dict[str, Inputs]:
     return {str(side): x.replace(**{name: side}) for side in CHOICES[name]}
 
 
 def _aligned(
-    session: ProbeSession, name: str, what: str, readings: Callable[[Any], Mapping[str, Any]], **options: Any
+    session: ProbeSession, name: str, what: str, readings: Callable[[Inputs], Mapping[str, Inputs]], **options: Unpack[Options]
 ) -> Observation:
     """The one side of all lengths at which the call is answered and the readings differ."""
     sides = dict(_sides_by_length(session, readings, options))
@@ -72,7 +74,7 @@ def _aligned(
 
 
 def _sides_by_length(
-    session: ProbeSession, readings: Callable[[Any], Mapping[str, Any]], options: Mapping[str, Any]
+    session: ProbeSession, readings: Callable[[Inputs], Mapping[str, Inputs]], options: Options
 ) -> Iterator[tuple[str, str]]:
     """Lengths and their side. Raises CallFailed or UnaskableQuestion where there is none."""
     calls = [session.x(queries=queries, keys=keys, **options) for queries, keys in LENGTHS]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import ProbeSession
+from attention_harness.probe.terms import CallInputs, Options, Sizes
 from attention_specs import masks
 from attention_specs.biases import noise
 from attention_specs.formats import largest
 from attention_specs.precision import held_to, stores_products
 
-SHAPES: tuple[dict[str, Any], ...] = (
+SHAPES: tuple[Sizes, ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
     {"queries": 16, "keys": 16, "dim": 24},
 )  # fmt: skip
@@ -23,7 +23,7 @@ SHAPES: tuple[dict[str, Any], ...] = (
 RECIPES = ("normal", "steep", "peaked", "positive_values", "one_hot_values", "heavy_tails", "rising", "flat")
 """Rounded scores show where scores are large (steep, peaked, rising); rounded weights where values do not cancel (positive_values)."""
 LAYER_RECIPES = ("normal", "steep", "positive_values", "uniform", "loud_heads", "identity_projections")
-OPTIONS: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, Options] = {
     "scale": {"scale": 0.3}, "softcap": {"softcap": 1.7}, "bias": {"bias": noise(1, 2.0, "hij")}, "sinks": {"sinks": 0.1},
     "mask": {"mask": masks.random(2, 0.5, "bhij")}, "is_causal": {"is_causal": True}, "window": {"window": (3, 1)},
     "key_lengths": {"key_lengths": lambda p: tuple(p.key_length - 1 - n for n in range(p.batch))},
@@ -62,10 +62,12 @@ CHANNELS = 64
 """With them a product is eight times a score."""
 
 
-def _cases(session: ProbeSession, dtype: str) -> Iterator[Any]:
+def _cases(session: ProbeSession, dtype: str) -> Iterator[CallInputs]:
     recipes = LAYER_RECIPES if session.layer else RECIPES
     for shape in SHAPES:
-        yield from (session.x(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
+        yield from (session.inputs(dtype=dtype, recipe=recipe, number=n, **shape) for n, recipe in enumerate(recipes))
     for name, options in OPTIONS.items() if not session.layer else ():
         if session.asks(name):
-            yield from (session.x(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES))
+            yield from (
+                session.inputs(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES)
+            )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from attention_harness.probe.empty_rows import UNSPECIFIED, implied
-from attention_harness.probe.experiments import Observation
+from attention_harness.probe.experiments import Observation, Value
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
@@ -32,7 +31,7 @@ class ProbeReport:
     description: Description
     observations: Sequence[Observation]
 
-    def expected(self, observation: Observation) -> Any:
+    def expected(self, observation: Observation) -> Value:
         """The declared value, or the default where nothing is declared."""
         if observation.kind == "precision":
             return held_to(self.description.precision, observation.name.split()[1])
@@ -83,18 +82,18 @@ class ProbeReport:
         """Whether an experiment refutes a declaration, or shows a behaviour that no declaration covers. A missing one is not wrong."""
         return bool(self.having(REFUTED, DIFFERS))
 
-    def declaration(self) -> dict[str, Any]:
+    def declaration(self) -> dict[str, object]:
         """Attribute -> value, where it differs from the defaults."""
         known = [observation for observation in self.observations if observation.value is not None and not observation.differs]
         conventions = {f.name: f.value for f in known if f.kind == "convention" and f.value != getattr(Conventions(), f.name)}
         by_dtype = {f.name.split()[1]: f.value for f in known if f.kind == "precision"}
         precision = {dtype: model for dtype, model in by_dtype.items() if model != default_model(dtype)}
-        dtypes = next((f.value for f in known if f.kind == "dtypes" and set(f.value) != set(DTYPES)), None)
+        dtypes = next((f.value for f in known if f.kind == "dtypes" and _parts(f.value) != set(DTYPES)), None)
         layout = next((f.value for f in known if f.kind == "layout" and f.value != Description.layout), None)
         attributes = {"layout": layout, "dtypes": dtypes, "conventions": conventions, "precision": precision}
         return {name: value for name, value in attributes.items() if value}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The document that `--json` prints."""
         rows = [
             {"name": f.name, "value": f.value, "held_to": self.expected(f), "declared": self.is_declared(f),
@@ -104,27 +103,32 @@ class ProbeReport:
         return {"target": self.target.name, "found": rows, "declaration": self.declaration(), "matches": self.matches}
 
 
-def _same(observation: Observation, expected: Any) -> bool:
+def _same(observation: Observation, expected: Value) -> bool:
     """Whether it is the declaration; of dtypes, also none; of empty rows, in each dtype and form; of models, in any order."""
     if observation.kind == "dtypes":
-        return expected is None or set(expected) == set(observation.value)
+        return expected is None or _parts(expected) == _parts(observation.value)
     if observation.row_values:
         return all(declared == value for declared, value in _rows(observation, expected))
     if observation.kind == "precision":
-        return set(observation.value.split("+")) == set(expected.split("+"))
+        return _parts(observation.value) == _parts(expected)
     return bool(observation.value == expected)
 
 
-def _rows(observation: Observation, expected: Any) -> Iterator[tuple[str, str]]:
+def _parts(value: Value) -> set[str]:
+    """The dtypes of a tuple, or the models that a precision is the sum of."""
+    return set(value) if isinstance(value, tuple) else set(str(value).split("+"))
+
+
+def _rows(observation: Observation, expected: Value) -> Iterator[tuple[str, str]]:
     """The declared and the observed value of empty rows, for each dtype and form."""
-    for dtype, forms in observation.row_values.items():
+    for dtype, forms in (observation.row_values or {}).items():
         yield from ((implied(expected, form, forms, dtype), value) for form, value in forms.items())
 
 
-def _stronger(observation: Observation, expected: Any) -> bool:
+def _stronger(observation: Observation, expected: Value) -> bool:
     """Whether it is more than the declaration: a further promise, a tighter model, a further dtype."""
     if observation.kind == "dtypes":
-        return set(expected) < set(observation.value)
+        return _parts(expected) < _parts(observation.value)
     if observation.row_values:
         return all(declared in (value, UNSPECIFIED) for declared, value in _rows(observation, expected))
     if observation.name == "masked_nan_safe":

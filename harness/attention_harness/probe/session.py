@@ -6,19 +6,24 @@ hide, so that one deviation does not spoil all that follows. All calls lie in it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar, Unpack, overload
 
 import numpy as np
 
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.domain import Domain
+from attention_harness.probe.terms import CallInputs, Options, Terms
+from attention_specs.attention import spec as attention
+from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
+from attention_specs.multi_head import spec as multi_head
+from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
@@ -27,6 +32,8 @@ WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 DEFAULT_POWER = 0.5
 
 ALIGNMENTS = ("causal_alignment", "window_alignment")
+
+X = TypeVar("X", bound=CallInputs)
 
 NOTHING = "something else"
 """The value of an answer that fits no reading."""
@@ -42,16 +49,16 @@ class ProbeSession:
     def __init__(self, under_test: UnderTest, seed: int) -> None:
         undeclared = replace(under_test.description, precision={})  # a declaration exempts from no question
         self.under_test = UnderTest(under_test.worker, undeclared, under_test.spec)
-        self.spec, self.seed, self.precision = under_test.spec, seed, under_test.description.precision
+        self.seed, self.precision = seed, under_test.description.precision
         self.layer = under_test.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
         self.domains: dict[str, Domain] = {}
         """Dtype -> the conditions under which a plain call is answered."""
         self.power = DEFAULT_POWER
         """Where no scale is given, scores are divided by so high a power of D."""
-        self.always: dict[str, Any] = {}
+        self.always: Options = {}
         """Options of each call."""
-        self.known: dict[str, Any] = {}
+        self.known: dict[str, str] = {}
         """Conventions from earlier experiments; all later calls follow them."""
         self.off: set[str] = set()
         """Options with another meaning than in the specification."""
@@ -73,40 +80,52 @@ class ProbeSession:
         """Whether it takes all these options, with the meaning of the specification."""
         return self.takes(*options) and not self.off & set(options)
 
-    def x(
-        self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16, dtype: str = "",
-        recipe: str = "normal", number: int = 0, layouts: Mapping[str, str] = {}, **options: Any,
-    ) -> Any:  # fmt: skip
-        """The arrays of a problem of either spec, moved into the domain; a layer gets one array three times if it can.
+    def x(self, **terms: Unpack[Terms]) -> Inputs:
+        """The arrays of a problem of attention, for experiments that suit no layer."""
+        x = self.inputs(**terms)
+        assert isinstance(x, Inputs)
+        return x
 
-        Options may be functions of the moved problem.
-        """
+    def inputs(
+        self, *, batch: int = 2, heads: int = 2, queries: int = 6, keys: int = 6, dim: int = 16,
+        key_heads: int | None = None, value_dim: int | None = None, dtype: str = "",
+        recipe: str = "normal", number: int = 0, layouts: Mapping[str, str] = {}, **options: Unpack[Options],
+    ) -> CallInputs:  # fmt: skip
+        """The arrays of a problem of either spec, moved into the domain; a layer gets one array three times if it can."""
         dtype = dtype or self.dtype
         if self.layer:
             problem: Question = LayerProblem(batch, heads, queries, keys, heads * dim, dtype, self_attention=queries == keys)
         else:
-            key_heads, value_dim = options.pop("key_heads", heads), options.pop("value_dim", dim)
+            key_heads, value_dim = heads if key_heads is None else key_heads, dim if value_dim is None else value_dim
             problem = Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
         case = Case(self.domains.get(dtype, Domain()).moved(problem), recipe, 1000 * self.seed + number, dict(layouts))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
-        return self.spec.realise(case.with_problem(**given)).under(Conventions(**self.known))
+        realise: Callable[[Case], CallInputs] = multi_head.realise if self.layer else attention.realise
+        return realise(case.with_problem(**given)).under(Conventions.declared(self.known))
 
-    def __call__(self, x: Any) -> np.ndarray:
+    def __call__(self, x: CallInputs) -> np.ndarray:
         """The output. Raises CallFailed."""
         return self.from_output(self.under_test(self.to_call(x)))
 
-    def to_call(self, x: Any) -> Any:
+    def to_call(self, x: CallInputs) -> CallInputs:
         """The call in the terms of the implementation, as far as they are known."""
-        x = self.under_test.lowered(x)
+        x = self._lowered(x)
         if self.inverted and x.mask is not None:
             x = x.replace(mask=~x.mask)
-        return x.replace(q=x.q.swapaxes(1, 2), k=x.k.swapaxes(1, 2), v=x.v.swapaxes(1, 2)) if self.swapped else x
+        if isinstance(x, Inputs) and self.swapped:
+            return x.replace(q=x.q.swapaxes(1, 2), k=x.k.swapaxes(1, 2), v=x.v.swapaxes(1, 2))
+        return x
+
+    def _lowered(self, x: CallInputs) -> CallInputs:
+        lowered = self.under_test.lowered(x)
+        assert isinstance(lowered, CallInputs)
+        return lowered
 
     def from_output(self, out: np.ndarray) -> np.ndarray:
         """An output in the terms of the specification."""
         return out.swapaxes(1, 2) if self.swapped else out
 
-    def answers(self, xs: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray]]:
+    def answers(self, xs: Iterable[X]) -> Iterator[tuple[X, np.ndarray]]:
         """The answered calls with their outputs. Raises CallFailed, also where all are refused."""
         refused, answered = None, False
         for x in xs:
@@ -122,17 +141,23 @@ class ProbeSession:
         if refused and not answered:
             raise refused
 
-    def expected(self, x: Any, model: str = "", **conventions: Any) -> Any:
+    @overload
+    def expected(self, x: Inputs, model: str = "", **conventions: object) -> attention.Expected: ...
+    @overload
+    def expected(self, x: LayerInputs, model: str = "", **conventions: object) -> multi_head.Expected: ...
+    def expected(self, x: CallInputs, model: str = "", **conventions: object) -> attention.Expected | multi_head.Expected:
         """The right answer and its bounds; in the widest model unless one is named."""
-        if not self.layer and x.scale is None and self.power != DEFAULT_POWER:
+        model = model or WIDEST.get(x.dtype, "scores-rounded")
+        if isinstance(x, LayerInputs):
+            return multi_head.expect(x, Conventions.declared(conventions), model)
+        if x.scale is None and self.power != DEFAULT_POWER:
             x = x.replace(scale=float(x.q.shape[3] ** -self.power))
-        known = {} if self.layer else {name: getattr(x, name) for name in ALIGNMENTS}
-        meant = Conventions(**known | conventions)
-        return self.spec.expect(x, meant, model or WIDEST.get(x.dtype, "scores-rounded"))
+        known = {name: getattr(x, name) for name in ALIGNMENTS}
+        return attention.expect(x, Conventions.declared(known | conventions), model)
 
-    def ratio(self, out: np.ndarray, reading: Any, **conventions: Any) -> float:
+    def ratio(self, out: np.ndarray, reading: CallInputs) -> float:
         """Largest error in units of the bound, over rows that see a key, if the call meant this."""
-        expected = self.expected(reading, **conventions)
+        expected = self.expected(reading)
         return within(out, expected.out.astype(np.float64), expected.bounds.out, rows=~expected.exact.empty).ratio
 
     def require_plain(self) -> None:
@@ -140,7 +165,7 @@ class ProbeSession:
         if self.lost:
             raise UnaskableQuestion("a plain call fits no reading, and others would be compared with it")
 
-    def fitting(self, x: Any, readings: Mapping[str, Any]) -> str:
+    def fitting(self, x: CallInputs, readings: Mapping[str, CallInputs]) -> str:
         """The reading that the answer to x fits, or NOTHING. Raises CallFailed, and UnaskableQuestion where several fit."""
         self.require_plain()
         out = self(x)

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from attention_harness.errors import Outcome
 from attention_harness.process.messages import Failure
 from attention_harness.process.packing import aligned
 from attention_harness.process.schema import UnsendableArray, decoded, encoded
@@ -84,10 +85,10 @@ class Channel:
         try:
             document, parts = encoded(answer)
         except UnsendableArray as error:
-            answer = Failure("violates", str(error))
+            answer = Failure(Outcome.VIOLATES, str(error))
             document, parts = encoded(answer)
         except (TypeError, ValueError) as error:
-            answer = Failure("errored", f"the answer cannot be sent: {error}")
+            answer = Failure(Outcome.ERRORED, f"the answer cannot be sent: {error}")
             document, parts = encoded(answer)
         self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from attention_harness.errors import Outcome
 from attention_harness.process.packing import Packed, pack
 
 
@@ -37,12 +38,21 @@ class Answer:
     seconds: float
 
 
-Kind = Literal["unsupported", "errored", "violates", "out-of-memory", "crashed", "unavailable", "unloadable"]
+Kind = Literal[
+    Outcome.UNSUPPORTED,
+    Outcome.ERRORED,
+    Outcome.VIOLATES,
+    Outcome.OUT_OF_MEMORY,
+    Outcome.CRASHED,
+    Outcome.UNAVAILABLE,
+    Outcome.UNLOADABLE,
+]
+"""The outcomes that a worker may report; foreign code must not be able to report the others."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception of the foreign code. `kind` is an outcome."""
+    """An exception of the foreign code. `kind` is its outcome."""
 
     kind: Kind
     message: str

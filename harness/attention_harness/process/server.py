@@ -21,6 +21,7 @@ from time import perf_counter
 import numpy as np
 
 from attention_harness import frameworks
+from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.packing import Packed, unpacked
@@ -143,16 +144,16 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
 def _failure(error: Exception) -> Failure:
     lines = "".join(traceback.format_exception(error))
     if isinstance(error, NotImplementedError):
-        return Failure("unsupported", str(error) or "not implemented", lines)
+        return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Failure("out-of-memory", f"{type(error).__name__}: {error}", lines)
+        return Failure(Outcome.OUT_OF_MEMORY, f"{type(error).__name__}: {error}", lines)
     return Failure(*unexpected(error), lines)
 
 
 def unexpected(error: Exception) -> tuple[Kind, str]:
     """The outcome of an unexpected exception, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
-    return "crashed" if frameworks.lost_its_device(error) else "errored", f"{type(error).__name__}: {text}"
+    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
 
 
 def serve(channel: Channel, name: str, location: str) -> None:
@@ -161,7 +162,7 @@ def serve(channel: Channel, name: str, location: str) -> None:
     try:
         server = Server(*load(name, location))
     except LoadError as error:
-        channel.reply(first, Failure("unavailable" if error.unavailable else "unloadable", str(error)))
+        channel.reply(first, Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error)))
         return
     channel.reply(first, server.description)
     while True:

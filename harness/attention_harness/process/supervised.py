@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import psutil
 
+from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel, GarbledAnswer
 from attention_harness.process.messages import Failure
 
@@ -36,7 +37,7 @@ ROUNDS, ROUND_SECONDS = 50, 0.01
 class ProcessEnded(Exception):
     """The process gave no answer, and has ended."""
 
-    def __init__(self, outcome: str, reason: str) -> None:
+    def __init__(self, outcome: Outcome, reason: str) -> None:
         super().__init__(reason)
         self.outcome, self.reason = outcome, reason
 
@@ -81,7 +82,7 @@ class ForeignProcess:
         try:
             return self.channel.answer(request, hint, self.limit * MIB)
         except GarbledAnswer as error:
-            raise self.ended("crashed", str(error)) from None
+            raise self.ended(Outcome.CRASHED, str(error)) from None
         except EOFError:
             raise self._died() from None
 
@@ -101,9 +102,9 @@ class ForeignProcess:
         if (stage := self.stage()) != self.seen:
             self.seen, self.deadline = stage, now + self.seconds
         if now > self.deadline:
-            raise self.ended("timed-out", f"no answer after {self.seconds:g} s")
+            raise self.ended(Outcome.TIMED_OUT, f"no answer after {self.seconds:g} s")
         if (used := self._memory(now)) > self.limit:
-            raise self.ended("out-of-memory", f"memory={used} MiB, but should stay below {self.limit} MiB")
+            raise self.ended(Outcome.OUT_OF_MEMORY, f"memory={used} MiB, but should stay below {self.limit} MiB")
 
     def _memory(self, now: float) -> int:
         """MiB of the process, and of its children without shared memory."""
@@ -117,14 +118,14 @@ class ForeignProcess:
     def _died(self) -> ProcessEnded:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
-        return self.ended("crashed", f"the process {ending(self.process.poll())}{self._last_words()}")
+        return self.ended(Outcome.CRASHED, f"the process {ending(self.process.poll())}{self._last_words()}")
 
     def _last_words(self) -> str:
         size = os.fstat(self.errors.fileno()).st_size
         text = os.pread(self.errors.fileno(), 400, max(0, size - 400)).decode(errors="replace").strip()
         return f"; its last words: {text.splitlines()[-1]}" if text else ""
 
-    def ended(self, outcome: str, reason: str) -> ProcessEnded:
+    def ended(self, outcome: Outcome, reason: str) -> ProcessEnded:
         """Stops the process, and says why."""
         self.stop()
         return ProcessEnded(outcome, reason)

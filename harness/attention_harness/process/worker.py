@@ -13,7 +13,7 @@ import os
 import subprocess
 from typing import TypeVar
 
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -68,12 +68,12 @@ class Worker:
             self._start_again()
         answer = self._ask(request, Answer, self.limits.seconds)
         if isinstance(answer, Failure):
-            if answer.kind == "crashed":  # the process lives, but its device does not
+            if answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 self.stop()
             raise CallFailed(answer.kind, answer.message, answer.trace)
         if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
             self.stop()
-            raise CallFailed("crashed", f"results={', '.join(answer.extra)}, but should be those that were asked for")
+            raise CallFailed(Outcome.CRASHED, f"results={', '.join(answer.extra)}, but should be those that were asked for")
         return answer
 
     def _start_again(self) -> None:
@@ -82,8 +82,8 @@ class Worker:
         try:
             self.description()
         except CallFailed as failure:
-            if again and failure.outcome in ("unloadable", "unavailable"):
-                raise CallFailed("crashed", f"it cannot be loaded again: {failure}") from failure
+            if again and failure.outcome in (Outcome.UNLOADABLE, Outcome.UNAVAILABLE):
+                raise CallFailed(Outcome.CRASHED, f"it cannot be loaded again: {failure}") from failure
             raise
 
     def _ask(self, message: Request | None, hint: type[Kind], seconds: float) -> Kind | Failure:

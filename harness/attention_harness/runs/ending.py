@@ -9,7 +9,8 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from types import FrameType
+from typing import NoReturn
 
 import psutil
 
@@ -45,7 +46,7 @@ def watch() -> None:
         signal.signal(number, _end)
 
 
-def _end(number: int, frame: Any) -> NoReturn:
+def _end(number: int, frame: FrameType | None) -> NoReturn:
     """Ends without unwinding, since the main thread may wait for minutes. Files stay valid when they are cut off."""
     for again in (signal.SIGINT, signal.SIGTERM):
         signal.signal(again, signal.SIG_IGN)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -30,7 +29,7 @@ PACKAGES = (
 PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "XLA_", "JAX_", "TORCH", "NPROC", "KMP_", "CUDA_", "PYTHONHASHSEED")
 
 
-def environment() -> dict[str, Any]:
+def environment() -> dict[str, object]:
     """Machine, versions and the variables that change speed or arithmetic."""
     return {
         "python": platform.python_version(),

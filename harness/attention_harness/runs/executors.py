@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from multiprocessing.context import SpawnContext
+from multiprocessing.queues import SimpleQueue
+from typing import TypedDict, TypeVar
 
 from attention_harness.conformance import check
 from attention_harness.conformance.check import CheckResult, Plan
@@ -20,7 +22,12 @@ from attention_harness.process.server import die_with_parent
 from attention_harness.registry.targets import Target
 from attention_harness.runs import ending
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Step = Callable[[str], None]
+Ticks = SimpleQueue[str | None]
+"""Names for `step`, from all processes of a pool; None is the end."""
+
 SAFE_PATH = "PYTHONSAFEPATH"
 """Environment variable: Python does not put the working directory in front of the module path."""
 
@@ -32,7 +39,7 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
     return map_in_pool(_check, [(target, plan) for target in targets], jobs, step)
 
 
-def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: int, step: Step) -> Iterator[Any]:
+def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], jobs: int, step: Step) -> Iterator[Result]:
     """The result of `work(item, step)` for each item, in processes of a pool, finished ones first; `step` is called here."""
     context = multiprocessing.get_context("spawn")
     connect = partial(_connect, os.environ.get(SAFE_PATH))
@@ -45,9 +52,9 @@ def map_in_pool(work: Callable[[Any, Step], Any], items: Sequence[Any], jobs: in
 
 
 @contextmanager
-def _ticks(context: Any, step: Step) -> Iterator[Any]:
+def _ticks(context: SpawnContext, step: Step) -> Iterator[Ticks]:
     """A queue that calls `step` for each name put into it."""
-    queue = context.SimpleQueue()  # written by the caller itself: a process that dies elsewhere holds no lock
+    queue: Ticks = context.SimpleQueue()  # written by the caller itself: a process that dies elsewhere holds no lock
 
     def drain() -> None:
         for name in iter(queue.get, None):
@@ -79,10 +86,11 @@ def _restore(before: str | None) -> None:
         os.environ[SAFE_PATH] = before
 
 
-_queue: Any = None
+_queue: Ticks
+"""The queue of the pool, in a process of the pool."""
 
 
-def _connect(safe_path: str | None, queue: Any) -> None:
+def _connect(safe_path: str | None, queue: Ticks) -> None:
     """Begins a process of the pool. What it starts itself gets the environment that the command was given."""
     _restore(safe_path)
     die_with_parent()
@@ -94,13 +102,20 @@ def _connect(safe_path: str | None, queue: Any) -> None:
     _queue = queue
 
 
-def _work(work: Callable[[Any, Step], Any], item: Any) -> Any:
+def _work(work: Callable[[Item, Step], Result], item: Item) -> Result:
     return work(item, _queue.put)
 
 
 def _check(item: tuple[Target, Plan], step: Step) -> CheckResult:
     target, plan = item
     return check.check(target, plan, partial(step, target.name))
+
+
+class Cluster(TypedDict, total=False):
+    """Arguments of ray.init for a cluster on this machine; none for another one."""
+
+    num_cpus: int
+    include_dashboard: bool
 
 
 def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
@@ -112,7 +127,7 @@ def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterato
         raise UsageError(f"executor=ray, but should be local: {reason}")
     import ray
 
-    cluster: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
+    cluster = Cluster() if "RAY_ADDRESS" in os.environ else Cluster(num_cpus=jobs, include_dashboard=False)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     try:
         task = ray.remote(num_cpus=1)(check.check)

@@ -54,7 +54,7 @@ def require_empty(folder: Path) -> None:
         raise UsageError(f"output={folder}, but should be a new or empty folder: {', '.join(names[:3])} lies there")
 
 
-def stored(folder: Path, command: str) -> dict[str, Any]:
+def stored(folder: Path, command: str) -> dict[str, object]:
     """The arguments of the interrupted run in a folder. UsageError where there is none of that command."""
     try:
         metadata = json.loads((folder / "run.json").read_text())
@@ -71,10 +71,12 @@ def stored(folder: Path, command: str) -> dict[str, Any]:
     return dict(arguments)
 
 
-def resumed(folder: Path, before: Mapping[str, Any], given: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+def resumed(
+    folder: Path, before: Mapping[str, object], given: Mapping[str, object], default: Mapping[str, object]
+) -> dict[str, object]:
     """The stored arguments. UsageError for an argument that differs from the stored one."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(given), default=str))
-    usual: dict[str, Any] = json.loads(json.dumps(dict(default), default=str))
+    plain: dict[str, object] = json.loads(json.dumps(dict(given), default=str))
+    usual: dict[str, object] = json.loads(json.dumps(dict(default), default=str))
     for name, value in plain.items():
         if name not in FREE and value not in (usual.get(name), before.get(name)):
             raise UsageError(f"{name}={_text(value)}, but should be as in {folder}, {_text(before.get(name))}: leave it out")
@@ -82,7 +84,7 @@ def resumed(folder: Path, before: Mapping[str, Any], given: Mapping[str, Any], d
     return {**before, **free}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     items = value if isinstance(value, list) else [value]
     return ", ".join(str(item["name"]) if isinstance(item, dict) and "name" in item else str(item) for item in items)
 
@@ -108,7 +110,7 @@ class RunRequest:
     settings: Settings
     more: dict[str, Any]
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """Plain data, for run.json."""
         targets = [asdict(target) for target in self.targets]
         return {"command": self.command, "targets": targets, **asdict(self.settings), **self.more}
@@ -118,7 +120,7 @@ USUAL = RunRequest("", [], Settings(), {"quick": False, "baseline": "numpy-eager
 """The request of an empty command line."""
 
 
-def request(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: Any) -> RunRequest:
+def request(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: object) -> RunRequest:
     """The request of the command line, or that of the interrupted run, which the command line may repeat."""
     if resume is None:
         return RunRequest(command, resolve(named), settings, more)

@@ -9,7 +9,6 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from attention_harness.errors import UsageError
 from attention_specs.property import PROPERTIES
@@ -18,7 +17,7 @@ TABLE = Path(__file__).with_name("mutation_score.json")
 """The audit, its date and seed, and for each spec: fault -> the ids of the properties that reject it."""
 
 
-def caught(ids: Collection[str]) -> dict[str, Any]:
+def caught(ids: Collection[str]) -> dict[str, object]:
     """The number of faults in the specs of these properties, the number of those that one of the properties rejects, and the audit."""
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
     killers = audit.pop("killers")

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from attention_harness.conformance.check import CheckResult
-from attention_harness.conformance.records import BLAMELESS
+from attention_harness.errors import Outcome
 from attention_harness.runs.run import Progress
 
 
@@ -54,12 +54,12 @@ def progress_bar(task: str, total: int, quiet: bool) -> Iterator[Callable[[str],
 def _line(checked: CheckResult) -> str:
     """`numpy-eager: agrees`, or the failures in a few words."""
     outcomes = {row.outcome for row in checked.rows}
-    wrong = sorted(outcomes - set(BLAMELESS))
+    wrong = sorted(outcome for outcome in outcomes if outcome.wrong)
     if checked.description is None:
         return f"{checked.name}: {checked.rows[0].outcome} ({checked.rows[0].message})"
     if checked.too_little and not wrong:
         return f"{checked.name}: {checked.rows[-1].message}"
-    good = [name for name in ("agrees", "waived") if name in outcomes]
+    good = [name for name in (Outcome.AGREES, Outcome.WAIVED) if name in outcomes]
     return f"{checked.name}: {', '.join(wrong or good) or 'nothing judged'}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ class Settings:
     seconds: float = 30.0
     memory: int = 6144
     executor: str = "local"
-    declared: dict[str, Any] = field(default_factory=dict)
+    declared: dict[str, bool | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Progress:
 class Run:
     """The folder of a run. Finished results are written down at once, so that a killed run can be resumed."""
 
-    def __init__(self, folder: Path, arguments: dict[str, Any], line: str = "", lock: IO[str] | None = None) -> None:
+    def __init__(self, folder: Path, arguments: dict[str, object], line: str = "", lock: IO[str] | None = None) -> None:
         self.folder, self.began = folder, monotonic()
         if lock is not None:
             finalize(self, lock.close)
-        self.metadata: dict[str, Any] = {
+        self.metadata: dict[str, object] = {
             "schema": 1,
             "arguments": arguments,
             "command_line": line,
@@ -77,7 +77,7 @@ class Run:
         except OSError as error:
             raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
 
-    def save(self, **metadata: Any) -> None:
+    def save(self, **metadata: object) -> None:
         """Adds metadata and writes run.json."""
         self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
         partial = self.folder / "run.json.partial"
@@ -107,7 +107,7 @@ def _parse(line: str) -> CheckResult | None:
     except ValueError:
         return None
     description = data.pop("description")
-    rows = [CheckRow(**row) for row in data.pop("rows")]
+    rows = [CheckRow.from_json(row) for row in data.pop("rows")]
     precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
     return CheckResult(**data, rows=rows, precision=precision, description=_description(description) if description else None)
 
@@ -160,7 +160,7 @@ def validate(settings: Settings) -> None:
         raise UsageError(str(error)) from error
 
 
-def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str, Any]:
+def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str, object]:
     """The part of run.json about the implementations, the properties and the worked example."""
     got = {r.name: r.worked_example for r in results if r.worked_example}
     return {
@@ -185,7 +185,7 @@ def property_metadata() -> list[dict[str, str]]:
     return [{"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.summary} for p in PROPERTIES.values()]
 
 
-def _implementation(result: CheckResult) -> dict[str, Any]:
+def _implementation(result: CheckResult) -> dict[str, object]:
     d = result.description
     if d is None:
         row = result.rows[0]
@@ -205,7 +205,7 @@ def lowered(description: Description) -> list[str]:
     return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
 
 
-def tables(results: Sequence[CheckResult], run: Run) -> dict[str, list[dict[str, Any]]]:
+def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mapping[str, object]]]:
     """The rows of `checks`, `precision`, `agreement` and `coverage`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.registry import targets as known
 from attention_harness.registry.targets import Target
 from attention_harness.timing.analysis import tables
 from attention_harness.timing.analysis.measurements import TWIN, Measurements
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.expected_outputs import ExpectedOutputs
 from attention_harness.timing.measure.load import system_load
 from attention_harness.timing.process.child import CandidateFailed, Child, Start
@@ -27,14 +28,14 @@ DEFAULTS = Settings()
 class Bench:
     """`rows` of the table `timings`; `noise` of the session; `absent`, candidate -> why it could not be loaded."""
 
-    rows: list[dict[str, Any]]
-    noise: dict[str, Any]
+    rows: list[Row]
+    noise: dict[str, object]
     absent: dict[str, str]
     unloadable: tuple[str, ...] = ()
     """Those of `absent` that are broken: they ended the process or raised when they were imported."""
-    rounds: list[dict[str, Any]] = field(default_factory=list)
+    rounds: list[Row] = field(default_factory=list)
     """Rows of the table `rounds`."""
-    schedule: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, object] = field(default_factory=dict)
     """Seed and sizes, to time again in the same order on the same values."""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Workload -> implementation -> seconds per call, one per slot, in the order in which they were taken."""
@@ -64,7 +65,7 @@ def bench(
                 progress(f"{measurements.workload.name}, process {replica + 1} of {settings.processes}")
                 WorkloadRun(session, expectation, measurements, settings, replica).run()
             descriptions |= session.descriptions
-    unloadable = tuple(name for name, failure in absent.items() if failure.outcome != "unavailable")
+    unloadable = tuple(name for name, failure in absent.items() if failure.outcome != Outcome.UNAVAILABLE)
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")
         for measurements in by_workload:
@@ -101,7 +102,7 @@ def _samples(measurements: Measurements) -> dict[str, list[float]]:
     return {name: measurements.samples(name) for name in names if name not in measurements.lost}
 
 
-def _schedule(settings: Settings, by_workload: Sequence[Measurements]) -> dict[str, Any]:
+def _schedule(settings: Settings, by_workload: Sequence[Measurements]) -> dict[str, object]:
     """Seed and sizes; the orders follow from them."""
     rows = {one.workload.name: [len(next(iter(lap.result.seconds.values()))) for lap in one.laps] for one in by_workload}
     return {"seed": settings.seed, "processes": settings.processes, "copies": settings.copies, "rows_of_rounds": rows}

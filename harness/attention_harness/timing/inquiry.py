@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from secrets import randbits
 from time import monotonic
-from typing import Any
 
 from attention_harness.timing.analysis.offences import OFFENCES, PROCESSES, Offence, Trial, accusation, acquits, doubt
-from attention_harness.timing.measure.honesty import HonestyTrace
-from attention_harness.timing.measure.messages import Watch
+from attention_harness.timing.measure.messages import HonestyTrace, Watch
 
 FIRST_NUMBER = 1_000_000
 """Numbers of contents (see Candidate.fill) that no round has had."""
@@ -35,7 +33,7 @@ def fresh_numbers() -> Iterator[int]:
 class Watcher:
     """Asks one process for rounds about one candidate, each in a random order."""
 
-    ask: Callable[[Any], Any]
+    ask: Callable[[Watch], HonestyTrace]
     name: str
     examine: Callable[[HonestyTrace], None]
     """Raises CandidateFailed for wrong outputs on new values."""
@@ -47,7 +45,7 @@ class Watcher:
         pair = next(self.numbers), next(self.numbers)
         order = [self.coin() for _ in range(4)]
         watch = Watch(self.name, pair if order[0] else pair[::-1], other, *order[1:])
-        trace: HonestyTrace = self.ask(watch)
+        trace = self.ask(watch)
         self.examine(trace)
         return replace(trace, outputs=[])
 

@@ -27,7 +27,6 @@ from attention_harness.timing.measure.messages import (
     Round,
     RoundResult,
     Warm,
-    WarmUp,
 )
 from attention_harness.timing.measure.schedule import FEWEST_ROUNDS, LOOKS, order, size
 from attention_harness.timing.process.child import CandidateFailed
@@ -95,9 +94,7 @@ class WorkloadRun:
             return
         self.session.load_again(self._baseline(), TWIN)
         first_calls[TWIN] = self.session.ask(First(TWIN))
-        steady: dict[str, WarmUp] = {
-            name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in first_calls
-        }
+        steady = {name: self.session.ask(Warm(name, WARM_SHARE * self.settings.seconds)) for name in first_calls}
         laps = self._laps({name: warm_up.seconds for name, warm_up in steady.items()})
         if not self.replica:
             self._apart(laps)
@@ -162,7 +159,7 @@ class WorkloadRun:
     def _gate(self, name: str) -> FirstCalls | None:
         """The first calls, if their outputs are right; a process that dies of them raises CandidateFailed."""
         try:
-            first_calls: FirstCalls = self.session.ask(First(name))
+            first_calls = self.session.ask(First(name))
             self._judge(name, list(enumerate(first_calls.outputs)))
         except CandidateFailed as failure:
             if failure.died:
@@ -177,7 +174,7 @@ class WorkloadRun:
         rng = np.random.default_rng([self.settings.seed, self.replica, len(self.measurements.workload.name)])
         deadline = monotonic() + OVERTIME * self.settings.seconds
         for number in range(1, plan.rounds + 1):
-            result: RoundResult = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
+            result = self.session.ask(Round(order(plan, self.settings.copies, rng), number))
             self._examine(result)
             laps.append(Lap(self.replica, self._baseline(), replace(result, outputs=[])))
             if (number >= FEWEST_ROUNDS and monotonic() > deadline) or (number in LOOKS and self._narrow(laps)):

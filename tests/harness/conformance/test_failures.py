@@ -15,7 +15,7 @@ from attention_harness.conformance.evidence import AFTER_OTHERS, REPEATS
 from attention_harness.conformance.judging import Finding, Tally
 from attention_harness.conformance.replay import replay
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.suite import Suite
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
@@ -27,6 +27,7 @@ from attention_specs.masks import Mask
 from attention_specs.property import PROPERTIES
 
 load_properties()
+CRASHED, ERRORED, VIOLATES = Outcome.CRASHED, Outcome.ERRORED, Outcome.VIOLATES
 ORACLE = "output_agrees_with_the_oracle"
 CASES = [Case(Problem(1, 2, 1, 2, n, 4, 4), seed=n) for n in range(1, 9)]
 
@@ -136,10 +137,10 @@ def test_one_cause_is_one_failure(tmp_path):
 
 def test_a_crash_comes_first_and_one_kind_of_every_outcome_before_the_others():
     tally, case = Tally(), CASES[0]
-    for outcome, message in [("errored", "a"), ("errored", "b"), ("violates", "out=1"), ("errored", "a"), ("crashed", "gone")]:
+    for outcome, message in [(ERRORED, "a"), (ERRORED, "b"), (VIOLATES, "out=1"), (ERRORED, "a"), (CRASHED, "gone")]:
         tally.add(case, finding(outcome, message))
     kinds = [[(one.outcome, one.verdict.message) for _, one in kind] for kind in tally.kinds]
-    crash, error, wrong, further = [("crashed", "gone")], [("errored", "a")] * 2, [("violates", "out=1")], [("errored", "b")]
+    crash, error, wrong, further = [(CRASHED, "gone")], [(ERRORED, "a")] * 2, [(VIOLATES, "out=1")], [(ERRORED, "b")]
     assert kinds == [crash, error, wrong, further]
     assert tally.outcome == "crashed"
 
@@ -227,7 +228,7 @@ def failing_calls(checking, outcome, when):
 
 def test_after_a_few_time_outs_the_rest_is_not_tried_and_the_report_says_so(tmp_path):
     checking = rows_of(attention, tmp_path)
-    calls = failing_calls(checking, "timed-out", lambda number: number > 4)
+    calls = failing_calls(checking, Outcome.TIMED_OUT, lambda number: number > 4)
     rows = checking.rows()
     assert len(calls) == 4 + HANGS + 1  # the last is for the picture of the failing case
     assert any(row.message == f"{HANGS} calls timed out: {len(CASES) - HANGS} further cases were not tried" for row in rows)
@@ -235,11 +236,11 @@ def test_after_a_few_time_outs_the_rest_is_not_tried_and_the_report_says_so(tmp_
 
 def test_two_time_outs_stop_nothing(tmp_path):
     checking = rows_of(attention, tmp_path)
-    failing_calls(checking, "timed-out", lambda number: number in (5, 6))
+    failing_calls(checking, Outcome.TIMED_OUT, lambda number: number in (5, 6))
     assert not any("were not tried" in row.message for row in checking.rows())
 
 
-@pytest.mark.parametrize("outcome", ["crashed", "timed-out", "out-of-memory"])
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY])
 def test_what_becomes_of_the_first_plain_calls_counts(outcome, tmp_path):
     checking = rows_of(attention, tmp_path)
     failing_calls(checking, outcome, lambda number: number == 1)

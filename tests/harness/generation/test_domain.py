@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
 from attention_harness.conformance.judging import Finding
 from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import Outcome
 from attention_harness.generation.domain import CONDITIONS, TINY, Domain, learned
 from attention_harness.generation.suite import Suite, draw_suite
 from attention_harness.registry.targets import Target
@@ -124,7 +127,7 @@ def test_what_answers_three_keys_says_too_little(tmp_path):
 def test_refusals_are_counted_without_their_numbers():
     judged, gate = AnswerCounts(), next(property_ for property_ in PROPERTIES.values() if property_.id == "P1")
     for text in ("batch of 2", "D=7 is none of 64 and 128", "D=9 is none of 64 and 128"):
-        judged.count(CASES[0], [gate], [Finding(gate, "unsupported", Verdict(np.inf, text))])
+        judged.count(CASES[0], [gate], [Finding(gate, Outcome.UNSUPPORTED, Verdict(np.inf, text))])
     assert judged.sentence == "0 of 3 cases answered: too little to say; refused most often: D=7 is none of 64 and 128"
 
 
@@ -149,7 +152,7 @@ def test_too_little_is_a_status_of_its_own_unless_something_is_wrong(tmp_path):
     rows, _ = rows_of(refusing(lambda q, k, causal: k.shape[2] > 3), tmp_path, 12)
     assert status_of([CheckResult("mine", rows, too_little=True)]) == NOTHING
     assert status_of([CheckResult("mine", [row for row in rows if row.outcome == "agrees"])]) == RIGHT
-    wrong = [type(rows[0])(**rows[0].to_json() | {"outcome": "violates"})]
+    wrong = [replace(rows[0], outcome=Outcome.VIOLATES)]
     assert status_of([CheckResult("mine", [*rows, *wrong], too_little=True)]) == WRONG
 
 

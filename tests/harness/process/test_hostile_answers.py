@@ -16,7 +16,7 @@ from attention_harness.conformance.check import ConformanceCheck, Plan, check, l
 from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.suite import Suite
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
@@ -162,5 +162,5 @@ def test_a_full_disk_is_not_a_fault_of_ours(tmp_path, monkeypatch):
 def test_the_worst_ratio_is_never_forgotten(worst):
     tally = Tally()
     for ratio in (0.5, worst, 0.3, np.inf, 2.0):
-        tally.add(CASE, Finding(ORACLE, "violates" if not ratio <= 1 else "agrees", Verdict(ratio)))
+        tally.add(CASE, Finding(ORACLE, Outcome.AGREES if ratio <= 1 else Outcome.VIOLATES, Verdict(ratio)))
     assert np.array_equal(tally.worst, worst, equal_nan=True)

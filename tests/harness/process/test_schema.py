@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from attention_harness.errors import Outcome
 from attention_harness.process.messages import Answer, Failure
 from attention_harness.process.schema import CROSSING, decoded, encoded
 from attention_harness.timing.measure.ceilings import Ceilings
@@ -19,7 +20,7 @@ from attention_specs.contract import Conventions, Description
 OUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 MESSAGES = [
     Answer(OUT, {"lse": OUT[0].astype(np.float64)}, ("q",), (), 0.5),
-    Failure("errored", "ValueError: no", "a trace"),
+    Failure(Outcome.ERRORED, "ValueError: no", "a trace"),
     Description("mine", options=("mask",), dtypes=("float32",), precision={"float32": "tf32"}),
     Description(
         "mine", conventions=Conventions(empty_rows={"float16": {"mask": "nan"}, "bias": "zeros"}, masked_nan_safe="keys")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import json
 import os
 import signal
@@ -42,12 +44,18 @@ def busy(tmp_path):
 
 
 def workers(process):
-    return [child for child in process.children(recursive=True) if "attention_harness.process.server" in child.cmdline()]
+    return [child for child in process.children(recursive=True) if is_worker(child)]
+
+
+def is_worker(child):
+    with contextlib.suppress(psutil.Error):  # it ended while we looked
+        return "attention_harness.process.server" in child.cmdline()
+    return False
 
 
 def spared(process, children):
     """A process of the pool: it started a worker."""
-    return next(child.ppid() for child in children if "attention_harness.process.server" in child.cmdline())
+    return next(child.ppid() for child in children if is_worker(child))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +119,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, 
     assert "disk=No space left on device, but should have room; finished results are kept in" in lines[0]
     monkeypatch.undo()
     full.with_traceback(None)  # it holds the run, and so its lock; the end of a process frees it
+    gc.collect()
     assert main(["check", "--resume", str(tmp_path / "run"), "--json"]) == 0
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from attention_harness.errors import Outcome
 from attention_harness.timing.analysis.statistics import Interval, interval, paired
 from attention_harness.timing.measure.ceilings import Ceilings
 from attention_harness.timing.measure.messages import FirstCalls, RoundResult, WarmUp
@@ -14,7 +15,7 @@ from attention_harness.timing.workloads import Workload
 TWIN = "the baseline again"
 """The baseline as one more candidate: its difference from itself is noise."""
 
-ABSENCES = {"unsupported": "UNSUPPORTED", "undecided": "UNRESOLVED"}
+ABSENCES = {Outcome.UNSUPPORTED: "UNSUPPORTED", "undecided": "UNRESOLVED"}
 """Outcome -> verdict of a candidate that has no time and is not at fault; undecided: perhaps its time is not that of the work."""
 
 QUIET, ENOUGH = 0.08, 4

@@ -14,7 +14,8 @@ from functools import cache
 from math import comb
 from statistics import median
 
-from attention_harness.timing.measure.honesty import IDLE, HonestyTrace
+from attention_harness.timing.measure.honesty import IDLE
+from attention_harness.timing.measure.messages import HonestyTrace
 
 LEVEL = 0.01
 """How often, at most, the rounds of one process speak against an honest candidate, or for a dishonest one."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median
-from typing import Any
 
 from attention_harness.timing.analysis.figures import figures
 from attention_harness.timing.analysis.measurements import TWIN, Measurements, against
@@ -21,6 +20,10 @@ COLUMNS = (
     "machine_gflops", "bandwidth", "sweep", "varied", "value", "description",
 )  # fmt: skip
 NAN = float("nan")
+
+Row = dict[str, str | float]
+"""A row of a table: column -> word or number."""
+
 MORE_THAN_ONE = 1.2
 """Processors; clocks tick in 10 ms, so a single thread may look like a little more."""
 
@@ -45,31 +48,34 @@ class WorkloadResult:
         ratios = {name: against(measurements.laps, name, baseline) for name in timed}
         return cls(measurements, descriptions, baseline, against(measurements.laps, TWIN, baseline), ratios)
 
-    def rows(self, significant: float) -> list[dict[str, Any]]:
+    def rows(self, significant: float) -> list[Row]:
         """One row per implementation; INVALID and UNSUPPORTED ones, and those whose honesty is undecided, have a reason and no times."""
         return [self._row(description, significant) for description in self.descriptions.values()]
 
-    def _row(self, d: Description, significant: float) -> dict[str, Any]:
+    def _row(self, d: Description, significant: float) -> Row:
         measurements, timed = self.measurements, d.name in self.ratios
         verdict = self._verdict(d.name, significant) if timed else _absence(measurements, d.name)
         identity = {"implementation": d.name, "framework": d.framework, "device": d.device, "baseline": self.baseline}
-        own = {name: getattr(measurements.workload, name) for name in ("direction", "sweep", "varied", "value", "description")}
+        own: Row = {
+            name: getattr(measurements.workload, name) for name in ("direction", "sweep", "varied", "value", "description")
+        }
         own |= {"workload": measurements.workload.name, "dtype": measurements.workload.problem.dtype}
         times = _times(measurements, d.name, timed) | figures(measurements, d.name, self.baseline, timed)
         row = identity | own | times | verdict
         return {column: row[column] for column in COLUMNS}
 
-    def _verdict(self, name: str, significant: float) -> dict[str, Any]:
+    def _verdict(self, name: str, significant: float) -> Row:
         if name == self.baseline:
-            ratios = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "p_value"), 1.0)
+            ratios: Row = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "p_value"), 1.0)
             return ratios | {"verdict": "BASELINE", "reason": "", "smallest_detectable": noise_floor(self.same)}
         ratio = self.ratios[name]
         decision = decide(ratio, self.same, significant)
-        judgement = {"verdict": decision.verdict, "reason": decision.reason, "smallest_detectable": decision.smallest_detectable}
+        judgement: Row = {"verdict": decision.verdict, "reason": decision.reason}
+        judgement |= {"smallest_detectable": decision.smallest_detectable}
         return {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high, "p_value": ratio.p_value} | judgement
 
 
-def judge(results: Sequence[WorkloadResult]) -> list[dict[str, Any]]:
+def judge(results: Sequence[WorkloadResult]) -> list[Row]:
     """The rows of all workloads. Each comparison counts as one of many: see `significant`."""
     level = significant(results)
     return [row for one in results for row in one.rows(level)]
@@ -85,13 +91,13 @@ def p_values(results: Sequence[WorkloadResult]) -> list[float]:
     return [ratio.p_value for one in results for name, ratio in one.ratios.items() if name != one.baseline]
 
 
-def _absence(measurements: Measurements, name: str) -> dict[str, Any]:
+def _absence(measurements: Measurements, name: str) -> Row:
     verdict, reason = measurements.lost.get(name, ("INVALID", "no round was finished"))
     unknown = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "p_value", "smallest_detectable"), NAN)
     return unknown | {"verdict": verdict, "reason": reason}
 
 
-def _times(measurements: Measurements, name: str, timed: bool) -> dict[str, Any]:
+def _times(measurements: Measurements, name: str, timed: bool) -> Row:
     samples = measurements.samples(name) if timed else []
     times = summary(samples)
     return {
@@ -105,7 +111,7 @@ def _times(measurements: Measurements, name: str, timed: bool) -> dict[str, Any]
     }  # fmt: skip
 
 
-def rounds(by_workload: Sequence[Measurements]) -> list[dict[str, Any]]:
+def rounds(by_workload: Sequence[Measurements]) -> list[Row]:
     """One row for each candidate in each round, judged or not; all else follows from them."""
     return [
         {
@@ -117,7 +123,7 @@ def rounds(by_workload: Sequence[Measurements]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def noise(results: Sequence[WorkloadResult], load: float) -> dict[str, Any]:
+def noise(results: Sequence[WorkloadResult], load: float) -> dict[str, object]:
     """The worst workload's floor and A/A half width, the load, and one sentence; each workload's own under `workloads`."""
     by_workload = [one.measurements for one in results]
     same_code = {one.measurements.workload.name: one.same for one in results if isfinite(one.same.half)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter_ns
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ LEAST_SECONDS = 0.05
 class Candidate:
     """A loaded implementation, ready to be called on the copies of one workload's inputs."""
 
-    def __init__(self, function: Callable[..., Any], description: Description, clock: Clock = perf_counter_ns) -> None:
+    def __init__(self, function: Callable[..., object], description: Description, clock: Clock = perf_counter_ns) -> None:
         self.attention, self.description, self.clock = function, description, clock
         self.framework = frameworks.load(description.framework)
         self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
@@ -44,8 +43,8 @@ class Candidate:
         self.function = self.attention
         self.contents: list[dict[str, np.ndarray]] = []
         self.buffers: list[dict[str, np.ndarray]] = []
-        self.options: list[dict[str, Any]] = []
-        self.calls: list[tuple[list[Any], dict[str, Any]]] = []
+        self.options: list[dict[str, object]] = []
+        self.calls: list[tuple[list[object], dict[str, object]]] = []
         self.series: list[float] = []
         self.number, self.signs = 0, Signs()
 
@@ -65,7 +64,7 @@ class Candidate:
             self.function = self.framework.compiled(self._train, self.options[0])
         self.fill(0)
 
-    def _train(self, q: Any, k: Any, v: Any, dout: Any, **options: Any) -> dict[str, Any]:
+    def _train(self, q: object, k: object, v: object, dout: object, **options: object) -> dict[str, object]:
         """The output and its gradients, in one call."""
         out, gradients = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
         return {"out": out} | {f"d{name}": gradient for name, gradient in gradients.items()}
@@ -95,7 +94,7 @@ class Candidate:
         """The values that the buffer was filled with last."""
         return {name: self.signs.given(name, array) for name, array in self.contents[self.copy(buffer)].items()}
 
-    def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, object]) -> tuple[list[object], dict[str, object]]:
         native = {name: self._native(array) for name, array in buffer.items()}
         return [native[name] for name in native if name not in CACHE], options | {n: native[n] for n in native if n in CACHE}
 
@@ -103,7 +102,7 @@ class Candidate:
         """The copy whose contents the buffer holds now."""
         return (buffer + self.number) % len(self.contents)
 
-    def _native(self, value: Any) -> Any:
+    def _native(self, value: object) -> object:
         if not isinstance(value, np.ndarray):
             return value
         native = self.framework.from_numpy(value, self.description.device)
@@ -113,7 +112,7 @@ class Candidate:
     def _turned(self, array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
 
-    def output(self, native: Any) -> Outputs:
+    def output(self, native: object) -> Outputs:
         """The output, or also its gradients, as NumPy's, on memory of its own, for the values without signs. Raises TypeError."""
         if isinstance(native, tuple):
             raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
@@ -123,14 +122,14 @@ class Candidate:
     def _back(self, out: np.ndarray) -> np.ndarray:
         return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
 
-    def call(self, buffer: int) -> Any:
+    def call(self, buffer: int) -> object:
         """The output on this buffer, computed to the end."""
         arrays, options = self.calls[buffer % len(self.calls)]
         out = self.function(*arrays, **options)
         self.framework.wait(out)
         return out
 
-    def timed(self, buffer: int) -> tuple[float, Any]:
+    def timed(self, buffer: int) -> tuple[float, object]:
         """Seconds of one call, and its output."""
         start = self.clock()
         out = self.call(buffer)
@@ -149,7 +148,7 @@ class Candidate:
             series.append(self.timed(len(series))[0])
         return WarmUp(median(series[-WINDOW:]), len(series), is_steady(series))
 
-    def slot(self, inner: int, start: int, keep: int | None) -> tuple[float, float, Any]:
+    def slot(self, inner: int, start: int, keep: int | None) -> tuple[float, float, object]:
         """Seconds of a first call, whose caches are cold; seconds per call over `inner` more; and the output of number `keep`.
 
         On other devices than the CPU calls queue up in order, so one wait at the end is enough, and not a part of each call.
@@ -164,7 +163,7 @@ class Candidate:
         self.framework.wait(last)
         return cold, (self.clock() - begin) / 1e9 / inner, kept
 
-    def _run(self, turns: Sequence[tuple[list[Any], dict[str, Any]]], out: Any = None) -> Any:
+    def _run(self, turns: Sequence[tuple[list[object], dict[str, object]]], out: object = None) -> object:
         """The last output; the bare calls alone, because the clock runs."""
         function, wait, each = self.function, self.framework.wait, self.description.device == "cpu"
         for arrays, options in turns:

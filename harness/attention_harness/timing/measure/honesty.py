@@ -13,13 +13,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, process_time, sleep
-from typing import Any
 
 from attention_harness.timing.measure.candidate import Candidate
-from attention_harness.timing.measure.messages import Outputs, Watch
+from attention_harness.timing.measure.messages import HonestyTrace, Watch
 
 LEADS, SHORT = 8, 2e-3
 """Calls on one buffer that come first: a candidate that works less in a quick series of calls does so by then. One is enough,
@@ -33,23 +32,6 @@ IDLE = 5e-3
 
 MOST_IDLE = 20
 """Waits of that length for the end of an earlier call."""
-
-
-@dataclass
-class HonestyTrace:
-    """Seconds of one round; `outputs` are of values that are new, as (copy, output)."""
-
-    novel: float
-    """Of a call on new values."""
-    other: float
-    """Of a call on values seen before, or of one as in a timed round."""
-    reading: float = 0.0
-    """Of an output's first conversion to NumPy, less that of an output which was read before."""
-    after: float = 0.0
-    """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
-    cores: float = 1.0
-    """Processors used during calls."""
-    outputs: list[tuple[int, Outputs]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,7 +55,7 @@ class Arm:
     """Results of the calls on the contents of one number: seconds of the fastest, and native outputs by copy."""
 
     seconds: float
-    outputs: list[tuple[int, Any]]
+    outputs: list[tuple[int, object]]
     processor: float
     wall: float
 
@@ -128,7 +110,7 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> float:
+def _reading(candidate: Candidate, novel: object, other: object, read_novel: bool) -> float:
     """Seconds that the first reading of an output takes longer than a second reading."""
     before, fresh = (novel, other) if read_novel else (other, novel)
     candidate.output(before)
@@ -136,7 +118,7 @@ def _reading(candidate: Candidate, novel: Any, other: Any, read_novel: bool) -> 
     return seconds[id(fresh)] - seconds[id(before)]
 
 
-def _seconds(candidate: Candidate, native: Any) -> float:
+def _seconds(candidate: Candidate, native: object) -> float:
     start = candidate.clock()
     candidate.output(native)
     return (candidate.clock() - start) / 1e9

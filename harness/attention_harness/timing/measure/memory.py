@@ -14,11 +14,10 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from attention_harness import frameworks
 
-Call = Callable[[], Any]
+Call = Callable[[], object]
 
 
 def peak(call: Call, framework: str, device: str, least: int) -> float:

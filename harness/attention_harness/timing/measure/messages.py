@@ -1,21 +1,29 @@
-"""Messages between a timing and the process that runs the candidates. A failure is that of a worker."""
+"""Messages between a timing and the process that runs the candidates, and their answers. A failure is that of a worker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from attention_harness.timing.measure.ceilings import Ceilings
 from attention_harness.timing.measure.schedule import Slot
+from attention_specs.contract import Description
 
 Outputs = dict[str, np.ndarray]
 """`out`, and in training also `dq`, `dk` and `dv`."""
 
+Reply = TypeVar("Reply", covariant=True)
+
+
+class Message(Generic[Reply]):
+    """A message, and the type of its answer."""
+
 
 @dataclass(frozen=True)
-class Load:
-    """Import the candidate at `location` and keep it as `name`. Answer: its Description."""
+class Load(Message[Description]):
+    """Import the candidate at `location` and keep it as `name`."""
 
     name: str
     target: str
@@ -23,18 +31,11 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Open:
-    """Begin a workload: forget the last one's arrays, make these cases' (as JSON). Answer: True."""
+class Open(Message[bool]):
+    """Begin a workload: forget the last one's arrays, make these cases' (as JSON). The answer is True."""
 
-    cases: tuple[dict[str, Any], ...]
+    cases: tuple[dict[str, object], ...]
     direction: str = "forward"
-
-
-@dataclass(frozen=True)
-class First:
-    """The first calls: one per copy of the inputs. Answer: FirstCalls."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,10 @@ class FirstCalls:
 
 
 @dataclass(frozen=True)
-class Warm:
-    """Call until steady, for `cap` seconds at most. Answer: WarmUp."""
+class First(Message[FirstCalls]):
+    """The first calls: one per copy of the inputs."""
 
     name: str
-    cap: float
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
-class Round:
-    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill). Answer: RoundResult."""
+class Warm(Message[WarmUp]):
+    """Call until steady, for `cap` seconds at most."""
 
-    rows: list[list[Slot]]
-    number: int
+    name: str
+    cap: float
 
 
 @dataclass
@@ -91,15 +91,40 @@ class RoundResult:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """One call with memory watched instead of the clock. Answer: bytes above those before the call, or NaN."""
+class Round(Message[RoundResult]):
+    """Run these rows of slots, with the copies' contents of this number (see Candidate.fill)."""
+
+    rows: list[list[Slot]]
+    number: int
+
+
+@dataclass(frozen=True)
+class Memory(Message[float]):
+    """One call with memory watched instead of the clock. The answer is bytes above those before the call, or NaN."""
 
     name: str
 
 
+@dataclass
+class HonestyTrace:
+    """Seconds of one round; `outputs` are of values that are new, as (copy, output)."""
+
+    novel: float
+    """Of a call on new values."""
+    other: float
+    """Of a call on values seen before, or of one as in a timed round."""
+    reading: float = 0.0
+    """Of an output's first conversion to NumPy, less that of an output which was read before."""
+    after: float = 0.0
+    """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
+    cores: float = 1.0
+    """Processors used during calls."""
+    outputs: list[tuple[int, Outputs]] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
-class Watch:
-    """See once whether the candidate works when it should. Answer: `honesty.HonestyTrace`."""
+class Watch(Message[HonestyTrace]):
+    """See once whether the candidate works when it should."""
 
     name: str
     numbers: tuple[int, int]
@@ -113,8 +138,8 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """The fastest matrix product of a framework in this dtype, and the fastest copy. Answer: `ceilings.Ceilings`."""
+class Ceiling(Message[Ceilings]):
+    """The fastest matrix product of a framework in this dtype, and the fastest copy."""
 
     name: str
     dtype: str

@@ -8,11 +8,13 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
+from attention_harness.errors import Outcome
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
 from attention_harness.process.messages import Failure
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
+from attention_harness.timing.measure.messages import Message, Reply
 from attention_harness.timing.process.blackbox import BlackBox
 from attention_harness.timing.process.server import Server
 
@@ -23,7 +25,7 @@ POLL_SECONDS = 0.25
 class CandidateFailed(Exception):
     """The candidate `name` ended the process, hung, or failed; `died`: the process is gone."""
 
-    def __init__(self, name: str, reason: str, died: bool = True, outcome: str = "crashed") -> None:
+    def __init__(self, name: str, reason: str, died: bool = True, outcome: str = Outcome.CRASHED) -> None:
         super().__init__(reason)
         self.name, self.reason, self.died, self.outcome = name, reason, died, outcome
 
@@ -43,7 +45,7 @@ class Child:
         self.box = BlackBox(descriptor := self.noted.fileno())
         arguments = "attention_harness.timing.process.server", [str(descriptor)], environment(), memory, POLL_SECONDS
         self.foreign = ForeignProcess(*arguments, descriptors=[descriptor], stage=self.box.read)
-        self.asked: deque[tuple[bytes, Any]] = deque()
+        self.asked: deque[tuple[bytes, type[object]]] = deque()
 
     def __enter__(self) -> Child:
         return self
@@ -51,21 +53,24 @@ class Child:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def ask(self, message: Any) -> Any:
+    def ask(self, message: Message[Reply]) -> Reply:
         """The answer to a message. Raises CandidateFailed."""
         self.send(message)
         return self.receive()
 
-    def send(self, message: Any) -> None:
+    def send(self, message: Message[object]) -> None:
         """Asks without waiting for the answer. Raises CandidateFailed."""
         with self._losing():
             self.asked.append((self.foreign.send(message, self.timeout), answer_type(type(message).__name__.lower())))
 
     def receive(self) -> Any:
-        """The next answer. Raises CandidateFailed; the time limit begins anew with each call that the black box notes."""
+        """The next answer, of the type that its message has. Raises CandidateFailed.
+
+        The time limit begins anew with each call that the black box notes.
+        """
         with self._losing():
             answer = self.foreign.receive(*self.asked.popleft(), self.timeout)
-            if isinstance(answer, Failure) and answer.kind == "crashed":  # the process lives, but its device does not
+            if isinstance(answer, Failure) and answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 raise self.foreign.ended(answer.kind, answer.message)
         if isinstance(answer, Failure):
             raise CandidateFailed(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
@@ -90,10 +95,25 @@ class Child:
 
 
 @cache
-def answer_type(name: str) -> Any:
+def answer_type(name: str) -> type[object]:
     """The type of the answers to messages of this name: the annotation of the method that gives them."""
     return get_type_hints(getattr(Server, name))["return"]
 
 
-Start = Callable[[], Any]
-"""Makes something with `ask` and `stop`: a Child, or a stand-in for one."""
+class Process(Protocol):
+    """A Child, or a stand-in for one."""
+
+    def ask(self, message: Message[Reply]) -> Reply:
+        """The answer to a message. Raises CandidateFailed."""
+
+    def send(self, message: Message[object]) -> None:
+        """Asks without waiting for the answer. Raises CandidateFailed."""
+
+    def receive(self) -> Any:
+        """The next answer, of the type that its message has. Raises CandidateFailed."""
+
+    def stop(self) -> None:
+        """Ends the process."""
+
+
+Start = Callable[[], Process]

@@ -10,23 +10,25 @@ import pickle
 import sys
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel
 from attention_harness.process.messages import Failure
 from attention_harness.process.server import channel_to_parent, unexpected
 from attention_harness.registry.loading import LoadError, load
 from attention_harness.timing.measure.candidate import Candidate, Clock
 from attention_harness.timing.measure.ceilings import Ceilings, ceilings
-from attention_harness.timing.measure.honesty import HonestyTrace, watch
+from attention_harness.timing.measure.honesty import watch
 from attention_harness.timing.measure.load import Usage
 from attention_harness.timing.measure.memory import peak
 from attention_harness.timing.measure.messages import (
     Ceiling,
     First,
     FirstCalls,
+    HonestyTrace,
     Load,
     Memory,
+    Message,
     Open,
     Round,
     RoundResult,
@@ -51,7 +53,7 @@ class Server:
         self.copies: list[Inputs] = []
         self.direction = "forward"
 
-    def answer(self, message: Any) -> Any:
+    def answer(self, message: Message[object]) -> object:
         """The answer, or a Failure in place of an exception."""
         self.note(getattr(message, "name", ""))
         try:
@@ -134,9 +136,9 @@ class Server:
 def failure(error: Exception) -> Failure:
     """An exception of foreign code as an outcome and one line."""
     if isinstance(error, LoadError):
-        return Failure("unavailable" if error.unavailable else "unloadable", str(error))
+        return Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error))
     if isinstance(error, NotImplementedError | Unsupported):
-        return Failure("unsupported", str(error) or "not implemented")
+        return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented")
     return Failure(*unexpected(error))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from attention_harness.errors import Outcome
 from attention_harness.registry.targets import Target
-from attention_harness.timing.measure.messages import Load
-from attention_harness.timing.process.child import CandidateFailed, Start
+from attention_harness.timing.measure.messages import Load, Message, Reply
+from attention_harness.timing.process.child import CandidateFailed, Process, Start
 from attention_specs.contract import Description
 
 NAMELESS = 3
@@ -20,7 +20,7 @@ class Session:
     def __init__(self, start: Start, targets: Sequence[Target], absent: dict[str, CandidateFailed]) -> None:
         self.start, self.targets, self.absent = start, {target.name: target for target in targets}, absent
         self.descriptions: dict[str, Description] = {}
-        self.process: Any = None
+        self.process: Process | None = None
         self.nameless = 0
 
     def __enter__(self) -> Session:
@@ -45,11 +45,12 @@ class Session:
                 self.stop()
 
     def _load_all(self, names: Sequence[str], meanwhile: Callable[[], None]) -> None:
-        self.process, self.descriptions = self.start(), {}
+        self.process = process = self.start()
+        self.descriptions = {}
         for name in names:
-            self.process.send(self._load(name, name))
+            process.send(self._load(name, name))
         meanwhile()
-        self._described(names)
+        self._described(process, names)
 
     def _lose(self, names: Sequence[str], failure: CandidateFailed) -> None:
         """Drops the candidate that ended the process; all, and blames none, where processes keep ending by themselves."""
@@ -60,12 +61,12 @@ class Session:
         self.nameless += 1
         if self.nameless >= NAMELESS:
             reason = f"{self.nameless} processes ended before anything was loaded: {failure.reason}"
-            self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome="unavailable")))
+            self.absent.update(dict.fromkeys(names, CandidateFailed("", reason, outcome=Outcome.UNAVAILABLE)))
 
-    def _described(self, names: Sequence[str]) -> None:
+    def _described(self, process: Process, names: Sequence[str]) -> None:
         for name in names:
             try:
-                description = self.process.receive()
+                description: Description = process.receive()
             except CandidateFailed as failure:
                 if failure.died:
                     raise
@@ -81,8 +82,9 @@ class Session:
         """Loads a target once more, under another name. Raises CandidateFailed."""
         self.ask(self._load(name, target))
 
-    def ask(self, message: Any) -> Any:
+    def ask(self, message: Message[Reply]) -> Reply:
         """The answer. Raises CandidateFailed; a process that died is forgotten."""
+        assert self.process is not None, "ready() comes first"
         try:
             return self.process.ask(message)
         except CandidateFailed as failure:

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypedDict
 
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.bench import Bench
 
 SAMPLES = "ATTENTION_HARNESS_SAMPLES"
@@ -45,11 +47,28 @@ def record(bench: Bench, folder: Path) -> Path | None:
     return recorded
 
 
-def document(bench: Bench) -> dict[str, object]:
+class Series(TypedDict):
+    """The samples of one implementation on one workload: seconds per call, and columns of its row of `timings`."""
+
+    workload: str
+    implementation: str
+    seconds: list[float]
+    extra: dict[str, object]
+
+
+class Document(TypedDict):
+    """All that samples.json has."""
+
+    schedule: dict[str, object]
+    noise: dict[str, object]
+    series: list[Series]
+
+
+def document(bench: Bench) -> Document:
     """Samples and their rows of `timings`, as plain data; NaN is null."""
     rows = {(row["workload"], row["implementation"]): row for row in bench.rows}
     series = [
-        {"workload": workload, "implementation": name, "seconds": seconds} | {"extra": _extra(rows[workload, name])}
+        Series(workload=workload, implementation=name, seconds=seconds, extra=_extra(rows[workload, name]))
         for workload, by_implementation in bench.samples.items()
         for name, seconds in by_implementation.items()
         if seconds
@@ -57,7 +76,7 @@ def document(bench: Bench) -> dict[str, object]:
     return {"schedule": bench.schedule, "noise": bench.noise, "series": series}
 
 
-def _extra(row: dict[str, object]) -> dict[str, object]:
+def _extra(row: Row) -> dict[str, object]:
     return {name: None if row[name] != row[name] else row[name] for name in EXTRA_COLUMNS}
 
 

@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from attention_harness.timing.pytest_benchmark.recording import SAMPLES
+from attention_harness.timing.pytest_benchmark.recording import SAMPLES, Series
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
 
 
 class Replay:
@@ -41,7 +44,7 @@ class Replay:
 REPLAY = Replay()
 
 
-def series() -> list[Any]:
+def series() -> list[object]:
     """One parameter per workload and implementation."""
     path = os.environ.get(SAMPLES)
     recorded = json.loads(Path(path).read_text(encoding="utf-8"))["series"] if path else []
@@ -50,7 +53,7 @@ def series() -> list[Any]:
 
 @pytest.mark.benchmark(timer=REPLAY)
 @pytest.mark.parametrize("measured", series())
-def test_speed(benchmark: Any, measured: dict[str, Any]) -> None:
+def test_speed(benchmark: BenchmarkFixture, measured: Series) -> None:
     """Replays the samples of one implementation on one workload."""
     benchmark.group = measured["workload"]
     REPLAY.load(measured["seconds"])

@@ -8,7 +8,7 @@ wrong implementation has no time here either.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,12 +20,15 @@ from attention_harness.timing.workloads import Workload, named
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.spec import Unsupported
 
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
 LABEL = "sequential, unpaired"
 
 
 @pytest.mark.parametrize("workload", named(quick=True), ids=lambda workload: workload.name)
 @pytest.mark.parametrize("target", registered(), ids=lambda target: target.name)
-def test_speed(benchmark: Any, target: Target, workload: Workload) -> None:
+def test_speed(benchmark: BenchmarkFixture, target: Target, workload: Workload) -> None:
     """Times calls on one set of inputs, as pytest-benchmark does it."""
     candidate = opened(target, workload)
     benchmark.group = f"{workload.name} ({LABEL})"

@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.validation import tools, trials
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -49,7 +50,7 @@ def honest(
     into: Into = None,
 ) -> None:
     """Everything registered, at three durations: every INVALID is wrong."""
-    all_rows: list[dict[str, Any]] = []
+    all_rows: list[Row] = []
     for session in trials.honest(rows, busy):
         all_rows += session
         typer.echo(_accused(all_rows), err=True)
@@ -57,7 +58,7 @@ def honest(
     typer.echo(_accused(all_rows))
 
 
-def _accused(rows: list[dict[str, Any]]) -> str:
+def _accused(rows: list[Row]) -> str:
     invalid = sum(row["verdict"] == "INVALID" for row in rows)
     undecided = sum(str(row["reason"]).startswith("undecided") for row in rows)
     return f"INVALID: {invalid} of {len(rows)}; honesty undecided: {undecided}"
@@ -69,12 +70,12 @@ def tools_(comparisons: int = 20, share: float = 0.1, into: Into = None) -> None
     print_summary(tools.beside_each_other(comparisons, share), into, ("tool", "planted"))
 
 
-def print_summary(rows: list[dict[str, Any]], into: Path | None, by: tuple[str, ...] = ("implementation",)) -> None:
+def print_summary(rows: list[Row], into: Path | None, by: tuple[str, ...] = ("implementation",)) -> None:
     """Counts of verdicts by these columns, and the median seconds that one took."""
     for key in sorted({tuple(str(row[name]) for name in by) for row in rows}):
         own = [row for row in rows if tuple(str(row[name]) for name in by) == key]
         counts = ", ".join(f"{verdict} {count}" for verdict, count in Counter(row["verdict"] for row in own).most_common())
-        typer.echo(f"{' '.join(key)}: {len(own)} comparisons: {counts}; {median(row['took'] for row in own):.1f} s each")
+        typer.echo(f"{' '.join(key)}: {len(own)} comparisons: {counts}; {median(float(row['took']) for row in own):.1f} s each")
     if into:
         into.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import wraps
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,17 @@ SLOWER = "ATTENTION_HARNESS_SLOWER"
 
 
 SHARE = float(os.environ.get(SLOWER, "0"))
-KEPT: dict[int, Any] = {}
+
+Output = np.ndarray | tuple[np.ndarray, ...]
+"""The result of the baseline: one array, or several where more is asked for."""
 
 like_the_baseline = wraps(numpy_eager.attention)
-same = numpy_eager.attention
+same: Callable[..., Output] = numpy_eager.attention
+KEPT: dict[int, Output] = {}
 
 
 @like_the_baseline
-def slower(*args: Any, **options: Any) -> Any:
+def slower(*args: object, **options: object) -> Output:
     """The baseline, each call followed by a wait that is a fixed share of its time: noise scales with it."""
     start = perf_counter()
     out = same(*args, **options)
@@ -37,7 +40,7 @@ def slower(*args: Any, **options: Any) -> Any:
 
 
 @like_the_baseline
-def keeping(q: Any, k: Any, v: Any, **options: Any) -> Any:
+def keeping(q: np.ndarray, k: np.ndarray, v: np.ndarray, **options: object) -> Output:
     """Keeps the outputs of inputs that it has seen, and hands them out again."""
     key = hash((q.tobytes(), k.tobytes(), v.tobytes()))
     if key not in KEPT:
@@ -46,7 +49,7 @@ def keeping(q: Any, k: Any, v: Any, **options: Any) -> Any:
 
 
 @like_the_baseline
-def early(q: Any, k: Any, v: Any, **options: Any) -> Any:
+def early(q: np.ndarray, k: np.ndarray, v: np.ndarray, **options: object) -> np.ndarray:
     """Returns an array that another thread is still writing to."""
     out = np.empty((*q.shape[:3], v.shape[3]), q.dtype)
     threading.Thread(target=lambda: np.copyto(out, same(q, k, v, **options))).start()
@@ -58,9 +61,9 @@ class TiringFunction:
 
     def __init__(self) -> None:
         self.calls, self.last = 0, 0.0
-        self.kept: Any = None
+        self.kept: Output | None = None
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *args: object, **options: object) -> Output | None:
         """From the thirtieth call on, works only after a pause between calls; else returns its last output."""
         self.calls += 1
         if self.calls < 30 or perf_counter() - self.last > 1e-3:

@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from attention_harness.process.limits import ONE_THREAD
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.validation import known_speed, trials
 
 SETUP = """
 from attention_harness.timing import workloads
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.validation import known_speed
 from attention_specs.attention import spec
 from attention_specs.attention.inputs import realise
@@ -60,7 +61,7 @@ runner.bench_func("attention", lambda: getattr(known_speed, {name!r})(*arguments
 )
 
 
-def beside_each_other(comparisons: int, share: float) -> list[dict[str, Any]]:
+def beside_each_other(comparisons: int, share: float) -> list[Row]:
     """One row per tool, comparison and planted share (0 and `share`), in turns."""
     rows = []
     with trials.neighbour(True):
@@ -72,7 +73,7 @@ def beside_each_other(comparisons: int, share: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _one(tool: str, workload: str, seed: int, share: float) -> dict[str, Any]:
+def _one(tool: str, workload: str, seed: int, share: float) -> Row:
     began = monotonic()
     verdict = TOOLS[tool](workload, seed)
     return {"tool": tool, "workload": workload, "planted": share, "verdict": verdict, "took": monotonic() - began}

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from time import monotonic
-from typing import Any
 
 from attention_harness.registry.targets import Target, registered
 from attention_harness.timing import Settings, bench, workloads
+from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.validation import known_speed
 
 WORKLOADS = ("bert-base-128", "gpt2-small-128", "llama3-8b-decode", "vit-b16-197")
@@ -47,7 +47,7 @@ def neighbour(wanted: bool) -> Iterator[None]:
 
 def session(
     targets: Sequence[Target], names: Sequence[str], seconds: float, seed: int, processes: int | None = None
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Rows of `timings` without the baseline's, with the session's seconds under `took`."""
     began = monotonic()
     settings = Settings(seed=seed, baseline=known_speed.BASELINE, seconds_per_workload=seconds, replicas=processes)
@@ -55,21 +55,21 @@ def session(
     return [row | {"took": monotonic() - began} for row in rows if row["implementation"] != known_speed.BASELINE]
 
 
-def same(sessions: int, copies: int, seconds: float) -> list[dict[str, Any]]:
+def same(sessions: int, copies: int, seconds: float) -> list[Row]:
     """Copies of the baseline against it, on four workloads, beside a busy neighbour: every decision is wrong."""
     targets = [known_speed.target("same", f"copy-{number}") for number in range(copies)]
     with neighbour(True):
         return [row for seed in range(sessions) for row in session(targets, WORKLOADS, seconds, seed)]
 
 
-def slower(sessions: int, share: float, seconds: float) -> list[dict[str, Any]]:
+def slower(sessions: int, share: float, seconds: float) -> list[Row]:
     """One function that takes `share` longer, per session, on each of the workloads in turn."""
     os.environ[known_speed.SLOWER] = str(share)
     turns = [WORKLOADS[seed % len(WORKLOADS)] for seed in range(sessions)]
     return [row for seed, name in enumerate(turns) for row in session([known_speed.target("slower")], [name], seconds, seed)]
 
 
-def printed(sessions: int, seconds: float) -> list[dict[str, Any]]:
+def printed(sessions: int, seconds: float) -> list[Row]:
     """A session with a copy of the baseline, then one with a slow-down as large as the smallest detectable one of the first."""
     rows = []
     for seed in range(sessions):
@@ -80,7 +80,7 @@ def printed(sessions: int, seconds: float) -> list[dict[str, Any]]:
     return rows
 
 
-def cheats(sessions: int, seconds: float) -> list[dict[str, Any]]:
+def cheats(sessions: int, seconds: float) -> list[Row]:
     """The three cheats, each alone beside the baseline."""
     names = ("keeping", "early", "tiring")
     return [
@@ -88,7 +88,7 @@ def cheats(sessions: int, seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def honest(wanted: int, busy: bool) -> Iterator[list[dict[str, Any]]]:
+def honest(wanted: int, busy: bool) -> Iterator[list[Row]]:
     """So many rows, or a few more, of everything registered that can be timed here, at each duration in turn: none is a cheat.
 
     Session by session, of one process each, because the look at honesty is in the first.

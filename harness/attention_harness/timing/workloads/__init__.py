@@ -8,15 +8,14 @@ folder `sweeps` are timed only when they are named.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import nan
 from pathlib import Path
-from typing import Any
 
 from attention_harness.errors import UsageError
-from attention_harness.timing.workloads.sweeps import members
+from attention_harness.timing.workloads.sweeps import Member, members
 from attention_specs.attention.problem import Problem
 
 FIELDS = ("description", "source", "quick", "direction", "tokens", "variants", "sweep", "problem")
@@ -87,27 +86,45 @@ def read(path: Path) -> tuple[Workload, ...]:
         raise UsageError(f"workload={path}, but should be a file that can be read: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"workload={path}, but should be a TOML file: {error}") from error
-    common = _common(path, data)
+    header = _header(path, data)
     try:
-        return tuple(_workload(common, own) for own in members(path.stem, data))
+        return tuple(_workload(header, member) for member in members(path.stem, data))
     except (TypeError, ValueError) as error:
         raise UsageError(f"workload={path}: {error}") from error
 
 
-def _workload(common: dict[str, Any], own: dict[str, Any]) -> Workload:
+@dataclass(frozen=True)
+class Header:
+    """The fields that all workloads of a file share, as in Workload."""
+
+    description: str
+    source: str
+    quick: bool
+    direction: str
+
+
+def _workload(header: Header, member: Member) -> Workload:
     """A workload; members of a sweep have their name in the description, since tables of timings show only that."""
-    text = f"{common['description']}: {own['name']}" if "sweep" in own else common["description"]
-    return Workload(**common | own | {"description": text})
+    return Workload(
+        name=member.name,
+        description=f"{header.description}: {member.name}" if member.sweep else header.description,
+        source=header.source,
+        problem=member.problem,
+        quick=header.quick,
+        direction=header.direction,
+        sweep=member.sweep,
+        varied=member.varied,
+        value=member.value,
+    )
 
 
-def _common(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+def _header(path: Path, data: Mapping[str, object]) -> Header:
     unknown = ", ".join(sorted(set(data) - set(FIELDS)))
     if unknown or not isinstance(data.get("problem"), dict):
         raise UsageError(
             f"workload={path} has {unknown or 'no problem'}, but should have {', '.join(FIELDS[:-1])} and a table [problem]"
         )
     direction = data.get("direction", DIRECTIONS[0])
-    if direction not in DIRECTIONS:
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
         raise UsageError(f"workload={path}: direction={direction}, but should be one of {', '.join(DIRECTIONS)}")
-    texts = {name: str(data.get(name, "")) for name in ("description", "source")}
-    return texts | {"quick": bool(data.get("quick", False)), "direction": direction}
+    return Header(str(data.get("description", "")), str(data.get("source", "")), bool(data.get("quick", False)), direction)

@@ -7,9 +7,8 @@ there is one. `tokens` sets the batch so that batch * query_length stays the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import nan
-from typing import Any
 
 from attention_specs.attention.problem import Problem
 from attention_specs.formats import numpy_dtype
@@ -23,28 +22,46 @@ TOGETHER = {
 SIZES = ("batch", "query_heads", "key_heads", "query_length", "key_length", "head_dim", "value_dim")
 
 
-def members(name: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The own fields of the workloads of a file: name, sweep, varied, value, problem. Raises ValueError or TypeError."""
+@dataclass(frozen=True)
+class Member:
+    """The own fields of one workload of a file, as in Workload."""
+
+    name: str
+    problem: Problem
+    sweep: str = ""
+    varied: str = ""
+    value: float = nan
+
+
+def members(name: str, data: Mapping[str, object]) -> list[Member]:
+    """The workloads of a file, one where it has no sweep. Raises ValueError or TypeError."""
     if "sweep" not in data:
         if without := [key for key in ("tokens", "variants") if key in data]:
             raise ValueError(f"{without[0]}={data[without[0]]}, but should only be there with a table [sweep]")
-        return [{"name": name, "problem": _problem(data["problem"])}]
+        return [Member(name, _problem(_table(data["problem"])))]
     varied, values = _swept(data["sweep"])
-    common = {"varied": varied, "base": data["problem"], "tokens": data.get("tokens")}
+    base, tokens = _table(data["problem"]), data.get("tokens")
     return [
-        _member(f"{name}-{variant}" if variant else name, changes, value, **common)
+        Member(
+            name=f"{sweep}-{_word(value)}",
+            problem=_problem({**base, **_together(changes), **_together({varied: value})}, tokens),
+            sweep=sweep,
+            varied=varied,
+            value=float(value) if isinstance(value, int | float) else nan,
+        )
         for variant, changes in _variants(data.get("variants", {"": {}}))
+        for sweep in [f"{name}-{variant}" if variant else name]
         for value in values
     ]
 
 
-def _member(sweep: str, changes: dict[str, Any], value: Any, varied: str, base: dict[str, Any], tokens: Any) -> dict[str, Any]:
-    problem = _problem({**base, **_together(changes), **_together({varied: value})}, tokens)
-    number = float(value) if isinstance(value, int | float) else nan
-    return {"name": f"{sweep}-{_word(value)}", "sweep": sweep, "varied": varied, "value": number, "problem": problem}
+def _table(problem: object) -> dict[str, object]:
+    if not isinstance(problem, dict):
+        raise ValueError(f"problem={problem}, but should be a table")
+    return problem
 
 
-def _swept(table: Any) -> tuple[str, list[Any]]:
+def _swept(table: object) -> tuple[str, list[object]]:
     """The field that varies, and its values."""
     field, values = next(iter(table.items())) if isinstance(table, dict) and len(table) == 1 else ("", None)
     if not isinstance(values, list) or not values:
@@ -54,35 +71,37 @@ def _swept(table: Any) -> tuple[str, list[Any]]:
     return field, values
 
 
-def _variants(table: Any) -> list[tuple[str, dict[str, Any]]]:
+def _variants(table: object) -> list[tuple[str, dict[str, object]]]:
     if not isinstance(table, dict) or not table or not all(isinstance(changes, dict) for changes in table.values()):
         raise ValueError(f"variants={table}, but should be a table with a table of fields for each name")
     return list(table.items())
 
 
-def _together(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _together(fields: Mapping[str, object]) -> dict[str, object]:
     return {own: value for name, value in fields.items() for own in TOGETHER.get(name, (name,))}
 
 
-def _problem(fields: dict[str, Any], tokens: Any = None) -> Problem:
-    _above_zero({name: fields[name] for name in SIZES if name in fields})
+def _problem(fields: dict[str, object], tokens: object = None) -> Problem:
+    for name in SIZES:
+        _size(name, fields.get(name, 1))
     problem = Problem.from_json(fields)
     numpy_dtype(problem.dtype)  # ValueError for one unknown
     if tokens is None:
         return problem
-    _above_zero({"tokens": tokens})
-    if tokens % problem.query_length:
+    batch, rest = divmod(_size("tokens", tokens), problem.query_length)
+    if rest:
         raise ValueError(f"tokens={tokens}, but should be a multiple of query_length={problem.query_length}")
-    return replace(problem, batch=tokens // problem.query_length)
+    return replace(problem, batch=batch)
 
 
-def _above_zero(sizes: Mapping[str, Any]) -> None:
-    for name, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise ValueError(f"{name}={size}, but should be a whole number above 0")
+def _size(name: str, size: object) -> int:
+    """The size; ValueError unless it is a whole number above 0."""
+    if type(size) is not int or size < 1:
+        raise ValueError(f"{name}={size}, but should be a whole number above 0")
+    return size
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     """A value as part of a name."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "x".join(_word(one) for one in value)
