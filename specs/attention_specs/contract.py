@@ -88,9 +88,9 @@ class Conventions:
             raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
         return cls(**attributes)
 
-    def with_declared(self, attributes: Mapping[str, object]) -> Conventions:
-        """These with others in their place; ValueError for an unknown name or value."""
-        return self.declared({f.name: getattr(self, f.name) for f in fields(self)} | dict(attributes))
+    def updated(self, attributes: Mapping[str, object]) -> Conventions:
+        """These conventions with other values. Raises ValueError as `declared` does."""
+        return Conventions.declared({f.name: getattr(self, f.name) for f in fields(self)} | dict(attributes))
 
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
         """The answer of a row whose keys a form out of EMPTY_ROWS hides, in this dtype; `absent` if undeclared."""

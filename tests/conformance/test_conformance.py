@@ -14,8 +14,9 @@ import pytest
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.records import CheckRow
+from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import registered
-from attention_harness.runs.run import Run, Settings, check
+from attention_harness.runs.run import Run, check
 from attention_specs.property import properties_of
 
 pytestmark = pytest.mark.conformance

@@ -16,12 +16,13 @@ from attention_harness.audit.own_file import from_file
 from attention_harness.audit.selection import Function, Selection, from_catalogue
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import drawn
 from attention_harness.generation.suite import draw_suite, vectors
 from attention_harness.registry.loading import describe
 from attention_harness.runs.progress import progress_bar
-from attention_harness.runs.run import Run, Settings, property_metadata
+from attention_harness.runs.run import Run, property_metadata
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def run(selection: Selection, settings: Settings, into: Run, quick: bool, other_
     """Tries the faults, and writes the tables of the report."""
     check.load_properties()
     suites = draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(()))
-    plan = Plan(suites, Path(), declared=settings.declared)
+    plan = Plan(suites, Path(), settings)
     with progress_bar("auditing", length(selection, plan, settings.jobs), quiet) as step:
         examined = _examined(selection, plan, quick, settings.jobs, step)
     tables = {

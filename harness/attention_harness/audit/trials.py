@@ -68,7 +68,7 @@ class Trial:
     def __init__(self, name: str, worker: DescribedCaller, plan: Plan, specs: Mapping[str, Spec]) -> None:
         self.name, self.worker = name, worker
         declared: Description = worker.description
-        self.description = replace(declared, conventions=declared.conventions.with_declared(plan.declared))
+        self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.declared))
         self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
         self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
         self.kills: dict[str, Kill] = {}
@@ -148,7 +148,8 @@ class Base(Trial):
     worker: RecordingWorker
 
     def __init__(self, name: str, function: Callable[..., object], plan: Plan, specs: Mapping[str, Spec]) -> None:
-        super().__init__(name, RecordingWorker(function, name), replace(plan, declared={}), specs)
+        undeclared = replace(plan, settings=replace(plan.settings, declared={}))
+        super().__init__(name, RecordingWorker(function, name), undeclared, specs)
         self.judgements: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:

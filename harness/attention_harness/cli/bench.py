@@ -19,9 +19,9 @@ from attention_harness.cli.options import (  # fmt: skip
 )
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
+from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import resolve
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Settings
 
 
 def bench(

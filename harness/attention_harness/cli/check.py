@@ -24,11 +24,12 @@ from attention_harness.cli.options import (  # fmt: skip
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
 from attention_harness.conformance.check import CheckResult
+from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import Target
 from attention_harness.runs import folder as folders
 from attention_harness.runs import run as running
 from attention_harness.runs.progress import check_progress
-from attention_harness.runs.run import Run, Settings
+from attention_harness.runs.run import Run
 
 
 def check(

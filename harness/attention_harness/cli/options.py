@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.runs.executors import EXECUTORS
-from attention_harness.runs.run import Settings
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
 

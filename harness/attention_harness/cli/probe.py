@@ -11,11 +11,11 @@ from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
 from attention_harness.cli.options import Json, Memory, ProbeTarget, Seed, Timeout, settings_of
 from attention_harness.cli.output import print_json
 from attention_harness.cli.selection import loadable
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs.progress import status_line
-from attention_harness.runs.run import Settings
 
 
 def probe(target: ProbeTarget, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memory = 6144, as_json: Json = False) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_harness.runs import run as running
-from attention_harness.runs.run import Settings
 
 
 def loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:

@@ -76,7 +76,7 @@ def our_fault(error: Exception) -> str:
 
 
 def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
-    with Worker(target, plan.limits) as worker, Worker(target, plan.limits) as aside:
+    with Worker(target, plan.settings.limits) as worker, Worker(target, plan.settings.limits) as aside:
         try:
             description = _as_declared(worker.description(), target, plan)
         except CallFailed as failure:
@@ -109,9 +109,9 @@ def load_properties() -> None:
 
 def _as_declared(description: Description, target: Target, plan: Plan) -> Description:
     """Conventions of the command line apply to functions that cannot declare any themselves."""
-    if target.registered or not plan.declared:
+    if target.registered or not plan.settings.declared:
         return description
-    return replace(description, conventions=description.conventions.with_declared(plan.declared))
+    return replace(description, conventions=description.conventions.updated(plan.settings.declared))
 
 
 class ConformanceCheck:
@@ -146,7 +146,7 @@ class ConformanceCheck:
         """All cases, then the smallest counterexample to each property that failed."""
         refused = self.refused_dtypes()
         for case, properties in self.scheduled():
-            if case.problem.dtype in self.plan.dtypes and case.problem.dtype not in refused:
+            if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in refused:
                 self.untried += self.hangs
                 if not self.hangs:
                     self._guarded(partial(self._ask, case, properties))
@@ -289,7 +289,7 @@ class ConformanceCheck:
 
     def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
         first = self.properties[0]
-        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.dtypes}
+        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
         return [
             check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
             for dtype, reason in wanted.items()

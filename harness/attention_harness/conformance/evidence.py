@@ -112,7 +112,7 @@ class Evidence:
 
     def again(self, property_: Property) -> str:
         """The command that asks for a property about the whole run once more."""
-        return f"attention-harness check {self.target.name} --property {property_.name} {self.plan.drawn}"
+        return f"attention-harness check {self.target.name} --property {property_.name} {self.plan.settings.drawing}"
 
     def _not_repeatable(self, case: Case, finding: Finding, deadline: float) -> str:
         """The frequency of a failure that is absent at the second call; empty if it comes again at once.

@@ -7,32 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attention_harness.conformance.records import CheckRow, PrecisionRow
+from attention_harness.conformance.settings import Settings
 from attention_harness.generation.suite import Suite
-from attention_harness.process.limits import Limits
 from attention_specs.contract import Description
-from attention_specs.formats import DTYPES
 from attention_specs.property import Property
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The properties and cases of a check, and its limits: the same for every implementation."""
+    """The cases of a check and its settings: the same for every implementation."""
 
     suites: Mapping[str, Suite]
     """Spec -> its cases."""
     folder: Path
-    limits: Limits = Limits()
-    properties: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = DTYPES
-    declared: Mapping[str, object] = field(default_factory=dict)
-    drawn: str = ""
-    """The options that draw these cases again."""
+    settings: Settings = field(default_factory=Settings)
     absent: Mapping[str, str] = field(default_factory=dict)
     """Property -> why the run has no case for it."""
 
     def asks_for(self, property_: Property) -> bool:
         """Whether the property is wanted; a property of the layer has the name of the attention's too."""
-        return not self.properties or not {property_.name, property_.name.removeprefix("layer_")}.isdisjoint(self.properties)
+        names = {property_.name, property_.name.removeprefix("layer_")}
+        return not self.settings.properties or not names.isdisjoint(self.settings.properties)
 
 
 @dataclass

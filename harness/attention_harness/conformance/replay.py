@@ -54,7 +54,7 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, object] 
 
 def _under(description: Description, declared: Mapping[str, object]) -> Description:
     """The description with these conventions in place of those declared."""
-    return replace(description, conventions=description.conventions.with_declared(declared))
+    return replace(description, conventions=description.conventions.updated(declared))
 
 
 def _judged(under_test: UnderTest, record: CaseFile) -> ReplayResult:

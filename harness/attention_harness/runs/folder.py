@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target, resolve
-from attention_harness.runs.run import Settings
 
 LOCK = ".lock"
 FREE = ("jobs", "executor")

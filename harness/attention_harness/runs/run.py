@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
@@ -16,11 +16,11 @@ from attention_harness.conformance import agreement
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.records import CheckRow, PrecisionRow
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
 from attention_harness.generation.suite import absent, draw_suite, vectors
 from attention_harness.generation.vectors import onnx_cases
-from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target
 from attention_harness.runs.environment import environment
 from attention_harness.runs.executors import EXECUTORS
@@ -30,21 +30,6 @@ from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.property import PROPERTIES
 from attention_specs.worked_example import EXPECTED, WORDS
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of `check`: all that decides which cases are judged."""
-
-    examples: int = 150
-    seed: int = 0
-    properties: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = DTYPES
-    jobs: int = 2
-    seconds: float = 30.0
-    memory: int = 6144
-    executor: str = "local"
-    declared: dict[str, bool | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,16 +117,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
 
 
 def _plan(settings: Settings, folder: Path) -> Plan:
-    return Plan(
-        suites=draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(settings.properties)),
-        folder=folder,
-        limits=Limits(settings.seconds, settings.memory),
-        properties=settings.properties,
-        dtypes=settings.dtypes,
-        declared=settings.declared,
-        drawn=f"--examples {settings.examples} --seed {settings.seed}",
-        absent=absent(),
-    )
+    suites = draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(settings.properties))
+    return Plan(suites, folder, settings, absent())
 
 
 def _spec(target: Target) -> str:

@@ -17,6 +17,7 @@ from attention_harness.audit.own_file import entries_of, functions
 from attention_harness.audit.trials import Base, MutantRun
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.generation.suite import Suite
@@ -232,7 +233,7 @@ def test_a_function_with_all_options_shares_the_answers_of_the_controls(saved, t
 
 
 def test_a_declaration_of_the_command_line_is_for_the_functions_of_the_file(saved, tmp_path):
-    plan = Plan({"attention": Suite(), "multi-head": Suite()}, tmp_path, declared={"causal_alignment": "bottom-right"})
+    plan = Plan({"attention": Suite(), "multi-head": Suite()}, tmp_path, Settings(declared={"causal_alignment": "bottom-right"}))
     specs = {spec: CachedOracle(spec_of(spec)) for spec in audit.SPECS}
     base = Base("eager", CONTROLS["eager"], plan, specs)
     trial = MutantRun("eager", functions(saved(FULL))["full"], plan, specs, [base])

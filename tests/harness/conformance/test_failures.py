@@ -14,6 +14,7 @@ from attention_harness.conformance.check import HANGS, ConformanceCheck, Plan, c
 from attention_harness.conformance.evidence import AFTER_OTHERS, REPEATS
 from attention_harness.conformance.judging import Finding, Tally
 from attention_harness.conformance.replay import replay
+from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.suite import Suite
@@ -58,7 +59,7 @@ def test_failures_differ_by_their_kind(one, other, same):
 def rows_of(function, tmp_path, cases=CASES):
     process = InProcessWorker(function)
     under_test = UnderTest(process, process.description)
-    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, properties=(ORACLE,), dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, Settings(properties=(ORACLE,), dtypes=("float32",)))
     return ConformanceCheck(under_test, Target("mine", "mine.py:f", False), plan, lambda: None)
 
 
@@ -179,7 +180,7 @@ def checked(name, tmp_path, properties=(ORACLE,)):
     (tmp_path / "mine.py").write_text(KEEPING)
     target = Target("mine", f"{tmp_path / 'mine.py'}:{name}", False)
     cases = [replace(case, seed=case.seed + 10 * n) for n in range(3) for case in CASES]
-    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path / "run", properties=properties, dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path / "run", Settings(properties=properties, dtypes=("float32",)))
     return [row for row in check(target, plan).rows if row.outcome == "violates"]
 
 

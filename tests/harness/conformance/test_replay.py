@@ -11,6 +11,7 @@ import pytest
 from attention_harness.cli.app import main
 from attention_harness.conformance import check, replay, reproducers
 from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import Suite
 from attention_harness.generation.vectors import onnx_cases
@@ -75,7 +76,7 @@ def written(tmp_path):
         (tmp_path / "mine.py").write_text(source)
         target = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
         with Worker(target) as worker:
-            given = check._as_declared(worker.description(), target, Plan({}, tmp_path, declared=dict(declared)))
+            given = check._as_declared(worker.description(), target, Plan({}, tmp_path, Settings(declared=dict(declared))))
             return reproducers.write(
                 tmp_path / "run", target, UnderTest(worker, given), PROPERTIES[property_], case, "what was wrong", when
             )
@@ -231,7 +232,7 @@ def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, out
         f"\n\nright = attention\ndef attention(q, k, v, *, return_lse=False):\n    out = right(q, k, v)\n    return {answer}\n"
     )
     path.write_text("import os\n" + RIGHT + malformed)
-    plan = Plan({"attention": Suite(drawn=[PLAIN])}, tmp_path / "run", dtypes=("float32", "float64"))
+    plan = Plan({"attention": Suite(drawn=[PLAIN])}, tmp_path / "run", Settings(dtypes=("float32", "float64")))
     failed = [row for row in check.check(Target("mine", f"{path}:attention", False), plan).rows if row.outcome.wrong]
     assert {row.outcome for row in failed} == {outcome}
     for row in {(row.property, row.outcome, row.message): row for row in failed}.values():

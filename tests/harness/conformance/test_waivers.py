@@ -10,6 +10,7 @@ import pytest
 from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance import waivers
 from attention_harness.conformance.check import ConformanceCheck, Plan, load_properties
+from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, load, outlived
 from attention_harness.generation.suite import Suite
@@ -53,7 +54,7 @@ def rows_under(waiver, function, cases, tmp_path, monkeypatch):
     """The failing and waived rows of float32 of the property that the waiver is about."""
     monkeypatch.setattr(waivers, "load", lambda: [waiver])
     worker = InProcessWorker(function)
-    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, properties=(waiver.property,), dtypes=("float32",))
+    plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, Settings(properties=(waiver.property,), dtypes=("float32",)))
     target = Target(waiver.implementation, "mine.py:f", False)
     rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan, lambda: None).rows()
     return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]

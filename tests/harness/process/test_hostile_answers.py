@@ -14,6 +14,7 @@ from attention_harness.conformance import check as conformance
 from attention_harness.conformance import reproducers
 from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
 from attention_harness.conformance.judging import Finding, Tally, find
+from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, Outcome
@@ -87,7 +88,10 @@ def checking(tmp_path, function=attention, **plan):
     worker = InProcessWorker(function)
     under_test = UnderTest(worker, worker.description)
     return ConformanceCheck(
-        under_test, Target("mine", "mine.py:f", False), Plan({"attention": Suite(drawn=[CASE])}, tmp_path, **plan), lambda: None
+        under_test,
+        Target("mine", "mine.py:f", False),
+        Plan({"attention": Suite(drawn=[CASE])}, tmp_path, Settings(**plan)),
+        lambda: None,
     )
 
 

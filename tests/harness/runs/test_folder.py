@@ -10,10 +10,11 @@ from attention_harness.cli.app import main
 from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import CheckRow
 from attention_harness.conformance.reproducers import file_name
+from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import resolve
 from attention_harness.runs import folder as folders
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Run, Settings
+from attention_harness.runs.run import Run
 
 CHECK = ["check", "numpy-eager", "--examples", "2", "--dtype", "float32", "--property", "output_agrees_with_the_oracle"]
 SETTINGS = Settings(examples=2, properties=("output_agrees_with_the_oracle",), dtypes=("float32",))

@@ -12,11 +12,12 @@ import pytest
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.records import CheckRow
+from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import load
 from attention_harness.registry.targets import resolve
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Run, Settings, check, tables
+from attention_harness.runs.run import Run, check, tables
 
 ROW = CheckRow(
     implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",

@@ -1,0 +1,33 @@
+"""The settings of a check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from attention_harness.process.limits import Limits
+from attention_specs.formats import DTYPES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of `check`: all that decides which cases are judged."""
+
+    examples: int = 150
+    seed: int = 0
+    properties: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DTYPES
+    jobs: int = 2
+    seconds: float = 30.0
+    memory: int = 6144
+    executor: str = "local"
+    declared: dict[str, bool | str] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a worker."""
+        return Limits(self.seconds, self.memory)
+
+    @property
+    def drawing(self) -> str:
+        """The options that draw the same cases again."""
+        return f"--examples {self.examples} --seed {self.seed}"
