@@ -79,7 +79,7 @@ class Conventions:
             object.__setattr__(self, name, _canonical(name, getattr(self, name)))
 
     @classmethod
-    def declared(cls, attributes: Mapping[str, Any]) -> Conventions:
+    def declared(cls, attributes: object) -> Conventions:
         """From a plain mapping; ValueError for anything else, and for an unknown name or value."""
         if not isinstance(attributes, Mapping):
             raise ValueError(f"conventions={attributes}, but should be a dict")
@@ -88,7 +88,7 @@ class Conventions:
             raise ValueError(f"convention={', '.join(sorted(map(str, unknown)))}, but should be one of {', '.join(CHOICES)}")
         return cls(**attributes)
 
-    def updated(self, attributes: Mapping[str, Any]) -> Conventions:
+    def updated(self, attributes: Mapping[str, object]) -> Conventions:
         """These conventions with other values. Raises ValueError as `declared` does."""
         return Conventions.declared({f.name: getattr(self, f.name) for f in fields(self)} | dict(attributes))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+Thing = TypeVar("Thing")
 
 
 class Shape(Protocol):
@@ -46,7 +48,7 @@ class Draws(Protocol):
     def number(self, name: str, *special: float) -> float:
         """One of the special numbers in half of the draws, else any of the range of that name."""
 
-    def one_of(self, *values: Any) -> Any:
+    def one_of(self, *values: Thing) -> Thing:
         """One of these values."""
 
     def window(self) -> tuple[int | None, int | None]:

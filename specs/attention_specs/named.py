@@ -34,9 +34,10 @@ class Named:
         return [self.kind, *(a.to_json() if isinstance(a, Named) else a for a in self.arguments)]
 
     @classmethod
-    def from_json(cls, data: list[Any]) -> Self:
+    def from_json(cls, data: object) -> Self:
         """The inverse of `to_json`; ValueError for a kind that the class does not have, or other arguments than it takes."""
         require(cls.factories.kind, data, list | tuple)
+        assert isinstance(data, list | tuple)
         kind, *arguments = data or [None]
         if not isinstance(kind, str) or kind not in cls.factories:
             raise ValueError(f"{cls.factories.kind}={short(kind)}, but should be one of {', '.join(sorted(cls.factories))}")

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from reprlib import repr as short
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
+
+Kind = TypeVar("Kind")
 
 WHOLE = 2**64 - 1
 """The largest whole number of a seed or of an array's index."""
 
-WORDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", NoneType: "null"}
+WORDS: dict[type, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", NoneType: "null"}
 WORDS |= {dict: "a mapping", list: "a list", tuple: "a list"}
 
 
-def require(what: str, value: Any, hint: Any) -> None:
-    """ValueError unless the value fits the type hint."""
+@overload
+def require(what: str, value: object, hint: type[Kind]) -> Kind: ...
+
+
+@overload
+def require(what: str, value: object, hint: object) -> object: ...
+
+
+def require(what: str, value: object, hint: object) -> object:
+    """The value, of which nothing is known before. ValueError unless it fits the type hint."""
     if not fits(value, hint):
         raise ValueError(f"{what}={short(value)}, but should be {worded(hint)}")
+    return value
 
 
-def fits(value: Any, hint: Any) -> bool:
+def fits(value: object, hint: Any) -> bool:
     """Whether the value is of the hinted type: a list counts as a tuple, a whole number as a float, true as no number."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -32,7 +44,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return type(value) is int and abs(value) <= WHOLE
     if hint is float:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+        return (type(value) is int or type(value) is float) and abs(value) <= sys.float_info.max
     return isinstance(value, hint)
 
 
@@ -46,6 +58,6 @@ def worded(hint: Any) -> str:
 
 
 @cache
-def hints(thing: Any) -> dict[str, Any]:
+def hints(thing: Callable[..., object]) -> dict[str, object]:
     """Parameter or field -> its type."""
     return {name: hint for name, hint in get_type_hints(thing).items() if name != "return"}

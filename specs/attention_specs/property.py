@@ -13,52 +13,66 @@ import numpy as np
 
 from attention_specs.judge import Verdict
 from attention_specs.registry import Registry
+from attention_specs.spec import Inputs
+
+
+class SideEffects(Protocol):
+    """Names of the arrays that a call wrote to, and of those that its output shares memory with."""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Written to."""
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Sharing memory with the output."""
 
 
 class Attend(Protocol):
     """The implementation under test, as properties see it."""
 
-    def __call__(self, x: Any) -> np.ndarray:
+    def __call__(self, x: Inputs) -> np.ndarray:
         """The output for these inputs."""
 
-    def expected(self, x: Any) -> Any:
-        """The right answer and the bounds."""
+    def expected(self, x: Inputs) -> Any:
+        """The right answer and the bounds, in the class of the spec: its properties read more than all specs share."""
 
-    def extra(self, x: Any, name: str) -> np.ndarray:
+    def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp: name is "weights" or "lse"."""
 
-    def out_beside(self, x: Any, name: str) -> np.ndarray:
+    def out_beside(self, x: Inputs, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp."""
 
-    def together(self, x: Any) -> Mapping[str, np.ndarray]:
+    def together(self, x: Inputs) -> Mapping[str, np.ndarray]:
         """The answers to one call that returns weights and log-sum-exp: "out", "weights" and "lse"."""
 
-    def side_effects(self, x: Any) -> Any:
+    def side_effects(self, x: Inputs) -> SideEffects:
         """The side effects of the call: inputs changed, output aliasing."""
 
-    def declared(self, name: str) -> Any:
+    def declared(self, name: str) -> object:
         """A declared convention."""
 
-    def accumulator(self, x: Any) -> str:
+    def accumulator(self, x: Inputs) -> str:
         """The format in which sums are kept, as declared."""
 
-    def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
+    def gradient(self, x: Inputs, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
         """The gradients of sum(dout * output) to the named arguments, and the output as "out". Another `dout` object, another call."""
 
-    def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
-        """The right gradients and their bounds, by name."""
+    def expected_gradient(self, x: Inputs, dout: np.ndarray) -> Any:
+        """The right gradients and their bounds, by name, in the class of the spec."""
 
-    def beside(self, x: Any, other: Any) -> np.ndarray:
+    def beside(self, x: Inputs, other: Inputs) -> np.ndarray:
         """The output for x while another thread asks for that of `other`."""
 
-    def refusal(self, x: Any) -> str:
+    def refusal(self, x: Inputs) -> str:
         """The message of the refusal of these inputs, which are handed over as they are; "" if there is an answer."""
 
-    def again(self, x: Any) -> np.ndarray:
+    def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 
 
 Check = Callable[[Attend, Any], Verdict]
+"""The inputs are those of the spec of the property, as in `needs`."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class Property:
     every_other_case: bool = False
     gradient: bool = False
     needs_recompile: bool = False
-    over_run: Callable[[Sequence[Any]], Verdict] | None = None
+    over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
 
     def takes_turns(self, edge_case: bool) -> bool:
         """Whether it is judged on a part of the cases. All edge cases count for gradients, although these need new oracles."""
@@ -96,7 +110,7 @@ def property_(
     spec: str = "attention",
     gradient: bool = False,
     needs_recompile: bool = False,
-    over_run: Callable[[Sequence[Any]], Verdict] | None = None,
+    over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
     """Registers a check as the property of that id.
 

@@ -7,7 +7,6 @@ head, scale 1/sqrt(4). The expected output is given to sixteen digits.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -71,7 +70,7 @@ def worked_example(attend: Attend, x: Inputs) -> Verdict:
     return _as_published(attend, x, x.dtype)
 
 
-def _as_published(attend: Attend, x: Any, dtype: str) -> Verdict:
+def _as_published(attend: Attend, x: Inputs | LayerInputs, dtype: str) -> Verdict:
     expected = attend.expected(x)
     rounded = np.abs(expected.out - EXPECTED) if dtype != "float64" else 0.0
     wanted = np.broadcast_to(EXPECTED, expected.out.shape)

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from random import Random
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from attention_harness.audit import conforming_numpy
 from attention_harness.audit.faults import quiet
@@ -21,9 +21,27 @@ from attention_harness.frameworks import installed
 from attention_specs.contract import CACHE, CHOICES, OPTIONS, Conventions, declares
 from attention_specs.sizes import require_fitting
 
-Function = Callable[..., Any]
+Function = Callable[..., object]
 
-FORMS: tuple[Any, ...] = (
+
+class Array(Protocol):
+    """An array of NumPy or torch."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+
+    @property
+    def dtype(self) -> object:
+        """A type of the framework's own, whose text names it."""
+
+    def swapaxes(self, axis: int, other: int, /) -> Self:
+        """The array with these axes exchanged."""
+
+
+Turned = TypeVar("Turned", bound=Array)
+
+FORMS: tuple[bool | str | dict[str, str | dict[str, str]], ...] = (
     *CHOICES["empty_rows"],
     {"mask": "uniform", "bias": "nan"},
     {"mask": "zeros", "bias": "uniform", "causal": "nan", "lengths": "zeros", "together": "nan", "no_keys": "zeros"},
@@ -71,12 +89,12 @@ def absent() -> str:
     return f"controls of torch were not tried: {reason}" if reason else ""
 
 
-def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache: bool = False, **chosen: Any) -> Function:
+def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache: bool = False, **chosen: object) -> Function:
     """A right attention, with its gradient, under these conventions, by the steps of a framework."""
     conventions, chance = Conventions.declared(chosen), Random(SEED)
 
     @declares(framework=steps.FRAMEWORK, layout=layout, conventions=chosen, gradient=True)
-    def attend(q: Any, k: Any, v: Any, **o: Any) -> Any:
+    def attend(q: Array, k: Array, v: Array, **o: Any) -> object:
         q, k, v = (_turned(a, layout) for a in (q, k, v))
         past = 0
         if given(o, *CACHE):
@@ -93,7 +111,7 @@ def conforming(steps: ModuleType = conforming_numpy, layout: str = "bhld", cache
     return quiet(attend, only=OPTIONS if cache else tuple(name for name in OPTIONS if name not in CACHE))
 
 
-def _turned(a: Any, layout: str) -> Any:
+def _turned(a: Turned, layout: str) -> Turned:
     return a if layout == "bhld" else a.swapaxes(1, 2)
 
 

@@ -10,20 +10,20 @@ import numpy as np
 from attention_harness.audit.faults import _backward
 from attention_harness.audit.faults._parts import staged, value_product
 from attention_harness.audit.meaning import Meant, filled, meant, safe
+from attention_implementations.numpy._common import Result, per_query_head
 from attention_implementations.numpy._common import joined as joined
-from attention_implementations.numpy._common import per_query_head
 from attention_specs.contract import Conventions
 
 Array = np.ndarray
 FRAMEWORK = "numpy"
 
 
-def rules(o: Mapping[str, Any]) -> dict[str, Any]:
+def rules(o: Mapping[str, Any]) -> dict[str, object]:
     """The options that hide keys; of a bias where it hides none."""
     return {**o, "bias": None if o.get("bias") is None else o["bias"] != -np.inf}
 
 
-def answer(q: Array, k: Array, v: Array, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
+def answer(q: Array, k: Array, v: Array, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Result:
     """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
 
     def product(weights: Array, values: Array) -> Array:

@@ -22,14 +22,16 @@ def joined(past: Tensor, new: Tensor) -> Tensor:
     return torch.cat([past, new], 2)
 
 
-def rules(o: Mapping[str, Any]) -> dict[str, Any]:
+def rules(o: Mapping[str, Any]) -> dict[str, object]:
     """The options that hide keys, as NumPy's; of a bias where it hides none."""
     bias = {"bias": None if o.get("bias") is None else o["bias"] != -torch.inf}
     hiding = {name: value for name, value in o.items() if name in ("mask", "query_lengths", "key_lengths", "is_causal", "window")}
     return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in (hiding | bias).items()}
 
 
-def answer(q: Tensor, k: Tensor, v: Tensor, meaning: Meant, conventions: Conventions, step: int, plain: dict[str, Any]) -> Any:
+def answer(
+    q: Tensor, k: Tensor, v: Tensor, meaning: Meant, conventions: Conventions, step: int, plain: Mapping[str, Any]
+) -> Tensor | tuple[Tensor, ...]:
     """The attention with its arguments meant as declared. Values are summed from the last key on where the step is -1."""
     dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     keys, values = (per_query_head(a, q).to(dtype) for a in (k, v))
@@ -57,7 +59,7 @@ def _scores(q: Tensor, k: Tensor, seen: Tensor, o: Mapping[str, Any]) -> Tensor:
     return scores.masked_fill(~seen, -torch.inf)
 
 
-def _where(condition: np.ndarray, one: Any, other: Tensor) -> Tensor:
+def _where(condition: np.ndarray, one: Tensor | float, other: Tensor) -> Tensor:
     return torch.where(torch.as_tensor(condition), one, other)
 
 

@@ -25,16 +25,17 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
     value_product,
     weighed,
 )
+from attention_implementations.numpy._common import Result
 from attention_implementations.numpy.multi_head import multi_head
 from attention_implementations.numpy.online import online
 from attention_implementations.numpy.tensor_core import attention as tensor_core
 from attention_specs.contract import CACHE, OPTIONS, declares
 
 Array = np.ndarray
-Function = Callable[..., Any]
+Function = Callable[..., object]
 
 
-def eager(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def eager(q: Array, k: Array, v: Array, **o: object) -> Result:
     """All at once, with nothing declared."""
     return attention(q, k, v, **o)
 
@@ -61,26 +62,26 @@ def _from_the_end(parts: list[Any]) -> State:
     return reduce(lambda state, block: seen_further(state, *block), reversed(blocks), first)
 
 
-def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def weights_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Result:
     """Weights stored in the dtype of the inputs, products summed in float32, as flash-attention has it."""
     return staged(q, k, v, product=lambda w, values: value_product(stored(q.dtype, w), values), **o)
 
 
-def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def scores_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Result:
     """Scaled scores stored in the dtype of the inputs, everything else in float32."""
     return staged(q, k, v, raw=partial(stored, q.dtype), **o)
 
 
-def products_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def products_in_sixteen_bits(q: Array, k: Array, v: Array, **o: Any) -> Result:
     """Products stored in the dtype of the inputs before they are scaled: beyond 65504 float16 has infinity."""
     return staged(q, k, v, multiply=lambda a, b: stored(q.dtype, a @ b), **o)
 
 
-def divided_last(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def divided_last(q: Array, k: Array, v: Array, **o: object) -> Result:
     """In 16 bits throughout, and the sums are of powers, divided in the end."""
     kept: dict[str, Array] = {}
 
-    def powers(s: Array, sink: Any) -> tuple[Array, Array]:
+    def powers(s: Array, sink: Array | float) -> tuple[Array, Array]:
         sums, kept["total"], top = powers_and_sum(q.dtype, s, sink)
         return sums, np.log(kept["total"]) + top
 
@@ -97,7 +98,7 @@ def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Funct
     return declares(dtypes=SIXTEEN_BITS, precision=precision)(quiet(function, only=names))
 
 
-def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def backwards(q: Array, k: Array, v: Array, **o: object) -> Result:
     """Blocks of 16 keys, the last first."""
     return in_tiles(q, k, v, _from_the_end, 16, **o)
 
@@ -105,19 +106,19 @@ def backwards(q: Array, k: Array, v: Array, **o: Any) -> Any:
 def in_splits(size: int) -> Function:
     """Splits of so many keys, each by itself, merged in the end."""
 
-    def split(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    def split(q: Array, k: Array, v: Array, **o: object) -> Result:
         return in_tiles(q, k, v, _each_by_itself, size, **o)
 
     return split
 
 
-def _weights_by_lse(scores: Array, sink: Any) -> tuple[Array, Array]:
+def _weights_by_lse(scores: Array, sink: Array | float) -> tuple[Array, Array]:
     """exp(score - lse), of which no row is divided by its sum: as backward passes have their weights again."""
     _, lse = softmax(scores, sink)
     return np.exp(scores - finite(lse)[..., None]), lse
 
 
-def weights_by_lse(q: Array, k: Array, v: Array, **o: Any) -> Any:
+def weights_by_lse(q: Array, k: Array, v: Array, **o: Any) -> Result:
     """Weights from the log-sum-exp. It takes no bias: where that makes all scores -1e5, lse has no digits left (precision.md, 3)."""
     return staged(q, k, v, normalise=_weights_by_lse, **o)
 

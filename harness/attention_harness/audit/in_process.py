@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process.messages import Answer, Failure, Request
@@ -15,7 +14,7 @@ from attention_harness.registry.loading import describe
 class InProcessWorker:
     """Stands where a `Worker` stands. Only for functions that leave the process alive."""
 
-    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+    def __init__(self, function: Callable[..., object], name: str = "") -> None:
         self.description = describe(function, name or function.__name__)
         self.server = Server(by_its_names(function), self.description)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from attention_implementations.numpy._common import visible
 from attention_specs.contract import Conventions
 
+Answer = TypeVar("Answer")
 Array = np.ndarray
 
 
@@ -50,7 +51,7 @@ def _declared(forms: Sequence[str], conventions: Conventions, dtype: str) -> str
     return conventions.empty_rows_of("together", dtype, absent=alone.pop() if len(alone) == 1 else "unspecified")
 
 
-def filled(where: Callable[..., Any], out: Any, mean: Any, rows: Array) -> Any:
+def filled(where: Callable[[Array, Answer | float, Answer], Answer], out: Answer, mean: Answer, rows: Array) -> Answer:
     """The output with what is declared in rows that see no key; an odd number where nothing is."""
     for name, value in (("zeros", 0.0), ("nan", np.nan), ("uniform", mean), ("unspecified", ODD)):
         out = where((rows == name)[..., None], value, out)

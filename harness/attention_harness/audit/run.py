@@ -7,14 +7,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from attention_harness.audit import tables as rows
 from attention_harness.audit.audit import Examined, audit, length
 from attention_harness.audit.other_checks import compare
 from attention_harness.audit.other_checks import load_all as known_checks
 from attention_harness.audit.own_file import from_file
-from attention_harness.audit.selection import Selection, from_catalogue
+from attention_harness.audit.selection import Function, Selection, from_catalogue
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
 from attention_harness.conformance.settings import Settings
@@ -30,7 +29,7 @@ from attention_harness.runs.run import Run, property_metadata
 class Audited:
     """The document of `--json`, and the reasons why the audit fails, if it does."""
 
-    document: dict[str, Any]
+    document: dict[str, object]
     failures: list[str]
 
 
@@ -114,7 +113,7 @@ def _other_checks(selection: Selection, settings: Settings, quiet: bool) -> rows
     return [asdict(row) for row in results]
 
 
-def _plain(function: Any) -> bool:
+def _plain(function: Function) -> bool:
     """An attention without gradients: other checks can be given no other function."""
     described = describe(function, function.__name__)
     return described.spec == "attention" and not described.gradient

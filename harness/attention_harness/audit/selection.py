@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fnmatch import filter as matching
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from attention_harness.audit.conforming import absent, declaring
 from attention_harness.audit.controls import BASES, CONTROLS
@@ -16,7 +15,7 @@ from attention_harness.audit.faults._families import FAMILIES
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
 
-Function = Callable[..., Any]
+Function = Callable[..., object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ class Selection:
         return [entry for entry in self.entries if entry.control]
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """The words that run.json has for a file and its chosen functions; none for the catalogue."""
         return {"file": str(self.file), "functions": [entry.name for entry in self.entries]} if self.file else {}
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from attention_harness.audit.audit import Examined
 from attention_harness.audit.selection import Entry, Selection
@@ -14,10 +13,11 @@ from attention_specs.property import PROPERTIES, Property
 MOST_VACUOUS = 0.2
 """Share of the cases of a property that may be vacuous."""
 
-Rows = list[dict[str, Any]]
+Row = Mapping[str, str | float]
+Rows = Sequence[Row]
 
 
-def fault_row(fault: Entry, result: Examined) -> dict[str, Any]:
+def fault_row(fault: Entry, result: Examined) -> Row:
     """The property that rejected a fault first, after how many cases and seconds; nothing for a survivor."""
     attributes = {name: getattr(fault, name) for name in ("family", "family_name", "link", "spec")}
     kill = result.first or Kill("", "", "", "", result.cases, result.seconds, "", "")
@@ -47,8 +47,8 @@ def control_rows(selection: Selection, examined: Iterable[Examined]) -> Rows:
     return [row for result in examined if result.name in names for row in _accusations(result)]
 
 
-def _accusations(result: Examined) -> Iterator[dict[str, Any]]:
-    effort = {"name": result.name, "cases": result.cases, "seconds": result.seconds}
+def _accusations(result: Examined) -> Iterator[Row]:
+    effort: Row = {"name": result.name, "cases": result.cases, "seconds": result.seconds}
     kills = [(kill.property, kill.clause, kill.case, kill.message) for kill in result.kills]
     for accuser, clause, case, message in kills or [("", "", "", "")]:
         yield {**effort, "accused_by": accuser, "clause": clause, "case": case, "message": message}
@@ -65,7 +65,7 @@ def vacuity_rows(selection: Selection, examined: Iterable[Examined]) -> Rows:
     return [_vacuity_row(property_, *best[name]) for name, property_ in PROPERTIES.items() if name in best]
 
 
-def _vacuity_row(property_: Property, cases: int, vacuous: int) -> dict[str, Any]:
+def _vacuity_row(property_: Property, cases: int, vacuous: int) -> Row:
     columns = {"spec": property_.spec, "property": property_.name, "clause": property_.id}
     return {**columns, "cases": cases, "vacuous": vacuous, "share": share((cases, vacuous))}
 
@@ -77,7 +77,7 @@ def share(seen: tuple[int, int]) -> float:
 
 def survivors(faults: Rows) -> list[str]:
     """Why an audit fails: faults that nothing rejected."""
-    names = [row["fault"] for row in faults if not row["killed_by"]]
+    names = [str(row["fault"]) for row in faults if not row["killed_by"]]
     return [f"survivors={', '.join(names)}, but should be none"] if names else []
 
 
@@ -95,7 +95,7 @@ def vacuous(vacuity: Rows) -> list[str]:
     return [
         f"vacuous cases of {row['property']}={row['share']:.0%}, but should be at most {MOST_VACUOUS:.0%}"
         for row in vacuity
-        if row["share"] > MOST_VACUOUS
+        if float(row["share"]) > MOST_VACUOUS
     ]
 
 
@@ -104,7 +104,7 @@ def holes(coverage: Rows) -> list[str]:
     return [f"cases of {row['region']} {row['value']}=0, but should be some" for row in coverage if not row["cases"]]
 
 
-def document(faults: Rows, controls: Rows, untried: str) -> dict[str, Any]:
+def document(faults: Rows, controls: Rows, untried: str) -> dict[str, object]:
     """The document of `--json`; `untried` says which controls are missing, and why."""
     accusers = {row["name"]: row["accused_by"] or None for row in reversed(controls)}
     return {

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class MemoWorker(InProcessWorker):
     So a property can be judged alone, with the calls that it has among others: those of an `UnderTest`, which remembers too.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+    def __init__(self, function: Callable[..., object], name: str = "") -> None:
         super().__init__(function, name)
         self.begin()
 
@@ -86,12 +85,14 @@ class RecordingWorker(MemoWorker):
     def _lighter(self, request: Request) -> Request:
         """The request on memory that it shares with earlier ones: most arrays of a case are asked about a hundred times."""
 
-        def shared(packed: Any) -> Any:
-            return self.memory.setdefault(packed, packed) if isinstance(packed, Packed) else packed
+        def shared(packed: Packed) -> Packed:
+            return self.memory.setdefault(packed, packed)
 
-        arrays, options = ({name: shared(value) for name, value in part.items()} for part in (request.arrays, request.options))
+        arrays = {name: shared(packed) for name, packed in request.arrays.items()}
+        options = {name: shared(o) if isinstance(o, Packed) else o for name, o in request.options.items()}
         beside = None if request.beside is None else self._lighter(request.beside)
-        return replace(request, arrays=arrays, options=options, beside=beside, dout=shared(request.dout))
+        dout = None if request.dout is None else shared(request.dout)
+        return replace(request, arrays=arrays, options=options, beside=beside, dout=dout)
 
 
 class ComparedWorker(MemoWorker):

@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker, Script
 from attention_harness.conformance.check import ConformanceCheck, Plan
 from attention_harness.conformance.judging import GATES, Finding, find, judge_applying
-from attention_harness.conformance.under_test import UnderTest
+from attention_harness.conformance.under_test import Caller, UnderTest
 from attention_harness.errors import Outcome
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.property import PROPERTIES, Property
+from attention_specs.spec import Inputs, Spec
 
 VALUED = ("empty_rows", "causal_alignment", "window_alignment", "lse_base")
 """The conventions that say which answer is right; the others are promises that properties ask about one by one."""
@@ -40,14 +41,22 @@ class Kill:
 class DeclarationSpy(UnderTest):
     """A function under test that notes the declarations that a property asks it about."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.noted: dict[str, Any] = {}
+    def __init__(self, worker: Caller, description: Description, spec: Spec) -> None:
+        super().__init__(worker, description, spec)
+        self.noted: dict[str, object] = {}
 
-    def declared(self, name: str) -> Any:
+    def declared(self, name: str) -> object:
         """A declared convention."""
         self.noted[name] = super().declared(name)
         return self.noted[name]
+
+
+class DescribedCaller(Caller, Protocol):
+    """A caller that knows what its function declares."""
+
+    @property
+    def description(self) -> Description:
+        """The declarations."""
 
 
 class Trial:
@@ -56,7 +65,7 @@ class Trial:
     turn: int | None = None
     """Its number among the functions that are asked on every so many cases."""
 
-    def __init__(self, name: str, worker: Any, plan: Plan, specs: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, worker: DescribedCaller, plan: Plan, specs: Mapping[str, Spec]) -> None:
         self.name, self.worker = name, worker
         declared: Description = worker.description
         self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.declared))
@@ -99,7 +108,7 @@ class Trial:
         """The findings of the properties on the case."""
         return self.checking.judge_case(case, properties, self.find)[1]
 
-    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
         """The finding of one property on these inputs."""
         self.under_test.noted = {}
         return find(under_test, property_, x)
@@ -129,7 +138,7 @@ class Judged(NamedTuple):
     """The script of a property and a control, the declarations that it asked about, and its finding."""
 
     script: Script
-    declared: Mapping[str, Any]
+    declared: Mapping[str, object]
     finding: Finding
 
 
@@ -138,10 +147,9 @@ class Base(Trial):
 
     worker: RecordingWorker
 
-    def __init__(self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any]) -> None:
-        super().__init__(
-            name, RecordingWorker(function, name), replace(plan, settings=replace(plan.settings, declared={})), specs
-        )
+    def __init__(self, name: str, function: Callable[..., object], plan: Plan, specs: Mapping[str, Spec]) -> None:
+        undeclared = replace(plan, settings=replace(plan.settings, declared={}))
+        super().__init__(name, RecordingWorker(function, name), undeclared, specs)
         self.judgements: dict[str, Judged] = {}
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
@@ -150,7 +158,7 @@ class Base(Trial):
         self.judgements = {}
         return super().step(case, properties)
 
-    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
         """The finding of one property, with its script."""
         under_test.forget_answers()
         self.worker.property_()
@@ -165,7 +173,7 @@ class MutantRun(Trial):
     worker: ComparedWorker
 
     def __init__(
-        self, name: str, function: Callable[..., Any], plan: Plan, specs: Mapping[str, Any], bases: Sequence[Base] = (),
+        self, name: str, function: Callable[..., object], plan: Plan, specs: Mapping[str, Spec], bases: Sequence[Base] = (),
         turn: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(name, ComparedWorker(function, name), plan, specs)
@@ -198,7 +206,7 @@ class MutantRun(Trial):
         self.bases = {dtype: [] for dtype in DTYPES}
         super().ask_where_it_answers()
 
-    def find(self, under_test: UnderTest, property_: Property, x: Any) -> Finding:
+    def find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
         """The finding of a control with the same answers, else its own."""
         self.worker.property_()
         for judgement in (base.judgements[property_.name] for base in self.alike if property_.name in base.judgements):
@@ -208,6 +216,6 @@ class MutantRun(Trial):
         self.worker.restart()
         return super().find(under_test, property_, x)
 
-    def _declares(self, asked: Mapping[str, Any]) -> bool:
+    def _declares(self, asked: Mapping[str, object]) -> bool:
         declared = self.description.conventions
         return all(getattr(declared, name) == value for name, value in asked.items())

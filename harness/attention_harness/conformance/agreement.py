@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from attention_harness.conformance.reproducers import file_name
 from attention_specs.case import Case
+from attention_specs.spec import Expected
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ErrorRecorder:
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
-    def add(self, case: Case, out: np.ndarray, expected: Any) -> None:
+    def add(self, case: Case, out: np.ndarray, expected: Expected) -> None:
         """Keeps the error of each visible element and its bound, of the first cases of few elements."""
         if len(self.arrays) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
             seen = ~expected.exact.empty
@@ -65,20 +65,20 @@ def load(folder: Path, name: str, spec: str) -> ErrorSamples:
         return ErrorSamples(name, spec, {case: (arrays[f"{case} error"], arrays[f"{case} bound"]) for case in ids})
 
 
-def agreement(samples: Sequence[ErrorSamples]) -> list[dict[str, Any]]:
+def agreement(samples: Sequence[ErrorSamples]) -> list[dict[str, object]]:
     """One row for each two implementations of a spec, and for each with itself, where its distance is to the oracle."""
     pairs = combinations_with_replacement(samples, 2)
     return [_row(a, b) for a, b in pairs if a.spec == b.spec and a.cases.keys() & b.cases.keys()]
 
 
-def _row(a: ErrorSamples, b: ErrorSamples) -> dict[str, Any]:
+def _row(a: ErrorSamples, b: ErrorSamples) -> dict[str, object]:
     shared = sorted(a.cases.keys() & b.cases.keys())
     distances = {case: _distance(*a.cases[case], *(b.cases[case] if a is not b else (0.0, 0.0))) for case in shared}
     worst = max(shared, key=lambda case: distances[case])
     return {"a": a.name, "b": b.name, "spec": a.spec, "cases": len(shared), "worst_ratio": distances[worst], "case": worst}
 
 
-def _distance(error: np.ndarray, bound: np.ndarray, other: Any, its_bound: Any) -> float:
+def _distance(error: np.ndarray, bound: np.ndarray, other: np.ndarray | float, its_bound: np.ndarray | float) -> float:
     """Errors are differences to the same exact answer, so their difference is that of the outputs. NaN counts as infinite."""
     if not error.size:
         return 0.0

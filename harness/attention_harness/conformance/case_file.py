@@ -8,22 +8,25 @@ from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
 
 import numpy as np
 
 from attention_harness.errors import UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target
-from attention_specs.case import Case
+from attention_specs.attention.inputs import Inputs as AttentionInputs
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.plain_data import require
 from attention_specs.property import PROPERTIES, Property
 from attention_specs.sizes import require_fitting
-from attention_specs.spec import spec_of
+from attention_specs.spec import Inputs, spec_of
 
 BYTES = 2**25
 DEPTH = 64
@@ -45,7 +48,7 @@ class CaseFile:
     target: Target
     property_: Property
     case: Case
-    conventions: Mapping[str, Any]
+    conventions: Mapping[str, object]
     limits: Limits
     when: str = ""
     """When it failed, if not at each call."""
@@ -63,53 +66,54 @@ def read(path: Path) -> CaseFile:
         raise UsageError(f"file={path}, but should be a case as a run writes it to cases/<id>.json: {error}") from error
 
 
-def case_file(data: Any) -> CaseFile:
+def case_file(data: object) -> CaseFile:
     """The record in the data of a case file. ValueError for data that no run writes."""
     if _deeper(data, DEPTH):
         raise ValueError(f"nesting=above {DEPTH} levels, but should be less")
-    require("content", data, dict)
-    for name in ("target", "location", "property"):
-        require(name, data.get(name), str)
-    require("when", data.get("when", ""), str)
-    if data["property"] not in PROPERTIES:
-        raise ValueError(f"property={data['property'][:60]}, but should be one of {', '.join(PROPERTIES)}")
-    case, property_ = Case.from_json(data.get("case")), PROPERTIES[data["property"]]
+    record: dict[str, object] = require("content", data, dict)
+    target, location, name = (require(key, record.get(key), str) for key in ("target", "location", "property"))
+    when = require("when", record.get("when", ""), str)
+    if name not in PROPERTIES:
+        raise ValueError(f"property={name[:60]}, but should be one of {', '.join(PROPERTIES)}")
+    case, property_ = Case.from_json(record.get("case")), PROPERTIES[name]
     if property_.spec != case.problem.spec:
         raise ValueError(f"spec={case.problem.spec}, but should be {property_.spec} for {property_.name}")
     require_affordable(case.problem)
     require_buildable(case)
-    target = Target(data["target"], data["location"], data.get("registered") is not False)
-    conventions, limits = _conventions(data.get("conventions", {})), _limits(data.get("limits", {}))
     return CaseFile(
-        target=target, property_=property_, case=case, conventions=conventions, limits=limits, when=data.get("when", "")
+        target=Target(target, location, record.get("registered") is not False),
+        property_=property_,
+        case=case,
+        conventions=_conventions(record.get("conventions", {})),
+        limits=_limits(record.get("limits", {})),
+        when=when,
     )
 
 
-def _deeper(data: Any, levels: int) -> bool:
+def _deeper(data: object, levels: int) -> bool:
     inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
     return not levels or any(_deeper(value, levels - 1) for value in inner)
 
 
-def _conventions(data: Any) -> Mapping[str, Any]:
-    require("conventions", data, dict)
+def _conventions(data: object) -> Mapping[str, object]:
+    declared: dict[str, object] = require("conventions", data, dict)
     try:
-        Conventions.declared(data)
+        Conventions.declared(declared)
     except TypeError as error:
         raise ValueError(f"conventions={short(data)}, but should be as declared: {error}") from error
-    return dict(data)
+    return dict(declared)
 
 
-def _limits(data: Any) -> Limits:
-    require("limits", data, dict)
-    unknown = set(data) - {"seconds", "memory"}
-    for name, kind in (("seconds", float), ("memory", int)):
-        require(name, data.get(name, 1), kind)
-    if unknown or not all(value > 0 for value in data.values()):
+def _limits(data: object) -> Limits:
+    given: dict[str, object] = require("limits", data, dict)
+    seconds = require("seconds", given.get("seconds", Limits.seconds), float)
+    memory = require("memory", given.get("memory", Limits.memory), int)
+    if set(given) - {"seconds", "memory"} or not (seconds > 0 and memory > 0):
         raise ValueError(f"limits={short(data)}, but should be seconds and memory, each above 0")
-    return Limits(**data)
+    return Limits(seconds, memory)
 
 
-def require_affordable(problem: Any) -> None:
+def require_affordable(problem: Question) -> None:
     """ValueError for sizes that are none, or too large to be judged."""
     for field in fields(problem)[: problem.sizes]:
         size = getattr(problem, field.name)
@@ -137,14 +141,14 @@ def require_buildable(case: Case) -> None:
         raise ValueError(f"values of [{short(str(case))}] cannot be made: {type(error).__name__}: {error}") from error
 
 
-def _require_known(kind: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _require_known(kind: str, given: Mapping[str, object], known: tuple[str, ...]) -> None:
     if unknown := set(given) - set(known):
         raise ValueError(f"{kind}={', '.join(sorted(unknown))}, but should be among {', '.join(known) or 'none'}")
 
 
-def _require_shapes(problem: Any, x: Any) -> None:
+def _require_shapes(problem: Question, x: Inputs) -> None:
     """ValueError unless arrays, lengths and answers have the shapes that the problem says."""
-    if problem.spec == "attention":
+    if isinstance(problem, Problem) and isinstance(x, AttentionInputs):
         require_fitting(x.q, x.k, x.v, x.mask, x.bias)
         _require_lengths(problem)
     for name, (got, should) in _shapes(problem, x).items():
@@ -152,12 +156,13 @@ def _require_shapes(problem: Any, x: Any) -> None:
             raise ValueError(f"shape of {name}={got}, but should be {should}")
 
 
-def _shapes(p: Any, x: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+def _shapes(p: Question, x: Inputs) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Array -> its shape, and the shape that the problem says."""
-    if p.spec == "multi-head":
+    if isinstance(p, LayerProblem) and isinstance(x, LayerInputs):
         return {"query": (x.query.shape, (p.batch, p.query_length, p.d_model)), "scores": (x.score_shape, p.score_shape)}
+    assert isinstance(p, Problem) and isinstance(x, AttentionInputs)
     out = (*p.score_shape[:3], p.value_dim)
-    shapes = {
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
         "q": (x.q.shape, (*p.score_shape[:3], p.head_dim)),
         "v": (x.v.shape, (p.batch, p.key_heads, p.key_length, p.value_dim)),
     }
@@ -165,7 +170,7 @@ def _shapes(p: Any, x: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]
     return shapes | {name: (array.shape, out if name == "out" else p.score_shape) for name, array in x.answers.items()}
 
 
-def _require_lengths(problem: Any) -> None:
+def _require_lengths(problem: Problem) -> None:
     for name, longest in (("query_lengths", problem.query_length), ("key_lengths", problem.key_length)):
         lengths = getattr(problem, name)
         if lengths is not None and not (len(lengths) == problem.batch and all(0 <= n <= longest for n in lengths)):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any
 
 from attention_harness.conformance.judging import Finding, applies, fails
 from attention_harness.conformance.shrink import PLAIN, resized, sizes_of
 from attention_harness.conformance.under_test import UnderTest
+from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.property import Property
 
@@ -58,8 +58,8 @@ def needs(case: Case) -> frozenset[str]:
 def stripped(case: Case, known: Case) -> Case:
     """The case without the options, groups of heads, layouts, values and numbers that the known one does without."""
     options = fields(case.problem)[case.problem.sizes :]
-    gone: dict[str, Any] = {f.name: f.default for f in options if getattr(known.problem, f.name) == f.default}
-    if _grouped(case) and not _grouped(known):
+    gone: dict[str, object] = {f.name: f.default for f in options if getattr(known.problem, f.name) == f.default}
+    if isinstance(case.problem, Problem) and _grouped(case) and not _grouped(known):
         gone["key_heads"] = case.problem.query_heads
     plain = replace(
         case,
@@ -72,7 +72,7 @@ def stripped(case: Case, known: Case) -> Case:
 
 def _grouped(case: Case) -> bool:
     p = case.problem
-    return bool(getattr(p, "key_heads", None) != getattr(p, "query_heads", None))
+    return isinstance(p, Problem) and p.key_heads != p.query_heads
 
 
 def _way(case: Case, known: Case) -> Iterator[Case]:

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attention_harness.conformance import waivers
 from attention_harness.conformance.agreement import ErrorRecorder
@@ -37,6 +37,7 @@ from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.properties import load_all
 from attention_specs.property import PROPERTIES, Property
+from attention_specs.spec import Inputs
 
 Result = TypeVar("Result")
 
@@ -225,7 +226,7 @@ class ConformanceCheck:
     def _refusal(self, dtype: str) -> str:
         """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
         self.under_test.forget()
-        case = Case(self.under_test.spec.Problem(dtype=dtype))
+        case = Case(self.under_test.spec.Problem.from_json({"dtype": dtype}))
         x = self.under_test.realise(case)
         try:
             self.under_test(x)
@@ -235,14 +236,14 @@ class ConformanceCheck:
             self.count(case, judge(self.under_test, x, [property_ for property_ in self.properties if property_.id in GATES]))
         return ""
 
-    def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Any, list[Finding]]:
+    def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
         """Judges the case by these properties; returns the inputs and the findings."""
         self.under_test.forget()
         x = self.under_test.realise(case)
         self._cover(case, x)
         return x, self.count(case, judge(self.under_test, x, properties, find))
 
-    def _cover(self, case: Case, x: Any) -> None:
+    def _cover(self, case: Case, x: Inputs) -> None:
         """Notes the coverage of the case, if the implementation is asked at all."""
         with contextlib.suppress(CallFailed):
             self.under_test.lowered(x)
@@ -258,7 +259,7 @@ class ConformanceCheck:
                 break
         return findings
 
-    def _measure(self, case: Case, x: Any) -> None:
+    def _measure(self, case: Case, x: Inputs) -> None:
         """Measures an answer of the right shape: its precision, and its distance from those of others."""
         out, expected = self.under_test(x), self.under_test.expected(x)
         if case.recipe.startswith("three_words") and not self.worked_example:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from attention_harness.conformance import reproducers
 from attention_harness.conformance.causes import alike, explains, needs
 from attention_harness.conformance.judging import Failure, Finding, fails
 from attention_harness.conformance.plan import Plan
+from attention_harness.conformance.records import FurtherFailure
 from attention_harness.conformance.shrink import minimise
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome
@@ -41,12 +41,11 @@ class MinimalFailure:
     replay: str
     new: bool
 
-    def among(self, failures: Sequence[Failure]) -> dict[str, Any]:
+    def among(self, failures: Sequence[Failure]) -> FurtherFailure:
         """As one of the further failures of a row, with the number of those that are of its kind and have all that it needs."""
         case, finding = self.failure
         number = sum(other.kind == finding.kind and needs(its) >= needs(case) for its, other in failures)
-        own = {"outcome": finding.outcome, "case": self.case, "message": self.message, "replay": self.replay}
-        return own | {"cases": number}
+        return FurtherFailure(outcome=finding.outcome, case=self.case, message=self.message, replay=self.replay, cases=number)
 
 
 def nothing(case: Case, finding: Finding) -> bool:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from attention_harness.errors import CallFailed, Outcome
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
 from attention_specs.property import Property
+from attention_specs.spec import Inputs
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
     reason: str = ""
     outcomes: dict[Outcome, int] = field(default_factory=dict)
-    samples: list[Any] = field(default_factory=list)
+    samples: list[tuple[float, ...]] = field(default_factory=list)
     together: Verdict | None = None
     """Of a property about the whole run, once all cases were seen."""
 
@@ -125,7 +125,7 @@ class Tally:
         return Outcome.VACUOUS if self.vacuous else Outcome.UNSUPPORTED
 
 
-def find(under_test: UnderTest, property_: Property, x: Any) -> Finding:
+def find(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
     """Judges one property on these inputs."""
     start = perf_counter()
     try:
@@ -142,15 +142,15 @@ def _after_a_restart(failure: CallFailed) -> Outcome:
     return Outcome.ERRORED if failure.outcome in (Outcome.UNLOADABLE, Outcome.UNAVAILABLE) else failure.outcome
 
 
-Find = Callable[[UnderTest, Property, Any], Finding]
+Find = Callable[[UnderTest, Property, Inputs], Finding]
 
 
-def judge(under_test: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
+def judge(under_test: UnderTest, x: Inputs, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
     """Findings of all properties that apply. Where there is no answer, or one of the wrong shape, its gate alone is judged."""
     return judge_applying(under_test, x, [property_ for property_ in properties if applies(under_test, property_, x)], find)
 
 
-def judge_applying(under_test: UnderTest, x: Any, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
+def judge_applying(under_test: UnderTest, x: Inputs, properties: Iterable[Property], find: Find = find) -> Iterator[Finding]:
     """As `judge`, of properties that are known to apply."""
     for property_ in sorted(properties, key=lambda property_: property_.id not in GATES):
         finding = find(under_test, property_, x)
@@ -163,7 +163,7 @@ GATES = ("P1", "P2", "L1", "L2")
 """Ids of the properties that come first, an answer and its shape: without them there is nothing to judge."""
 
 
-def applies(under_test: UnderTest, property_: Property, x: Any) -> bool:
+def applies(under_test: UnderTest, property_: Property, x: Inputs) -> bool:
     """Whether the property can be judged on these inputs with the options of the signature and the declarations."""
     if property_.gradient and not under_test.description.gradient:
         return False

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from attention_harness.conformance.records import PrecisionRow
-from attention_specs.attention.bounds import Bounds
-from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.inputs import Inputs as AttentionInputs
 from attention_specs.attention.oracle import default_scale, softmax
 from attention_specs.contract import Description
 from attention_specs.formats import numpy_dtype
 from attention_specs.judge import error_ratios
 from attention_specs.precision import Units, candidates, named_precision, stores_products
+from attention_specs.spec import Bounds, Expected, Inputs
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
 """Quantiles are exact to a twentieth of a decade, so that any number of elements takes no memory; below the first they are 0."""
@@ -60,15 +59,16 @@ class PrecisionFit:
         known = candidates(self.dtype, self.overflows or stores_products(self.declared))
         self.ratios = {model: Ratios() for model in (*known, self.declared)}
 
-    def add(self, x: Any, out: np.ndarray, expected: Any) -> None:
+    def add(self, x: Inputs, out: np.ndarray, expected: Expected) -> None:
         """Adds one case: its inputs, the answer and the right answer, in rows that see a key."""
         self.cases += 1
         rows = ~expected.exact.empty
         for model, ratios in self.ratios.items():
             with np.errstate(all="ignore"):
                 ratios.add(error_ratios(out, expected.out, _bounds(expected, model).out)[rows])
-        if isinstance(x, Inputs) and x.dtype != "float64":
-            self.eager_factors += beside_eager(expected.asked, out, expected.exact.out, rows)
+        asked = expected.asked
+        if isinstance(asked, AttentionInputs) and x.dtype != "float64":
+            self.eager_factors += beside_eager(asked, out, expected.exact.out, rows)
 
     @property
     def beside_eager(self) -> float:
@@ -111,7 +111,7 @@ class PrecisionFit:
             )
 
 
-def _bounds(expected: Any, model: str) -> Bounds:
+def _bounds(expected: Expected, model: str) -> Bounds:
     """The bounds of any model; those that are expected are there already."""
     return (
         expected.bounds
@@ -120,14 +120,14 @@ def _bounds(expected: Any, model: str) -> Bounds:
     )
 
 
-def beside_eager(x: Inputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> list[float]:
+def beside_eager(x: AttentionInputs, out: np.ndarray, exact: np.ndarray, rows: np.ndarray) -> list[float]:
     """Largest error as a multiple of that of an eager run in the dtype, as flash-attention's tests have it; none where that has none."""
     with np.errstate(all="ignore"):
         own, plain = (np.abs(a.astype(np.float64) - exact)[rows].max(initial=0) for a in (out, eager(x)))
     return [float(own / plain)] if 0 < plain < np.inf and np.isfinite(own) else []
 
 
-def eager(x: Inputs) -> np.ndarray:
+def eager(x: AttentionInputs) -> np.ndarray:
     """Attention with every step stored in the dtype of the inputs, and sums in float32."""
     dtype = numpy_dtype(x.dtype)
 

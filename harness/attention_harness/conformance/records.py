@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from attention_harness.conformance.judging import Tally
 from attention_harness.errors import Outcome
@@ -13,11 +13,21 @@ from attention_specs.contract import Description
 from attention_specs.property import Property
 
 
+class FurtherFailure(TypedDict):
+    """A failure of another kind than the row's: its outcome, smallest case, message and program, and the number of such cases."""
+
+    outcome: Outcome
+    case: str
+    message: str
+    replay: str
+    cases: int
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain data."""
         return asdict(self)
 
@@ -42,15 +52,15 @@ class CheckRow(Row):
     case: str
     message: str
     replay: str
-    others: list[dict[str, Any]] = field(default_factory=list)
-    """Failures of other kinds: outcome, case, message, replay, and in how many cases each was seen."""
+    others: list[FurtherFailure] = field(default_factory=list)
+    """Failures of other kinds."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The inverse of `to_json`."""
         return cls(**data | {"outcome": Outcome(data["outcome"])})
 
-    def to_table(self) -> dict[str, Any]:
+    def to_table(self) -> dict[str, object]:
         """A row of a table, where the others are text."""
         return self.to_json() | {"others": json.dumps(self.others) if self.others else ""}
 
@@ -83,7 +93,7 @@ def check_row(
     case: str = "",
     message: str = "",
     replay: str = "",
-    others: Sequence[dict[str, Any]] = (),
+    others: Sequence[FurtherFailure] = (),
 ) -> CheckRow:
     """The row for one property in one dtype; without a dtype, for the implementation as a whole."""
     return CheckRow(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.check import load_properties
@@ -16,7 +15,7 @@ from attention_harness.errors import CallFailed, Outcome, UsageError
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import resolve
 from attention_specs.case import Case
-from attention_specs.contract import Conventions, Description
+from attention_specs.contract import Description
 from attention_specs.property import Property
 
 REPEATED = ("P10", "P11", "R15", "S5")
@@ -34,7 +33,7 @@ class ReplayResult:
     judged: bool = True
 
 
-def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | None = None) -> ReplayResult:
+def replay(path: Path, other: str | None = None, declared: Mapping[str, object] | None = None) -> ReplayResult:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
 
     A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top.
@@ -53,10 +52,9 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, Any] | N
         return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), record)
 
 
-def _under(description: Description, declared: Mapping[str, Any]) -> Description:
+def _under(description: Description, declared: Mapping[str, object]) -> Description:
     """The description with these conventions in place of those declared."""
-    own = {name: getattr(description.conventions, name) for name in Conventions.__dataclass_fields__}
-    return replace(description, conventions=Conventions.declared(own | dict(declared)))
+    return replace(description, conventions=description.conventions.updated(declared))
 
 
 def _judged(under_test: UnderTest, record: CaseFile) -> ReplayResult:

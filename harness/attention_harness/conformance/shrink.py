@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from time import monotonic
-from typing import Any
 
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import Bias
@@ -74,7 +73,7 @@ def _options(case: Case) -> Iterator[Callable[[], Case]]:
                 yield lambda name=field.name, new=simpler: case.with_problem(**{name: new})  # type: ignore[misc]
 
 
-def _parts(value: Any) -> list[Any]:
+def _parts(value: object) -> list[Mask | Bias]:
     return [a for a in value.arguments if isinstance(a, type(value))] if isinstance(value, Mask | Bias) else []
 
 
@@ -103,7 +102,7 @@ def _smaller(n: int) -> list[int]:
 
 def resized(case: Case, names: list[str], size: int) -> Case:
     """The case with these sizes; lists of lengths are cut to them. ValueError where that is no problem."""
-    changes: dict[str, Any] = dict.fromkeys(names, size)
+    changes: dict[str, object] = dict.fromkeys(names, size)
     for name in ("query_lengths", "key_lengths"):
         lengths = getattr(case.problem, name, None)
         if lengths is not None and "batch" in names:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
-from typing import Any
 
 from attention_harness.conformance.evidence import Evidence, Exclusion, MinimalFailure, nothing
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
-from attention_harness.conformance.records import CheckRow, check_row
+from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, covering
 from attention_harness.errors import Outcome
@@ -23,7 +22,7 @@ from attention_specs.property import PROPERTIES, Property
 MINIMISE_SECONDS = 20.0
 """For all failures of one implementation together. The first failures of the rows come first, each with half of the time that is left."""
 
-Guard = Callable[[Callable[[], Any]], Any]
+Guard = Callable[[Callable[[], object]], object]
 """Calls a step and returns its result; after a fault of ours it notes the fault and returns None."""
 
 
@@ -38,7 +37,7 @@ class Line:
     waived: list[Failure] = field(default_factory=list)
     excluded: Exclusion = nothing
     minimal: MinimalFailure | None = None
-    others: list[dict[str, Any]] = field(default_factory=list)
+    others: list[FurtherFailure] = field(default_factory=list)
 
     @property
     def new(self) -> bool:
@@ -117,5 +116,5 @@ class RowBuilder:
             return row
         if not line.new:
             return replace(row, outcome=Outcome.WAIVED, message=f"{line.waiver}: {row.message}")
-        known = {"outcome": Outcome.WAIVED, "case": "", "message": str(line.waiver), "replay": "", "cases": len(line.waived)}
+        known = FurtherFailure(outcome=Outcome.WAIVED, case="", message=str(line.waiver), replay="", cases=len(line.waived))
         return replace(row, others=[*line.others, known])

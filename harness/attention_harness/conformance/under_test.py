@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to, named_precision
-from attention_specs.spec import spec_of
+from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def _extra_shape(x: Any, name: str) -> tuple[int, ...]:
+def _extra_shape(x: Inputs, name: str) -> tuple[int, ...]:
     return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
 
 
 class UnderTest:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
-    def __init__(self, worker: Caller, description: Description, spec: Any = None) -> None:
+    def __init__(self, worker: Caller, description: Description, spec: Spec | None = None) -> None:
         self.worker, self.description = worker, description
         self.spec = spec or spec_of(description.spec)
         self.forget()
@@ -58,36 +58,37 @@ class UnderTest:
         """The case without options that the signature lacks; a case with given numbers stays as it is."""
         return case if case.arrays else replace(case, problem=self.spec.restrict(case.problem, self.description.options))
 
-    def realise(self, case: Case) -> Any:
+    def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
         return self.spec.realise(case).under(self.description.conventions)
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""
         self.forget_answers()
-        self._expected: dict[int, Any] = {}
-        self._expected_gradients: dict[tuple[int, int], Any] = {}
-        self._kept: dict[int, Any] = {}
+        self._expected: dict[int, Expected] = {}
+        self._expected_gradients: dict[tuple[int, int], ExpectedGradient] = {}
+        self._kept: dict[int, object] = {}
+        """Alive, so that no other object gets the number."""
 
     def forget_answers(self) -> None:
         """Forgets the answers, and keeps the expectations."""
         self._answers: dict[tuple[int, tuple[str, ...]], Answer | CallFailed] = {}
         self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | CallFailed] = {}
 
-    def __call__(self, x: Any) -> np.ndarray:
+    def __call__(self, x: Inputs) -> np.ndarray:
         """The output for these inputs. Raises CallFailed, here as elsewhere also for a wrong shape."""
         return shaped("out", self._answer(x).out, x.output_shape)
 
-    def again(self, x: Any) -> np.ndarray:
+    def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs. Raises CallFailed."""
         return shaped("out", self._ask(self.lowered(x), ()).out, x.output_shape)
 
-    def beside(self, x: Any, other: Any) -> np.ndarray:
+    def beside(self, x: Inputs, other: Inputs) -> np.ndarray:
         """The output for x while another thread asks for that of `other`. Raises CallFailed."""
         request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
         return shaped("out", self.worker.call(request).out, x.output_shape)
 
-    def refusal(self, x: Any) -> str:
+    def refusal(self, x: Inputs) -> str:
         """The refusal of these inputs as they are; empty if they are answered. Raises CallFailed for other failures."""
         try:
             self.worker.call(self._request(x))
@@ -97,26 +98,26 @@ class UnderTest:
             raise
         return ""
 
-    def extra(self, x: Any, name: str) -> np.ndarray:
+    def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
         return shaped(name, self._answer(x, (name,)).extra[name], _extra_shape(x, name))
 
-    def out_beside(self, x: Any, name: str) -> np.ndarray:
+    def out_beside(self, x: Inputs, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp. Raises CallFailed."""
         return shaped("out", self._answer(x, (name,)).out, x.output_shape)
 
-    def together(self, x: Any) -> Mapping[str, np.ndarray]:
+    def together(self, x: Inputs) -> Mapping[str, np.ndarray]:
         """The results of one call for weights and log-sum-exp at once: "out", "weights" and "lse". Raises CallFailed."""
         answer = self._answer(x, ("weights", "lse"))
         extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
         return extras | {"out": shaped("out", answer.out, x.output_shape)}
 
-    def side_effects(self, x: Any) -> SideEffects:
+    def side_effects(self, x: Inputs) -> SideEffects:
         """The side effects that the worker saw, for an answer of any shape. Raises CallFailed."""
         answer = self._answer(x)
         return SideEffects(answer.changed, answer.aliased)
 
-    def expected(self, x: Any) -> Any:
+    def expected(self, x: Inputs) -> Expected:
         """The right answer under the declared conventions, and the bounds of the declared precision."""
         if id(x) not in self._expected:
             model = self.description.precision.get(x.dtype)
@@ -124,11 +125,11 @@ class UnderTest:
             self._kept[id(x)] = x
         return self._expected[id(x)]
 
-    def accumulator(self, x: Any) -> str:
+    def accumulator(self, x: Inputs) -> str:
         """The format in which sums are kept, as declared."""
         return named_precision(held_to(self.description.precision, x.dtype), x.dtype).sums
 
-    def gradient(self, x: Any, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
+    def gradient(self, x: Inputs, dout: np.ndarray, wrt: Sequence[str]) -> Mapping[str, np.ndarray]:
         """The gradients of sum(dout * output) to the named arguments, and beside them the output, "out". Raises CallFailed.
 
         Keys and values of a cache are handed over joined with the others, so that theirs are one gradient.
@@ -147,39 +148,40 @@ class UnderTest:
         gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
         return gradients | {"out": shaped("out", answer.out, x.output_shape)}
 
-    def expected_gradient(self, x: Any, dout: np.ndarray) -> Any:
+    def expected_gradient(self, x: Inputs, dout: np.ndarray) -> ExpectedGradient:
         """The right gradients under the declared conventions, and the bounds of the declared precision."""
         key = (id(x), id(dout))
         if key not in self._expected_gradients:
             self._kept |= {id(x): x, id(dout): dout}
             model = self.description.precision.get(x.dtype)
+            assert isinstance(self.spec, DifferentiableSpec)
             expected = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
             self._expected_gradients[key] = expected
         return self._expected_gradients[key]
 
-    def _joined(self, x: Any) -> Any:
+    def _joined(self, x: Inputs) -> Inputs:
         return self.lowered(x if getattr(x, "past", None) is None else x.with_explicit_mask())
 
-    def declared(self, name: str) -> Any:
+    def declared(self, name: str) -> object:
         """A declared convention."""
         return getattr(self.description.conventions, name)
 
-    def lowered(self, x: Any) -> Any:
+    def lowered(self, x: Inputs) -> Inputs:
         """The inputs as this implementation is asked. Raises CallFailed where it lacks an option or the range for them."""
         try:
             asked = self.spec.lower(x, self.description.options)
-        except self.spec.Unsupported as error:
+        except Unsupported as error:
             raise CallFailed(Outcome.UNSUPPORTED, str(error)) from error
         self._require_range(asked)
         return asked
 
-    def _require_range(self, x: Any) -> None:
+    def _require_range(self, x: Inputs) -> None:
         model = self.description.precision.get(x.dtype)
         beyond = self.spec.beyond(x, named_precision(model, x.dtype)) if model else ""
         if beyond:
             raise CallFailed(Outcome.UNSUPPORTED, f"precision={model}, but should be wider: {beyond} is out of its range")
 
-    def _answer(self, x: Any, wanted: tuple[str, ...] = ()) -> Answer:
+    def _answer(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Answer:
         key = (id(x), wanted)
         if key not in self._answers:
             self._kept[id(x)] = x
@@ -192,10 +194,10 @@ class UnderTest:
             raise answer
         return answer
 
-    def _ask(self, x: Any, wanted: tuple[str, ...]) -> Answer:
+    def _ask(self, x: Inputs, wanted: tuple[str, ...]) -> Answer:
         return self.worker.call(self._request(x, wanted))
 
-    def _request(self, x: Any, wanted: tuple[str, ...] = ()) -> Request:
+    def _request(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
         arrays = {name: pack(array) for name, array in call.arrays.items()}
         return Request(arrays, pack_options(call.options), wanted)

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import attention_implementations
 from attention_harness.conformance.causes import alike, leads_to
@@ -19,6 +18,7 @@ from attention_harness.conformance.judging import Finding, fails
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome
 from attention_specs.case import Case
+from attention_specs.plain_data import require
 from attention_specs.property import PROPERTIES
 
 PATH = Path(attention_implementations.__path__[0], "waivers.toml")
@@ -45,9 +45,10 @@ def load(path: Path = PATH) -> list[Waiver]:
     return [_waiver(number, entry) for number, entry in enumerate(entries, 1)]
 
 
-def _waiver(number: int, entry: dict[str, Any]) -> Waiver:
+def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     try:
-        waiver = Waiver(**entry | {"case": Case.from_json(entry["case"]), "outcome": Outcome(entry["outcome"])})
+        texts = {name: require(name, value, str) for name, value in entry.items() if name not in ("case", "outcome")}
+        waiver = Waiver(**texts, outcome=Outcome(require("outcome", entry["outcome"], str)), case=Case.from_json(entry["case"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
     if waiver.property not in PROPERTIES:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import combinations, product
-from typing import Any
 
 from attention_specs import masks
+from attention_specs.case import Question
 
-Condition = Callable[[Any], dict[str, Any]]
+Condition = Callable[[Question], dict[str, object]]
+"""The fields of a problem that meets it."""
 
 
-def lengths(queries: int, keys: int) -> dict[str, Any]:
+def lengths(queries: int, keys: int) -> dict[str, object]:
     """Other lengths, without the options that count in the old ones."""
     return {"query_length": queries, "key_length": keys, **dict.fromkeys(("query_lengths", "key_lengths", "past"))}
 
@@ -20,7 +21,7 @@ def lengths(queries: int, keys: int) -> dict[str, Any]:
 def _blocks(size: int) -> Condition:
     """Lengths rounded up to whole blocks; the shorter one stays shorter."""
 
-    def moved(p: Any) -> dict[str, Any]:
+    def moved(p: Question) -> dict[str, object]:
         queries, keys = (-(-n // size) for n in (p.query_length, p.key_length))
         alike = queries == keys
         queries += alike and p.query_length > p.key_length
@@ -52,10 +53,10 @@ NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
 """Condition -> the option that it gives."""
 
 
-def meeting(p: Any, condition: Condition) -> Any:
+def meeting(p: Question, condition: Condition) -> Question:
     """The problem under the condition, as far as it has such fields. ValueError where the result is no problem."""
     names = {field.name for field in fields(p)}
-    return replace(p, **{name: value for name, value in condition(p).items() if name in names})
+    return p.replace(**{name: value for name, value in condition(p).items() if name in names})
 
 
 def of_different_groups(groups: Sequence[Sequence[str] | Mapping[str, Condition]], number: int) -> Iterator[tuple[str, ...]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
+from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import BIASES
 from attention_specs.case import Case
@@ -16,10 +16,11 @@ from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
 from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.named import Named
 from attention_specs.registry import SPECS
-from attention_specs.spec import spec_of
+from attention_specs.spec import Inputs, spec_of
 
-Values = Callable[[Case, Any], Iterable[str]]
+Values = Callable[[Case, Inputs], Iterable[str]]
 
 REGIONS: dict[str, tuple[tuple[str, ...], Values]] = {}
 """Region -> the values that a generator should reach, and those that a case with these inputs has."""
@@ -38,17 +39,17 @@ def region(name: str, *values: str) -> Callable[[Values], Values]:
     return register
 
 
-def covered(case: Case, x: Any) -> set[tuple[str, str]]:
+def covered(case: Case, x: Inputs) -> set[tuple[str, str]]:
     """The values that the case with these inputs has, each behind its region."""
     return {(name, value) for name, (_, values) in REGIONS.items() for value in values(case, x)}
 
 
-def drawn(cases: Iterable[Case]) -> list[dict[str, Any]]:
+def drawn(cases: Iterable[Case]) -> list[dict[str, str | int]]:
     """The coverage of cases as they are drawn, before they are fitted to an implementation."""
     return coverage(covered(case, spec_of(case.problem.spec).realise(case)) for case in cases)
 
 
-def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, Any]]:
+def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, str | int]]:
     """Rows (region, value, cases), in the order of REGIONS, from the values of each case; a value that no case has counts 0."""
     counts: Counter[tuple[str, str]] = Counter(pair for case in cases for pair in case)
     known = [(name, value) for name, (values, _) in REGIONS.items() for value in values]
@@ -57,26 +58,26 @@ def coverage(cases: Iterable[Iterable[tuple[str, str]]]) -> list[dict[str, Any]]
 
 
 @region("spec", *SPECS)
-def specs(case: Case, x: Any) -> list[str]:
+def specs(case: Case, x: Inputs) -> list[str]:
     """Attention or the layer."""
     return [case.problem.spec]
 
 
 @region("dtype", *(f"{dtype}, {spec}" for spec in SPECS for dtype in DTYPES))
-def dtypes(case: Case, x: Any) -> list[str]:
+def dtypes(case: Case, x: Inputs) -> list[str]:
     """Of the inputs."""
     return [f"{x.dtype}, {case.problem.spec}"]
 
 
 @region("lengths", "Lq < Lk", "Lq = Lk", "Lq > Lk", "one is 0")
-def lengths(case: Case, x: Any) -> list[str]:
+def lengths(case: Case, x: Inputs) -> list[str]:
     """The numbers of queries and keys, compared."""
     queries, keys = x.score_shape[2:]
     return ["one is 0" if not queries or not keys else f"Lq {'<' if queries < keys else '>' if queries > keys else '='} Lk"]
 
 
 @region("key length", "1", "2 to 14", "multiple of 16, less 1", "multiple of 16", "multiple of 16, plus 1", "other", "above 1000")
-def key_lengths(case: Case, x: Any) -> list[str]:
+def key_lengths(case: Case, x: Inputs) -> list[str]:
     """The number of keys beside multiples of a block."""
     n = x.score_shape[3]
     near = {15: "multiple of 16, less 1", 0: "multiple of 16", 1: "multiple of 16, plus 1"}
@@ -85,7 +86,7 @@ def key_lengths(case: Case, x: Any) -> list[str]:
 
 
 @region("heads", "one", "several", "in groups", "one key head of several", "as many as entries")
-def heads(case: Case, x: Any) -> list[str]:
+def heads(case: Case, x: Inputs) -> list[str]:
     """Query heads and key heads."""
     batch, number = x.score_shape[:2]
     keys = getattr(case.problem, "key_heads", number)
@@ -100,14 +101,14 @@ def heads(case: Case, x: Any) -> list[str]:
     )
 
 
-def _true(conditions: dict[str, Any]) -> list[str]:
+def _true(conditions: dict[str, bool | np.bool]) -> list[str]:
     return [name for name, true in conditions.items() if true]
 
 
 @region("dims", "D = Dv", "D < Dv", "D > Dv", "odd", "one is 0")
-def dims(case: Case, x: Any) -> list[str]:
+def dims(case: Case, x: Inputs) -> list[str]:
     """Of keys and values."""
-    if case.problem.spec != "attention":
+    if not isinstance(case.problem, Problem):
         return []
     d, dv = case.problem.head_dim, case.problem.value_dim
     relation = "one is 0" if not d or not dv else f"D {'<' if d < dv else '>' if d > dv else '='} Dv"
@@ -115,7 +116,7 @@ def dims(case: Case, x: Any) -> list[str]:
 
 
 @region("rows", "see every key", "see some keys", "empty beside others", "all empty")
-def rows(case: Case, x: Any) -> list[str]:
+def rows(case: Case, x: Inputs) -> list[str]:
     """The keys that the queries may see."""
     visible = x.visible()
     if not visible.size:
@@ -138,34 +139,31 @@ def _options() -> dict[str, None]:
 
 
 @region("option", "none", *_options())
-def options(case: Case, x: Any) -> list[str]:
+def options(case: Case, x: Inputs) -> list[str]:
     """Each option that is given."""
     return [option.partition("=")[0] for option in case.problem.options()] or ["none"]
 
 
 @region("options at once", "0", "1", "2", "3", "4 or more")
-def together(case: Case, x: Any) -> list[str]:
+def together(case: Case, x: Inputs) -> list[str]:
     """The number of options that meet."""
     number = len(case.problem.options())
     return [str(number) if number < 4 else "4 or more"]
 
 
-def _kinds(thing: Any) -> set[str]:
+def _kinds(thing: object) -> set[str]:
     """Names of the predicates or formulas in a mask or bias."""
-    if thing is None:
-        return set()
-    inner = [argument for argument in thing.arguments if hasattr(argument, "kind")]
-    return ({thing.kind} - set(COMBINE)).union(*map(_kinds, inner))
+    return ({thing.kind} - set(COMBINE)).union(*map(_kinds, thing.arguments)) if isinstance(thing, Named) else set()
 
 
 @region("mask", *(kind for kind in MASKS if kind not in COMBINE))
-def mask_kinds(case: Case, x: Any) -> set[str]:
+def mask_kinds(case: Case, x: Inputs) -> set[str]:
     """Predicates, also those within a bias."""
     return {kind for kind in _kinds(case.problem.mask) | _kinds(getattr(case.problem, "bias", None)) if kind in MASKS}
 
 
 @region("bias", *(kind for kind in BIASES if kind not in COMBINE))
-def bias_kinds(case: Case, x: Any) -> set[str]:
+def bias_kinds(case: Case, x: Inputs) -> set[str]:
     """Formulas."""
     return {kind for kind in _kinds(getattr(case.problem, "bias", None)) if kind in BIASES}
 
@@ -178,18 +176,18 @@ def _axes(array: np.ndarray | None) -> list[str]:
 
 
 @region("axes of mask and bias")
-def axes(case: Case, x: Any) -> list[str]:
+def axes(case: Case, x: Inputs) -> list[str]:
     """Along which a mask or bias varies; 1 where it is broadcast."""
     return [*_axes(x.mask), *_axes(getattr(x, "bias", None))]
 
 
 @region("layout", *LAYOUTS)
-def layouts(case: Case, x: Any) -> list[str]:
+def layouts(case: Case, x: Inputs) -> list[str]:
     """The layouts of the arrays in memory."""
     return list(case.layouts.values())
 
 
 @region("recipe", *dict.fromkeys([*DRAWN, *LAYER_DRAWN]))
-def recipes(case: Case, x: Any) -> list[str]:
+def recipes(case: Case, x: Inputs) -> list[str]:
     """The recipe of the values."""
     return ["given" if case.arrays else case.recipe]

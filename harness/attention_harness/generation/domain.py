@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import prod
 from time import monotonic
-from typing import Any
 
 from attention_harness.generation.conditions import AXES, Condition, lengths, meeting, of_different_groups
 from attention_harness.generation.shapes import BUDGET
+from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
-from attention_specs.case import Case
+from attention_specs.case import Case, Question
 from attention_specs.multi_head.recipes import LAYER_DRAWN
 
 SAMPLE = 6
@@ -90,7 +90,7 @@ def _share(answers: Callable[[Case], bool], domain: Domain, sample: Sequence[Cas
     return sum(got) / len(got)
 
 
-def _without_options(p: Any) -> dict[str, Any]:
+def _without_options(p: Question) -> dict[str, object]:
     return {field.name: field.default for field in fields(p)[p.sizes :]}
 
 
@@ -102,7 +102,7 @@ OWN: tuple[Mapping[str, Condition], ...] = (
         "query_length == key_length": lambda p: lengths(p.query_length, p.query_length),
         "self_attention": lambda p: {**lengths(p.query_length, p.query_length), "self_attention": True},
     },
-    {"key_heads == query_heads": lambda p: {"key_heads": p.query_heads} if hasattr(p, "key_heads") else {}},
+    {"key_heads == query_heads": lambda p: {"key_heads": p.query_heads} if isinstance(p, Problem) else {}},
     {"head_dim == value_dim": lambda p: {"value_dim": p.head_dim}},
 )
 """Conditions that a plain problem meets, and a drawn one may not."""

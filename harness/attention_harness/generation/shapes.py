@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from attention_harness.generation.sampling import cycle
+
+Thing = TypeVar("Thing")
 
 
 class Shape(NamedTuple):
@@ -55,16 +57,17 @@ class Dealer:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.dealt: dict[Sequence[Any], Iterator[Any]] = {}
+        self.dealt: dict[Sequence[object], Iterator[int]] = {}
+        """Things -> their places, in the order in which they come."""
 
-    def choice(self, things: Sequence[Any]) -> Any:
+    def choice(self, things: Sequence[Thing]) -> Thing:
         """One of the things."""
-        return next(self.dealt.setdefault(things, cycle(self.rng, things)))
+        return things[next(self.dealt.setdefault(things, cycle(self.rng, range(len(things)))))]
 
     def size(self, edges: Sequence[int]) -> int:
         """One of the edges, or in half of the draws any number between them, evenly by order of magnitude."""
         if self.choice((True, False)):
-            return int(self.choice(edges))
+            return self.choice(edges)
         low, high = min(edges), max(edges)
         return round(low * (high / low) ** self.rng.random())
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import combinations
 from random import Random
 from types import MappingProxyType
-from typing import Any
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -23,6 +23,8 @@ from attention_specs.case import Case
 from attention_specs.formats import deck, is_narrow
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import Mask
+
+Thing = TypeVar("Thing")
 
 SEEDS = st.integers(0, 2**32 - 1)
 SUBSETS = ("".join(name for bit, name in enumerate("bhij") if subset >> bit & 1) for subset in range(16))
@@ -39,7 +41,7 @@ def sometimes(percent: int) -> st.SearchStrategy[bool]:
 @st.composite
 def mask_terms(draw: st.DrawFn, shape: Shape, kinds: Sequence[str] = ()) -> Mask:
     """One mask, of any kind if none is named: a rule or a random pattern, with edges at block edges and at the ends."""
-    return masks.mask.draws[draw(st.sampled_from(kinds or OPTIONS["mask"]))](HypothesisDraws(draw, shape))
+    return masks.mask.draws[draw(st.sampled_from(kinds or _names(OPTIONS["mask"])))](HypothesisDraws(draw, shape))
 
 
 def _length(draw: st.DrawFn, n: int) -> int:
@@ -84,13 +86,13 @@ class HypothesisDraws:
         """One of the special numbers in half of the draws, else any of the range of that name."""
         return number(self.draw, name, special)
 
-    def one_of(self, *values: Any) -> Any:
+    def one_of(self, *values: Thing) -> Thing:
         """One of these values."""
         return self.draw(st.sampled_from(values))
 
     def window(self) -> tuple[int | None, int | None]:
         """The sides of a window; None is an open one."""
-        return _window(self.draw, self.shape, self.draw(st.sampled_from(OPTIONS["window"])))
+        return _window(self.draw, self.shape, self.draw(st.sampled_from(_names(OPTIONS["window"]))))
 
     def mask(self) -> Mask:
         """A mask of any kind."""
@@ -127,7 +129,10 @@ def bias_choices(draw: st.DrawFn, shape: Shape, kinds: Sequence[str], dtype: str
     return bias
 
 
-OPTIONS: dict[str, Sequence[Any]] = {
+Choice = str | float
+"""A value of an option, or the first choice about it."""
+
+OPTIONS: dict[str, Sequence[Choice]] = {
     "mask": ("random", *masks.mask.draws),
     "bias": ("noise", "noise", "noise", "noise", *biases.bias.draws),
     "is_causal": (True,),
@@ -203,12 +208,12 @@ def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
 @st.composite
 def cases(
     draw: st.DrawFn, shapes: Sequence[Shape], dtypes: Collection[str], recipes: Sequence[str] = tuple(DRAWN),
-    options: Mapping[str, Sequence[Any]] = MappingProxyType(OPTIONS), layouts: Mapping[str, str] = MappingProxyType({}),
+    options: Mapping[str, Sequence[Choice]] = MappingProxyType(OPTIONS), layouts: Mapping[str, str] = MappingProxyType({}),
 ) -> Case:  # fmt: skip
     """A case over the pool: shape, dtype, values of these options, recipe, seed; arrays that are there lie as the layouts say."""
     shape = draw(st.sampled_from(shapes))
     dtype = draw(st.sampled_from(_affordable(shape, dtypes)))
-    problem = Problem(**shape._asdict(), dtype=dtype, **_options(draw, shape, dtype, options))
+    problem = Problem(**shape._asdict(), dtype=dtype).replace(**_options(draw, shape, dtype, options))
     there = {name: layout for name, layout in layouts.items() if name in "qkv" or getattr(problem, name) is not None}
     return Case(problem, draw(st.sampled_from(recipes)), draw(SEEDS), there)
 
@@ -242,17 +247,17 @@ def _affordable(shape: Shape, dtypes: Collection[str]) -> list[str]:
     return [name for name in dtypes if quick or name != "float64"] or list(dtypes)
 
 
-def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Mapping[str, Sequence[Choice]]) -> dict[str, object]:
     """Values for the wanted options. Causality over many more keys than queries comes with a cache, or it would leave few to see;
     lengths of queries come with those of keys in half of the draws, as in padded batches."""
     if "query_lengths" in wanted and draw(sometimes(50)):
         wanted = {**wanted, "key_lengths": OPTIONS["key_lengths"]}
     if "is_causal" in wanted and shape.key_length > 2 * shape.query_length and draw(sometimes(60)):
         wanted = {**wanted, "past": OPTIONS["past"]}
-    values: dict[str, Callable[[Sequence[Any]], Any]] = {
-        "mask": lambda kinds: draw(mask_choices(shape, kinds)),
-        "bias": lambda kinds: draw(bias_choices(shape, kinds, dtype)),
-        "window": lambda sides: _window(draw, shape, draw(st.sampled_from(sides)), "is_causal" in wanted),
+    values: dict[str, Callable[[Sequence[Choice]], object]] = {
+        "mask": lambda kinds: draw(mask_choices(shape, _names(kinds))),
+        "bias": lambda kinds: draw(bias_choices(shape, _names(kinds), dtype)),
+        "window": lambda sides: _window(draw, shape, draw(st.sampled_from(_names(sides))), "is_causal" in wanted),
         "query_lengths": lambda _: _lengths(draw, shape.batch, shape.query_length),
         "key_lengths": lambda _: _lengths(draw, shape.batch, shape.key_length),
         "past": lambda _: _past(draw, shape),
@@ -262,7 +267,11 @@ def _options(draw: st.DrawFn, shape: Shape, dtype: str, wanted: Mapping[str, Seq
     return {name: values[name](wanted[name]) if name in values else draw(st.sampled_from(wanted[name])) for name in names}
 
 
-def _number(draw: st.DrawFn, name: str, chosen: Sequence[Any]) -> float:
+def _names(choices: Sequence[Choice]) -> list[str]:
+    return [choice for choice in choices if isinstance(choice, str)]
+
+
+def _number(draw: st.DrawFn, name: str, chosen: Sequence[Choice]) -> float:
     return any_of(draw, name, draw(st.sampled_from(chosen)))
 
 

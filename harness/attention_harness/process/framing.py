@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from select import select
 from struct import Struct
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ Look = Callable[[bool], None]
 """Called while nothing comes (True), and between parts (False). Raises to give up."""
 
 
+Kind = TypeVar("Kind")
 Memory = TypeVar("Memory", bytearray, memoryview)
 
 
@@ -73,13 +74,13 @@ class Channel:
         """Whether there are bytes to read."""
         return bool(self.held.nbytes or select([self.end], [], [], 0)[0])
 
-    def ask(self, message: Any) -> bytes:
+    def ask(self, message: object) -> bytes:
         """Sends a request and returns its number."""
         request = secrets.token_bytes(16)
         self._send(request, REQUEST, pickle.dumps(message))
         return request
 
-    def reply(self, request: bytes, answer: Any) -> None:
+    def reply(self, request: bytes, answer: object) -> None:
         """Sends an answer, or a Failure if it cannot be sent."""
         try:
             document, parts = encoded(answer)
@@ -91,13 +92,17 @@ class Channel:
             document, parts = encoded(answer)
         self._send(request, FAILURE if isinstance(answer, Failure) else ANSWER, document, parts)
 
-    def answer(self, request: bytes, hint: Any, most: int) -> Any:
+    def answer(self, request: bytes, hint: type[Kind], most: int) -> Kind | Failure:
         """The answer of this type with at most so many bytes, or a Failure. Raises GarbledAnswer, and EOFError at the end."""
         frame = self.receive(most, request)
         if frame.kind not in (ANSWER, FAILURE):
             raise GarbledAnswer(f"kind of the answer={frame.kind}, but should be {ANSWER} or {FAILURE}")
         try:
-            return decoded(hint if frame.kind == ANSWER else Failure, frame.document, frame.data)
+            return (
+                decoded(hint, frame.document, frame.data)
+                if frame.kind == ANSWER
+                else decoded(Failure, frame.document, frame.data)
+            )
         except ValueError as error:
             raise GarbledAnswer(f"the answer is not of its schema: {str(error).splitlines()[0][:300]}") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Request:
     """
 
     arrays: dict[str, Packed]
-    options: dict[str, Any]
+    options: dict[str, object]
     wanted: tuple[str, ...] = ()
     beside: Request | None = None
     wrt: tuple[str, ...] = ()
@@ -59,6 +59,6 @@ class Failure:
     trace: str = ""
 
 
-def pack_options(options: dict[str, Any]) -> dict[str, Any]:
+def pack_options(options: dict[str, object]) -> dict[str, object]:
     """Options with their arrays packed."""
     return {name: pack(value) if isinstance(value, np.ndarray) else value for name, value in options.items()}

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from math import prod
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -25,9 +25,10 @@ CROSSING |= {name: numpy_dtype(name) for name in DTYPES}
 
 NAMES = {dtype: name for name, dtype in CROSSING.items()}
 
+Kind = TypeVar("Kind")
 Arrays = list[np.ndarray]
 Bytes = np.ndarray
-Read = Callable[[Any, "Data"], Any]
+Read = Callable[[object, "Data"], object]
 
 
 class UnsendableArray(Exception):
@@ -40,9 +41,10 @@ class Data:
     def __init__(self, memory: Bytes) -> None:
         self.memory, self.at = memory, 0
 
-    def array(self, value: Any) -> np.ndarray:
-        """The next array, by its dtype and shape. Raises ValueError."""
-        dtype, shape = CROSSING.get(value["dtype"]), value["shape"]
+    def array(self, value: object) -> np.ndarray:
+        """The next array, by its dtype and shape. Raises TypeError, KeyError or ValueError."""
+        described = _typed(value, dict)
+        dtype, shape = CROSSING.get(described["dtype"]), described["shape"]
         if dtype is None or type(shape) is not list or not all(type(n) is int and n >= 0 for n in shape):
             raise ValueError(f"array={str(value)[:100]}, but should be of a known dtype and have lengths")
         until = self.at + prod(shape) * dtype.itemsize
@@ -53,23 +55,24 @@ class Data:
         return array
 
 
-def encoded(message: Any) -> tuple[bytes, list[memoryview]]:
+def encoded(message: object) -> tuple[bytes, list[memoryview]]:
     """The JSON and the bytes of the arrays in it. Raises UnsendableArray, and TypeError or ValueError for a value that is no data."""
     arrays: Arrays = []
     document = json.dumps(_plain(message, arrays, "out")).encode()
     return document, [part for array in arrays for part in _parts(array)]
 
 
-def decoded(hint: Any, document: bytes | bytearray, memory: Bytes) -> Any:
+def decoded(hint: type[Kind], document: bytes | bytearray, memory: Bytes) -> Kind:
     """A value of this type. Raises ValueError for anything else, and for bytes that are left over."""
     data = Data(memory)
+    wanted: object = hint  # mypy: type[Kind] is not Hashable
     try:
-        value = reader(hint)(json.loads(document), data)
+        value = reader(wanted)(json.loads(document), data)
     except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if data.at != memory.size:
         raise ValueError(f"bytes={memory.size}, but should be {data.at}")
-    return value
+    return cast(Kind, value)  # the reader of a type makes nothing else
 
 
 def padding(size: int) -> int:
@@ -77,26 +80,26 @@ def padding(size: int) -> int:
     return -size % ALIGNMENT
 
 
-def _plain(value: Any, arrays: Arrays, what: str) -> Any:
-    kind: Any = type(value)
-    if kind is np.ndarray:
+def _plain(value: object, arrays: Arrays, what: str) -> object:
+    if type(value) is np.ndarray:
         if (name := NAMES.get(value.dtype)) is None:
             raise UnsendableArray(
                 f"dtype of {what}={value.dtype}, but should be a known dtype of numbers in the machine's byte order"
             )
         arrays.append(value)
         return {"dtype": name, "shape": value.shape}
-    if kind in (list, tuple):
+    if type(value) is list or type(value) is tuple:
         return [_plain(one, arrays, what) for one in value]
     if isinstance(value, Mapping):
         return {name: _plain(one, arrays, str(name)) for name, one in value.items()}
+    kind: object = type(value)
     if names := field_names(kind):
         return {name: _plain(getattr(value, name), arrays, name) for name in names}
     return value
 
 
 @cache
-def field_names(kind: Any) -> tuple[str, ...]:
+def field_names(kind: object) -> tuple[str, ...]:
     """The names of the fields of a dataclass; none of anything else."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
@@ -109,12 +112,12 @@ def _parts(array: np.ndarray) -> list[memoryview]:
 
 
 @cache
-def reader(hint: Any) -> Read:
+def reader(hint: object) -> Read:
     """The function that reads a value of this type from plain data; it raises TypeError, KeyError or ValueError for another type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is np.ndarray:
         return lambda value, data: data.array(value)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _record(hint)
     if origin in (Union, UnionType):
         return _either([reader(one) for one in arguments])
@@ -126,23 +129,26 @@ def reader(hint: Any) -> Read:
         return _series(origin, reader(arguments[0]))
     if origin is not None:
         return _mapping(reader(arguments[1]))
+    assert isinstance(hint, type)
     return _scalar(hint)
 
 
-def _record(hint: Any) -> Read:
+def _record(hint: type) -> Read:
+    assert is_dataclass(hint)
     hints = get_type_hints(hint)
     readers = {field.name: reader(hints[field.name]) for field in fields(hint)}
 
-    def read(value: Any, data: Data) -> Any:
-        if _typed(value, dict).keys() != readers.keys():
-            raise ValueError(f"fields={', '.join(value)[:100]}, but should be {', '.join(readers)}")
-        return hint(**{name: read_one(value[name], data) for name, read_one in readers.items()})
+    def read(value: object, data: Data) -> object:
+        given = _typed(value, dict)
+        if given.keys() != readers.keys():
+            raise ValueError(f"fields={', '.join(given)[:100]}, but should be {', '.join(readers)}")
+        return hint(**{name: read_one(given[name], data) for name, read_one in readers.items()})
 
     return read
 
 
 def _either(readers: list[Read]) -> Read:
-    def read(value: Any, data: Data) -> Any:
+    def read(value: object, data: Data) -> object:
         for one in readers[:-1]:
             try:
                 return one(value, data)
@@ -157,7 +163,7 @@ def _row(readers: list[Read]) -> Read:
     return lambda value, data: tuple(one(part, data) for one, part in zip(readers, _typed(value, list), strict=True))
 
 
-def _series(kind: Any, one: Read) -> Read:
+def _series(kind: type[list[object]] | type[tuple[object, ...]], one: Read) -> Read:
     return lambda value, data: kind([one(part, data) for part in _typed(value, list)])
 
 
@@ -165,7 +171,7 @@ def _mapping(one: Read) -> Read:
     return lambda value, data: {printable(name): one(part, data) for name, part in _typed(value, dict).items()}
 
 
-def _scalar(hint: Any) -> Read:
+def _scalar(hint: type) -> Read:
     if hint is str:
         return lambda value, data: printable(_typed(value, str))
     if hint is float:
@@ -173,8 +179,8 @@ def _scalar(hint: Any) -> Read:
     return lambda value, data: _typed(value, hint)
 
 
-def _typed(value: Any, *kinds: type) -> Any:
-    if type(value) not in kinds:
+def _typed(value: object, *kinds: type[Kind]) -> Kind:
+    if type(value) not in kinds or not isinstance(value, kinds):
         raise TypeError(f"value={str(value)[:100]}, but should be {kinds[0].__name__}")
     return value
 

@@ -17,7 +17,6 @@ from dataclasses import replace
 from functools import cache
 from threading import Barrier
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ MEETINGS = 3
 class Server:
     """Holds the loaded function and answers requests."""
 
-    def __init__(self, function: Callable[..., Any], description: Description) -> None:
+    def __init__(self, function: Callable[..., object], description: Description) -> None:
         self.function, self.description = function, description
         self.framework = frameworks.load(description.framework)
         self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
@@ -60,7 +59,8 @@ class Server:
     def _alone(self, request: Request) -> Answer | Failure:
         """Calls the function once; its exceptions become failures."""
         sent = {**request.arrays, **request.options, "dout": request.dout}
-        memory = {name: unpacked(packed) for name, packed in sent.items() if isinstance(packed, Packed)}
+        bytes_sent = {name: packed for name, packed in sent.items() if isinstance(packed, Packed)}
+        memory = {name: unpacked(packed) for name, packed in bytes_sent.items()}
         arrays = {name: array for name, (array, _) in memory.items()}
         given, options = (
             {name: arrays[name] for name in request.arrays},
@@ -73,10 +73,10 @@ class Server:
                 answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error)
-        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != sent[name].data)
+        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
         return replace(answer, changed=changed) if changed else answer
 
-    def _call(self, given: dict[str, np.ndarray], options: dict[str, Any], wanted: tuple[str, ...]) -> Answer:
+    def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         positional = {name: self._native(name, array) for name, array in given.items()}
         keywords = {name: self._native(name, value) for name, value in options.items()}
         keywords |= {f"return_{name}": True for name in wanted}
@@ -92,14 +92,14 @@ class Server:
         named = dict(zip(wanted, extra, strict=True))
         return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
 
-    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, Any]) -> tuple[str, ...]:
+    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, object]) -> tuple[str, ...]:
         """Arguments that were written to on another device, whose memory is not that of the arrays."""
         if self.description.device == "cpu":
             return ()
         return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
 
     def _differentiate(
-        self, given: dict[str, np.ndarray], options: dict[str, Any], wrt: tuple[str, ...], dout: np.ndarray
+        self, given: dict[str, np.ndarray], options: dict[str, object], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
         positional = {name: self._native(name, array) for name, array in given.items()}
@@ -111,7 +111,7 @@ class Server:
         seconds = perf_counter() - start
         return Answer(np.array(self._turned("out", self._numpy(out))), results, (), (), seconds)
 
-    def _native(self, name: str, value: Any) -> Any:
+    def _native(self, name: str, value: object) -> object:
         if not isinstance(value, np.ndarray):
             return value
         return self.framework.from_numpy(self._turned(name, value), self.description.device)
@@ -120,7 +120,7 @@ class Server:
         """An argument, its gradient or the output, from the layout of the contract to the function's own, or back."""
         return array.transpose(self.axes) if self.axes and name in IN_LAYOUT and array.ndim == 4 else array
 
-    def _numpy(self, value: Any) -> np.ndarray:
+    def _numpy(self, value: object) -> np.ndarray:
         return self.framework.to_numpy(value)
 
 
@@ -130,7 +130,7 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
-def _results(result: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
     if not wanted:
         if isinstance(result, tuple):
             raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")

@@ -13,12 +13,15 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from time import monotonic, sleep
-from typing import Any
+from typing import TypeVar
 
 import psutil
 
 from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel, GarbledAnswer
+from attention_harness.process.messages import Failure
+
+Kind = TypeVar("Kind")
 
 MIB = 2**20
 MARK = "ATTENTION_HARNESS_PROCESS"
@@ -45,7 +48,7 @@ class ForeignProcess:
 
     def __init__(
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str], memory: int,
-        look_seconds: float, descriptors: Sequence[int] = (), stage: Callable[[], Any] = lambda: None,
+        look_seconds: float, descriptors: Sequence[int] = (), stage: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self.limit, self.look_seconds, self.stage = memory, look_seconds, stage
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
@@ -66,14 +69,14 @@ class ForeignProcess:
         theirs.close()
         self.channel = Channel(ours, look_seconds, self._look)
 
-    def send(self, message: Any, seconds: float) -> bytes:
+    def send(self, message: object, seconds: float) -> bytes:
         """Asks without waiting for the answer; returns the number of the request. Raises ProcessEnded."""
         self._begin(seconds)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a death shows when the answer is awaited
             return self.channel.ask(message)
         return b"\0" * 16
 
-    def receive(self, request: bytes, hint: Any, seconds: float) -> Any:
+    def receive(self, request: bytes, hint: type[Kind], seconds: float) -> Kind | Failure:
         """The answer to a request, of the type `hint`, or a Failure. Raises ProcessEnded."""
         self._begin(seconds)
         try:

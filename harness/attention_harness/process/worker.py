@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Any
+from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
@@ -19,6 +19,8 @@ from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
+
+Kind = TypeVar("Kind")
 
 SERVER = "attention_harness.process.server"
 """The module that the process runs."""
@@ -58,7 +60,6 @@ class Worker:
         if isinstance(described, Failure):
             self.stop()
             raise CallFailed(described.kind, described.message)
-        assert isinstance(described, Description)
         return described
 
     def call(self, request: Request) -> Answer:
@@ -70,7 +71,6 @@ class Worker:
             if answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 self.stop()
             raise CallFailed(answer.kind, answer.message, answer.trace)
-        assert isinstance(answer, Answer)
         if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
             self.stop()
             raise CallFailed(Outcome.CRASHED, f"results={', '.join(answer.extra)}, but should be those that were asked for")
@@ -86,7 +86,7 @@ class Worker:
                 raise CallFailed(Outcome.CRASHED, f"it cannot be loaded again: {failure}") from failure
             raise
 
-    def _ask(self, message: Request | None, hint: type, seconds: float) -> Any:
+    def _ask(self, message: Request | None, hint: type[Kind], seconds: float) -> Kind | Failure:
         """The answer of the worker. Raises CallFailed: it is dead, too slow, too large, or gives no answer."""
         assert self.foreign
         try:

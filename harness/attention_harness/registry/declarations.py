@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import wraps
 from types import NoneType
 from typing import Any
@@ -29,13 +29,13 @@ KINDS: dict[str, tuple[Any, str]] = {
     "names": (Mapping, "a dict of names by option"),
     "ignored": (NAMES, "a tuple of names"),
 }
-"""Declaration that is not one of a few values -> its type, and the type in words."""
+"""Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
 HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored")
 """Declarations that hold text alone."""
 
 
-def refuse_other_kinds(function: Callable[..., Any]) -> None:
+def refuse_other_kinds(function: Callable[..., object]) -> None:
     """ValueError for a declaration of another type, or with anything but text in place of names."""
     for name, (kind, words) in KINDS.items():
         value = getattr(function, name, None)
@@ -44,11 +44,12 @@ def refuse_other_kinds(function: Callable[..., Any]) -> None:
             raise ValueError(f"{name}={value}, but should be {words}{example}")
 
 
-def _texts(value: Any) -> bool:
-    return all(isinstance(one, str) for one in (value.values() if isinstance(value, Mapping) else value or ()))
+def _texts(value: object) -> bool:
+    names = value.values() if isinstance(value, Mapping) else value if isinstance(value, Iterable) else ()
+    return all(isinstance(one, str) for one in names)
 
 
-def refuse_unread(attributes: Mapping[str, Any]) -> None:
+def refuse_unread(attributes: Mapping[str, object]) -> None:
     """ValueError for an attribute that is nearly one of ATTRIBUTES: `convention` would be ignored in silence."""
     for name in attributes:
         near = "" if name.startswith("_") or name in (*ATTRIBUTES, *OTHERS) else nearest(name, ATTRIBUTES, ALIKE)
@@ -56,7 +57,7 @@ def refuse_unread(attributes: Mapping[str, Any]) -> None:
             raise ValueError(f"attribute={name}, but should be {near}: nobody reads {name}")
 
 
-def options_of(function: Callable[..., Any], spec: str) -> tuple[str, ...]:
+def options_of(function: Callable[..., object], spec: str) -> tuple[str, ...]:
     """Options of the contract that the function takes, by its signature or as declared.
 
     Raises TypeError for a signature that cannot be called, ValueError for an unknown parameter or declaration.
@@ -75,25 +76,25 @@ def options_of(function: Callable[..., Any], spec: str) -> tuple[str, ...]:
     return tuple(option for option in OPTIONS if option in {given.get(name) for name in free})
 
 
-def names_of(function: Callable[..., Any]) -> dict[str, str]:
+def names_of(function: Callable[..., object]) -> dict[str, str]:
     """Option -> the parameter that stands for it, as declared; ValueError for a name that is no option."""
     return {one_of("names", option, OPTIONS): name for option, name in dict(getattr(function, "names", {})).items()}
 
 
-def by_its_names(function: Callable[..., Any]) -> Callable[..., Any]:
+def by_its_names(function: Callable[..., object]) -> Callable[..., object]:
     """The function, to be called with the options by their names in the contract."""
     names = names_of(function)
     if not names:
         return function
 
     @wraps(function)
-    def attention(*arrays: Any, **options: Any) -> Any:
+    def attention(*arrays: object, **options: object) -> object:
         return function(*arrays, **{names.get(name, name): value for name, value in options.items()})
 
     return attention
 
 
-def _beyond_the_arrays(function: Callable[..., Any], signature: inspect.Signature, spec: str) -> list[str]:
+def _beyond_the_arrays(function: Callable[..., object], signature: inspect.Signature, spec: str) -> list[str]:
     """Parameters that are not given by position. TypeError if the arrays cannot be."""
     needed = POSITIONAL.get(spec, 3)
     heads = ("heads",) if spec == "multi-head" else ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import import_module
 from importlib.metadata import entry_points, packages_distributions, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Protocol
 
 from attention_harness import frameworks
 from attention_harness.registry.declarations import (
@@ -37,7 +37,7 @@ class LoadError(Exception):
         self.unavailable = unavailable
 
 
-def load(name: str, location: str) -> tuple[Callable[..., Any], Description]:
+def load(name: str, location: str) -> tuple[Callable[..., object], Description]:
     """The function at `location`, with options by their names in the contract, and its description. Raises LoadError."""
     container, _, attribute = location.rpartition(":")
     framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
@@ -54,7 +54,7 @@ def load_file(path: Path) -> ModuleType:
     return _import(str(path))
 
 
-def available(function: Callable[..., Any], name: str) -> Description:
+def available(function: Callable[..., object], name: str) -> Description:
     """The declarations of a function. Raises LoadError, also for a framework or a device that is missing here."""
     description = describe(function, name)
     if reason := frameworks.installed(description.framework) or frameworks.load(description.framework).missing(
@@ -64,13 +64,13 @@ def available(function: Callable[..., Any], name: str) -> Description:
     return description
 
 
-def _entry(module: ModuleType, attribute: str, name: str) -> Callable[..., Any] | None:
+def _entry(module: ModuleType, attribute: str, name: str) -> Callable[..., object] | None:
     """The function of that name, where the attribute is a mapping of functions; None elsewhere."""
     mapping = getattr(module, attribute, None) if attribute else None
     return mapping.get(name) if isinstance(mapping, Mapping) else None
 
 
-def _version(description: Description, container: str, function: Callable[..., Any]) -> str:
+def _version(description: Description, container: str, function: Callable[..., object]) -> str:
     """The version of the framework that is declared, and that of the distribution that the function comes from.
 
     A function that declares no framework gets NumPy's arrays and may compute with anything: then a file has no version.
@@ -89,7 +89,7 @@ def _distributions(name: str, package: str) -> dict[str, str]:
     return registered or {name: version(name) for name in packages_distributions().get(package, [])}
 
 
-def framework_of(function: Callable[..., Any]) -> Any:
+def framework_of(function: Callable[..., object]) -> object:
     """The framework whose arrays the function takes, as declared."""
     return getattr(function, "framework", "numpy")
 
@@ -119,7 +119,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., Any]:
+def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., object]:
     names = [attribute] if attribute else ["attention", "multi_head", "prepare"]
     candidates = [getattr(module, name) for name in names if hasattr(module, name)]
     if not candidates:
@@ -131,7 +131,7 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     return _from_protocol(module, location) if protocol else candidates[0]
 
 
-def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:
+def _from_protocol(module: ModuleType, location: str) -> Callable[..., object]:
     """As `from_protocol`. LoadError for plain data of the module that is nearly a declaration."""
     data = {name: value for name, value in vars(module).items() if not callable(value) and not inspect.ismodule(value)}
     try:
@@ -141,11 +141,23 @@ def _from_protocol(module: ModuleType, location: str) -> Callable[..., Any]:
     return from_protocol(module)
 
 
-def from_protocol(module: Any) -> Callable[..., Any]:
-    """A module with `supports` and `prepare` as a function: each new kind of problem is prepared once."""
-    prepared: dict[str, Callable[..., Any]] = {}
+class Array(Protocol):
+    """What arrays of every framework have."""
 
-    def attention(q: Any, k: Any, v: Any, **options: Any) -> Any:
+    @property
+    def shape(self) -> Sequence[int]:
+        """Lengths of the axes."""
+
+    @property
+    def dtype(self) -> object:
+        """A type of the framework's own, whose text names it."""
+
+
+def from_protocol(module: ModuleType) -> Callable[..., object]:
+    """A module with `supports` and `prepare` as a function: each new kind of problem is prepared once."""
+    prepared: dict[str, Callable[..., object]] = {}
+
+    def attention(q: Array, k: Array, v: Array, **options: object) -> object:
         problem = {"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}
         if reason := module.supports(problem) if hasattr(module, "supports") else None:
             raise NotImplementedError(reason)
@@ -165,7 +177,7 @@ def from_protocol(module: Any) -> Callable[..., Any]:
 LAYOUTS = ("bhld", "blhd")
 
 
-def describe(function: Callable[..., Any], name: str) -> Description:
+def describe(function: Callable[..., object], name: str) -> Description:
     """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
@@ -197,11 +209,11 @@ def describe(function: Callable[..., Any], name: str) -> Description:
         raise LoadError(f"{name}: {error}") from error
 
 
-def _conventions(declared: Any) -> Conventions:
+def _conventions(declared: object) -> Conventions:
     return declared if isinstance(declared, Conventions) else Conventions.declared(declared)
 
 
-def _written(declared: Any) -> Iterator[str]:
+def _written(declared: Conventions | Mapping[str, object]) -> Iterator[str]:
     """The named conventions; from an object that has all of them, those that differ from the defaults."""
     if not isinstance(declared, Conventions):
         yield from declared
@@ -215,14 +227,14 @@ def _device(declared: str, framework: str) -> str:
     return declared
 
 
-def _dtypes(declared: Any) -> tuple[str, ...] | None:
+def _dtypes(declared: Collection[str] | None) -> tuple[str, ...] | None:
     unknown = set(declared or ()) - set(DTYPES)
     if unknown:
         raise ValueError(f"dtypes={', '.join(sorted(unknown))}, but should be among {', '.join(DTYPES)}")
     return tuple(declared) if declared is not None else None
 
 
-def _precision(declared: Any) -> Mapping[str, str]:
+def _precision(declared: str | Mapping[str, str]) -> Mapping[str, str]:
     by_dtype = dict.fromkeys(DTYPES, declared) if isinstance(declared, str) else dict(declared)
     for dtype, name in by_dtype.items():
         one_of("precision of dtype", dtype, DTYPES)

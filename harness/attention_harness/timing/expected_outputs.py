@@ -18,6 +18,7 @@ from attention_harness.timing.measure.messages import Outputs
 from attention_harness.timing.workloads import TRAINING, Workload
 from attention_specs.attention import spec as spec
 from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.judge import within
@@ -109,7 +110,9 @@ class ExpectedOutputs:
 
     def _part(self, copy: int) -> Part:
         if copy not in self.parts:
-            heads = self.cases[copy].problem.key_heads
+            problem = self.cases[copy].problem
+            assert isinstance(problem, Problem)
+            heads = problem.key_heads
             some = np.arange(heads) if copy == 0 else self.rng.permutation(heads)[: max(1, heads // SHARE)]
             x = spec.realise(self.cases[copy]) if copy else self.first
             part = of_heads(x, some)

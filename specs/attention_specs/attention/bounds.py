@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -24,19 +23,6 @@ MOST_BY_LSE = 1 / 4
 """The largest common error of weights exp(z - lse). An lse coarser than quarters gives no weights: precision.md, 3."""
 MOST = 690.0
 """A larger exponent makes every bound void. The exponential of this one and its inverse are in the range of float64."""
-
-
-class Bounds(Protocol):
-    """Largest allowed |error| of each element of the output, the weights and the log-sum-exp; the units that make it up."""
-
-    @property
-    def u(self) -> Units: ...  # noqa: D102
-    @property
-    def out(self) -> np.ndarray: ...  # noqa: D102
-    @property
-    def weights(self) -> np.ndarray: ...  # noqa: D102
-    @property
-    def lse(self) -> np.ndarray: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,6 +144,7 @@ def _joined(parts: list[masks.Mask]) -> masks.Mask:
 def realise(case: Case) -> Inputs:
     """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
     p, dtype = case.problem, numpy_dtype(case.problem.dtype)
+    assert isinstance(p, Problem)
     rng = np.random.default_rng(case.seed)
     q, k, v = (array.astype(dtype) for array in RECIPES[case.recipe](rng, p))
     given = {name: _given(name, numbers, dtype) for name, numbers in case.arrays.items()}
@@ -156,7 +157,7 @@ def realise(case: Case) -> Inputs:
 ANSWERS = ("out", "weights")
 
 
-def _given(name: str, numbers: Any, dtype: np.dtype) -> np.ndarray:
+def _given(name: str, numbers: object, dtype: np.dtype) -> np.ndarray:
     """Nested lists as an array. Numbers that JSON lacks are strings there: "nan", "inf", "-inf"."""
     return np.array(numbers, bool) if name == "mask" else np.array(numbers, object).astype(np.float64).astype(dtype)
 

@@ -1,19 +1,15 @@
-"""The attention spec as the harness sees it: from a problem to a call, and to the expected answer.
-
-A spec is a module with these names: NAME, FUNCTION, Problem, realise, restrict, lower, call, beyond, expect, expect_gradient.
-"""
+"""The attention spec as the harness sees it: from a problem to a call, and to the expected answer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from attention_specs import masks
-from attention_specs.attention.bounds import AttentionBounds, Bounds
+from attention_specs.attention.bounds import AttentionBounds
 from attention_specs.attention.gradient_bounds import gradient_bounds, in_range
 from attention_specs.attention.gradients import Gradients, gradients
 from attention_specs.attention.inputs import POSITIONAL, RULES, Inputs, realise
@@ -23,6 +19,7 @@ from attention_specs.attention.ranges import beyond
 from attention_specs.contract import Conventions
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Units, default_model, named_precision
+from attention_specs.spec import Bounds, Call, Unsupported
 
 __all__ = [
     "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
@@ -41,18 +38,6 @@ LOWERED = {
     "mask": ("bias",),
 }
 """Option -> options that can express it, best first."""
-
-
-class Unsupported(Exception):
-    """The implementation has no option for this; the text names the missing ones."""
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """Positional arrays and keyword options, as the implementation receives them."""
-
-    arrays: dict[str, np.ndarray]
-    options: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +98,7 @@ def expressible(option: str, options: Collection[str]) -> bool:
 
 def restrict(problem: Problem, options: Collection[str]) -> Problem:
     """The problem without the options that the implementation can be asked in no form."""
-    absent: dict[str, Any] = {name: False if name == "is_causal" else None for name in OPTIONAL if not expressible(name, options)}
-    return replace(problem, **absent)
+    return problem.replace(**{name: RULES.get(name) for name in OPTIONAL if not expressible(name, options)})
 
 
 def lower(x: Inputs, options: Collection[str]) -> Inputs:

@@ -11,6 +11,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
+from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.recipes import LAYER_RECIPES
 
 ARRAYS = ("query", "key", "value", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
@@ -67,6 +68,10 @@ class LayerInputs:
         """Whether key and value are the query's array."""
         return self.key is self.query and self.value is self.query
 
+    def with_explicit_mask(self) -> LayerInputs:
+        """The same call: a layer has no other option that hides keys."""
+        return self
+
     def visible(self) -> np.ndarray:
         """Bool [B, heads, Lq, Lk]: where the mask allows attention."""
         mask = np.ones((), bool) if self.mask is None else self.mask.astype(bool)
@@ -76,6 +81,7 @@ class LayerInputs:
 def realise(case: Case) -> LayerInputs:
     """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
     p, dtype = case.problem, numpy_dtype(case.problem.dtype)
+    assert isinstance(p, LayerProblem)
     rng = np.random.default_rng(case.seed)
     arrays = {name: array.astype(dtype) for name, array in LAYER_RECIPES[case.recipe](rng, p).items()}
     if p.self_attention:  # the value: recipes that shape one of the three shape this one

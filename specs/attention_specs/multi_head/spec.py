@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attention_specs.attention.spec import Call, Unsupported
 from attention_specs.contract import Conventions
 from attention_specs.multi_head.bounds import LayerBounds, bounds
 from attention_specs.multi_head.inputs import ARRAYS, LayerInputs, realise
@@ -23,6 +22,7 @@ from attention_specs.multi_head.oracle import LayerReference, layer, leave, proj
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.ranges import beyond
 from attention_specs.precision import Units, default_model, named_precision
+from attention_specs.spec import Call, Unsupported
 
 __all__ = [
     "FUNCTION",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.spec import Expected
 from attention_specs.judge import VACUOUS, Verdict, holds, within
 from attention_specs.properties.relations import verdict_by_side
 from attention_specs.property import Attend, property_
@@ -62,7 +61,7 @@ def lse_agrees_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     return _lse_agrees(attend.expected(x), attend.extra(x, "lse"), "lse")
 
 
-def _lse_agrees(expected: Any, lse: np.ndarray, what: str) -> Verdict:
+def _lse_agrees(expected: Expected, lse: np.ndarray, what: str) -> Verdict:
     return within(lse, expected.lse, expected.lse_bound, what, expected.lse_in_range)
 
 
@@ -72,7 +71,7 @@ def weights_agree_with_the_oracle(attend: Attend, x: Inputs) -> Verdict:
     return _weights_agree(attend.expected(x), attend.extra(x, "weights"), "weights")
 
 
-def _weights_agree(expected: Any, weights: np.ndarray, what: str) -> Verdict:
+def _weights_agree(expected: Expected, weights: np.ndarray, what: str) -> Verdict:
     verdict = within(weights, expected.weights, expected.bounds.weights, what, ~expected.exact.empty)
     return verdict & within(weights, np.zeros_like(weights), 0.0, what, expected.empty_rows == "zeros", "row sees no key")
 

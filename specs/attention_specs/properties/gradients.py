@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.spec import ExpectedGradient
 from attention_specs.judge import VACUOUS, Verdict, holds, identical, within
 from attention_specs.properties.relations import verdict_by_side
 from attention_specs.property import Attend, property_
@@ -28,9 +28,9 @@ def _normal(shape: tuple[int, ...], keys: int, dtype: np.dtype) -> np.ndarray:
     return np.random.default_rng([*shape, keys]).standard_normal(shape).astype(dtype)
 
 
-def _judged(attend: Attend, x: Inputs, dout: np.ndarray) -> Any:
+def _judged(attend: Attend, x: Inputs, dout: np.ndarray) -> ExpectedGradient | None:
     """The right gradients; None where an empty row gives something else than zeros, or a step leaves the range of its format."""
-    expected = attend.expected_gradient(x, dout)
+    expected: ExpectedGradient = attend.expected_gradient(x, dout)
     fits = attend.declared("zeros_in_empty_rows") or not expected.exact.exact.empty.any()
     return expected if fits and expected.in_range else None
 
@@ -44,14 +44,17 @@ def _agree(attend: Attend, x: Inputs, dout: np.ndarray, wrt: Sequence[str]) -> V
     return _all(within(got[name], expected.gradients[name], expected.bounds[name], f"d{name}") for name in wrt)
 
 
-def _all(verdicts: Any) -> Verdict:
+def _all(verdicts: Iterable[Verdict]) -> Verdict:
     first, *rest = verdicts
     for verdict in rest:
         first = first & verdict
     return first
 
 
-def _near(attend: Attend, x: Inputs, dout: np.ndarray, got: Any, wanted: Any, wrt: Sequence[str], what: str) -> Verdict:
+def _near(
+    attend: Attend, x: Inputs, dout: np.ndarray, got: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray],
+    wrt: Sequence[str], what: str,
+) -> Verdict:  # fmt: skip
     """The verdict on two right gradients: within the sum of their bounds."""
     expected = _judged(attend, x, dout)
     if expected is None:
@@ -110,7 +113,7 @@ def score_gradients_sum_to_zero_and_are_zero_where_masked(attend: Attend, x: Inp
     )
 
 
-def _masked(expected: Any) -> np.ndarray:
+def _masked(expected: ExpectedGradient) -> np.ndarray:
     return np.isneginf(expected.exact.exact.scores)
 
 

@@ -160,7 +160,7 @@ def layer_permuting_the_batch_permutes_the_output(attend: Attend, x: LayerInputs
     """Batch entries do not know their place (C11: batch and length exchanged; C09: torch-mps-mask-partial-broadcast)."""
     order = mixed(x.query.shape[0])
     got = attend(take_batch(x, order))[np.argsort(order)]
-    return _unchanged(attend, x, got, "out, batch permuted", exact=attend.declared("batch_invariant"))
+    return _unchanged(attend, x, got, "out, batch permuted", exact=bool(attend.declared("batch_invariant")))
 
 
 @property_("L14", spec=SPEC, needs=lambda x: _says_something(x) and x.query.shape[1] > 1)

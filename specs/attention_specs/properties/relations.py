@@ -78,7 +78,9 @@ def permuting_the_batch_permutes_the_output(attend: Attend, x: Inputs) -> Verdic
     """Batch entries do not know their place (C09: torch-mps-mask-partial-broadcast; C40: coreml-batch10)."""
     order = mixed(x.q.shape[0])
     back = np.argsort(order)
-    return unchanged(attend, x, attend(take_batch(x, order))[back], "out, batch permuted", attend.declared("batch_invariant"))
+    return unchanged(
+        attend, x, attend(take_batch(x, order))[back], "out, batch permuted", bool(attend.declared("batch_invariant"))
+    )
 
 
 @property_("R2", needs_new_oracle=True, needs=lambda x: x.q.shape[0] > 1)
@@ -87,7 +89,7 @@ def a_batch_entry_is_the_same_alone(attend: Attend, x: Inputs) -> Verdict:
     last = x.q.shape[0] - 1
     got = attend(x).copy()
     got[last] = attend(take_batch(x, [last]))[0]
-    return unchanged(attend, x, got, "out, last batch entry alone", attend.declared("batch_invariant"))
+    return unchanged(attend, x, got, "out, last batch entry alone", bool(attend.declared("batch_invariant")))
 
 
 @property_("R3", every_other_case=True, needs=lambda x: x.k.shape[1] > 1)

@@ -10,9 +10,11 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import Reference
+from attention_specs.attention.spec import Expected
 from attention_specs.judge import VACUOUS, Verdict
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.oracle import LayerReference
+from attention_specs.multi_head.spec import Expected as LayerExpected
 from attention_specs.property import Attend, property_
 
 SIGMAS = 5.0
@@ -30,7 +32,7 @@ Sample = tuple[float, float, float]
 """Of one batch entry and head, in units of the bound: the mean error, that away from zero, and the part that may have a sign."""
 
 
-def standard_errors(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
+def standard_errors(samples: Sequence[tuple[float, ...]]) -> tuple[np.ndarray, np.ndarray]:
     """For each direction the mean beyond its limit, and sum (x - allowed) / sqrt(sum x^2): that in standard errors.
 
     Where x and -x are as likely, P(sum x / sqrt(sum x^2) >= t) <= exp(-t^2 / 2) for any number of samples of any sizes
@@ -42,7 +44,7 @@ def standard_errors(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     return beyond / len(samples), np.divide(beyond, sizes, out=np.zeros_like(sizes), where=sizes > 0)
 
 
-def no_preferred_sign(samples: Sequence[Sample]) -> Verdict:
+def no_preferred_sign(samples: Sequence[tuple[float, ...]]) -> Verdict:
     """The verdict on all samples of a run; vacuous where they are too few to be that far from 0."""
     if len(samples) <= SIGMAS**2:
         return VACUOUS
@@ -56,7 +58,7 @@ def no_preferred_sign(samples: Sequence[Sample]) -> Verdict:
     return Verdict(ratio, "" if ratio <= 1 else sentence)
 
 
-def _samples(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> set[Sample]:
+def _samples(out: np.ndarray, expected: Expected | LayerExpected, rows: Callable[[Any], np.ndarray]) -> set[Sample]:
     """One for each batch entry and head: their values are independent, while those of one share the roundings on the way.
 
     Entries that are repeated in memory are one.
@@ -76,7 +78,7 @@ def _samples(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) 
 
 
 @lru_cache(8)
-def _telling(expected: Any, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _telling(expected: Expected | LayerExpected, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Elements whose errors show roundings, and the part of them that may have a sign, in units of the bound.
 
     Kept, because an audit asks hundreds of functions about one case.
@@ -116,7 +118,7 @@ def _mixed_in_all_heads(exact: LayerReference) -> np.ndarray:
     return mixed
 
 
-def _gathered(out: np.ndarray, expected: Any, rows: Callable[[Any], np.ndarray]) -> Verdict:
+def _gathered(out: np.ndarray, expected: Expected | LayerExpected, rows: Callable[[Any], np.ndarray]) -> Verdict:
     """The samples of one case; none of sums whose declared errors have a sign."""
     if expected.bounds.u.leans:
         return VACUOUS

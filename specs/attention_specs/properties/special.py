@@ -38,7 +38,7 @@ def _without_influence(attend: Attend, x: Inputs, garbage: np.ndarray | float, w
     if not declared:
         return VACUOUS
     x = contiguous(x)
-    hidden, safe = _hidden_from_all(x)[..., None], {"keys": "k", "values": "v"}.get(declared, "kv")
+    hidden, safe = _hidden_from_all(x)[..., None], {"keys": "k", "values": "v"}.get(str(declared), "kv")
     spoiled = {name: np.where(hidden, garbage, getattr(x, name)).astype(x.q.dtype) for name in safe}
     return unchanged(attend, x, attend(x.replace(**spoiled)), f"out, {what} at hidden keys", exact=True)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.spec import Expected
 from attention_specs.attention.transform import (
     append_hidden_keys,
     contiguous,
@@ -53,7 +52,7 @@ def _shares(lse: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _merging_error(first: Any, second: Any) -> np.ndarray:
+def _merging_error(first: Expected, second: Expected) -> np.ndarray:
     """How far a merged output may be from the exact one, given the bounds b of the outputs and e of the lse of two parts.
 
     Write a for the exact share of the first part, so that o = a o1 + (1 - a) o2. Its logit is lse1 - lse2, off by at most

@@ -45,7 +45,7 @@ def _in_words_of_one_meaning(x: Inputs) -> Inputs:
 
 def _rows(attend: Attend, exact: Reference) -> np.ndarray:
     """All rows, or those that see a key where another answer than ONNX's zeros is declared for empty ones."""
-    return np.logical_or(attend.declared("zeros_in_empty_rows"), ~exact.empty)
+    return np.logical_or(bool(attend.declared("zeros_in_empty_rows")), ~exact.empty)
 
 
 def generated_within(x: Inputs, exact: Reference) -> AttentionBounds:

@@ -12,6 +12,7 @@ from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.spec import call, lower
 
 Attention = Callable[..., Any]
+"""A function of a user. Its answer is judged as it comes: a judge that fails on it rejects it too."""
 Step = Callable[[np.ndarray], np.ndarray]
 
 
@@ -26,14 +27,14 @@ class Trial:
 
     text: str
     x: Inputs
-    judge: Callable[[Any], str]
+    judge: Callable[[np.ndarray], str]
     fresh: Callable[[Inputs], Inputs] = copied
     wanted: tuple[str, ...] = ()
     """Options that ask for more than the output, of a function that has them."""
     needs: tuple[str, ...] = ()
     """Options without which a function is not asked; all others are lowered as in a check."""
 
-    def answer(self, attention: Attention, options: tuple[str, ...]) -> Any:
+    def answer(self, attention: Attention, options: tuple[str, ...]) -> np.ndarray:
         """The answer of the function, asked in its own options. Raises the exceptions of the function."""
         asked = call(lower(self.fresh(self.x), options))
         return attention(*asked.arrays.values(), **asked.options, **{name: True for name in self.wanted if name in options})
@@ -61,7 +62,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return powers / np.where(total == 0, 1, total)
 
 
-def unlike(got: Any, wanted: np.ndarray, rtol: float, atol: float, base: Any = None, equal_nan: bool = False) -> str:
+def unlike(
+    got: np.ndarray, wanted: np.ndarray, rtol: float, atol: float, base: np.ndarray | None = None, equal_nan: bool = False
+) -> str:
     """The rule of allclose with shape and dtype: |got - wanted| <= atol + rtol * |base|; the base is `wanted` if not given."""
     if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
         return f"output={got.dtype}{list(got.shape)}, but should be {wanted.dtype}{list(wanted.shape)}"

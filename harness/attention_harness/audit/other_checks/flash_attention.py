@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def twice_the_error_of_eager(seed: int) -> Iterator[Trial]:
         yield Trial(str(setting), x, partial(within, wanted, allowed), partial(laid_out, setting.packed), needs=needs)
 
 
-def within(wanted: np.ndarray, allowed: float, got: Any) -> str:
+def within(wanted: np.ndarray, allowed: float, got: np.ndarray) -> str:
     """Written so that NaN fails; shapes and dtypes are not looked at, as there."""
     error = largest(got - wanted)
     return "" if error <= allowed else f"largest error={error:.3g}, but should be at most {allowed:.3g}"
@@ -79,13 +79,23 @@ def alibi(s: Setting, keys: int, rng: np.random.Generator) -> np.ndarray:
     return -slopes * np.abs(position - np.arange(keys))
 
 
-def _lengths(s: Setting, batch: int, rng: np.random.Generator) -> dict[str, Any]:
+class Lengths(TypedDict, total=False):
+    """The options of a call that say how many queries and keys count."""
+
+    past: int
+    query_lengths: np.ndarray
+    key_lengths: np.ndarray
+
+
+def _lengths(s: Setting, batch: int, rng: np.random.Generator) -> Lengths:
     if s.grid.new_keys:
-        return {"past": int(rng.integers(0, s.keys - s.queries + 1))}
+        return Lengths(past=int(rng.integers(0, s.keys - s.queries + 1)))
     if s.filled == "cache":
-        return {"key_lengths": rng.integers(1, s.keys + 1, batch)}
-    ends = {"query_lengths": s.queries, "key_lengths": s.keys} if s.filled == "padded" else {}
-    return {name: rng.integers(max(1, n - 20), n + 1, batch) for name, n in ends.items()}
+        return Lengths(key_lengths=rng.integers(1, s.keys + 1, batch))
+    if s.filled != "padded":
+        return Lengths()
+    queries, keys = (rng.integers(max(1, n - 20), n + 1, batch) for n in (s.queries, s.keys))
+    return Lengths(query_lengths=queries, key_lengths=keys)
 
 
 def laid_out(packed: int, x: Inputs) -> Inputs:

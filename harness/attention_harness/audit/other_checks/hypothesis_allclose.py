@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -52,7 +51,7 @@ def random_shapes(seed: int) -> Iterator[Trial]:
         yield Trial(text, x, partial(_unlike, plain(x)))
 
 
-def _unlike(wanted: np.ndarray, got: Any) -> str:
+def _unlike(wanted: np.ndarray, got: np.ndarray) -> str:
     return unlike(got, wanted, RTOL, ATOL)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ def five_random_inputs_of_one_shape(seed: int) -> Iterator[Trial]:
             yield Trial(f"{problem.__name__}, trial {trial + 1}", x, partial(allclose, plain(x)))
 
 
-def allclose(wanted: np.ndarray, got: Any) -> str:
+def allclose(wanted: np.ndarray, got: np.ndarray) -> str:
     """torch.allclose(output, output_new): relative to the new output, and an error where shapes or dtypes differ."""
     return unlike(got, wanted, TOLERANCE, TOLERANCE, base=got)
 

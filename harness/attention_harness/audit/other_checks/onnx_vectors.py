@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ def published_vectors(seed: int) -> Iterator[Trial]:
         yield Trial(p.name, x, partial(as_published, x), wanted=("return_weights",) if "weights" in x.answers else ())
 
 
-def as_published(x: Inputs, got: Any) -> str:
+def as_published(x: Inputs, got: np.ndarray | tuple[np.ndarray, ...]) -> str:
     """The difference between the answer and the published one."""
     answers = dict(zip(("out", "weights"), got if isinstance(got, tuple) else (got,), strict=False))
     rtol = RTOL_BFLOAT16 if x.dtype == "bfloat16" else RTOL

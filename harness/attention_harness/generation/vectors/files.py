@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from attention_harness.generation.vectors import Vector
 from attention_specs.case import Case
+from attention_specs.plain_data import require
 
 FOLDER = Path(__file__).parent / "found"
 SCHEMA = 1
@@ -31,20 +31,21 @@ def read(path: Path) -> Vector:
         raise ValueError(f"vector={path}, but should be one as generation/vectors/README.md says: {error}") from error
 
 
-def _vector(stem: str, data: dict[str, Any]) -> Vector:
+def _vector(stem: str, data: dict[str, object]) -> Vector:
     if set(data) != FIELDS:
         raise ValueError(f"fields {', '.join(sorted(set(data) ^ FIELDS))} are missing or unknown")
-    empty = [field for field in TEXTS if not (isinstance(data[field], str) and data[field])]
+    texts = {field: text for field in TEXTS if isinstance(text := data[field], str) and text}
+    empty = [field for field in TEXTS if field not in texts]
     if empty or not data["flags"]:
         raise ValueError(f"{', '.join(empty or ['flags'])} says nothing")
     if (data["schema"], data["name"]) != (SCHEMA, stem):
         raise ValueError(f"schema={data['schema']} name={data['name']}, but should be {SCHEMA} and the name of the file")
-    properties = tuple(dict.fromkeys((data["property"], AGREES)))
-    case = Case.from_json(data["case"])
-    return Vector(stem, case, properties, data["comment"], tuple(data["flags"]), data["source"], data["rejects"])
+    properties = tuple(dict.fromkeys((texts["property"], AGREES)))
+    case, flags = Case.from_json(data["case"]), require("flags", data["flags"], list)
+    return Vector(stem, case, properties, texts["comment"], tuple(flags), texts["source"], texts["rejects"])
 
 
-def to_json(vector: Vector) -> dict[str, Any]:
+def to_json(vector: Vector) -> dict[str, object]:
     """The content of its file."""
     texts = {"name": vector.name, "comment": vector.comment, "flags": list(vector.flags), "source": vector.source}
     judged = {"property": vector.properties[0], "rejects": vector.rejects}

@@ -6,11 +6,10 @@ Nobody here wrote them, and nothing of them is copied: they are generated where 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
-from typing import Any
 
 import numpy as np
 
@@ -37,12 +36,12 @@ class OnnxCase:
 
     name: str
     opset: int
-    attributes: dict[str, Any]
+    attributes: dict[str, float]
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> dict[str, object]:
     """The part of run.json about these vectors."""
     version = "" if installed("onnx") else metadata.version("onnx")
     return {"version": version, "cases": len(published()), "explained": EXPLAINED}
@@ -76,7 +75,7 @@ def _generated() -> Iterator[OnnxCase]:
             yield OnnxCase(case.name, case.model.opset_import[0].version, attributes, *given)
 
 
-def _by_name(names: tuple[str, ...], present: Any, arrays: Any) -> dict[str, np.ndarray]:
+def _by_name(names: tuple[str, ...], present: Iterable[str], arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """A node names its arrays by place, with "" for one that it leaves out; `arrays` holds the others."""
     return dict(zip((name for name, given in zip(names, present, strict=False) if given), arrays, strict=True))
 
@@ -103,9 +102,9 @@ def heads_apart(p: OnnxCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return q, np.concatenate([p.inputs["past_key"], k], 2), np.concatenate([p.inputs["past_value"], v], 2)
 
 
-def _apart(a: np.ndarray, heads: int | None) -> np.ndarray:
+def _apart(a: np.ndarray, heads: float | None) -> np.ndarray:
     """[B, L, H * D] as [B, H, L, D]; four axes stay as they are."""
-    return a if a.ndim == 4 else a.reshape(*a.shape[:2], heads or 1, -1).swapaxes(1, 2)
+    return a if a.ndim == 4 else a.reshape(*a.shape[:2], int(heads or 1), -1).swapaxes(1, 2)
 
 
 def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
@@ -115,7 +114,7 @@ def answers(p: OnnxCase, problem: Problem) -> dict[str, np.ndarray]:
     return known | ({"weights": p.outputs["qk_matmul_output"]} if mode == AFTER_SOFTMAX else {})
 
 
-def _listed(a: np.ndarray) -> Any:
+def _listed(a: np.ndarray) -> object:
     """Nested lists; a value without a JSON number becomes a string."""
     if a.dtype == bool:
         return a.tolist()

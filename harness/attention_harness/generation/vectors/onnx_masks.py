@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
+from attention_specs.attention.problem import Window
+
+
+class Hiding(TypedDict, total=False):
+    """The options of a problem that hide keys."""
+
+    is_causal: bool
+    window: Window | None
+    key_lengths: tuple[int, ...]
+
 
 def masking(
-    attributes: dict[str, Any], inputs: dict[str, np.ndarray], queries: int, keys: int
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    attributes: Mapping[str, float], inputs: dict[str, np.ndarray], queries: int, keys: int
+) -> tuple[Hiding, dict[str, np.ndarray]]:
     """Options of the problem, and the arrays `mask` and `bias`."""
     arrays = _given(inputs["attn_mask"], keys) if "attn_mask" in inputs else {}
     causal, sides = bool(attributes.get("is_causal", 0)), _window(attributes)
     if "nonpad_kv_seqlen" not in inputs:
-        return {"is_causal": causal, "window": sides}, arrays
+        return Hiding(is_causal=causal, window=sides), arrays
     lengths = inputs["nonpad_kv_seqlen"].reshape(-1)
-    options = {"key_lengths": tuple(lengths.tolist())}
+    options = Hiding(key_lengths=tuple(lengths.tolist()))
     if causal or sides:
         seen = visible_from_the_end(lengths, causal, sides or (None, None), queries, keys)
         arrays["mask"] = seen & arrays["mask"] if "mask" in arrays else seen
     return options, arrays
 
 
-def _window(attributes: dict[str, Any]) -> tuple[int | None, int | None] | None:
+def _window(attributes: Mapping[str, float]) -> Window | None:
     """-1 leaves a side open."""
-    left, right = (attributes.get(f"{side}_window_size", -1) for side in ("left", "right"))
+    left, right = (int(attributes.get(f"{side}_window_size", -1)) for side in ("left", "right"))
     return (left if left >= 0 else None, right if right >= 0 else None) if max(left, right) >= 0 else None
 
 
@@ -36,9 +47,7 @@ def _given(mask: np.ndarray, keys: int) -> dict[str, np.ndarray]:
     return {name: np.pad(mask, [(0, 0)] * 3 + [(0, keys - mask.shape[-1])], constant_values=hides)}
 
 
-def visible_from_the_end(
-    lengths: np.ndarray, causal: bool, window: tuple[int | None, int | None], queries: int, keys: int
-) -> np.ndarray:
+def visible_from_the_end(lengths: np.ndarray, causal: bool, window: Window, queries: int, keys: int) -> np.ndarray:
     """Bool [B, 1, Lq, Lk] for a cache that is kept outside: the last query stands at the last valid key of its batch entry.
 
     For this our options have no word: their queries count from the first key, or stand behind one past for all entries.

@@ -71,7 +71,7 @@ class Candidate:
 
     def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
-        cache = {name: value for name, value in call.options.items() if name in CACHE}
+        cache = {name: value for name, value in call.options.items() if name in CACHE and isinstance(value, np.ndarray)}
         arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
         return {name: self._turned(array) for name, array in (arrays | cache).items()}
 
