@@ -79,7 +79,7 @@ assert "closest to the bound" in LISTED and len(rows) == 10 and rows["worst_rati
 """,
     "An experiment of `probe`": """
 from attention_harness.probe import EXPERIMENTS
-(experiment,) = [one for one in EXPERIMENTS if one.title == "scale of zero"]
+(experiment,) = [one for one in EXPERIMENTS.values() if one.title == "scale of zero"]
 assert experiment.options == ("scale",) and experiment.run.__doc__
 """,
     "A row of the coverage table": """

@@ -17,12 +17,12 @@ from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
 from attention_specs.multi_head.recipes import LAYER_DRAWN
 from attention_specs.named import Named
-from attention_specs.registry import SPECS
+from attention_specs.registry import SPECS, Registry
 from attention_specs.spec import Inputs, spec_of
 
 Values = Callable[[Case, Inputs], Iterable[str]]
 
-REGIONS: dict[str, tuple[tuple[str, ...], Values]] = {}
+REGIONS: Registry[tuple[tuple[str, ...], Values]] = Registry("region")
 """Region -> the values that a generator should reach, and those that a case with these inputs has."""
 
 COMBINE = ("both", "either", "opposite", "total")
@@ -33,7 +33,7 @@ def region(name: str, *values: str) -> Callable[[Values], Values]:
     """Registers a function as a region with these values."""
 
     def register(function: Values) -> Values:
-        REGIONS[name] = values, function
+        REGIONS.register((values, function), name)
         return function
 
     return register

@@ -26,7 +26,7 @@ def probe(target: Target, seed: int, limits: Limits, progress: Callable[[str], N
         description = worker.description()
         session = ProbeSession(UnderTest(worker, replace(description, conventions=Conventions())), seed)
         observations: list[Observation] = []
-        for experiment in EXPERIMENTS:
+        for experiment in EXPERIMENTS.values():
             if experiment.suits(session):
                 progress(experiment.name.replace("_", " "))
                 observations += experiment(session)

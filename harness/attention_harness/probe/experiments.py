@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from attention_harness.errors import REFUSALS, CallFailed
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
+from attention_specs.registry import Registry
 
 Value = bool | str | tuple[str, ...] | Mapping[str, str | Mapping[str, str]] | None
 """A choice, dtypes, choices by form or dtype as `empty_rows` is declared, or None where it is unknown."""
@@ -83,7 +84,7 @@ class Experiment:
             return [Observation(self.title, failure.outcome, evidence, "fixed", ANSWER)]
 
 
-EXPERIMENTS: list[Experiment] = []
+EXPERIMENTS: Registry[Experiment] = Registry("experiment")
 
 
 def experiment(
@@ -92,7 +93,8 @@ def experiment(
     """Registers the function under its own name; `title` is the name of its observation, if another."""
 
     def register(function: Callable[[ProbeSession], Result]) -> Callable[[ProbeSession], Result]:
-        EXPERIMENTS.append(Experiment(function.__name__, title or function.__name__, function, options, layers))
+        name = function.__name__
+        EXPERIMENTS.register(Experiment(name, title or name, function, options, layers), name)
         return function
 
     return register

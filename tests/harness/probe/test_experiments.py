@@ -66,7 +66,7 @@ def observations_of(subject_of):
 
     def find(function, skip=NOT_PRECISION):
         session = ProbeSession(subject_of(function), 0)
-        observations = [f for e in EXPERIMENTS if e.suits(session) and e.name not in skip for f in e(session)]
+        observations = [f for e in EXPERIMENTS.values() if e.suits(session) and e.name not in skip for f in e(session)]
         report = ProbeReport(Target("mine", "mine:attention"), session.under_test.description, observations)
         return {f.name: (f.value, report.verdict(f), f.evidence) for f in observations}
 

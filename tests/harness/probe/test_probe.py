@@ -156,7 +156,7 @@ def observation_of(subject_of):
 
     def find(function, name):
         session = ProbeSession(subject_of(function), 0)
-        experiments = [e for e in EXPERIMENTS if e.suits(session)]
+        experiments = [e for e in EXPERIMENTS.values() if e.suits(session)]
         observations = [f for e in experiments if e.name in CALL_CONVENTION or _leads_to(e.name, name) for f in e(session)]
         return next(f for f in observations if f.name == name)
 
@@ -183,7 +183,7 @@ def test_forms_that_differ_are_told_apart(observation_of):
 
 def test_what_the_signature_lacks_is_no_fact_of_the_function(subject_of):
     session = ProbeSession(subject_of(safe), 0)
-    names = {e.name for e in EXPERIMENTS if e.suits(session)}
+    names = {e.name for e in EXPERIMENTS.values() if e.suits(session)}
     assert "mask_polarity" in names and not names & {"causal_alignment", "window_alignment", "bias", "softcap", "lse_base"}
 
 

@@ -90,7 +90,9 @@ def attention(q, k, v):
 
 @pytest.mark.parametrize(("own", "declared", "layout", "verdict", "status"), LAYOUTS)
 def test_a_layout_is_told_as_it_is_declared(own, declared, layout, verdict, status, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(probe, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name in ("dtypes", "layout", "default_scale")])
+    monkeypatch.setattr(
+        probe, "EXPERIMENTS", {name: e for name, e in EXPERIMENTS.items() if name in ("dtypes", "layout", "default_scale")}
+    )
     axes = {"bhld": "(0, 1, 2, 3)", "blhd": "(0, 2, 1, 3)"}[own]
     path = tmp_path / "laid_out.py"
     path.write_text(LAID_OUT.replace("AXES", axes) + (f'attention.layout = "{declared}"\n' if declared else ""))
@@ -116,7 +118,9 @@ def test_framework_is_named_only_if_the_exception_speaks_of_arrays(error, foreig
 def test_status_is_1_for_what_no_declaration_says(tmp_path, capsys, monkeypatch):
     path = tmp_path / "unscaled.py"
     path.write_text(LAID_OUT.replace("AXES", "(0, 1, 2, 3)").replace("** -0.5", "** 0.0"))
-    monkeypatch.setattr(probe, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name in ("dtypes", "layout", "default_scale")])
+    monkeypatch.setattr(
+        probe, "EXPERIMENTS", {name: e for name, e in EXPERIMENTS.items() if name in ("dtypes", "layout", "default_scale")}
+    )
     assert main(["probe", f"{path}:attention"]) == 1
     assert "no declaration says this: default scale=1, but should be 1/sqrt(D); wrap the function" in capsys.readouterr().out
 
@@ -128,6 +132,6 @@ def test_a_conditional_function_is_probed_across_a_process(tmp_path, monkeypatch
     )
     seen = "np.where(np.tri(*s.shape[2:], s.shape[3] - s.shape[2]), s, -np.inf)"
     path.write_text(body.replace("    p = np", f"    s = {seen}\n    p = np"))
-    monkeypatch.setattr(probe, "EXPERIMENTS", [e for e in EXPERIMENTS if e.name not in NOT_PRECISION])
+    monkeypatch.setattr(probe, "EXPERIMENTS", {name: e for name, e in EXPERIMENTS.items() if name not in NOT_PRECISION})
     report = probe.probe(resolve([f"{path}:attention"])[0], 0, Limits(10))
     assert report.declaration()["conventions"]["causal_alignment"] == "bottom-right" and not report.wrong

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
 
 from attention_specs.contract import OPTIONS
+from attention_specs.registry import Registry
 
 Attention = Callable[..., Any]
 
@@ -44,7 +43,7 @@ class Fault:
         return self.function.__module__ == f"{__name__}.processes"
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: Registry[Fault] = Registry("fault")
 
 
 LAYER_OPTIONS = ("mask", "return_weights")
@@ -78,16 +77,11 @@ def fault(
 
     def register(function: Attention) -> Attention:
         name = function.__name__
-        if name in FAULTS:
-            raise ValueError(f"fault={name}, but should be a name that is not taken")
-        FAULTS[name] = Fault(name, family, link, quiet(function, cache, spec, only))
-        return FAULTS[name].function
+        return FAULTS.register(Fault(name, family, link, quiet(function, cache, spec, only)), name).function
 
     return register
 
 
-def load_all() -> dict[str, Fault]:
-    """Imports all modules of this folder, which registers their faults, and returns these by name."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    return FAULTS
+def load_all() -> Registry[Fault]:
+    """All faults by name, after the import of the modules of this folder, which register them."""
+    return FAULTS.load(__name__)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from time import perf_counter
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from attention_harness.audit.other_checks._trials import Attention, Trial
 from attention_harness.frameworks import installed
 from attention_harness.registry.loading import describe
+from attention_specs.registry import Registry
 
 Check = Callable[[int], Iterator[Trial]]
 
@@ -81,16 +80,14 @@ class OtherCheckRow:
     """Why it was not run; then nothing is counted."""
 
 
-OTHER_CHECKS: dict[str, OtherCheck] = {}
+OTHER_CHECKS: Registry[OtherCheck] = Registry("check")
 
 
 def check(name: str, source: str, needs: str = "") -> Callable[[Check], Check]:
     """Registers the function as another check. ValueError if the name is taken."""
 
     def register(check: Check) -> Check:
-        if name in OTHER_CHECKS:
-            raise ValueError(f"check={name}, but should be a name that is not taken")
-        OTHER_CHECKS[name] = OtherCheck(name, source, check, needs)
+        OTHER_CHECKS.register(OtherCheck(name, source, check, needs), name)
         return check
 
     return register
@@ -102,11 +99,9 @@ def trials(name: str, seed: int) -> tuple[Trial, ...]:
     return tuple(OTHER_CHECKS[name].check(seed))
 
 
-def load_all() -> dict[str, OtherCheck]:
-    """Imports all modules of this folder, which registers their checks, and returns these by name."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    return OTHER_CHECKS
+def load_all() -> Registry[OtherCheck]:
+    """All other checks by name, after the import of the modules of this folder, which register them."""
+    return OTHER_CHECKS.load(__name__)
 
 
 def compare(
