@@ -184,6 +184,7 @@ def test_the_page_has_all_of_it_where_everything_was_measured(drawn: str) -> Non
     assert "var(--crashed)" in drawn and "#0101" not in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "gone"),
     [
@@ -225,6 +226,7 @@ def test_an_unresolved_cell_is_grey_and_a_failed_one_hatched(timed: Run, drawn: 
     assert (rows["verdict"] == "UNRESOLVED").any() and (rows["verdict"] == "INVALID").any()
 
 
+@pytest.mark.slow
 def test_a_page_of_many_sweeps_draws_some_and_is_small(timed: Run, make_run: Make) -> None:
     rows = timed.timings
     swept = rows[rows["sweep"] == "length"]

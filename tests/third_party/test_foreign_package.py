@@ -48,6 +48,7 @@ def test_what_cannot_be_imported_is_unavailable_with_the_reason(listed):
     assert "No module named 'a_library_that_is_not_there'" in listed["foreign-broken"]["reason"]
 
 
+@pytest.mark.slow
 def test_all_are_checked_and_the_broken_one_stops_nothing(tmp_path):
     status, document = harness("check", "foreign-*", "--examples", 12, "--dtype", "float32", "--output", tmp_path)
     wrong = [

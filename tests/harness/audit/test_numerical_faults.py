@@ -27,6 +27,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
@@ -35,6 +36,7 @@ def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
     assert "violates" in {finding.outcome for finding in findings if finding}
 
 
+@pytest.mark.slow
 def test_a_finding_of_a_whole_run_names_the_command_that_shows_it_again(tmp_path, capsys):
     target, name = "attention_harness.audit.faults.precision:sixteen_bit_outputs_are_cut_off", "errors_have_no_preferred_sign"
     options = ["--property", name, "--dtype", "float16", "--examples", "40", "--seed", "3"]

@@ -57,6 +57,7 @@ def test_there_are_four_and_each_names_its_source():
     assert all("/" in one.source and one.check.__doc__ for one in OTHER_CHECKS.values())
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("right", [attention, online(16)], ids=["eager", "online"])
 def test_it_accepts_what_is_right(name, right):

@@ -89,6 +89,7 @@ def few_cases(monkeypatch):
     monkeypatch.setattr(run, "vectors", lambda names: ())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_cases")
 def test_from_the_command_line(saved, tmp_path, capsys):
     file, output = saved(FILE), tmp_path / "run"

@@ -84,6 +84,7 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_the_conventions_of_the_run_are_those_of_its_replay(written):
     case = Case(Problem(1, 1, 1, 2, 3, 2, 2, mask=masks.hidden_query(0)))
     assert replay.replay(written(RIGHT, P5, case, {"empty_rows": "nan"})).sentence.startswith("agrees: ")
@@ -118,6 +119,7 @@ def test_a_property_that_is_not_judged_has_a_status_of_its_own(property_, reason
     assert reason in output
 
 
+@pytest.mark.slow
 def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
     load_properties()
     path = written(RIGHT, P4)
@@ -135,6 +137,7 @@ CAUSAL = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -172,6 +175,7 @@ def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_e
     assert f"holds alone, and the run said of its failure: {when} [" in right.sentence
 
 
+@pytest.mark.slow
 def test_chance_is_asked_several_times(written):
     assert "call" in replay.replay(written(FLAKY, P10)).sentence
     assert replay.replay(written(FLAKY, P10)).wrong
@@ -225,6 +229,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "outcome"), MALFORMED.values(), ids=MALFORMED)
 def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, outcome, tmp_path, capsys):
     path = tmp_path / "mine.py"

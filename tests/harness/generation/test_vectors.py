@@ -140,6 +140,7 @@ def checked(tmp_path_factory):
     return next(row for row in json.loads(out.getvalue())["checks"] if row["outcome"] == "violates")
 
 
+@pytest.mark.slow
 def test_a_vector_that_fails_is_written_down_with_its_numbers(checked):
     path = Path(checked["replay"].rpartition(" ")[2])
     case = Case.from_json(json.loads(path.read_text())["case"])

@@ -193,6 +193,7 @@ def worker(file, name):
     return Worker(Target(name, f"{file}:{name}", registered=False), Limits(seconds=2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REJECTED)
 def test_what_is_no_answer_is_an_outcome_and_the_next_call_works(file, name):
     outcome, message = REJECTED[name]
