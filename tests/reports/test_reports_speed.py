@@ -202,6 +202,7 @@ def test_what_was_not_measured_is_not_there(timed: Run, make_run: Make, column: 
     assert "<title>Performance profile" in text
 
 
+@pytest.mark.slow
 def test_old_runs_have_their_tables(timed: Run, make_run: Make) -> None:
     old = timed.timings.iloc[:, :23]
     text = section(make_run(timings=old.to_dict("records")))

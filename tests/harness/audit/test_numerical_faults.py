@@ -11,6 +11,8 @@ from attention_harness.cli.app import main
 from attention_harness.conformance.judging import fails
 from attention_specs.property import PROPERTIES
 
+pytestmark = pytest.mark.slow
+
 AGREES = "output_agrees_with_the_oracle"
 FAULTS = {
     precision.inputs_are_rounded_to_tf32: AGREES,
@@ -27,7 +29,6 @@ FAULTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
@@ -36,7 +37,6 @@ def test_a_default_run_rejects_it(fault, seed, subject_of, cases_of):
     assert "violates" in {finding.outcome for finding in findings if finding}
 
 
-@pytest.mark.slow
 def test_a_finding_of_a_whole_run_names_the_command_that_shows_it_again(tmp_path, capsys):
     target, name = "attention_harness.audit.faults.precision:sixteen_bit_outputs_are_cut_off", "errors_have_no_preferred_sign"
     options = ["--property", name, "--dtype", "float16", "--examples", "40", "--seed", "3"]

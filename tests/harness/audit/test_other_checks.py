@@ -76,6 +76,7 @@ def test_an_exception_is_a_rejection(name):
     assert objection(name, failing).startswith("ValueError: no kernel for this shape [")
 
 
+@pytest.mark.slow
 @each
 def test_what_is_written_into_the_inputs_does_not_reach_the_next_function(name):
     assert objection(name, overwriting) == objection(name, attention) == ""

@@ -22,6 +22,8 @@ import time
 
 import numpy as np
 
+pytestmark = pytest.mark.slow
+
 
 def soft(scores, axis=-1):
     top = scores.max(axis, keepdims=True, initial=-1e30)
@@ -107,7 +109,6 @@ def failure(request, checked):
     return rows[0], Path(rows[0]["replay"].removeprefix("attention-harness replay "))
 
 
-@pytest.mark.slow
 def test_planted_errors_make_check_fail(checked):
     assert checked[0] == 1
 
@@ -155,7 +156,6 @@ def test_the_program_beside_it_runs_alone(failure, tmp_path):
     assert "attention_harness" not in program.read_text()
 
 
-@pytest.mark.slow
 def test_a_right_function_passes(file, tmp_path):
     status, out, _ = called("check", f"{file}:right", "--examples", 12, "--dtype", "float64", "--json", "--output", tmp_path)
     rows = json.loads(out)["checks"]
@@ -164,7 +164,6 @@ def test_a_right_function_passes(file, tmp_path):
     assert not list(tmp_path.glob("cases/*"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "outcome"), [("leaves_at_two_keys", "crashed"), ("hangs_at_two_keys", "timed-out")])
 def test_disasters_are_outcomes_with_their_case(name, outcome, file, tmp_path):
     options = ["--examples", 2, "--dtype", "float64", "--timeout", 1, "--property", PROPERTY, "--json", "--output", tmp_path]
@@ -176,7 +175,6 @@ def test_disasters_are_outcomes_with_their_case(name, outcome, file, tmp_path):
     assert realise(Case.from_json(case)).k.shape[2] >= 2
 
 
-@pytest.mark.slow
 def test_where_everything_is_refused_nothing_could_be_judged(file, tmp_path):
     status, out, _ = called("check", f"{file}:refuses_everything", "--examples", 2, "--json", "--output", tmp_path)
     assert status == 3

@@ -101,6 +101,7 @@ def test_limits_are_those_of_the_run(written):
     assert replay.replay(path).sentence.startswith("timed-out: no answer after 0.5 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("property_", "reason"),
     [
@@ -168,6 +169,7 @@ def test_an_option_that_is_written_out_in_another_is_judged(written):
     assert replay.replay(path).sentence.startswith("agrees: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["only after other calls", "not repeatable, 1 of 31 times"])
 def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_each(when, written):
     right, wrong = (replay.replay(written(source, P4, when=when)) for source in (RIGHT, WRONG))

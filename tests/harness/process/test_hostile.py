@@ -223,6 +223,7 @@ def test_what_is_written_between_two_calls_is_not_taken_for_an_answer(file):
         assert hostile.call(asked(1)).out.item() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [(f"in_{kind}", kind) for kind in KINDS],

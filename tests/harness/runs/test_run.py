@@ -61,6 +61,7 @@ def test_nothing_is_lost_when_a_resumed_run_is_killed_again(killed):
     assert set(Run(killed, {}).finished()) == {"numpy-eager", "numpy-online", "torch-eager"}
 
 
+@pytest.mark.slow
 def test_resume_on_the_command_line_counts_nothing_twice(killed):
     out = StringIO()
     with redirect_stdout(out):

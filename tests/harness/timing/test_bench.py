@@ -20,6 +20,8 @@ from attention_harness.timing.workloads import Workload
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))
 WIDE = replace(SMALL, name="wide", problem=Problem(1, 4, 2, 8, 8, 16, 16, is_causal=True))
 """With so many columns that signs drawn anew do not come again."""
@@ -175,7 +177,6 @@ def rows(result: Bench) -> dict[str, dict[str, Any]]:
     return {row["implementation"]: row for row in result.rows}
 
 
-@pytest.mark.slow
 def test_planted_differences_are_decided() -> None:
     by_name = rows(timed(level, slow, fast))
     assert {name: row["verdict"] for name, row in by_name.items()} == {
@@ -229,7 +230,6 @@ def test_flops_count_visible_pairs() -> None:
     assert row["gflops"] == pytest.approx(4 * 4 * pairs / row["median"] / 1e9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -245,7 +245,6 @@ def test_what_is_wrong_is_invalid_and_disturbs_no_other(function: Callable[..., 
     assert by_name["slow"]["verdict"] == "SLOWER"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reason"),
     [(by_values_at_first, "undecided whether outputs are kept: "), (by_values_then_none, "in a process of its own, ValueError: not today")],
@@ -261,7 +260,6 @@ def test_a_cheat_that_fresh_processes_do_not_show_is_unresolved_and_fails_no_run
     assert not invalid(list(by_name.values()))
 
 
-@pytest.mark.slow
 def test_what_is_not_claimed_is_unsupported() -> None:
     assert rows(timed(refuses))["refuses"]["reason"] == "no causal kernel"
     row = rows(timed(level, workload=GIVEN))["level"]
@@ -274,7 +272,6 @@ def test_a_baseline_that_cannot_gives_way_to_the_first_that_can() -> None:
     assert {row["baseline"] for row in result.rows} == {"slow"}
 
 
-@pytest.mark.slow
 def test_the_absent_are_named_with_a_reason() -> None:
     gone = Target("gone", "no_such_module_at_all:attention", registered=False)
     result = bench([target(baseline), target(level), gone], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
@@ -282,7 +279,6 @@ def test_the_absent_are_named_with_a_reason() -> None:
     assert "gone" not in rows(result)
 
 
-@pytest.mark.slow
 def test_the_unloadable_have_a_row_that_says_why() -> None:
     broken = Target("broken", f"{__name__}:nothing_of_that_name", registered=False)
     result = bench([target(baseline), target(level), broken], [SMALL], Settings(True, 0, "baseline", 0.05), start=Here)
@@ -293,7 +289,6 @@ def test_the_unloadable_have_a_row_that_says_why() -> None:
     assert rows(alone)["broken"]["verdict"] == "INVALID"
 
 
-@pytest.mark.slow
 def test_the_same_seed_is_the_same_schedule() -> None:
     orders = []
     for _ in range(2):

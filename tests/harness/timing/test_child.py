@@ -15,6 +15,8 @@ SMALL = Workload("small", "a small one", "nobody", Problem(1, 2, 2, 8, 8, 4, 4))
 FOREIGN = """
 import os, time
 from attention_implementations.numpy.eager import attention
+
+pytestmark = pytest.mark.slow
 calls = []
 
 def good(q, k, v):
@@ -45,7 +47,6 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench([*foreign, ends], [SMALL], Settings(True, seconds_per_workload=0.05, timeout=5))
 
 
-@pytest.mark.slow
 def test_the_others_are_timed(result: Bench) -> None:
     rows = {row["implementation"]: row for row in result.rows}
     assert rows["numpy-eager"]["verdict"] == "BASELINE"
@@ -53,7 +54,6 @@ def test_the_others_are_timed(result: Bench) -> None:
     assert rows["good"]["peak_memory"] > 0 and rows["good"]["compile_seconds"] >= 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"), [("exits_late", "exited with status 3"), ("aborts", "SIGABRT"), ("hangs", "no answer after 5 s")]
 )
@@ -62,12 +62,10 @@ def test_who_ended_it_is_invalid_with_the_reason(result: Bench, name: str, reaso
     assert row["verdict"] == "INVALID" and reason in row["reason"]
 
 
-@pytest.mark.slow
 def test_who_ends_it_by_being_imported_is_absent(result: Bench) -> None:
     assert "exited with status 0" in result.absent["ends"] and result.unloadable == ("ends",)
 
 
-@pytest.mark.slow
 def test_pytest_benchmark_records_the_samples(result: Bench, tmp_path: Path) -> None:
     path = record(result, tmp_path)
     assert path is not None
@@ -80,14 +78,12 @@ def test_pytest_benchmark_records_the_samples(result: Bench, tmp_path: Path) -> 
     assert json.loads((tmp_path / "samples.json").read_text())["schedule"]["seed"] == 0
 
 
-@pytest.mark.slow
 def test_nothing_is_recorded_of_a_machine_too_slow_for_one_round(result: Bench, tmp_path: Path) -> None:
     for samples in ({}, {"small": {}}, {"small": {"good": []}}):
         assert record(replace(result, samples=samples), tmp_path) is None
         assert json.loads((tmp_path / "samples.json").read_text())["series"] == []
 
 
-@pytest.mark.slow
 def test_the_process_has_one_thread_and_a_plain_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_PERTURB_", "128")
     monkeypatch.setenv("OMP_NUM_THREADS", "64")

@@ -201,6 +201,7 @@ def large(make_run: Make) -> Path:
     return make_run({"complete": True, "arguments": {"command": "audit"}, "properties": properties}, faults=faults, kills=kills)
 
 
+@pytest.mark.slow
 def test_a_large_audit_stays_below_a_megabyte(make_run: Make) -> None:
     folder = large(make_run)
     assert len(Run.load(folder).kills) >= 7000
