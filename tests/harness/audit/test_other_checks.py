@@ -64,6 +64,7 @@ def test_it_accepts_what_is_right(name, right):
     assert objection(name, right) == ""
 
 
+@pytest.mark.slow
 @each
 def test_it_rejects_a_softmax_over_the_wrong_axis_for_its_numbers(name):
     text = objection(name, normalised_over_queries)
