@@ -158,6 +158,7 @@ def test_every_block_of_code_that_is_to_be_written_has_its_place():
     assert len(re.findall(r"^```\w", adding, re.MULTILINE)) == sum(map(len, EXAMPLES.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHOWS)
 def test_the_example_adds_it(kind, tmp_path):
     for folder in PACKAGES:

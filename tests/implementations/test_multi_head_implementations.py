@@ -47,7 +47,11 @@ def drawn(count, shapes):
     return draw(balanced(layer_shape_pool(Random(1), shapes), DTYPES), count, 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+COMPILED = [pytest.param(name, marks=pytest.mark.slow) if name.startswith("jax") else name for name in NAMES]
+"""JAX compiles anew for each shape."""
+
+
+@pytest.mark.parametrize("name", COMPILED)
 def test_answers_are_within_the_bound_and_inputs_as_before(name):
     function, answered = load(name), 0
     for case in drawn(120, 3 if name.startswith("jax") else 12):

@@ -27,6 +27,7 @@ def test_it_tells_verdict_counts_failures_and_timings(whole_run: Path) -> None:
     assert "no CUDA device: torch-cuda-sdpa-flash, torch-cuda-sdpa-cudnn" in text
 
 
+@pytest.mark.slow
 def test_it_fits_a_comment_however_much_is_wrong(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
     name = "an_implementation_with_a_long_name_"
     rows = [

@@ -86,6 +86,7 @@ def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: t
     assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
 
 
+@pytest.mark.slow
 def test_precision_shows_what_was_met_how_closely_and_what_differs(whole_run: Path) -> None:
     text = render(Run.load(whole_run)).partition('<section id="precision">')[2].partition("</section>")[0]
     assert text.count('<th scope="row">') == 5
@@ -112,6 +113,7 @@ def test_nothing_is_loaded_from_anywhere(whole_page: tuple[str, Page]) -> None:
     assert not re.search(r"@import|url\((?!#)", source)
 
 
+@pytest.mark.slow
 def test_a_realistic_page_is_small_and_a_huge_one_bounded(
     whole_run: Path, make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_realistic_page_is_small_and_a_huge_one_bounded(
     assert write_report(make_run(checks=rows, agreement=agreement)).stat().st_size < 3_000_000
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(whole_run: Path, whole_page: tuple[str, Page]) -> None:
     assert page(whole_run)[0] == whole_page[0]
 
@@ -181,6 +184,7 @@ def test_whatever_a_run_holds_is_shown_as_text(make_run: Callable[..., Path], ro
     assert seen.open == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [[], ["checks"], ["timings"], ["agreement"], ["coverage"]])
 def test_an_interrupted_run_has_a_readable_page(make_run: Callable[..., Path], whole_run: Path, frames: list[str]) -> None:
     whole = Run.load(whole_run)

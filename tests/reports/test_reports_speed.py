@@ -184,6 +184,7 @@ def test_the_page_has_all_of_it_where_everything_was_measured(drawn: str) -> Non
     assert "var(--crashed)" in drawn and "#0101" not in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "gone"),
     [
@@ -201,6 +202,7 @@ def test_what_was_not_measured_is_not_there(timed: Run, make_run: Make, column: 
     assert "<title>Performance profile" in text
 
 
+@pytest.mark.slow
 def test_old_runs_have_their_tables(timed: Run, make_run: Make) -> None:
     old = timed.timings.iloc[:, :23]
     text = section(make_run(timings=old.to_dict("records")))
@@ -225,6 +227,7 @@ def test_an_unresolved_cell_is_grey_and_a_failed_one_hatched(timed: Run, drawn: 
     assert (rows["verdict"] == "UNRESOLVED").any() and (rows["verdict"] == "INVALID").any()
 
 
+@pytest.mark.slow
 def test_a_page_of_many_sweeps_draws_some_and_is_small(timed: Run, make_run: Make) -> None:
     rows = timed.timings
     swept = rows[rows["sweep"] == "length"]

@@ -56,6 +56,7 @@ JUDGED = {"P4", "P6", "P7", "W4", "G2", "G3", "G10"}
 """Clauses about the output, lse, weights and gradients, of which all functions are asked."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(declaring()))
 def test_what_does_as_it_declares_agrees(name, subject_of):
     under_test, agreed = subject_of(declaring()[name]), set()

@@ -88,11 +88,13 @@ def test_edge_cases_at_a_level_reject_what_loses_such_rows(fault):
     assert tried(fault.name, fault.function, AT_A_LEVEL[fault.spec], ORACLE).kills
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", planted("far_sizes"), ids=lambda fault: fault.name)
 def test_edge_cases_reject_what_is_wrong_at_a_far_size_or_between_the_usual_numbers(fault):
     assert tried(fault.name, fault.function, EDGE_CASES["attention"], WITH_MORE_CELLS).kills
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [fault for module in SMALL for fault in planted(module)], ids=lambda fault: fault.name)
 def test_some_property_rejects_a_fault_where_it_is_wrong(fault):
     cases = SMALL[fault.function.__module__.rpartition(".")[2]]

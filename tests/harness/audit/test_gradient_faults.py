@@ -91,6 +91,7 @@ def findings_of(subject_of, cases):
     return findings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("property_", GRADIENT_PROPERTIES)
 def test_a_sound_backward_pass_is_not_rejected(property_, findings_of):
     findings = list(findings_of(CONTROL, property_))

@@ -48,6 +48,7 @@ def declaring(function, precision, spec="attention"):
     return attention
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
 def test_what_does_as_it_declares_agrees(name, subject_of):
     under_test = subject_of(CONTROLS[name])
@@ -108,6 +109,7 @@ def test_products_beyond_the_declared_range_are_not_asked(subject_of):
     assert message == "precision=products-rounded, but should be wider: a product of a query and a key is out of its range"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model"), list(zip(DECLARED, ("products-rounded", *["products-rounded+sums-rounded"] * 2), strict=True))
 )

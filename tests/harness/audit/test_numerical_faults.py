@@ -11,6 +11,8 @@ from attention_harness.cli.app import main
 from attention_harness.conformance.judging import fails
 from attention_specs.property import PROPERTIES
 
+pytestmark = pytest.mark.slow
+
 AGREES = "output_agrees_with_the_oracle"
 FAULTS = {
     precision.inputs_are_rounded_to_tf32: AGREES,

@@ -57,12 +57,14 @@ def test_there_are_four_and_each_names_its_source():
     assert all("/" in one.source and one.check.__doc__ for one in OTHER_CHECKS.values())
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("right", [attention, online(16)], ids=["eager", "online"])
 def test_it_accepts_what_is_right(name, right):
     assert objection(name, right) == ""
 
 
+@pytest.mark.slow
 @each
 def test_it_rejects_a_softmax_over_the_wrong_axis_for_its_numbers(name):
     text = objection(name, normalised_over_queries)
@@ -75,6 +77,7 @@ def test_an_exception_is_a_rejection(name):
     assert objection(name, failing).startswith("ValueError: no kernel for this shape [")
 
 
+@pytest.mark.slow
 @each
 def test_what_is_written_into_the_inputs_does_not_reach_the_next_function(name):
     assert objection(name, overwriting) == objection(name, attention) == ""

@@ -90,6 +90,7 @@ def few_cases(monkeypatch):
     monkeypatch.setattr(run, "vectors", lambda names: ())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_cases")
 def test_from_the_command_line(saved, tmp_path, capsys):
     file, output = saved(FILE), tmp_path / "run"
@@ -108,6 +109,7 @@ def test_from_the_command_line(saved, tmp_path, capsys):
     assert (output / "report.md").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_cases")
 def test_a_function_that_ends_the_process_of_all_is_named(saved, tmp_path, capsys):
     file = saved(FILE.replace('ALONE = {"leaves"}', "ALONE = set()"))

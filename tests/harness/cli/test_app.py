@@ -90,6 +90,7 @@ def test_a_bad_call_is_one_line_and_leaves_no_folder(here, capsys, arguments, me
     assert sorted(here.rglob("*.json")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["check", "nothing-like-this"], ["report", "nowhere"]])
 def test_as_a_process_too(arguments, tmp_path):
     command, environment = (

@@ -184,6 +184,7 @@ def checked(name, tmp_path, properties=(ORACLE,)):
     return [row for row in check(target, plan).rows if row.outcome == "violates"]
 
 
+@pytest.mark.slow
 def test_a_failure_that_needs_earlier_calls_says_so_and_its_replay_does_not_agree(tmp_path, capsys):
     (row,) = checked("kept", tmp_path)
     assert row.message.startswith(f"{AFTER_OTHERS}: out[")
@@ -191,6 +192,7 @@ def test_a_failure_that_needs_earlier_calls_says_so_and_its_replay_does_not_agre
     assert f"holds alone, and the run said of its failure: {AFTER_OTHERS} [" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_fails_by_itself_is_said_to_need_no_other_calls_where_others_do(tmp_path):
     """A relation calls twice: kept keys of the first call show in the second."""
     rows = checked("kept", tmp_path, (ORACLE, "permuting_the_keys_changes_nothing"))
@@ -199,6 +201,7 @@ def test_what_fails_by_itself_is_said_to_need_no_other_calls_where_others_do(tmp
     assert all(after != judged for after, judged in replayed.values())
 
 
+@pytest.mark.slow
 def test_each_of_them_is_asked_in_a_process_of_its_own(tmp_path):
     rows = checked("third", tmp_path, (ORACLE, "weights_sum_to_one", "constant_values_come_back"))
     assert [row.message.partition(":")[0] for row in rows] == [AFTER_OTHERS] * 3

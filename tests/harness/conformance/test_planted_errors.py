@@ -16,6 +16,8 @@ from attention_harness.cli.app import main
 from attention_specs.attention.inputs import realise
 from attention_specs.case import Case
 
+pytestmark = pytest.mark.slow
+
 PLANTED = """
 import os
 import time

@@ -84,6 +84,7 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_the_conventions_of_the_run_are_those_of_its_replay(written):
     case = Case(Problem(1, 1, 1, 2, 3, 2, 2, mask=masks.hidden_query(0)))
     assert replay.replay(written(RIGHT, P5, case, {"empty_rows": "nan"})).sentence.startswith("agrees: ")
@@ -100,6 +101,7 @@ def test_limits_are_those_of_the_run(written):
     assert replay.replay(path).sentence.startswith("timed-out: no answer after 0.5 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("property_", "reason"),
     [
@@ -118,6 +120,7 @@ def test_a_property_that_is_not_judged_has_a_status_of_its_own(property_, reason
     assert reason in output
 
 
+@pytest.mark.slow
 def test_a_vector_whose_option_is_not_in_the_signature_is_not_judged(written):
     load_properties()
     path = written(RIGHT, P4)
@@ -135,6 +138,7 @@ CAUSAL = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -165,6 +169,7 @@ def test_an_option_that_is_written_out_in_another_is_judged(written):
     assert replay.replay(path).sentence.startswith("agrees: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["only after other calls", "not repeatable, 1 of 31 times"])
 def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_each(when, written):
     right, wrong = (replay.replay(written(source, P4, when=when)) for source in (RIGHT, WRONG))
@@ -172,6 +177,7 @@ def test_one_call_that_is_right_says_nothing_of_a_failure_that_did_not_come_at_e
     assert f"holds alone, and the run said of its failure: {when} [" in right.sentence
 
 
+@pytest.mark.slow
 def test_chance_is_asked_several_times(written):
     assert "call" in replay.replay(written(FLAKY, P10)).sentence
     assert replay.replay(written(FLAKY, P10)).wrong
@@ -225,6 +231,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "outcome"), MALFORMED.values(), ids=MALFORMED)
 def test_what_a_check_sees_of_a_malformed_answer_its_replay_sees_too(answer, outcome, tmp_path, capsys):
     path = tmp_path / "mine.py"

@@ -72,6 +72,7 @@ EMPTY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_case_that_was_moved_is_a_problem_that_has_an_answer(name, subject_of):
     under_test = subject_of(attention)
@@ -139,6 +140,7 @@ def test_a_few_refusals_are_no_matter(tmp_path):
     assert judged.domain == Domain()
 
 
+@pytest.mark.slow
 def test_a_fault_in_what_is_answered_is_found_there(tmp_path):
     def wrong(q, k, v, *, is_causal=False):
         if q.shape[-1] != 64 or v.shape[-1] != 64:

@@ -173,6 +173,7 @@ def checked(folder, *names):
     return json.loads(out.getvalue())["checks"], json.loads((folder / "run.json").read_text())["vectors"]["onnx"]
 
 
+@pytest.mark.slow
 @needed
 def test_a_run_counts_what_was_judged_and_says_what_was_published(tmp_path):
     rows, provenance = checked(tmp_path, "numpy-eager")
@@ -182,6 +183,7 @@ def test_a_run_counts_what_was_judged_and_says_what_was_published(tmp_path):
     assert provenance["explained"] == onnx_cases.EXPLAINED
 
 
+@pytest.mark.slow
 def test_without_onnx_the_property_says_how_to_get_it(tmp_path, monkeypatch):
     reason = "onnx is not installed: python -m pip install -c constraints.txt -e '.[onnx]'"
     for module in (suite, onnx_cases):

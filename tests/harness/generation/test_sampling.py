@@ -50,6 +50,7 @@ print(*(case.id for case in draw_suite(60, 0, DTYPES)["attention"].cases))
 """
 
 
+@pytest.mark.slow
 def test_source_beside_the_harness_changes_no_case(tmp_path):
     """Hypothesis draws from the constants of local modules, too, and so would a checkout and an installed wheel differ."""
     (tmp_path / "of_somebody.py").write_text(f"NUMBERS = {list(range(2, 400))}")

@@ -140,6 +140,7 @@ def checked(tmp_path_factory):
     return next(row for row in json.loads(out.getvalue())["checks"] if row["outcome"] == "violates")
 
 
+@pytest.mark.slow
 def test_a_vector_that_fails_is_written_down_with_its_numbers(checked):
     path = Path(checked["replay"].rpartition(" ")[2])
     case = Case.from_json(json.loads(path.read_text())["case"])
@@ -147,6 +148,7 @@ def test_a_vector_that_fails_is_written_down_with_its_numbers(checked):
     assert "given=q,k,v" in checked["message"]
 
 
+@pytest.mark.slow
 def test_it_is_replayed_and_its_program_runs_alone(checked, tmp_path):
     path = Path(checked["replay"].rpartition(" ")[2])
     out = StringIO()

@@ -96,6 +96,7 @@ DOMAINS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("conditions", "function"), DOMAINS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_function_is_probed_inside_what_it_answers(conditions, function, observations_of):
@@ -147,6 +148,7 @@ def test_what_is_not_offered_is_no_error(observations_of):
     assert observations_of(without(ValueError))["mask with is_causal"][:2] == ("an error", DIFFERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window_end", [False, True])
 @pytest.mark.parametrize("bottom_right", [False, True])
 def test_windows_are_told_at_unequal_lengths(window_end, bottom_right, observations_of):
@@ -276,6 +278,7 @@ def in_float32(name):
     return {"default scale": plain, "scale": given, "bias": biased, "softmax": powers, "scale at D = 64": only_64}[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["default scale", "scale", "bias", "softmax", "scale at D = 64"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_float64_is_exact_only_if_all_of_it_is(name, observations_of):

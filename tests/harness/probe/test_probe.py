@@ -167,6 +167,7 @@ def _leads_to(experiment, name):
     return experiment == name.split()[0] or experiment == {"mask with is_causal": "mask_with_causal"}.get(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "function", "value"), DEVIATIONS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_what_a_function_does_is_found_from_its_answers(name, function, value, observation_of):
@@ -229,6 +230,7 @@ def mine(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_what_is_printed_can_be_pasted_and_then_check_agrees(mine, capsys, tmp_path):
     target, properties = f"{mine}:attention", ("output_agrees_with_the_oracle", "empty_rows_follow_the_declaration")
     checking = ["check", target, "--examples", "12", *(word for name in properties for word in ("--property", name))]
@@ -242,6 +244,7 @@ def test_what_is_printed_can_be_pasted_and_then_check_agrees(mine, capsys, tmp_p
     assert main(["probe", target]) == 0
 
 
+@pytest.mark.slow
 def test_json_is_one_document(mine, capsys):
     mine.write_text(MINE + "\n\nattention.conventions = {'empty_rows': 'nan'}\n")
     assert main(["probe", f"{mine}:attention", "--json"]) == 1
@@ -258,6 +261,7 @@ def test_a_function_that_answers_nothing_ends_soon(mine, capsys):
     assert "no plain call was answered" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_end_one_experiment_only(mine):
     crash = "    import os, time\n    if is_causal:\n        os._exit(3)\n    if len(q) == 7:\n        time.sleep(60)\n"
     head, _, body = MINE.partition('float32 or better."""\n')

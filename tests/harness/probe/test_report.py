@@ -88,6 +88,7 @@ def attention(q, k, v):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "declared", "layout", "verdict", "status"), LAYOUTS)
 def test_a_layout_is_told_as_it_is_declared(own, declared, layout, verdict, status, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
@@ -106,6 +107,7 @@ def test_a_layout_is_told_as_it_is_declared(own, declared, layout, verdict, stat
 REFUSALS = [("TypeError('must be Tensor, not numpy.ndarray')", True), ("ValueError('only on Tuesdays')", False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "foreign"), REFUSALS)
 def test_framework_is_named_only_if_the_exception_speaks_of_arrays(error, foreign, tmp_path, capsys):
     path = tmp_path / "refusing.py"

@@ -193,6 +193,7 @@ def worker(file, name):
     return Worker(Target(name, f"{file}:{name}", registered=False), Limits(seconds=2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REJECTED)
 def test_what_is_no_answer_is_an_outcome_and_the_next_call_works(file, name):
     outcome, message = REJECTED[name]
@@ -222,6 +223,7 @@ def test_what_is_written_between_two_calls_is_not_taken_for_an_answer(file):
         assert hostile.call(asked(1)).out.item() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [(f"in_{kind}", kind) for kind in KINDS],

@@ -123,6 +123,7 @@ def worker_of(file):
         worker.__exit__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "outcome", "message", "limits", "starts"),
     [

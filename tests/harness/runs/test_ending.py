@@ -58,6 +58,7 @@ def spared(process, children):
     return next(child.ppid() for child in children if is_worker(child))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "send",
     [
@@ -106,6 +107,7 @@ def test_the_traceback_is_shown_where_it_is_asked_for(monkeypatch, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["append", "save"])
 def test_a_full_disk_is_one_line_and_what_was_written_stays(place, monkeypatch, tmp_path, capsys):
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

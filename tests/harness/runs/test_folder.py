@@ -44,6 +44,7 @@ def test_a_journal_that_lies_there_is_not_taken_over(interrupted, capsys):
     assert files(interrupted) == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_written_over(tmp_path, capsys):
     assert main([*CHECK, "--output", str(tmp_path / "run")]) == 0
     before = files(tmp_path / "run")
@@ -63,6 +64,7 @@ def test_files_that_no_run_wrote_stay(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["checks.parquet"]
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_taken(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     monkeypatch.setattr("sys.argv", ["/bin/attention-harness", "check", "numpy-eager", "--output", "two words"])

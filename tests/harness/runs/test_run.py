@@ -62,6 +62,7 @@ def test_nothing_is_lost_when_a_resumed_run_is_killed_again(killed):
     assert set(Run(killed, {}).finished()) == {"numpy-eager", "numpy-online", "torch-eager"}
 
 
+@pytest.mark.slow
 def test_resume_on_the_command_line_counts_nothing_twice(killed):
     out = StringIO()
     with redirect_stdout(out):
@@ -74,6 +75,7 @@ def test_resume_on_the_command_line_counts_nothing_twice(killed):
     assert not (killed / "finished.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_coverage_counts_cases_as_they_are_asked(tmp_path):
     (tmp_path / "scaled.py").write_text(
         "from attention_implementations.numpy.eager import attention as whole\n\n\n"
@@ -115,6 +117,7 @@ def test_settings_that_mean_nothing_are_refused(change, tmp_path):
         check(resolve(["numpy-eager"]), replace(SETTINGS, **change), Run(tmp_path, {}))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_rows(tmp_path):
     rows = []
     for name in ("one", "two"):

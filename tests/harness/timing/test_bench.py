@@ -20,6 +20,8 @@ from attention_harness.timing.workloads import Workload
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 4, 2, 8, 8, 4, 4, is_causal=True))
 WIDE = replace(SMALL, name="wide", problem=Problem(1, 4, 2, 8, 8, 16, 16, is_causal=True))
 """With so many columns that signs drawn anew do not come again."""

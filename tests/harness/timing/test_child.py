@@ -11,6 +11,8 @@ from attention_harness.timing import Bench, Settings, Workload, bench, record
 from attention_harness.timing.process.child import environment
 from attention_specs.attention.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 SMALL = Workload("small", "a small one", "nobody", Problem(1, 2, 2, 8, 8, 4, 4))
 FOREIGN = """
 import os, time

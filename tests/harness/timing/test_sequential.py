@@ -36,6 +36,7 @@ def test_what_is_wrong_fails_and_what_is_not_claimed_is_skipped():
         opened(Target("numpy-multi-head", "attention_implementations.numpy.multi_head:"), SMALL)
 
 
+@pytest.mark.slow
 def test_bare_pytest_benchmark_runs_it_and_its_records_say_what_it_is(tmp_path):
     options = [
         "-q",

@@ -49,6 +49,7 @@ class Here:
     def stop(self) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("until", "processes"), [(10**9, 3), (2, 3), (0, 1)])
 def test_a_process_that_ends_in_nobodys_code_is_started_again_a_few_times(until: int, processes: int) -> None:
     class Dying(Here):

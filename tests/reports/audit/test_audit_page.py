@@ -157,6 +157,7 @@ def test_a_quick_audit_has_a_note_instead_of_the_matrix(quick_audit: Path) -> No
     assert "C12" in part(source, "mutation-score")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [[], ["faults"], ["kills"], ["controls"], ["vacuity"], ["other_checks"], ["faults", "kills"]])
 def test_an_interrupted_audit_has_a_readable_page(audit: Path, make_run: Make, frames: list[str]) -> None:
     whole = Run.load(audit)
@@ -200,6 +201,7 @@ def large(make_run: Make) -> Path:
     return make_run({"complete": True, "arguments": {"command": "audit"}, "properties": properties}, faults=faults, kills=kills)
 
 
+@pytest.mark.slow
 def test_a_large_audit_stays_below_a_megabyte(make_run: Make) -> None:
     folder = large(make_run)
     assert len(Run.load(folder).kills) >= 7000

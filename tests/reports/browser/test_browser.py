@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DESK, TELEPHONE = 1400, 400
 SCREENS = list(product((DESK, TELEPHONE), ("light", "dark")))
 Pages = Callable[[str], Path]

@@ -156,6 +156,7 @@ def test_an_interrupted_run_is_named(stored: Make, checked: Make, tmp_path: Path
     assert comment.startswith("### ⚠️")
 
 
+@pytest.mark.slow
 def test_however_much_changed_it_fits_a_comment_and_a_page(stored: Make, checked: Make, timed: Make, tmp_path: Path) -> None:
     long = {"message": "m" * 9999, "replay": "r" * 9999}
     sides = [[checked(f"an_implementation_{i}", f"{'long_' * 20}{p}", one if p % 2 else other, **long) for i in range(30) for p in range(30)]

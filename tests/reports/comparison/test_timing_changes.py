@@ -55,6 +55,7 @@ def test_exchanging_the_runs_exchanges_slower_and_faster(change: float, half: fl
     assert decide(-change, half, floor) == OPPOSITE.get(decision, decision)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.tuples(*[st.floats(0.01, 100)] * 2), st.tuples(*[st.floats(1, 3)] * 2), st.floats(0, 1))
 def test_so_does_exchanging_whole_runs(ratios: tuple[float, ...], widths: tuple[float, ...], noise: float) -> None:

@@ -20,6 +20,7 @@ ATTENTION = [
 """Gradients, published vectors and properties of whole runs have tests of their own."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "control",
     [numpy_eager.attention, numpy_online.attention, numpy_online.online(3, 5)],

@@ -91,6 +91,7 @@ def test_every_property_of_a_run_has_its_fault():
     assert set(FAULTS) == {name for name, property_ in PROPERTIES.items() if property_.over_run}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_property_rejects_its_fault(name, subject_of, cases_of):
     """A layer has one sample for each batch entry, so that one run of three is enough."""
@@ -100,6 +101,7 @@ def test_each_property_rejects_its_fault(name, subject_of, cases_of):
     assert {run[dtype] for run in runs for dtype in ("float32", "float64")} <= {"agrees", "vacuous"}
 
 
+@pytest.mark.slow
 def test_it_sees_what_the_bound_allows(subject_of, cases_of):
     """Outputs that are cut off are inside the bound of kernels that may store scores in 16 bits."""
     undeclared = partial(precision.sixteen_bit_outputs_are_cut_off)  # a partial has none of the attributes
@@ -109,6 +111,7 @@ def test_it_sees_what_the_bound_allows(subject_of, cases_of):
         assert {by_dtype["bfloat16"], by_dtype["float16"]} == outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTROLS)
 def test_controls_have_them(name, subject_of, cases_of):
     for function in CONTROLS[name]:
