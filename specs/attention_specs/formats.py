@@ -28,7 +28,7 @@ class Format:
         return ml_dtypes.finfo(self.kind)
 
 
-FORMATS = {
+FORMATS: dict[str, Format] = {
     "float32": Format(np.float32, weight=2),
     "float64": Format(np.float64),
     "bfloat16": Format(ml_dtypes.bfloat16),
@@ -52,7 +52,7 @@ def numpy_dtype(name: str) -> np.dtype:
 
 def is_foreign(dtype: np.dtype) -> bool:
     """Whether NumPy itself lacks the dtype, so that libraries take its bytes alone."""
-    return dtype.kind == "V" and dtype.names is None
+    return dtype.isbuiltin == 2
 
 
 def is_narrow(name: str) -> bool:

@@ -155,7 +155,7 @@ def native(a, device="cpu", framework={framework!r}):
     import torch
 
     a = a.copy() if any(s < 0 for s in a.strides) or not a.flags.writeable else a
-    if a.dtype.kind != "V":
+    if a.dtype.isbuiltin == 1:
         return torch.from_numpy(a).to(device)
     return torch.from_numpy(a.view("int%d" % (8 * a.itemsize))).view(getattr(torch, a.dtype.name)).to(device)
 
