@@ -90,10 +90,8 @@ def test_the_seed_decides_what_is_asked():
 
 
 def test_compare_counts_and_names(monkeypatch):
-    monkeypatch.setattr(
-        "attention_harness.audit.other_checks.OTHER_CHECKS",
-        {QUICK: OTHER_CHECKS[QUICK], "absent": OtherCheck("absent", "x", OTHER_CHECKS[QUICK].check, "no_such_package")},
-    )
+    known = {QUICK: OTHER_CHECKS[QUICK], "absent": OtherCheck("absent", "x", OTHER_CHECKS[QUICK].check, "no_such_package")}
+    monkeypatch.setattr("attention_harness.audit.other_checks.load_all", lambda: known)
     asked = []
     rows = compare(
         {"axis": normalised_over_queries, "raises": failing, "none": attention},
