@@ -127,11 +127,11 @@ def _least(got: np.ndarray, expected: Expected) -> np.ndarray:
 def _require_finite(expected: Expected) -> None:
     """ValueError for numbers that are not finite in a query that sees a key, or in a key or value that a query sees."""
     x = expected.asked
-    if all(np.isfinite(a).all() for a in (x.q, x.k, x.v)):
+    if all(bool(np.isfinite(a).all()) for a in (x.q, x.k, x.v)):
         return
     visible = x.visible()
     for name, a, used in (("q", x.q, visible.any(-1)), ("k", x.k, visible.any(-2)), ("v", x.v, visible.any(-2))):
-        wrong = a[used[..., None] & ~np.isfinite(a)]
+        wrong = a[np.asarray(used)[..., None] & ~np.isfinite(a)]
         if wrong.size:
             raise ValueError(
                 f"{name}={wrong[0]} where a query sees a key, but should be finite there: only then is there a bound"

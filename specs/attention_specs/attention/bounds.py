@@ -129,24 +129,26 @@ class AttentionBounds:
         u, keys = self.u, self.exact.scores.shape[-1]
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
-            sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
             weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
             lost = (weights_lost + (2 * keys + 1) * u.tiny_sums) * np.exp(self.numerator + self.denominator)[..., None]
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
             )
-            return self._of_output(o, sizes, self._through_scores(v, o), lost, inherited)
+            return self._of_output(self.heaviest, v, o, self._through_scores(v, o), lost, inherited)
 
     @cached_property
     def out_of_right_scores(self) -> np.ndarray:
         """[B, Hq, Lq, Dv], the part of `out` that right scores leave: never more, and for a tenth of the cost."""
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._of_output(o, in_float64(self.exact.weights) @ np.abs(v))
+            return self._of_output(in_float64(self.exact.weights), v, o)
 
-    def _of_output(self, o: np.ndarray, sizes: np.ndarray, moved: Any = 0.0, lost: Any = 0.0, inherited: Any = 0.0) -> np.ndarray:
-        """The bound of the output by `sizes`, the largest sums of |weight| |value|, and by what is lost elsewhere."""
+    def _of_output(
+        self, weights: np.ndarray, v: np.ndarray, o: np.ndarray, moved: Any = 0.0, lost: Any = 0.0, inherited: Any = 0.0
+    ) -> np.ndarray:
+        """The bound of the output by its weights, and by the errors from elsewhere."""
         u = self.u
+        sizes = np.minimum(weights @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
         terms = np.expm1(self.numerator)[..., None] * sizes
         sums = np.abs(o) + moved + terms
         whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by

@@ -1,0 +1,294 @@
+"""The assertion accepts what is right and rejects what is wrong, whatever the framework, and says what is wrong in a sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from attention_harness import assert_attention_close, attention_bound
+from attention_harness.conformance import closeness
+from attention_harness.frameworks.values import framework_of, values
+from attention_implementations.numpy.eager import attention
+from attention_implementations.numpy.online import online
+from attention_specs.attention.inputs import Inputs, realise
+from attention_specs.attention.spec import call, expect
+from attention_specs.contract import Conventions
+from attention_specs.precision import candidates
+
+
+def drawn(*shape, seed=0, dtype=np.float32, key_heads=None, keys=None):
+    """Normal q, k and v of [B, Hq, Lq, D], with so many key heads and keys."""
+    rng, (batch, heads, length, dim) = np.random.default_rng(seed), shape
+    shapes = [shape, *[(batch, key_heads or heads, keys or length, dim)] * 2]
+    return [rng.standard_normal(one).astype(dtype) for one in shapes]
+
+
+q, k, v = drawn(2, 4, 5, 8, key_heads=2, keys=7)
+out = attention(q, k, v)
+
+
+def of(x):
+    """Arrays and options of a call, as its caller writes them."""
+    asked = call(x)
+    return {**asked.arrays, **asked.options}
+
+
+def message(*arguments, **options):
+    with pytest.raises(AssertionError) as caught:
+        assert_attention_close(*arguments, **options)
+    return str(caught.value)
+
+
+def test_it_is_the_bound_of_the_properties(affordable):
+    for case in affordable:
+        x, model = realise(case), candidates(case.problem.dtype)[0]
+        expected, right = expect(x, Conventions(), model), attention_bound(**of(x), precision=model)
+        assert right.precision == model and right.specified.all()
+        for got, wanted in ((right.exact, expected.out), (right.bound, expected.out_bound)):
+            assert got.shape == x.output_shape
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_parts_of_a_call_are_worked_out_as_the_whole(affordable, monkeypatch):
+    whole = [attention_bound(**of(realise(case))) for case in affordable]
+    monkeypatch.setattr(closeness, "parts", partial(closeness.parts, cells=40))
+    for case, one in zip(affordable, whole, strict=True):
+        again = attention_bound(**of(realise(case)))
+        for name in ("exact", "bound", "specified"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
+
+
+@pytest.mark.parametrize(
+    ("scores", "count"),
+    [((2, 3, 4, 5), 1), ((2, 3, 1024, 1024), 6), ((7, 4, 1, 1 << 17), 4), ((0, 3, 1, 1), 0), ((1, 1, 0, 9), 1)],
+)
+def test_parts_cover_each_head_once(scores, count):
+    times = np.zeros(scores[:2], int)
+    parts = list(closeness.parts(scores))
+    for part in parts:
+        times[part] += 1
+    assert (times == 1).all() and len(parts) == count
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+def test_the_share_of_right_scores_is_never_above_the_bound(affordable, dtype):
+    for case in (case for case in affordable if case.problem.dtype == dtype):
+        for model in candidates(dtype):
+            bounds = expect(realise(case), Conventions(), model).bounds
+            with np.errstate(invalid="ignore"):
+                assert not (bounds.out_of_right_scores > bounds.out).any()
+
+
+def test_an_answer_between_that_share_and_the_bound_is_accepted():
+    right = attention_bound(q, k, v)
+    least = expect(Inputs(q, k, v), Conventions(), None).bounds.out_of_right_scores
+    between = (right.exact + (least + right.bound) / 2).astype(np.float32)
+    assert (np.abs(between - right.exact) > least).all() and (np.abs(between - right.exact) <= right.bound).all()
+    assert_attention_close(between, q, k, v)
+
+
+def test_the_sentence_names_the_worst_element_and_counts():
+    wrong = out.copy()
+    wrong[1, 2, 3, 4], wrong[0, 0, 0, 0] = 0.25, np.float32(out[0, 0, 0, 0] + 1e-5)
+    right = attention_bound(q, k, v)
+    first, second, third = message(wrong, q, k, v).splitlines()
+    exact, bound = right.exact[1, 2, 3, 4], right.bound[1, 2, 3, 4]
+    assert first == f"out[1,2,3,4]=0.25, but should be {exact:.5g} +- {bound:.3g}"
+    ratio = abs(0.25 - exact) / bound
+    assert second == (
+        f"2 of 320 elements are beyond the bound of precision=exact in float32, the worst error is {ratio:.3g} times its bound"
+    )
+    assert third.startswith("next: `attention-harness check FILE.py:NAME` ")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_is_beyond(value):
+    wrong = out.copy()
+    wrong[0, 3, 2, 1] = value
+    assert message(wrong, q, k, v).startswith(f"out[0,3,2,1]={value}, but should be ")
+
+
+def test_shape_and_dtype_of_the_output_are_those_of_the_contract():
+    assert message(out[:, :2], q, k, v) == "shape of out=(2, 2, 5, 8), but should be (2, 4, 5, 8)"
+    assert message(out.astype(np.float64), q, k, v) == "dtype of out=float64, but should be that of q, float32"
+
+
+OPTIONS = {
+    "causal": {"is_causal": True},
+    "window": {"window": (2, None)},
+    "scale": {"scale": 0.7},
+    "softcap": {"softcap": 2.0},
+    "mask": {"mask": np.random.default_rng(1).random((5, 7)) < 0.6},
+    "mask of whole numbers": {"mask": np.array([1, 0, 2, 1, 1, 0, 1])},
+    "bias": {"bias": np.linspace(-2, 2, 28, dtype=np.float32).reshape(4, 1, 7)},
+    "sinks": {"sinks": np.array([0.0, 1.0, -1.0, 2.0], np.float32)},
+    "lengths": {"key_lengths": np.array([3, 7]), "query_lengths": np.array([5, 2])},
+    "cache": {"past_k": k[:, :, :3] + 1, "past_v": v[:, :, :3] + 1, "is_causal": True},
+}
+
+
+def plain(options):
+    """The options as an implementation takes them: a mask is bool."""
+    return options | ({"mask": options["mask"] != 0} if "mask" in options else {})
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_counts(name):
+    options = OPTIONS[name]
+    assert_attention_close(attention(q, k, v, **plain(options)), q, k, v, **options)
+    assert "elements are beyond the bound" in message(out, q, k, v, **options)
+
+
+def test_conventions_count():
+    ends = attention(q, k, v, mask=np.tri(5, 7, 2, dtype=bool))
+    assert_attention_close(ends, q, k, v, is_causal=True, causal_alignment="bottom-right")
+    assert "elements are beyond" in message(ends, q, k, v, is_causal=True)
+    assert_attention_close(ends, q, k, v, window=(None, 0), window_alignment="bottom-right")
+
+
+@pytest.mark.parametrize(("declared", "row"), [("zeros", 0), ("nan", np.nan), ("uniform", None), ("unspecified", 9)])
+def test_a_row_that_sees_no_key_is_judged_as_declared(declared, row):
+    mask = np.ones((5, 7), bool)
+    mask[3] = False
+    got = attention(q, k, v, mask=mask)
+    got[:, :, 3] = np.repeat(v, 2, axis=1).mean(2) if row is None else row
+    assert_attention_close(got, q, k, v, mask=mask, empty_rows=declared)
+    if declared != "unspecified":
+        got[1, 2, 3, 4] = 5
+        assert message(got, q, k, v, mask=mask, empty_rows=declared).startswith("out[1,2,3,4]=5, but should be ")
+    else:
+        assert not attention_bound(q, k, v, mask=mask, empty_rows=declared).specified[:, :, 3].any()
+
+
+def test_the_other_layout():
+    turned = [a.swapaxes(1, 2) for a in (out, q, k, v)]
+    assert_attention_close(*turned, layout="blhd")
+    right = attention_bound(*turned[1:], layout="blhd")
+    assert right.exact.shape == right.bound.shape == turned[0].shape and right.specified.shape == (2, 5, 4)
+    wrong = turned[0].copy()
+    wrong[1, 3, 2, 4] = 9
+    assert message(wrong, *turned[1:], layout="blhd").startswith("out[1,3,2,4]=9, but should be ")
+
+
+def test_the_precision_decides():
+    sixteen = drawn(1, 2, 33, 16, dtype=ml_dtypes.bfloat16)
+    rounded = online(16)(*(a.astype(np.float32) for a in sixteen)).astype(ml_dtypes.bfloat16)
+    assert_attention_close(rounded, *sixteen, precision="exact")
+    weights = [a.astype(np.float32) for a in sixteen]
+    powers = np.exp(weights[0] @ weights[1].swapaxes(-1, -2) / 4)
+    powers = (powers / powers.sum(-1, keepdims=True)).astype(ml_dtypes.bfloat16).astype(np.float32)
+    stored = (powers @ weights[2]).astype(ml_dtypes.bfloat16)
+    assert_attention_close(stored, *sixteen, precision="weights-rounded")
+    assert_attention_close(stored, *sixteen)
+    assert "beyond the bound of precision=exact in bfloat16" in message(stored, *sixteen, precision="exact")
+
+
+def test_hidden_numbers_may_be_anything_and_visible_ones_must_be_finite():
+    dirty = k.copy()
+    dirty[0, :, 5:] = np.nan
+    lengths = np.array([5, 7])
+    assert_attention_close(attention(q, k, v, key_lengths=lengths), q, dirty, v, key_lengths=lengths)
+    with pytest.raises(ValueError, match=r"^k=nan where a query sees a key, but should be finite there"):
+        attention_bound(q, dirty, v)
+
+
+ERRORS = {
+    "axes of q=3, but should be 4, [batch, heads, length, dim]; add those of size 1, as in q[None]": {"q": q[0]},
+    "q=list, but should be an array of numpy, torch or jax": {"q": q.tolist()},
+    "v=MaskedArray, but should be an array of numpy, torch or jax": {"v": np.ma.masked_array(v)},
+    "dtype of q=int64, but should be one of float32, float64, bfloat16, float16; convert it": {"q": q.astype(int)},
+    "dtype of k=float64, but should be that of q, float32; convert one of them": {"k": k.astype(float)},
+    "dtype of bias=float64, but should be that of q, float32; convert one of them": {"bias": np.zeros(7)},
+    "dtype of mask=float32, but should be bool, True = attend; numbers to add to scores are a `bias`": {
+        "mask": np.zeros(7, "f4")
+    },
+    "dtype of key_lengths=float64, but should be int64": {"key_lengths": np.ones(2)},
+    "shape of key_lengths=(3,), but should be (2,)": {"key_lengths": np.ones(3, int)},
+    "key_lengths=[3, 8], but should be from 0 to 7": {"key_lengths": np.array([3, 8])},
+    "shape of sinks=(2,), but should be (4,)": {"sinks": np.zeros(2, np.float32)},
+    "shape of v=(2, 2, 6, 8), but should be (2, 2, 7, 8) as for k": {"v": v[:, :, 1:]},
+    "shape of mask or bias=(6,), but should broadcast to (2, 4, 5, 7)": {"mask": np.ones(6, bool)},
+    "query_heads=3, but should be a multiple of key_heads=2": {"q": q[:, :3]},
+    "key_heads=0, but should be at least 1 for query_heads=4": {"k": k[:, :0], "v": v[:, :0]},
+    "cache=one of past_k, past_v, but should be both": {"past_k": k},
+    "shape of past_v=(2, 1, 7, 8), but should have heads and dim of v, (2, 2, 7, 8)": {"past_k": k[:, :1], "past_v": v[:, :1]},
+    "option=causal, but should be is_causal": {"causal": True},
+    "layout=bhdl, but should be one of bhld, blhd": {"layout": "bhdl"},
+    "precision=loose, but should be one of exact, ": {"precision": "loose"},
+    "causal_alignment=bottom, but should be one of top-left, bottom-right": {"causal_alignment": "bottom"},
+    "scale=inf, but should be a finite number": {"scale": np.inf},
+    "softcap=-1, but should be a finite number above 0": {"softcap": -1},
+    "window=(-1, 2), but should be (left, right), each at least 0, or None where it is open": {"window": (-1, 2)},
+    "is_causal=2, but should be one of False, True": {"is_causal": 2},
+    "bias=a number that is NaN or infinity, but should be finite, or -inf to hide a key": {"bias": np.full(7, np.nan, "f4")},
+    "sinks=a number that is not finite, but should be finite": {"sinks": np.full(4, np.inf, "f4")},
+}
+
+
+@pytest.mark.parametrize("text", ERRORS, ids=lambda text: text.partition(",")[0])
+def test_a_wrong_call_is_named(text):
+    given = {"q": q, "k": k, "v": v} | ERRORS[text]
+    for function in (attention_bound, partial(assert_attention_close, out)):
+        with pytest.raises(ValueError, match="^" + re.escape(text)):
+            function(**given)
+
+
+def test_a_model_whose_formats_are_left_gives_no_bound():
+    large = [a.astype(np.float16) * 300 for a in (q, k)]
+    with pytest.raises(ValueError, match=r"^range=a product of a query and a key may leave that of its format, but should not"):
+        attention_bound(*large, v.astype(np.float16), precision="products-rounded")
+
+
+def test_tensors_of_torch():
+    torch = pytest.importorskip("torch")
+    tensors = [torch.from_numpy(a).requires_grad_() for a in (q, k, v)]
+    by_torch = torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=True, enable_gqa=True)
+    assert by_torch.requires_grad
+    assert_attention_close(by_torch, *tensors, is_causal=True)
+    assert_attention_close(by_torch.detach().numpy(), *tensors, is_causal=torch.tensor(True))
+    narrow = [a.detach().bfloat16() for a in tensors]
+    in_sixteen = torch.nn.functional.scaled_dot_product_attention(*narrow, enable_gqa=True)
+    assert_attention_close(in_sixteen, *narrow, mask=torch.ones(7, dtype=torch.bool))
+    assert values(narrow[0].swapaxes(1, 2)).tobytes() == values(narrow[0]).swapaxes(1, 2).tobytes()
+    assert "elements are beyond" in message(in_sixteen, *narrow, scale=1.0)
+
+
+def test_arrays_of_jax():
+    jax = pytest.importorskip("jax")
+    arrays = [jax.numpy.asarray(a) for a in (q, k, v)]
+    assert_attention_close(jax.numpy.asarray(out), *arrays)
+    narrow = [a.astype("bfloat16") for a in (out, *arrays)]
+    assert "in bfloat16" in message(narrow[0] * 2, *narrow[1:])
+
+    def traced(q):
+        assert_attention_close(out, q, k, v)
+        return q
+
+    with pytest.raises(ValueError, match=r"^q=\w*Tracer without values, but should be an array of numpy, torch or jax: "):
+        jax.jit(traced)(arrays[0])
+
+
+def test_the_framework_is_that_of_the_class():
+    of_torch = type("Mine", (type("Tensor", (), {"__module__": "torch._tensor"}),), {})
+    assert [framework_of(a) for a in (q, of_torch(), [1.0], "torch", None)] == ["numpy", "torch", "", "", ""]
+
+
+def test_asserting_on_arrays_of_numpy_loads_neither_a_framework_nor_what_runs_a_check():
+    code = """
+import sys
+import numpy as np
+from attention_harness import assert_attention_close
+q = k = v = np.ones((1, 1, 2, 4), np.float32)
+assert_attention_close(q, q, k, v)
+print(sorted({"torch", "jax", "ray", "pandas", "hypothesis", "pytest", "matplotlib"} & set(sys.modules)))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == "[]"
