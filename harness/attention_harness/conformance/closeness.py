@@ -59,8 +59,8 @@ def assert_attention_close(
 
     out [B, Hq, Lq, Dv] in the dtype of q; everything else as in `attention_bound`, which raises the same ValueErrors. No tolerance is
     chosen: the bound follows from the data and from the formats in which the implementation rounds (`specs/precision.md`). The text
-    names the worst element, its value, the right one and the bound, and says how many elements are beyond. For float32 and 16 bits
-    it takes about as long as seven float64 products q k^T; for float64, computed in extended precision, some hundred.
+    names the worst element, its value, the right one and the bound, and says how many elements are beyond. It takes about as long as
+    seven float64 products q k^T, and for float64, computed in extended precision, some thirty times that.
     """
     call = given_call(q, k, v, layout, options)
     got = values(out, "out")
@@ -80,9 +80,9 @@ def _text(sentence: str, got: np.ndarray, right: OutputBound, dtype: str) -> str
     beyond_bound, worst = int((~(ratios <= 1)).sum()), float(ratios.max())
     return (
         f"{sentence}\n"
-        f"{beyond_bound:,} of {ratios.size:,} elements are beyond the bound of precision={right.precision} in {dtype}, "
-        f"the worst error is {worst:.3g} times its bound\n"
-        "next: `attention-harness check FILE.py:NAME` finds the smallest problem and the option that fail; "
+        f"{beyond_bound:,} of {ratios.size:,} elements are beyond the bound (precision={right.precision}, {dtype}), "
+        f"error / bound up to {worst:.3g}\n"
+        "next: `attention-harness check FILE.py:NAME` finds the smallest problem and the option that fail, "
         "`attention-harness probe FILE.py:NAME` the precision that holds"
     )
 

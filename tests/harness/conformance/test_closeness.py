@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import attention_harness
 from attention_harness import assert_attention_close, attention_bound
 from attention_harness.conformance import closeness
 from attention_harness.frameworks.values import framework_of, values
@@ -102,9 +103,7 @@ def test_the_sentence_names_the_worst_element_and_counts():
     exact, bound = right.exact[1, 2, 3, 4], right.bound[1, 2, 3, 4]
     assert first == f"out[1,2,3,4]=0.25, but should be {exact:.5g} +- {bound:.3g}"
     ratio = abs(0.25 - exact) / bound
-    assert second == (
-        f"2 of 320 elements are beyond the bound of precision=exact in float32, the worst error is {ratio:.3g} times its bound"
-    )
+    assert second == f"2 of 320 elements are beyond the bound (precision=exact, float32), error / bound up to {ratio:.3g}"
     assert third.startswith("next: `attention-harness check FILE.py:NAME` ")
 
 
@@ -187,7 +186,7 @@ def test_the_precision_decides():
     stored = (powers @ weights[2]).astype(ml_dtypes.bfloat16)
     assert_attention_close(stored, *sixteen, precision="weights-rounded")
     assert_attention_close(stored, *sixteen)
-    assert "beyond the bound of precision=exact in bfloat16" in message(stored, *sixteen, precision="exact")
+    assert "beyond the bound (precision=exact, bfloat16)" in message(stored, *sixteen, precision="exact")
 
 
 def test_hidden_numbers_may_be_anything_and_visible_ones_must_be_finite():
@@ -265,7 +264,7 @@ def test_arrays_of_jax():
     arrays = [jax.numpy.asarray(a) for a in (q, k, v)]
     assert_attention_close(jax.numpy.asarray(out), *arrays)
     narrow = [a.astype("bfloat16") for a in (out, *arrays)]
-    assert "in bfloat16" in message(narrow[0] * 2, *narrow[1:])
+    assert ", bfloat16)" in message(narrow[0] * 2, *narrow[1:])
 
     def traced(q):
         assert_attention_close(out, q, k, v)
@@ -278,6 +277,12 @@ def test_arrays_of_jax():
 def test_the_framework_is_that_of_the_class():
     of_torch = type("Mine", (type("Tensor", (), {"__module__": "torch._tensor"}),), {})
     assert [framework_of(a) for a in (q, of_torch(), [1.0], "torch", None)] == ["numpy", "torch", "", "", ""]
+
+
+def test_public_names_are_there_and_documented():
+    for name in attention_harness.__all__:
+        assert "Raises " in getattr(attention_harness, name).__doc__
+    assert not hasattr(attention_harness, "allclose_" + "attention")
 
 
 def test_asserting_on_arrays_of_numpy_loads_neither_a_framework_nor_what_runs_a_check():
