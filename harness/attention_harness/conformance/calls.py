@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
+from operator import index
 from typing import Any, TypedDict
 
 import numpy as np
@@ -41,7 +42,8 @@ class Options(TypedDict, total=False):
 CONVENTIONS = ("causal_alignment", "window_alignment", "empty_rows")
 IN_DTYPE = ("bias", "sinks")
 LENGTHS = ("query_lengths", "key_lengths")
-ARRAYS = ("mask", *IN_DTYPE, *LENGTHS, *CACHE)
+IN_LAYOUT = ("q", "k", "v", *CACHE)
+ARRAYS = (*IN_LAYOUT, "mask", *IN_DTYPE, *LENGTHS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +64,14 @@ def given_call(q: object, k: object, v: object, layout: str, options: Mapping[st
     layout = one_of("layout", layout, LAYOUTS)
     for name in options:
         one_of("option", name, Options.__annotations__)
-    given = {name: value for name, value in options.items() if value is not None}
-    arrays = {"q": q, "k": k, "v": v} | {name: given.pop(name) for name in ARRAYS if name in given}
-    conventions = Conventions.declared({name: given.pop(name) for name in CONVENTIONS if name in given})
-    read = {name: values(array, name) for name, array in arrays.items()}
-    for name in (name for name in ("q", "k", "v", *CACHE) if name in read):
-        read[name] = turned(_of_four_axes(read[name], name, layout), layout)
-    _require_dtypes(read)
-    read |= _require_sizes(read)
-    return GivenCall(_checked(_joined(read, _numbers(given))), conventions, layout)
+    given = {"q": q, "k": k, "v": v} | {name: value for name, value in options.items() if value is not None}
+    conventions = Conventions.declared({name: given[name] for name in CONVENTIONS if name in given})
+    arrays = {name: _array(name, given[name], layout) for name in ARRAYS if name in given}
+    _require_dtypes(arrays)
+    _require_sizes(arrays)
+    x = Inputs(**_with_cache(arrays), **{name: read(name, given[name]) for name, read in PLAIN.items() if name in given})
+    _require_meaning(x)
+    return GivenCall(x, conventions, layout)
 
 
 def turned(a: np.ndarray, layout: str) -> np.ndarray:
@@ -78,79 +79,95 @@ def turned(a: np.ndarray, layout: str) -> np.ndarray:
     return a if layout == "bhld" else a.swapaxes(1, 2)
 
 
-def _of_four_axes(a: np.ndarray, name: str, layout: str) -> np.ndarray:
-    if a.ndim == 4:
+def _array(name: str, given: object, layout: str) -> np.ndarray:
+    if name in LENGTHS and isinstance(given, list | tuple):
+        given = np.array(given)
+    a = values(given, name)
+    if name not in IN_LAYOUT:
         return a
-    raise ValueError(f"axes of {name}={a.ndim}, but should be 4, {LAYOUTS[layout]}; add those of size 1, as in {name}[None]")
+    if a.ndim != 4:
+        raise ValueError(f"axes of {name}={a.ndim}, but should be 4, {LAYOUTS[layout]}; add those of size 1, as in {name}[None]")
+    return turned(a, layout)
 
 
 def _require_dtypes(arrays: Mapping[str, np.ndarray]) -> None:
-    dtype = arrays["q"].dtype
-    if dtype.name not in DTYPES:
-        raise ValueError(f"dtype of q={dtype.name}, but should be one of {', '.join(DTYPES)}; convert it")
-    for name in (name for name in ("k", "v", *CACHE, *IN_DTYPE) if name in arrays):
-        if arrays[name].dtype != dtype:
-            raise ValueError(
-                f"dtype of {name}={arrays[name].dtype.name}, but should be that of q, {dtype.name}; convert one of them"
-            )
-    if "mask" in arrays and arrays["mask"].dtype.kind not in "biu":
-        raise ValueError(
-            f"dtype of mask={arrays['mask'].dtype.name}, but should be bool, True = attend; numbers to add to scores are a `bias`"
-        )
-    for name in (name for name in LENGTHS if name in arrays):
-        if arrays[name].dtype.kind not in "iu":
-            raise ValueError(f"dtype of {name}={arrays[name].dtype.name}, but should be int64")
+    wanted = arrays["q"].dtype.name
+    if wanted not in DTYPES:
+        raise ValueError(f"dtype of q={wanted}, but should be one of {', '.join(DTYPES)}; convert it")
+    for name, a in arrays.items():
+        dtype, kind = a.dtype.name, a.dtype.kind
+        if name in (*IN_LAYOUT, *IN_DTYPE) and dtype != wanted:
+            raise ValueError(f"dtype of {name}={dtype}, but should be that of q, {wanted}; convert one of them")
+        if name in LENGTHS and kind not in "iu":
+            raise ValueError(f"dtype of {name}={dtype}, but should be int64")
+        if name == "mask" and kind not in "biu":
+            raise ValueError(f"dtype of mask={dtype}, but should be bool, True = attend; numbers to add to scores are a `bias`")
 
 
-def _require_sizes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The keys and values, those of a cache in front."""
-    q, k, v = (arrays[name] for name in "qkv")
+def _require_sizes(arrays: Mapping[str, np.ndarray]) -> None:
+    q, k, v = (arrays[name] for name in ("q", "k", "v"))
     require_fitting(q, k, v)
-    if (heads := k.shape[1]) == 0 and q.shape[1]:
-        raise ValueError(f"key_heads={heads}, but should be at least 1 for query_heads={q.shape[1]}")
-    cached = [arrays.pop(name) for name in CACHE if name in arrays]
-    if len(cached) == 1:
-        raise ValueError(f"cache=one of {', '.join(CACHE)}, but should be both")
-    if cached:
-        past_k, past_v = cached
-        require_fitting(q, past_k, past_v)
-        if past_k.shape[1] != heads or past_v.shape[3] != v.shape[3]:
-            raise ValueError(f"shape of past_v={past_v.shape}, but should have heads and dim of v, {v.shape}")
-        k, v = (np.concatenate(pair, axis=2) for pair in ((past_k, k), (past_v, v)))
-    require_fitting(q, k, v, arrays.get("mask"), arrays.get("bias"))
-    for name, shape in (("sinks", (q.shape[1],)), *((name, (q.shape[0],)) for name in LENGTHS)):
+    if q.shape[1] and not k.shape[1]:
+        raise ValueError(f"key_heads=0, but should be at least 1 for query_heads={q.shape[1]}")
+    for name, shape in {"sinks": q.shape[1:2], "query_lengths": q.shape[:1], "key_lengths": q.shape[:1]}.items():
         if name in arrays and arrays[name].shape != shape:
             raise ValueError(f"shape of {name}={arrays[name].shape}, but should be {shape}")
-    return {"k": k, "v": v} | ({"past": cached[0].shape[2]} if cached else {})
+    cached = [arrays[name] for name in CACHE if name in arrays]
+    if len(cached) == 1:
+        raise ValueError(f"cache=one of {', '.join(CACHE)}, but should be both")
+    for name, a, new in zip(CACHE, cached, (k, v), strict=False):
+        wanted = (*new.shape[:2], cached[0].shape[2], new.shape[3])
+        if a.shape != wanted:
+            raise ValueError(f"shape of {name}={a.shape}, but should be {wanted}, with a length of its own")
 
 
-def _joined(arrays: dict[str, Any], numbers: Mapping[str, Any]) -> Inputs:
-    mask = {"mask": arrays["mask"] != 0} if "mask" in arrays else {}
-    lengths = {name: arrays[name].astype(np.int64) for name in LENGTHS if name in arrays}
-    return Inputs(**arrays | mask | lengths, **numbers)
+def _with_cache(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The arrays as `Inputs` have them: keys and values of a cache in front of the others, masks of bool, lengths of int64."""
+    joined: dict[str, Any] = {name: a for name, a in arrays.items() if name not in CACHE}
+    if "past_k" in arrays:
+        joined |= {name: np.concatenate([arrays[f"past_{name}"], arrays[name]], axis=2) for name in ("k", "v")}
+        joined["past"] = arrays["past_k"].shape[2]
+    require_fitting(joined["q"], joined["k"], joined["v"], joined.get("mask"), joined.get("bias"))
+    masks = {"mask": joined["mask"] != 0} if "mask" in joined else {}
+    return joined | masks | {name: joined[name].astype(np.int64) for name in LENGTHS if name in joined}
 
 
-def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Scale, softcap and window as plain numbers."""
-    numbers = dict(given)
-    for name in (name for name in ("scale", "softcap") if name in numbers):
-        numbers[name] = float(numbers[name])
-        if not isfinite(numbers[name]) or (name == "softcap" and numbers[name] <= 0):
-            raise ValueError(f"{name}={numbers[name]:g}, but should be a finite number{' above 0' if name == 'softcap' else ''}")
-    if "window" in numbers:
-        sides = tuple(None if side is None else int(side) for side in numbers["window"])
-        if len(sides) != 2 or any(side is not None and side < 0 for side in sides):
-            raise ValueError(
-                f"window={numbers['window']}, but should be (left, right), each at least 0, or None where it is open"
-            )
-        numbers["window"] = sides
-    if "is_causal" in numbers:
-        numbers["is_causal"] = one_of("is_causal", numbers["is_causal"], (False, True))
-    return numbers
+def _number(name: str, given: Any) -> float:
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise ValueError(f"{name}={given}, but should be a finite number")
+    return number
 
 
-def _checked(x: Inputs) -> Inputs:
-    """The call, if the definition has an answer to it: lengths within the arrays, and finite numbers wherever a query looks."""
+def _softcap(name: str, given: Any) -> float:
+    if _number(name, given) <= 0:
+        raise ValueError(f"{name}={given}, but should be above 0; leave it out for no cap")
+    return _number(name, given)
+
+
+def _window(name: str, given: Any) -> tuple[int | None, int | None]:
+    try:
+        left, right = (None if side is None else index(side) for side in given)
+    except (TypeError, ValueError):
+        left = right = -1
+    if min(left or 0, right or 0) < 0:
+        raise ValueError(f"{name}={given}, but should be (left, right), whole numbers from 0 on, or None for an open side")
+    return left, right
+
+
+def _bool(name: str, given: Any) -> bool:
+    return one_of(name, given, (False, True))
+
+
+PLAIN: dict[str, Callable[[str, Any], Any]] = {"is_causal": _bool, "scale": _number, "softcap": _softcap, "window": _window}
+"""Options that are no arrays, and how they are read. ValueErrors."""
+
+
+def _require_meaning(x: Inputs) -> None:
+    """ValueError where the definition has no answer: lengths beyond the arrays, and numbers to add that are not finite."""
     for name, length in (("query_lengths", x.q.shape[2]), ("key_lengths", x.k.shape[2])):
         lengths = getattr(x, name)
         if lengths is not None and not ((lengths >= 0) & (lengths <= length)).all():
@@ -159,4 +176,3 @@ def _checked(x: Inputs) -> Inputs:
         raise ValueError("bias=a number that is NaN or infinity, but should be finite, or -inf to hide a key")
     if x.sinks is not None and not np.isfinite(x.sinks).all():
         raise ValueError("sinks=a number that is not finite, but should be finite")
-    return x

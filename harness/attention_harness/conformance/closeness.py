@@ -44,7 +44,7 @@ def attention_bound(
     torch (any device, with or without gradient) or JAX, in float64, float32, bfloat16 or float16, all in one dtype. The options are
     those of the contract (`specs/attention.md`, O1), and the conventions `causal_alignment`, `window_alignment`, `empty_rows` (C).
     `precision` is a model of `specs/precision.md`, or several joined by `+`: the formats in which the implementation rounds, by
-    default "exact", in 16 bits "scores-rounded". Lengths count positions, and scores have no unit.
+    default "exact", in 16 bits "scores-rounded". Lengths are numbers of positions.
 
     Raises ValueError for arrays that are none, that do not fit, or of several dtypes, for an unknown option, layout or model, for
     numbers that are not finite where a query sees them, and where a step may leave the range of a format.
