@@ -58,6 +58,12 @@ class GivenCall:
         """An array of `layout` as [B, H, L, D], and back."""
         return turned(a, self.layout)
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the output, in the layout."""
+        batch, heads, length, dim = self.x.output_shape
+        return (batch, heads, length, dim) if self.layout == "bhld" else (batch, length, heads, dim)
+
 
 def given_call(q: object, k: object, v: object, layout: str, options: Mapping[str, Any]) -> GivenCall:
     """The call with these arrays, of any framework each. Raises ValueError."""

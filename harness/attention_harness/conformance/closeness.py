@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from attention_harness.conformance.calls import GivenCall, Options, given_call, turned
+from attention_harness.conformance.calls import GivenCall, Options, given_call
 from attention_harness.frameworks.values import values
 from attention_specs.attention.spec import Expected, beyond, expect
 from attention_specs.judge import error_ratios, holds, within
@@ -23,7 +23,7 @@ CELLS = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class OutputBound:
-    """The right output and its bound, in the layout of the call."""
+    """The right output and its bound, in the layout of the call: [B, Lq, Hq, Dv] under "blhd"."""
 
     exact: np.ndarray
     """[B, Hq, Lq, Dv], in float64, or in extended precision for float64 inputs."""
@@ -62,9 +62,9 @@ def assert_attention_close(
     names the worst element, its value, the right one and the bound, and says how many elements are beyond. It takes about as long as
     seven float64 products q k^T, and for float64, computed in extended precision, some thirty times that.
     """
+    __tracebackhide__ = True  # pytest shows the line of the caller
     call = given_call(q, k, v, layout, options)
-    got = values(out, "out")
-    shape, dtype = turned(np.empty(call.x.output_shape, bool), layout).shape, call.x.q.dtype
+    got, shape, dtype = values(out, "out"), call.output_shape, call.x.q.dtype
     verdict = holds(got.dtype == dtype, f"dtype of out={got.dtype.name}, but should be that of q, {dtype.name}")
     verdict &= holds(got.shape == shape, f"shape of out={got.shape}, but should be {shape}")
     if not verdict.holds:
@@ -103,8 +103,7 @@ def _bound(call: GivenCall, precision: str | None, got: np.ndarray | None = None
         _require_finite(expected)
         exact[part], specified[part] = expected.out, expected.specified
         bound[part] = expected.out_bound if given is None else _least(given[part], expected)
-    rows = specified if call.layout == "bhld" else specified.swapaxes(1, 2)
-    return OutputBound(call.turned(exact), call.turned(bound), rows, model)
+    return OutputBound(call.turned(exact), call.turned(bound), call.turned(specified), model)
 
 
 def parts(scores: tuple[int, int, int, int], cells: int = CELLS) -> Iterator[tuple[slice, slice]]:

@@ -172,10 +172,19 @@ def test_the_other_layout():
     turned = [a.swapaxes(1, 2) for a in (out, q, k, v)]
     assert_attention_close(*turned, layout="blhd")
     right = attention_bound(*turned[1:], layout="blhd")
+    behind = [a.swapaxes(1, 2)[:, :3] for a in (k, v)], [a.swapaxes(1, 2)[:, 3:] for a in (k, v)]
+    assert_attention_close(*turned[:2], *behind[1], past_k=behind[0][0], past_v=behind[0][1], layout="blhd")
     assert right.exact.shape == right.bound.shape == turned[0].shape and right.specified.shape == (2, 5, 4)
     wrong = turned[0].copy()
     wrong[1, 3, 2, 4] = 9
     assert message(wrong, *turned[1:], layout="blhd").startswith("out[1,3,2,4]=9, but should be ")
+
+
+def test_pytest_shows_the_line_of_the_caller():
+    with pytest.raises(AssertionError) as caught:
+        assert_attention_close(2 * out, q, k, v)
+    hidden = [entry.name for entry in caught.traceback if entry.ishidden(caught)]
+    assert hidden == ["assert_attention_close"]
 
 
 def test_the_precision_decides():
