@@ -120,6 +120,7 @@ def names_in(tree):
     "module",
     [
         "attention_harness",
+        "attention_harness.conformance.closeness",
         "attention_harness.cli.app",
         "attention_harness.runs.run",
         "attention_specs.attention.spec",

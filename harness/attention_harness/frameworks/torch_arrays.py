@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from attention_specs.formats import DTYPES, is_foreign, numpy_dtype
+from attention_harness.frameworks.values import of_torch, whole_numbers
+from attention_specs.formats import is_foreign
 
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 torch.set_float32_matmul_precision("highest")
@@ -29,7 +30,7 @@ def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
     if is_foreign(array.dtype):
-        return _placed(torch.from_numpy(array.view(_bytes(array.dtype))), device).view(getattr(torch, array.dtype.name))
+        return _placed(torch.from_numpy(array.view(whole_numbers(array.dtype))), device).view(getattr(torch, array.dtype.name))
     return _placed(torch.from_numpy(array), device)
 
 
@@ -48,16 +49,7 @@ def to_numpy(array: object) -> np.ndarray:
     """The tensor's values, on the CPU; TypeError for anything but a tensor."""
     if not isinstance(array, torch.Tensor):
         raise TypeError(f"output={type(array).__name__}, but should be torch.Tensor")
-    tensor = array.detach().cpu()
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name in DTYPES and is_foreign(dtype := numpy_dtype(name)):
-        return tensor.contiguous().view(getattr(torch, _bytes(dtype).name)).numpy().view(dtype)
-    return tensor.numpy()
-
-
-def _bytes(dtype: np.dtype) -> np.dtype:
-    """Whole numbers of the same size."""
-    return np.dtype(f"int{8 * dtype.itemsize}")
+    return of_torch(array)
 
 
 def wait(array: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -39,14 +40,31 @@ class AttentionBounds:
     """The bounds for one call of an implementation whose roundings cost `u`, each worked out when it is asked for."""
 
     def __init__(self, x: Inputs, exact: Reference, u: Units, inherited: Inherited | None = None) -> None:
-        self.exact, self.u, self.inherited = exact, u, inherited
+        self.x, self.exact, self.u, self.inherited = x, exact, u, inherited
         self.seen = ~np.isneginf(exact.scores)
         self.keys = self.seen.sum(-1)
         self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.scores, self.sinks = self._exponents(x)
-            self.low, self.high = self._normaliser()
+
+    @property
+    def scores(self) -> np.ndarray:
+        """[B, Hq, Lq, Lk]: largest error of each visible exponent z - m; 0 where masked."""
+        return self._exponents[0]
+
+    @property
+    def sinks(self) -> np.ndarray:
+        """[B, Hq, Lq]: largest error of the sink's exponent."""
+        return self._exponents[1]
+
+    @property
+    def low(self) -> np.ndarray:
+        """[B, Hq, Lq]: least factor by which the score errors can change the sum of a row; 1 for empty rows."""
+        return self._normaliser[0]
+
+    @property
+    def high(self) -> np.ndarray:
+        """[B, Hq, Lq]: greatest such factor."""
+        return self._normaliser[1]
 
     @cached_property
     def numerator(self) -> np.ndarray:
@@ -65,9 +83,11 @@ class AttentionBounds:
         summed: np.ndarray = self.u.sums(self.keys + 2 * self.rescalings, self.exact.scores.shape[-1] + 2 * self.rescalings)
         return summed
 
-    def _exponents(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
-        """Largest error of each visible exponent z - m, [B, Hq, Lq, Lk], and of the sink's, [B, Hq, Lq]; 0 where masked."""
-        u, parts, added = self.u, self.parts, x.bias is not None or x.softcap is not None
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def _exponents(self) -> tuple[np.ndarray, np.ndarray]:
+        x, u, parts = self.x, self.u, self.parts
+        added = x.bias is not None or x.softcap is not None
         of_score = np.expm1((2 * u.a + u.s) * added + 2 * u.a * parts)
         of_distance = np.expm1(3 * u.a + u.s + 2 * u.a * parts)
         merging = np.expm1((LOG + 2) * u.a) * parts * np.log(max(x.k.shape[2], 1))
@@ -83,8 +103,9 @@ class AttentionBounds:
         d_sink = (of_score + np.expm1(u.a + u.cast)) * np.abs(sink) + of_distance * (np.abs(sink - top) + worst) + alike
         return np.where(self.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
 
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest factor by which the score errors can change the sum of a row; 1 for empty rows."""
         sink = in_float64(self.exact.sink_weights)
         low, high = (
             self._moved(sign * self.scores).sum(-1) + sink * np.exp(np.minimum(sign * self.sinks, MOST)) for sign in (-1, 1)
@@ -108,18 +129,31 @@ class AttentionBounds:
         u, keys = self.u, self.exact.scores.shape[-1]
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = self._through_scores(v, o)
-            sizes = np.minimum(self.heaviest @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
-            terms = np.expm1(self.numerator)[..., None] * sizes
-            sums = np.abs(o) + moved + terms
-            whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by
             weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
             lost = (weights_lost + (2 * keys + 1) * u.tiny_sums) * np.exp(self.numerator + self.denominator)[..., None]
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
             )
-            error: np.ndarray = (moved + terms + whole + lost + inherited) * np.exp(u.o) + np.expm1(u.o) * np.abs(o) + u.tiny_out
-            return error
+            return self._of_output(self.heaviest, v, o, self._through_scores(v, o), lost, inherited)
+
+    @cached_property
+    def out_of_right_scores(self) -> np.ndarray:
+        """[B, Hq, Lq, Dv], the part of `out` that right scores leave: never more, and for a tenth of the cost."""
+        v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._of_output(in_float64(self.exact.weights), v, o)
+
+    def _of_output(
+        self, weights: np.ndarray, v: np.ndarray, o: np.ndarray, moved: Any = 0.0, lost: Any = 0.0, inherited: Any = 0.0
+    ) -> np.ndarray:
+        """The bound of the output by its weights, and by the errors from elsewhere."""
+        u = self.u
+        sizes = np.minimum(weights @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
+        terms = np.expm1(self.numerator)[..., None] * sizes
+        sums = np.abs(o) + moved + terms
+        whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by
+        error: np.ndarray = (moved + terms + whole + lost + inherited) * np.exp(u.o) + np.expm1(u.o) * np.abs(o) + u.tiny_out
+        return error
 
     def _through_scores(self, v: np.ndarray, o: np.ndarray) -> np.ndarray:
         """The effect of other weights of sum one: sum_j |w'_j - w_j| |v_j - o|, at most the distance of the farthest value."""

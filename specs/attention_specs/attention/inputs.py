@@ -79,6 +79,15 @@ class Inputs:
             return self
         return self.replace(causal_alignment=declared[0], window_alignment=declared[1])
 
+    def part(self, entries: slice, heads: slice) -> Inputs:
+        """The call of some batch entries and query heads alone, each head with its key head beside it: Hkv is Hq."""
+        keys = np.arange(self.q.shape[1])[heads] // max(self.group, 1)
+        arrays = {"q": self.q[entries, heads], "k": self.k[entries][:, keys], "v": self.v[entries][:, keys]}
+        lengths = {name: None if (a := getattr(self, name)) is None else a[entries] for name in ("query_lengths", "key_lengths")}
+        sinks = None if self.sinks is None else self.sinks[heads]
+        masks = {"mask": _part(self.mask, entries, heads), "bias": _part(self.bias, entries, heads)}
+        return self.replace(**arrays, **lengths, **masks, sinks=sinks)
+
     @property
     def causal_shift(self) -> int:
         """Under is_causal, query i sees the keys up to i + causal_shift."""
@@ -132,6 +141,14 @@ class Inputs:
         dense = rules.dense(*self.score_shape)
         mask = dense if self.mask is None else dense & self.mask
         return self.replace(mask=mask, **{name: RULES[name] for name in names})
+
+
+def _part(a: np.ndarray | None, entries: slice, heads: slice) -> np.ndarray | None:
+    """Of an array that is broadcast to the scores: axes of size 1 serve all, and stay."""
+    if a is None or a.ndim < 3:
+        return a
+    a = a if a.shape[-3] == 1 else a[..., heads, :, :]
+    return a if a.ndim < 4 or a.shape[0] == 1 else a[entries]
 
 
 def _joined(parts: list[masks.Mask]) -> masks.Mask:

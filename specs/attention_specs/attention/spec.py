@@ -19,7 +19,7 @@ from attention_specs.attention.ranges import beyond
 from attention_specs.contract import Conventions
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Units, default_model, named_precision
-from attention_specs.spec import Bounds, Call, Unsupported
+from attention_specs.spec import Call, Unsupported
 
 __all__ = [
     "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
@@ -47,7 +47,7 @@ class Expected:
     out: np.ndarray
     weights: np.ndarray
     lse: np.ndarray
-    bounds: Bounds
+    bounds: AttentionBounds
     exact: Reference
     asked: Inputs
     """The call, meant as declared."""
@@ -86,7 +86,7 @@ class Expected:
         specified: np.ndarray = self.empty_rows != "unspecified"
         return specified
 
-    def bounds_for(self, u: Units) -> Bounds:
+    def bounds_for(self, u: Units) -> AttentionBounds:
         """The bounds for other costs of rounding."""
         return AttentionBounds(self.asked, self.exact, u)
 
