@@ -1,1 +1,27 @@
-"""Drives: cases, checks, isolation, timing, records, command line. Importing it loads no framework."""
+"""Drives: cases, checks, isolation, timing, records, command line. Importing it loads no framework.
+
+Names for Python programs are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attention_harness.runs.check_attention import check_attention
+    from attention_harness.runs.result import Result
+
+__all__ = ["Result", "check_attention"]
+
+PLACES = {
+    "Result": "runs.result",
+    "check_attention": "runs.check_attention",
+}
+"""Public name -> its module."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)

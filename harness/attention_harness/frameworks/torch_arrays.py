@@ -1,4 +1,4 @@
-"""torch's verbs, and the one place where its precision switches are set: no TF32, no reduced-precision accumulation."""
+"""torch's verbs. Its precision switches are set when this is imported."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from attention_harness.frameworks.switches import set_precise
 from attention_specs.formats import DTYPES, is_foreign, numpy_dtype
 
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-torch.set_float32_matmul_precision("highest")
-torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
-torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
-torch.backends.cudnn.allow_tf32 = False
+set_precise("torch")
 
 COMPILES = False
 
