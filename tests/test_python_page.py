@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -26,3 +29,23 @@ def test_each_block_runs_and_prints_what_stands_below_it(tmp_path, monkeypatch):
             with redirect_stdout(printed):
                 exec(compile(text, str(PAGE), "exec", dont_inherit=True), names)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_its_tests_end_as_it_says(tmp_path):
+    (tmp_path / "test_mine.py").write_text("".join(text for kind, text in blocks() if kind == "python"))
+    (lines,) = [text for kind, text in blocks() if kind == "console"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "console_output_style=classic",
+        "test_mine.py",
+    ]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    tests = [line.strip() for line in ran.stdout.splitlines() if re.match(r"test_mine\.py::test_conforms", line)]
+    assert tests == lines.splitlines()[1:]

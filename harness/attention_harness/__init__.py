@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_harness.runs.check_attention import check_attention
+    from attention_harness.runs.parametrize import parametrize_with_properties
     from attention_harness.runs.result import Result
 
-__all__ = ["Result", "check_attention"]
+__all__ = ["Result", "check_attention", "parametrize_with_properties"]
 
-PLACES = {
+MODULES = {
     "Result": "runs.result",
     "check_attention": "runs.check_attention",
+    "parametrize_with_properties": "runs.parametrize",
 }
 """Public name -> its module."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in PLACES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

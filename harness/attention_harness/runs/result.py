@@ -91,6 +91,11 @@ class Result:
         place = "in this process: a crash would have been one of the caller" if self.in_process else "in a process of its own"
         return f"{self.name} was called with {described.framework} arrays, {place}." if described else ""
 
+    @property
+    def rows(self) -> list[CheckRow]:
+        """The rows of `frame` as objects."""
+        return self._checked.rows
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for each property and dtype, with the columns of checks.parquet: outcome, cases, worst ratio, message, ..."""
