@@ -9,13 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from attention_harness.generation.attention_cases import AttentionCase, attention_cases
     from attention_harness.runs.check_attention import check_attention
     from attention_harness.runs.parametrize import parametrize_with_properties
     from attention_harness.runs.result import Result
 
-__all__ = ["Result", "check_attention", "parametrize_with_properties"]
+__all__ = ["AttentionCase", "Result", "attention_cases", "check_attention", "parametrize_with_properties"]
 
 MODULES = {
+    "AttentionCase": "generation.attention_cases",
+    "attention_cases": "generation.attention_cases",
     "Result": "runs.result",
     "check_attention": "runs.check_attention",
     "parametrize_with_properties": "runs.parametrize",

@@ -79,19 +79,23 @@ def test_nothing_is_called_at_collection_and_one_check_serves_all():
     return judged(tmp_path_factory.mktemp("session"), text)
 
 
+@pytest.mark.slow
 def test_each_property_has_an_id(session):
     ids = ["P1", "P2", "P4", "R1", "R3", "P7", "P6"]
     assert [name for name in session if "[" in name] == [f"test_conforms[tiled-{id}]" for id in ids]
 
 
+@pytest.mark.slow
 def test_one_check_serves_all_tests_and_none_runs_at_collection(session):
     assert session["test_nothing_is_called_at_collection_and_one_check_serves_all"] == ("passed", "")
 
 
+@pytest.mark.slow
 def test_what_holds_passes(session):
     assert session["test_conforms[tiled-P1]"] == session["test_conforms[tiled-R1]"] == ("passed", "")
 
 
+@pytest.mark.slow
 def test_what_fails_says_the_element_the_problem_and_the_replay_line(session):
     outcome, message = session["test_conforms[tiled-P4]"]
     assert outcome == "failure"
@@ -101,24 +105,28 @@ def test_what_fails_says_the_element_the_problem_and_the_replay_line(session):
     assert "raise AssertionError" not in message
 
 
+@pytest.mark.slow
 def test_what_the_signature_lacks_is_skipped_with_the_reason(session):
     outcome, message = session["test_conforms[tiled-P7]"]
     assert outcome == "skipped"
     assert "return_weights not in its signature" in message
 
 
+@pytest.mark.slow
 def test_what_is_expected_to_fail_and_fails_is_an_xfail(session):
     outcome, message = session["test_conforms[tiled-R3]"]
     assert outcome == "xfail"
     assert "grouped heads, issue 12" in message
 
 
+@pytest.mark.slow
 def test_what_is_expected_to_fail_and_passes_or_is_not_judged_fails(session):
     assert session["test_conforms[tiled-P2]"][0] == session["test_conforms[tiled-P6]"][0] == "failure"
     assert "[XPASS(strict)] wrong once" in session["test_conforms[tiled-P2]"][1]
     assert "P6 is expected to fail, but was not judged: return_lse not in its signature" in session["test_conforms[tiled-P6]"][1]
 
 
+@pytest.mark.slow
 def test_nothing_passes_where_there_is_no_answer_or_too_little(tmp_path):
     text = """
 
