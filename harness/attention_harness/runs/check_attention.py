@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from attention_harness.conformance.settings import QUICK, Settings
 from attention_harness.errors import UsageError
 from attention_harness.frameworks.switches import precise
 from attention_harness.process.in_process import InProcessWorker
+from attention_harness.process.worker import SERVER
 from attention_harness.registry.loading import LoadError, available
 from attention_harness.registry.objects import as_function, name_of
 from attention_harness.registry.targets import Target, resolve
@@ -63,6 +65,7 @@ def check_attention(
 
     Raises UsageError for a wrong argument, and for a function that cannot be loaded or called so.
     """
+    _refuse_in_worker()
     if quick and examples is not None:
         raise UsageError(f"examples={examples}, but should be left out: quick asks {QUICK}")
     settings = Settings(
@@ -85,6 +88,13 @@ def check_attention(
     except BaseException:
         rmtree(folder, ignore_errors=True)
         raise
+
+
+def _refuse_in_worker() -> None:
+    """UsageError where a worker loads the file of the function: a check there would start a worker, and that one another."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec and spec.name == SERVER:
+        raise UsageError('check_attention=called at import, but should stand below `if __name__ == "__main__":`, or in a test')
 
 
 def property_names(wanted: Collection[str]) -> tuple[str, ...]:
@@ -129,6 +139,8 @@ def _object(function: Function, framework: str | None, plan: Plan) -> CheckResul
     """The check of a function object, in this process."""
     if not callable(function):
         raise UsageError(f"f={type(function).__name__}, but should be a function, or the name of one")
+    if inspect.isclass(function):
+        raise UsageError(f"f=the class {function.__name__}, but should be an instance of it, or a function")
     name = name_of(function)
     try:
         wanted = framework and one_of("framework", framework, frameworks.NAMES)

@@ -52,7 +52,7 @@ def test_a_right_function_is_true_and_has_no_failures():
 def test_a_quick_check_judges_every_property():
     result = check_attention(right, quick=True)
     assert result, result
-    assert set(result.frame["clause"]) > {"P1", "P4", "H1", "M1", "R1"}
+    assert set(result.frame["clause"]) > {"P1", "P4", "P5", "M1", "R1"}
     assert result.settings.examples == 15
 
 
@@ -217,6 +217,7 @@ def test_a_place_that_cannot_be_written_is_named(failed, tmp_path):
         ({"declare": {"causal": "top"}}, "convention=causal, but should be one of"),
         ({"framework": "tensorflow"}, "framework=tensorflow, but should be one of numpy, torch, jax"),
         ({"f": 3}, "f=int, but should be a function, or the name of one"),
+        ({"f": Instance}, "f=the class Instance, but should be an instance of it"),
         ({"f": lambda x: x}, "but should take three arrays, q, k and v"),
         ({"f": "numpy-*"}, r"f=numpy-\*, but should name one function"),
         ({"f": "numpy-eagr"}, "target=numpy-eagr, but should be numpy-eager"),
@@ -232,6 +233,17 @@ def test_a_wrong_argument_is_one_sentence(arguments, message):
 def test_a_file_without_that_function_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def other(q, k, v):\n    return q\n")
     with pytest.raises(UsageError, match="but should name a function of that module: other"):
+        check_attention(f"{tmp_path / 'mine.py'}:attention", **FEW)
+
+
+def test_a_file_that_checks_itself_at_import_does_not_start_itself_again_and_again(tmp_path):
+    lines = [
+        "from attention_harness import check_attention",
+        "def attention(q, k, v): ...",
+        "check_attention('mine.py:attention')",
+    ]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    with pytest.raises(UsageError, match="raised UsageError: check_attention=called at import, but should stand below"):
         check_attention(f"{tmp_path / 'mine.py'}:attention", **FEW)
 
 
