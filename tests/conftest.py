@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import Suite, draw_suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_reports import write_table
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES

@@ -73,7 +73,7 @@ assert (model.inputs, model.scores, model.weights) == ("float32", "tf32", "tf32"
 """,
     "A dtype": """
 import numpy as np
-from attention_harness.audit.in_process import InProcessWorker
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import judge
 from attention_harness.conformance.under_test import UnderTest

@@ -1,4 +1,7 @@
-"""Drives: cases, checks, isolation, timing, records, command line. Importing it loads no framework, and what it offers on demand."""
+"""Drives: cases, checks, isolation, timing, records, command line. Importing it loads no framework.
+
+Names for Python programs are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_harness.conformance.closeness import assert_attention_close, attention_bound
+    from attention_harness.generation.attention_cases import AttentionCase, attention_cases
+    from attention_harness.runs.check_attention import check_attention
+    from attention_harness.runs.parametrize import parametrize_with_properties
+    from attention_harness.runs.result import Result
 
-__all__ = ["assert_attention_close", "attention_bound"]
+__all__ = [
+    "AttentionCase", "Result", "assert_attention_close", "attention_bound", "attention_cases", "check_attention",
+    "parametrize_with_properties",
+]  # fmt: skip
 
-MODULES = {"assert_attention_close": "conformance.closeness", "attention_bound": "conformance.closeness"}
-"""Public name -> the module that has it, imported when the name is asked for."""
+MODULES = {
+    "AttentionCase": "generation.attention_cases",
+    "Result": "runs.result",
+    "assert_attention_close": "conformance.closeness",
+    "attention_bound": "conformance.closeness",
+    "attention_cases": "generation.attention_cases",
+    "check_attention": "runs.check_attention",
+    "parametrize_with_properties": "runs.parametrize",
+}
+"""Public name -> its module."""
 
 
 def __getattr__(name: str) -> object:

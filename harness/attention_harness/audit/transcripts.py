@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.errors import CallFailed
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed
 

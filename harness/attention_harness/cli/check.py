@@ -52,13 +52,7 @@ def check(
 
 def check_into(run: Run, targets: Sequence[Target], settings: Settings, quiet: bool) -> list[CheckResult]:
     """Checks into the folder of the run; returns the results."""
-    import pandas as pd
-
-    import attention_reports as reports
-
     with check_progress("checking", quiet) as progress:
         results = running.check(targets, settings, run, progress)
-    for name, rows in running.tables(results, run).items():
-        reports.write_table(run.folder, name, pd.DataFrame(rows))
-    run.save(**running.run_metadata(results, settings))
+    running.write(results, run, settings)
     return results

@@ -11,16 +11,11 @@ from attention_harness.runs import ending
 RIGHT, WRONG, BAD_CALL, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def is_wrong(result: CheckResult) -> bool:
-    """Whether any outcome blames the implementation."""
-    return any(row.outcome.wrong for row in result.rows)
-
-
 def status_of(results: Sequence[CheckResult]) -> int:
     """The status of a check with these results."""
     if any(result.ours for result in results):
         return ending.OURS
-    if any(is_wrong(result) for result in results):
+    if any(result.wrong for result in results):
         return WRONG
     judged = any(row.outcome == Outcome.AGREES for result in results for row in result.rows)
     judged = judged and not any(result.too_little for result in results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attention_harness.cli.check import check_into
-from attention_harness.cli.exit_status import WRONG, is_wrong, status_of
+from attention_harness.cli.exit_status import WRONG, status_of
 from attention_harness.cli.options import (  # fmt: skip
     Baseline,
     Declare,
@@ -26,11 +26,12 @@ from attention_harness.cli.options import (  # fmt: skip
 )
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
+from attention_harness.conformance.settings import QUICK
 from attention_harness.runs import folder as folders
 from attention_harness.runs import run as running
 
-QUICK, DEEP = 15, 1500
-"""Examples of `run --quick` and `run --deep`."""
+DEEP = 1500
+"""Examples of `run --deep`."""
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
     chosen, workloads = loadable(request.targets, request.settings), timing.workloads(workload or [], quick, baseline)
     run = open_run(output, resume, request)
     results = check_into(run, chosen, request.settings, quiet=as_json)
-    conforming = [target for target, result in zip(chosen, results, strict=True) if result.description and not is_wrong(result)]
+    conforming = [target for target, result in zip(chosen, results, strict=True) if result.description and not result.wrong]
     try:
         rows = (
             timing.bench(conforming, run, workloads, timing.pace(quick, request.settings.seed, baseline), quiet=as_json)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
@@ -18,6 +15,7 @@ from attention_harness.conformance import waivers
 from attention_harness.conformance.agreement import ErrorRecorder
 from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
+from attention_harness.conformance.our_faults import our_fault, require_space
 from attention_harness.conformance.plan import CheckResult as CheckResult
 from attention_harness.conformance.plan import Plan as Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
@@ -29,6 +27,7 @@ from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.coverage import covered
 from attention_harness.generation.domain import learned
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
@@ -53,26 +52,23 @@ def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -
 
     A fault of ours ends the check of this target alone, and its row names it as ours.
     """
+    return _unless_our_fault(target, lambda: _check(target, plan, tick))
+
+
+def check_function(worker: InProcessWorker, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
+    """As `check`, of a function that is called in this process: whatever ends the process ends the check with it."""
+    target = Target(worker.description.name, "", registered=False)
+    under_test = UnderTest(worker, _as_declared(worker.description, target, plan))
+    return _unless_our_fault(target, lambda: _judged(ConformanceCheck(under_test, target, plan, tick)))
+
+
+def _unless_our_fault(target: Target, judged: Callable[[], CheckResult]) -> CheckResult:
     load_properties()
     try:
-        return _check(target, plan, tick)
+        return judged()
     except Exception as error:
-        _require_space(error)
+        require_space(error)
         return CheckResult(target.name, [absent_row(target.name, Outcome.ERRORED, our_fault(error))], ours=True)
-
-
-def _require_space(error: Exception) -> None:
-    """Raises an error that ends the whole run: no space is left."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise error
-
-
-def our_fault(error: Exception) -> str:
-    """The sentence about an exception of our own."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(place.filename).name}:{place.lineno}"
-    text = printable(f"{type(error).__name__}: {error}")
-    return f"fault of attention-harness: {text} ({where}); nothing is said of the implementation, please report this"
 
 
 def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
@@ -84,21 +80,24 @@ def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
             message = printable(str(failure))
             unloadable = message if failure.outcome == Outcome.UNLOADABLE else ""
             return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
-        checking = ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside)
-        rows = checking.rows()
-        judged = checking.answer_counts
-        return CheckResult(
-            name=target.name,
-            rows=rows,
-            description=description,
-            worked_example=checking.worked_example,
-            precision=checking.precision(),
-            ours=checking.ours,
-            asked=judged.asked,
-            answered=judged.answered,
-            covered=checking.covered,
-            too_little=judged.too_little,
-        )
+        return _judged(ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside))
+
+
+def _judged(checking: ConformanceCheck) -> CheckResult:
+    rows = checking.rows()
+    judged = checking.answer_counts
+    return CheckResult(
+        name=checking.target.name,
+        rows=rows,
+        description=checking.under_test.description,
+        worked_example=checking.worked_example,
+        precision=checking.precision(),
+        ours=checking.ours,
+        asked=judged.asked,
+        answered=judged.answered,
+        covered=checking.covered,
+        too_little=judged.too_little,
+    )
 
 
 def load_properties() -> None:
@@ -197,7 +196,7 @@ class ConformanceCheck:
         try:
             return step()
         except Exception as error:
-            _require_space(error)
+            require_space(error)
             self.faults.append(our_fault(error))
             return None
 

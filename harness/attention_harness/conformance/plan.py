@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.settings import Settings
+from attention_harness.errors import Outcome
 from attention_harness.generation.suite import Suite
 from attention_specs.contract import Description
 from attention_specs.property import Property
@@ -49,3 +50,14 @@ class CheckResult:
     """Case -> the regions and values that it covers, of the cases as they were asked."""
     too_little: bool = False
     """Whether so much was refused that the rest says little."""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether any outcome blames the implementation."""
+        return any(row.outcome.wrong for row in self.rows)
+
+    @property
+    def right(self) -> bool:
+        """Whether it agrees with the specification: nothing blames it, and enough was judged."""
+        judged = any(row.outcome == Outcome.AGREES for row in self.rows)
+        return judged and not (self.wrong or self.too_little or self.ours)

@@ -41,6 +41,8 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, object] 
     load_properties()
     record = read(path)
     target = resolve([other])[0] if other else record.target
+    if not target.location:
+        raise UsageError(f"target={target.name}, but should be given beside the file: the check was of a function object")
     with Worker(target, record.limits) as worker:
         try:
             description = worker.description()

@@ -63,7 +63,8 @@ def write(
         "picture": _picture(under_test, x),
     }
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    path.with_suffix(".py").write_text(_script(under_test, target, x, message))
+    if target.location:  # a function object has no place from which a program could load it
+        path.with_suffix(".py").write_text(_script(under_test, target, x, message))
     return path
 
 

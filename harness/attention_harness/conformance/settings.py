@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from attention_harness.process.limits import Limits
 from attention_specs.formats import DTYPES
 
+QUICK = 15
+"""Examples of a quick check. The edge cases and vectors, which find most faults first, are asked all the same."""
+
 
 @dataclass(frozen=True)
 class Settings:

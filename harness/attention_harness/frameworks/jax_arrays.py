@@ -1,4 +1,4 @@
-"""JAX's verbs, and the one place where its precision switches are set: 64-bit types on, matrix products in full precision."""
+"""JAX's verbs. Its precision switches are set when this is imported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from math import nan
 import jax
 import numpy as np
 
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_default_matmul_precision", "highest")
+from attention_harness.frameworks.switches import set_precise
+
+set_precise("jax")
 
 COMPILES = True
 

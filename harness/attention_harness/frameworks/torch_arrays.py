@@ -1,4 +1,4 @@
-"""torch's verbs, and the one place where its precision switches are set: no TF32, no reduced-precision accumulation."""
+"""torch's verbs. Its precision switches are set when this is imported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from attention_harness.frameworks.switches import set_precise
 from attention_harness.frameworks.values import of_torch, whole_numbers
 from attention_specs.formats import is_foreign
 
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-torch.set_float32_matmul_precision("highest")
-torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
-torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
-torch.backends.cudnn.allow_tf32 = False
+set_precise("torch")
 
 COMPILES = False
 
@@ -26,7 +24,7 @@ ALIGNMENT = 16
 
 
 def from_numpy(array: np.ndarray, device: str) -> torch.Tensor:
-    """Shares the memory and the strides; negative strides, which torch lacks, become a copy. a dtype that NumPy lacks goes as bytes."""
+    """Shares the memory and the strides; negative strides, which torch lacks, become a copy; a dtype that NumPy lacks goes as bytes."""
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
     if is_foreign(array.dtype):

@@ -150,14 +150,15 @@ def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
     dims = DIMS if max(lengths) < LONGEST[0] else NARROW
     (key_heads, group), head_dim = _heads(deal), deal.size(dims)
     value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.size(dims[::-1])  # dealt apart
-    return _within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
+    return within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
 
 
 def _heads(deal: Dealer) -> tuple[int, int]:
     return deal.choice(HEADS) if deal.choice((True, False)) else (deal.size(KEY_HEADS), deal.size(GROUPS))
 
 
-def _within_budget(shape: Shape) -> Shape:
+def within_budget(shape: Shape) -> Shape:
+    """The shape with fewer batch entries, then fewer heads, where it would cost too much."""
     while _too_large(shape) and (shape.batch > 1 or shape.query_heads > 1):
         if shape.batch > 1:
             shape = shape._replace(batch=shape.batch - 1)

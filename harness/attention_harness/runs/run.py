@@ -105,7 +105,7 @@ def _description(data: dict[str, Any]) -> Description:
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
     """Judges all targets; returns their results in their order, and writes each down as it comes."""
     validate(settings)
-    plan = _plan(settings, run.folder)
+    plan = plan_of(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
     progress.start(sum(len(plan.suites[_spec(target)]) for target in waiting))
@@ -116,7 +116,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     return [results[target.name] for target in targets]
 
 
-def _plan(settings: Settings, folder: Path) -> Plan:
+def plan_of(settings: Settings, folder: Path) -> Plan:
+    """The plan of a check with these settings, whose cases of failures go into the folder."""
     suites = draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(settings.properties))
     return Plan(suites, folder, settings, absent())
 
@@ -180,6 +181,17 @@ def lowered(description: Description) -> list[str]:
         return []
     forms = {option: next((f for f in ways if f in description.options), "") for option, ways in LOWERED.items()}
     return [f"{option} -> {form}" for option, form in forms.items() if option not in description.options and form]
+
+
+def write(results: Sequence[CheckResult], run: Run, settings: Settings) -> None:
+    """Writes the tables of a check, and its part of run.json."""
+    import pandas as pd
+
+    import attention_reports as reports
+
+    for name, rows in tables(results, run).items():
+        reports.write_table(run.folder, name, pd.DataFrame(rows))
+    run.save(**run_metadata(results, settings))
 
 
 def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mapping[str, object]]]:

@@ -6,11 +6,11 @@ import pytest
 
 from attention_harness.audit.controls import CONTROLS, EAGER, LAYER
 from attention_harness.audit.faults import load_all
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.audit.trials import Trial
 from attention_harness.conformance.check import Plan, load_properties
 from attention_harness.generation.edge_cases import EDGE_CASES, LEVELLED
 from attention_harness.generation.suite import Suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

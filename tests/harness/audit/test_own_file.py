@@ -11,7 +11,6 @@ import pytest
 
 from attention_harness.audit import audit, select
 from attention_harness.audit.controls import BASES, CONTROLS
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.audit.oracle_cache import CachedOracle
 from attention_harness.audit.own_file import entries_of, functions
 from attention_harness.audit.trials import Base, MutantRun
@@ -21,6 +20,7 @@ from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.generation.suite import Suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.loading import LoadError, load
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

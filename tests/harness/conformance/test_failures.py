@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import HANGS, ConformanceCheck, Plan, check, load_properties
 from attention_harness.conformance.evidence import AFTER_OTHERS, REPEATS
@@ -18,6 +17,7 @@ from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.suite import Suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention

@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.conformance import waivers
 from attention_harness.conformance.check import ConformanceCheck, Plan, load_properties
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.conformance.waivers import Waiver, load, outlived
 from attention_harness.generation.suite import Suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.problem import Problem

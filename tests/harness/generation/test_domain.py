@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG, status_of
 from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
@@ -17,6 +16,7 @@ from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome
 from attention_harness.generation.domain import CONDITIONS, TINY, Domain, learned
 from attention_harness.generation.suite import Suite, draw_suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.problem import Problem

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attention_harness.audit.in_process import InProcessWorker
 from attention_harness.cli.exit_status import status_of
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance import reproducers
@@ -19,6 +18,7 @@ from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.suite import Suite
+from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target
 from attention_harness.runs.ending import OURS
 from attention_implementations.numpy.eager import attention

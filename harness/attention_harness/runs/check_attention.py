@@ -1,0 +1,162 @@
+"""The check of one function from Python."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from attention_harness import frameworks
+from attention_harness.conformance.check import CheckResult, Plan, check, check_function, load_properties
+from attention_harness.conformance.settings import QUICK, Settings
+from attention_harness.errors import UsageError
+from attention_harness.frameworks.switches import precise
+from attention_harness.process.in_process import InProcessWorker
+from attention_harness.process.worker import SERVER
+from attention_harness.registry.loading import LoadError, available
+from attention_harness.registry.objects import as_function, name_of
+from attention_harness.registry.targets import Target, resolve
+from attention_harness.runs import run as running
+from attention_harness.runs.result import Result
+from attention_specs.choices import nearest, one_of
+from attention_specs.formats import DTYPES
+from attention_specs.property import PROPERTIES
+
+Function = Callable[..., object]
+
+
+def check_attention(
+    f: Function | str,
+    *,
+    examples: int | None = None,
+    seed: int = 0,
+    dtypes: Sequence[str] | None = None,
+    properties: Sequence[str] | None = None,
+    declare: Mapping[str, bool | str] | None = None,
+    quick: bool = False,
+    framework: str | None = None,
+    timeout: float = Settings.seconds,
+    memory: int = Settings.memory,
+) -> Result:
+    """Judges one attention by every property that its signature supports: what `attention-harness check` does.
+
+    `f` takes q [B, Hq, Lq, D], k [B, Hkv, Lk, D] and v [B, Hkv, Lk, Dv] by position, options by name, and returns [B, Hq, Lq, Dv].
+
+    A name is called in a process of its own, where a crash, a hang or a lack of memory is an outcome: `"file.py:function"`,
+    `"package.module:function"`, or a registered name. A function object (also a lambda, a closure, a partial, an instance) is called
+    **in this process**: if it crashes or hangs, so does the caller, and `timeout` and `memory` do not hold for it.
+
+    | argument | meaning |
+    |---|---|
+    | `examples` | cases to draw, beside vectors and edge cases, which are always asked: 150, or 15 if `quick` |
+    | `seed` | decides every case |
+    | `dtypes` | draw these only, out of float64, float32, bfloat16, float16 |
+    | `properties` | judge these only, by id (`"P4"`) or name |
+    | `declare` | conventions of a function that cannot declare any itself: `{"causal_alignment": "bottom-right"}` |
+    | `framework` | whose arrays a function object gets, numpy, torch or jax: as declared, else by its type, annotations, code |
+    | `timeout`, `memory` | seconds of a call and MiB of the process, of a name |
+
+    Nothing is written to the working directory, and no setting of this process is changed afterwards.
+
+    Raises UsageError for a wrong argument, and for a function that cannot be loaded or called so.
+    """
+    _refuse_in_worker()
+    if quick and examples is not None:
+        raise UsageError(f"examples={examples}, but should be left out: quick asks {QUICK}")
+    settings = Settings(
+        examples=examples if examples is not None else QUICK if quick else Settings.examples,
+        seed=seed,
+        properties=property_names(properties or ()),
+        dtypes=_dtypes(dtypes),
+        seconds=timeout,
+        memory=memory,
+        declared=dict(declare or {}),
+    )
+    _require_positive(examples=settings.examples, timeout=timeout, memory=memory)
+    running.validate(settings)
+    folder = Path(mkdtemp(prefix="attention-harness-"))
+    try:
+        plan = running.plan_of(settings, folder)
+        with _path_as_before():
+            checked = _named(f, framework, plan) if isinstance(f, str) else _object(f, framework, plan)
+        return Result(checked, settings, folder, in_process=not isinstance(f, str))
+    except BaseException:
+        rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _refuse_in_worker() -> None:
+    """UsageError where a worker loads the file of the function: a check there would start a worker, and that one another."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec and spec.name == SERVER:
+        raise UsageError('check_attention=called at import, but should stand below `if __name__ == "__main__":`, or in a test')
+
+
+def property_names(wanted: Collection[str]) -> tuple[str, ...]:
+    """The names of properties that are given by id or name. UsageError for an unknown one."""
+    load_properties()
+    if isinstance(wanted, str):
+        raise UsageError(f"properties={wanted}, but should be a list of ids or names")
+    ids = {one.id: name for name, one in PROPERTIES.items()}
+    if unknown := [one for one in wanted if one not in PROPERTIES and one not in ids]:
+        near = nearest(unknown[0], [*PROPERTIES, *ids])
+        raise UsageError(f"property={unknown[0]}, but should be an id or a name{f': {near}' if near else ', such as P4'}")
+    return tuple(dict.fromkeys(ids.get(one, one) for one in wanted))
+
+
+def _dtypes(wanted: Sequence[str] | None) -> tuple[str, ...]:
+    given = (wanted,) if isinstance(wanted, str) else tuple(DTYPES if wanted is None else wanted)
+    if unknown := [str(one) for one in given if one not in DTYPES]:
+        raise UsageError(f"dtypes={', '.join(unknown)}, but should be among {', '.join(DTYPES)}")
+    return given
+
+
+def _require_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise UsageError(f"{name}={value}, but should be above 0")
+
+
+def _named(name: str, framework: str | None, plan: Plan) -> CheckResult:
+    """The check of a target by its name, in processes of its own."""
+    if framework is not None:
+        raise UsageError(f"framework={framework}, but should be left out: {name} declares its own (function.framework = ...)")
+    targets: list[Target] = resolve([name])
+    if len(targets) > 1:
+        raise UsageError(f"f={name}, but should name one function: it names {', '.join(target.name for target in targets)}")
+    checked = check(targets[0], plan)
+    if checked.unloadable:
+        raise UsageError(checked.unloadable)
+    return checked
+
+
+def _object(function: Function, framework: str | None, plan: Plan) -> CheckResult:
+    """The check of a function object, in this process."""
+    if not callable(function):
+        raise UsageError(f"f={type(function).__name__}, but should be a function, or the name of one")
+    if inspect.isclass(function):
+        raise UsageError(f"f=the class {function.__name__}, but should be an instance of it, or a function")
+    name = name_of(function)
+    try:
+        wanted = framework and one_of("framework", framework, frameworks.NAMES)
+        plain = as_function(function, wanted)
+        with warnings.catch_warnings(action="ignore"), precise(getattr(plain, "framework", "numpy")):
+            available(plain, name)
+            return check_function(InProcessWorker(plain, name), plan)
+    except (LoadError, TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def _path_as_before() -> Iterator[None]:
+    """The module path is afterwards as before: the working directory joins it for the module of a target."""
+    before = sys.path[:]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
