@@ -116,11 +116,18 @@ def names_in(tree):
                 yield name
 
 
+def test_a_folder_can_be_taken_in_at_a_glance():
+    folders = Counter(module.parent for module in MODULES)
+    assert {str(folder): n for folder, n in folders.items() if n > 20 and folder.name != "faults"} == {}
+    harness = ROOT / "harness" / "attention_harness"
+    assert len([path for path in harness.iterdir() if path.name != "__pycache__"]) <= 14
+
+
 @pytest.mark.parametrize(
     "module",
     [
         "attention_harness",
-        "attention_harness.conformance.closeness",
+        "attention_harness.conformance.closeness.assertion",
         "attention_harness.cli.app",
         "attention_harness.runs.run",
         "attention_specs.attention.spec",

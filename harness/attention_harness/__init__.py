@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attention_harness.conformance.closeness import assert_attention_close, attention_bound
+    from attention_harness.conformance.closeness.assertion import assert_attention_close, attention_bound
     from attention_harness.generation.attention_cases import AttentionCase, attention_cases
     from attention_harness.runs.check_attention import check_attention
     from attention_harness.runs.parametrize import parametrize_with_properties
@@ -23,8 +23,8 @@ __all__ = [
 MODULES = {
     "AttentionCase": "generation.attention_cases",
     "Result": "runs.result",
-    "assert_attention_close": "conformance.closeness",
-    "attention_bound": "conformance.closeness",
+    "assert_attention_close": "conformance.closeness.assertion",
+    "attention_bound": "conformance.closeness.assertion",
     "attention_cases": "generation.attention_cases",
     "check_attention": "runs.check_attention",
     "parametrize_with_properties": "runs.parametrize",

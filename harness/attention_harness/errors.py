@@ -1,4 +1,4 @@
-"""The outcomes of a check, and the exceptions of the package: for a wrong call of the command, and for a failed call."""
+"""The outcomes of a check, the exceptions of the package, and foreign text made printable for their messages."""
 
 from __future__ import annotations
 
@@ -53,3 +53,10 @@ class CallFailed(Exception):
 
 class UsageError(Exception):
     """A wrong call; the text names the mistake and the right form. Exit status 2."""
+
+
+def printable(text: str) -> str:
+    """The text on one line, with escapes in place of surrogates, control and other unprintable characters."""
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+    )

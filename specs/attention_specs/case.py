@@ -141,7 +141,10 @@ class Case:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name this case."""
+        """Twelve hexadecimal digits that name this case.
+
+        A case without an option that a signature lacks is another question, and has an id of its own.
+        """
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
     def with_problem(self, **changes: object) -> Case:

@@ -22,9 +22,8 @@ from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
 from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.tallies import RowBuilder
-from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import REFUSALS, CallFailed, Outcome
+from attention_harness.errors import REFUSALS, CallFailed, Outcome, printable
 from attention_harness.generation.coverage import covered
 from attention_harness.generation.domain import learned
 from attention_harness.process.in_process import InProcessWorker

@@ -9,9 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed, Outcome
+from attention_harness.errors import CallFailed, Outcome, printable
 from attention_specs.case import Case
 from attention_specs.judge import Verdict
 from attention_specs.property import Property

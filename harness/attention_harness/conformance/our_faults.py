@@ -6,7 +6,7 @@ import errno
 import traceback
 from pathlib import Path
 
-from attention_harness.conformance.text import printable
+from attention_harness.errors import printable
 
 
 def require_space(error: Exception) -> None:

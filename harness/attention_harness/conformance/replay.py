@@ -9,9 +9,8 @@ from pathlib import Path
 from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import Finding, applies, find
-from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed, Outcome, UsageError
+from attention_harness.errors import CallFailed, Outcome, UsageError, printable
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import resolve
 from attention_specs.case import Case

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed
+from attention_harness.errors import CallFailed, printable
 from attention_harness.process.limits import Limits
 from attention_harness.process.packing import pack
 from attention_harness.registry.targets import Target

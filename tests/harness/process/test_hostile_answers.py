@@ -14,9 +14,8 @@ from attention_harness.conformance import reproducers
 from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
 from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.settings import Settings
-from attention_harness.conformance.text import printable
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed, Outcome
+from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.generation.suite import Suite
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target

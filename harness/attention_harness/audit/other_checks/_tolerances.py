@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from attention_harness.conformance.closeness import assert_attention_close
+from attention_harness.conformance.closeness.assertion import assert_attention_close
 from attention_implementations.numpy.online import online
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import attention

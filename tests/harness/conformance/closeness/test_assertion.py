@@ -13,7 +13,7 @@ import pytest
 
 import attention_harness
 from attention_harness import assert_attention_close, attention_bound
-from attention_harness.conformance import closeness
+from attention_harness.conformance.closeness import assertion
 from attention_harness.frameworks.values import framework_of, values
 from attention_implementations.numpy.eager import attention
 from attention_implementations.numpy.online import online
@@ -59,7 +59,7 @@ def test_it_is_the_bound_of_the_properties(affordable):
 def test_parts_of_a_call_are_worked_out_as_the_whole(affordable, monkeypatch):
     calls = [of(realise(case)) for case in affordable[::4]]
     whole = [attention_bound(**one) for one in calls]
-    monkeypatch.setattr(closeness, "parts", partial(closeness.parts, cells=40))
+    monkeypatch.setattr(assertion, "parts", partial(assertion.parts, cells=40))
     for again, one in zip((attention_bound(**one) for one in calls), whole, strict=True):
         for name in ("exact", "bound", "specified"):
             np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
@@ -71,7 +71,7 @@ def test_parts_of_a_call_are_worked_out_as_the_whole(affordable, monkeypatch):
 )
 def test_parts_cover_each_head_once(scores, count):
     times = np.zeros(scores[:2], int)
-    parts = list(closeness.parts(scores))
+    parts = list(assertion.parts(scores))
     for part in parts:
         times[part] += 1
     assert (times == 1).all() and len(parts) == count

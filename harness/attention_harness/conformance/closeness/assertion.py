@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from attention_harness.conformance.calls import GivenCall, Options, given_call
+from attention_harness.conformance.closeness.calls import GivenCall, Options, given_call
 from attention_harness.frameworks.values import values
 from attention_specs.attention.spec import Expected, beyond, expect
 from attention_specs.judge import error_ratios, holds, within

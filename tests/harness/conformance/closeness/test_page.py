@@ -13,7 +13,7 @@ import pytest
 from attention_harness.audit.other_checks._tolerances import DERIVED, LENGTHS, TOLERANCES, Tolerance, accepted, table
 from attention_implementations.numpy import eager
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "assert-attention-close.md"
 WIDTH = 100
 
