@@ -9,14 +9,18 @@ import numpy as np
 from attention_specs.formats import DTYPES, is_foreign, numpy_dtype
 
 FRAMEWORKS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax"}
-"""The package of an array's class, or of a class above it -> framework."""
+"""Package -> the framework that its classes and functions belong to."""
 ARRAYS = "an array of numpy, torch or jax"
 
 
 def framework_of(array: object) -> str:
     """The framework of the array, by its class; "" for anything else."""
-    packages = (kind.__module__.partition(".")[0] for kind in type(array).__mro__)
-    return next((FRAMEWORKS[package] for package in packages if package in FRAMEWORKS), "")
+    return next(filter(None, (framework_of_module(kind.__module__) for kind in type(array).__mro__)), "")
+
+
+def framework_of_module(name: str) -> str:
+    """The framework that a module of this name belongs to; "" for any other."""
+    return FRAMEWORKS.get(name.partition(".")[0], "")
 
 
 def values(array: Any, what: str = "array") -> np.ndarray:

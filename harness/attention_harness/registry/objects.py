@@ -9,13 +9,11 @@ from types import CodeType, FunctionType, MethodType
 from typing import get_args, get_type_hints
 
 from attention_harness import frameworks
+from attention_harness.frameworks.values import framework_of_module
 from attention_harness.registry.declarations import refuse_unread
 from attention_specs.contract import ATTRIBUTES
 
 Function = Callable[..., object]
-
-PACKAGES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax"}
-"""Package -> the framework that its types and functions belong to."""
 
 
 def name_of(function: Function) -> str:
@@ -71,8 +69,8 @@ def framework_of_object(function: Function) -> str:
 
 
 def _framework(module: object) -> Iterator[str]:
-    if package := PACKAGES.get(str(module).partition(".")[0]):
-        yield package
+    if framework := framework_of_module(str(module)):
+        yield framework
 
 
 def _by_type(function: object) -> Iterator[str]:
