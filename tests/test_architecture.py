@@ -17,12 +17,20 @@ from attention_specs.property import PROPERTIES
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("specs", "implementations", "harness", "reports")
-MODULES = sorted(
-    path.relative_to(ROOT)
-    for folder in (*FOLDERS, "tests")
-    for path in (ROOT / folder).rglob("*.py")
-    if "__pycache__" not in path.parts and "generated" not in path.parts and "example" not in path.parts
-)
+
+
+def files(pattern, folders):
+    """Those of the repository itself: a virtual environment or a run that lies in the checkout has files of others."""
+    left_out = {"__pycache__", "generated", "example"}
+    return sorted(
+        path.relative_to(ROOT)
+        for folder in folders
+        for path in (ROOT / folder).rglob(pattern)
+        if left_out.isdisjoint(path.relative_to(ROOT).parts)
+    )
+
+
+MODULES = files("*.py", (*FOLDERS, "tests"))
 TOLERANCES = {
     "rtol",
     "atol",
@@ -194,7 +202,7 @@ def test_no_old_name_is_an_identifier(module):
     assert set(names_in(ast.parse((ROOT / module).read_text()))) & OLD_NAMES == set()
 
 
-TEXTS = [*MODULES, *(p.relative_to(ROOT) for p in ROOT.glob("[!C]*/**/*.md")), Path("README.md"), Path("CONTRIBUTING.md")]
+TEXTS = [*MODULES, *files("*.md", (*FOLDERS, "tests", "docs")), Path("README.md"), Path("CONTRIBUTING.md")]
 
 
 @pytest.mark.parametrize("text", [path for path in TEXTS if path.name != "test_architecture.py"], ids=str)
