@@ -8,17 +8,18 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from attention_harness.audit.controls import BASES, CONTROLS
-from attention_harness.audit.oracle_cache import CachedOracle
 from attention_harness.audit.quiet_process import quiet_process
 from attention_harness.audit.selection import Entry, Selection
 from attention_harness.audit.trials import Base, Kill, MutantRun, Trial
 from attention_harness.conformance import check
 from attention_harness.conformance.check import Plan
+from attention_harness.conformance.oracle_cache import CachedOracle
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
@@ -38,13 +39,14 @@ Tick = Callable[[str], None]
 @dataclass(frozen=True)
 class Examined:
     """The result of one function. `seen`: property -> its judged cases, and the vacuous ones; of a property of the whole
-    run, the dtypes."""
+    run, the dtypes. `rejections`: place of a case in the suite -> ids of the properties that reject the function on it."""
 
     name: str
     kills: tuple[Kill, ...]
     cases: int
     seconds: float
     seen: Mapping[str, tuple[int, int]]
+    rejections: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def first(self) -> Kill | None:
@@ -126,7 +128,9 @@ NOWHERE = Note(None)
 def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: Tick, note: Note = NOWHERE) -> None:
     """Every case for all of these that are still of interest. The bases come first: the others are compared with them."""
     schedules = [(trial, _in_turn(trial)) for trial in trials]
-    while schedules:
+    for place in count():
+        if not schedules:
+            break
         tick(schedules[-1][0].name)
         spec.forget()
         for trial, steps in schedules[:]:
@@ -135,7 +139,7 @@ def _all_cases(trials: Sequence[Trial], spec: CachedOracle, quick: bool, tick: T
                 schedules.remove((trial, steps))
             elif asked[1]:
                 note.write(trial.name)
-                trial.step(*asked)
+                trial.step_at(place, *asked)
     for trial in trials:
         note.write(trial.name)
         trial.close()
@@ -161,9 +165,10 @@ def _by_itself(entry: Entry, plan: Plan, tick: Tick) -> list[Examined]:
             trial = Trial(entry.name, Described(worker), plan, specs)
         except CallFailed as failure:
             raise UsageError(f"{entry.name} cannot be tried by itself: {failure}") from failure
-        steps = trial.checking.scheduled()
-        while not trial.kills and (asked := next(steps, None)):
-            trial.step(*asked)
+        for place, asked in enumerate(trial.checking.scheduled()):
+            trial.step_at(place, *asked)
+            if trial.kills:
+                break
         if not trial.kills:
             trial.close()
         return [examined(trial)]
@@ -184,4 +189,4 @@ def examined(trial: Trial) -> Examined:
         cases, vacuous = seen.get(name, (0, 0))
         judged, undecided = (bool(tally.cases), not tally.cases) if PROPERTIES[name].over_run else (tally.cases, tally.vacuous)
         seen[name] = cases + judged, vacuous + undecided
-    return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen)
+    return Examined(trial.name, tuple(trial.kills.values()), trial.cases, round(trial.seconds, 3), seen, trial.rejections)

@@ -9,8 +9,9 @@ from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker, Script
-from attention_harness.conformance.check import ConformanceCheck, Plan
-from attention_harness.conformance.judging import GATES, Finding, find, judge_applying
+from attention_harness.conformance.conformance_check import ConformanceCheck
+from attention_harness.conformance.judging import Finding, find, judge_applying
+from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import Caller, UnderTest
 from attention_harness.errors import Outcome
 from attention_harness.registry.targets import Target
@@ -70,8 +71,10 @@ class Trial:
         declared: Description = worker.description
         self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.declared))
         self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
-        self.checking = ConformanceCheck(self.under_test, Target(name, name), plan, lambda: None)
+        self.checking = ConformanceCheck(self.under_test, Target(name, name), plan)
         self.kills: dict[str, Kill] = {}
+        self.rejections: dict[int, str] = {}
+        """Place of a case in the suite -> ids of the properties that reject the function on it."""
         self.cases, self.seconds = 0, 0.0
 
     @cached_property
@@ -85,16 +88,18 @@ class Trial:
         kind = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
         return kind, self.description.precision.get(dtype)
 
-    def wanted(self, properties: Sequence[Property]) -> list[Property]:
-        """The properties that have not rejected it yet, and those that must come first."""
-        return [property_ for property_ in properties if property_.name not in self.kills or property_.id in GATES]
+    def step_at(self, place: int, case: Case, properties: Sequence[Property]) -> None:
+        """One case at its place in the suite."""
+        wrong = [finding.property_.id for finding in self.step(case, properties) if finding.wrong]
+        if wrong:
+            self.rejections[place] = " ".join(wrong)
 
     def step(self, case: Case, properties: Sequence[Property]) -> list[Finding]:
         """One case by these properties."""
         if case.problem.dtype in self.refused:
             return []
         started = perf_counter()
-        findings = self.judged(case, self.wanted(properties))
+        findings = self.judged(case, properties)
         self.checking.answer_counts.count(case, properties, findings)
         self.under_test.forget()  # hundreds of functions would each keep the arrays of a case
         self.cases += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attention_harness.cli.exit_status import status_of
 from attention_harness.cli.options import (  # fmt: skip
@@ -10,6 +11,8 @@ from attention_harness.cli.options import (  # fmt: skip
     Dtype,
     Examples,
     Executor,
+    FailFast,
+    FirstStage,
     Jobs,
     Json,
     Memory,
@@ -35,10 +38,11 @@ from attention_harness.runs.run import Run
 def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2,
     timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None, resume: Resume = None,
-    declare: Declare = None, as_json: Json = False,
+    declare: Declare = None, as_json: Json = False, quick: FirstStage = False, fail_fast: FailFast = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
+    settings = replace(settings, first_stage=quick, fail_fast=fail_fast)
     request = folders.request("check", targets or [], settings, resume)
     chosen = loadable(request.targets, request.settings)
     run = open_run(output, resume, request)

@@ -41,6 +41,10 @@ Declare = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document alone on standard output.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
+FirstStage = Annotated[
+    bool, typer.Option("--quick", help="The first stage alone: the known cases that reject most planted faults, in seconds.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure of each implementation.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
 Workloads = Annotated[

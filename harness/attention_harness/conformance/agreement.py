@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_harness.conformance.reproducers import file_name
+from attention_harness.conformance.failures.reproducers import file_name
 from attention_specs.case import Case
 from attention_specs.spec import Expected
 

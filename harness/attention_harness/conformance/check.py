@@ -1,89 +1,111 @@
-"""Checks one implementation: a worker, the cases, the properties; tallies, minimal counterexamples and agreement samples."""
+"""Checks implementations side by side, case by case: they share the inputs of a case and the answers of the oracle."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from time import monotonic
-from typing import TypeVar
 
-from attention_harness.conformance import waivers
-from attention_harness.conformance.agreement import ErrorRecorder
-from attention_harness.conformance.answer_counts import AnswerCounts
-from attention_harness.conformance.judging import GATES, Find, Finding, Tally, find, judge
+from attention_harness.conformance.conformance_check import ConformanceCheck
+from attention_harness.conformance.oracle_cache import CachedOracle
 from attention_harness.conformance.our_faults import our_fault, require_space
 from attention_harness.conformance.plan import CheckResult as CheckResult
+from attention_harness.conformance.plan import Listener
 from attention_harness.conformance.plan import Plan as Plan
-from attention_harness.conformance.precision_fit import PrecisionFit
-from attention_harness.conformance.records import CheckRow, PrecisionRow, absent_row, check_row
-from attention_harness.conformance.schedule import Schedule
-from attention_harness.conformance.tallies import RowBuilder
+from attention_harness.conformance.records import absent_row
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import REFUSALS, CallFailed, Outcome, printable
-from attention_harness.generation.coverage import covered
-from attention_harness.generation.domain import learned
+from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_specs.case import Case
 from attention_specs.contract import Description
-from attention_specs.formats import DTYPES
-from attention_specs.precision import held_to
 from attention_specs.properties import load_all
-from attention_specs.property import PROPERTIES, Property
-from attention_specs.spec import Inputs
-
-Result = TypeVar("Result")
-
-HANGS = 3
-"""Calls that may time out; after them the other cases stay untried."""
-
-AGAIN_SECONDS = 90.0
-"""Time for the refused cases of one implementation, which are asked again where it answers."""
+from attention_specs.registry import SPECS
+from attention_specs.spec import spec_of
 
 
-def check(target: Target, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
+def check(target: Target, plan: Plan, listener: Listener = Listener()) -> CheckResult:
     """Judges one target by every property that its signature supports. Whatever the target does, this returns.
 
     A fault of ours ends the check of this target alone, and its row names it as ours.
     """
-    return _unless_our_fault(target, lambda: _check(target, plan, tick))
+    return check_together([target], plan, lambda name: listener)[0]
 
 
-def check_function(worker: InProcessWorker, plan: Plan, tick: Callable[[], None] = lambda: None) -> CheckResult:
+def check_together(targets: Sequence[Target], plan: Plan, listener: Callable[[str], Listener]) -> list[CheckResult]:
+    """As `check`, of several targets, each with the listener of its name. One that hangs keeps the others waiting."""
+    load_properties()
+    oracles = {name: CachedOracle(spec_of(name)) for name in SPECS} if len(targets) > 1 else {}
+    with ExitStack() as processes:
+        participants = [
+            Participant(target, partial(_begun, target, plan, listener(target.name), oracles, processes)) for target in targets
+        ]
+        return _side_by_side(participants, oracles)
+
+
+def check_function(worker: InProcessWorker, plan: Plan, listener: Listener = Listener()) -> CheckResult:
     """As `check`, of a function that is called in this process: whatever ends the process ends the check with it."""
+    load_properties()
     target = Target(worker.description.name, "", registered=False)
     under_test = UnderTest(worker, _as_declared(worker.description, target, plan))
-    return _unless_our_fault(target, lambda: _judged(ConformanceCheck(under_test, target, plan, tick)))
+    return _side_by_side([Participant(target, lambda: ConformanceCheck(under_test, target, plan, listener))], {})[0]
 
 
-def _unless_our_fault(target: Target, judged: Callable[[], CheckResult]) -> CheckResult:
-    load_properties()
-    try:
-        return judged()
-    except Exception as error:
-        require_space(error)
-        return CheckResult(target.name, [absent_row(target.name, Outcome.ERRORED, our_fault(error))], ours=True)
+class Participant:
+    """One target on its way. It ends with a result, whatever happens."""
 
+    def __init__(self, target: Target, begin: Callable[[], ConformanceCheck | CheckResult]) -> None:
+        self.target, self.begin = target, begin
 
-def _check(target: Target, plan: Plan, tick: Callable[[], None]) -> CheckResult:
-    with Worker(target, plan.settings.limits) as worker, Worker(target, plan.settings.limits) as aside:
+    def steps(self) -> Iterator[None]:
+        """One case after another; `result` is there after the last."""
         try:
-            description = _as_declared(worker.description(), target, plan)
-        except CallFailed as failure:
-            outcome = Outcome.UNAVAILABLE if failure.outcome == Outcome.UNLOADABLE else failure.outcome
-            message = printable(str(failure))
-            unloadable = message if failure.outcome == Outcome.UNLOADABLE else ""
-            return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
-        return _judged(ConformanceCheck(UnderTest(worker, description), target, plan, tick, aside))
+            begun = self.begin()
+            if isinstance(begun, ConformanceCheck):
+                yield from begun.steps()
+                begun = _result(begun)
+            self.result = begun
+        except Exception as error:
+            require_space(error)
+            self.result = CheckResult(
+                self.target.name, [absent_row(self.target.name, Outcome.ERRORED, our_fault(error))], ours=True
+            )
 
 
-def _judged(checking: ConformanceCheck) -> CheckResult:
-    rows = checking.rows()
+def _side_by_side(participants: Sequence[Participant], oracles: Mapping[str, CachedOracle]) -> list[CheckResult]:
+    """The results, after a step of each in turn until all have ended."""
+    going = [one.steps() for one in participants]
+    while going:
+        for oracle in oracles.values():
+            oracle.forget()
+        going = [steps for steps in going if next(steps, ENDED) is not ENDED]
+    return [one.result for one in participants]
+
+
+ENDED = object()
+
+
+def _begun(
+    target: Target, plan: Plan, listener: Listener, oracles: Mapping[str, CachedOracle], processes: ExitStack
+) -> ConformanceCheck | CheckResult:
+    """The check of a target whose process has started; its result where that cannot be loaded."""
+    worker, aside = (processes.enter_context(Worker(target, plan.settings.limits)) for _ in range(2))
+    try:
+        description = _as_declared(worker.description(), target, plan)
+    except CallFailed as failure:
+        outcome = Outcome.UNAVAILABLE if failure.outcome == Outcome.UNLOADABLE else failure.outcome
+        message = printable(str(failure))
+        unloadable = message if failure.outcome == Outcome.UNLOADABLE else ""
+        return CheckResult(target.name, [absent_row(target.name, outcome, message)], unloadable=unloadable)
+    return ConformanceCheck(UnderTest(worker, description, oracles.get(description.spec)), target, plan, listener, aside)
+
+
+def _result(checking: ConformanceCheck) -> CheckResult:
+    """The result after the last step. Its failures are made small alone: their cases are no longer shared."""
+    checking.under_test.spec = spec_of(checking.under_test.description.spec)
+    rows = checking.finished_rows()
     judged = checking.answer_counts
     return CheckResult(
         name=checking.target.name,
@@ -110,185 +132,3 @@ def _as_declared(description: Description, target: Target, plan: Plan) -> Descri
     if target.registered or not plan.settings.declared:
         return description
     return replace(description, conventions=description.conventions.updated(plan.settings.declared))
-
-
-class ConformanceCheck:
-    """The check of one implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
-
-    def __init__(
-        self, under_test: UnderTest, target: Target, plan: Plan, tick: Callable[[], None], aside: Worker | None = None
-    ) -> None:
-        self.under_test, self.target, self.plan, self.tick, self.aside = under_test, target, plan, tick, aside
-        self.schedule = Schedule(under_test, plan)
-        self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
-        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
-        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
-        self.worked_example: list[list[float]] = []
-        self.answer_counts, self.untried = AnswerCounts(), 0
-        self.covered: dict[str, list[tuple[str, str]]] = {}
-        self.faults: list[str] = []
-        """Ours, one sentence each."""
-
-    @property
-    def hangs(self) -> bool:
-        """Whether so many calls have timed out that no more are tried."""
-        return sum(tally.outcomes.get(Outcome.TIMED_OUT, 0) for tally in self.tallies.values()) >= HANGS
-
-    @property
-    def ours(self) -> bool:
-        """Whether a fault of ours came between."""
-        return bool(self.faults)
-
-    def rows(self) -> list[CheckRow]:
-        """All cases, then the smallest counterexample to each property that failed."""
-        refused = self.refused_dtypes()
-        for case, properties in self.scheduled():
-            if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in refused:
-                self.untried += self.hangs
-                if not self.hangs:
-                    self._guarded(partial(self._ask, case, properties))
-            self.tick()
-        if self.answer_counts.mostly_refused and not self.hangs:
-            self._guarded(self._ask_moved)
-        self.errors.save(self.plan.folder, self.target.name)
-        builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(refused)]
-        if self.untried:
-            rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
-        rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
-        return [*rows, self._row(Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else rows
-
-    def _ask(self, case: Case, properties: Sequence[Property]) -> None:
-        x, findings = self.judge_case(case, properties)
-        self.answer_counts.count(case, properties, findings)
-        if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
-            self._measure(case, x)
-
-    def _ask_moved(self) -> None:
-        for case, properties in self.moved_cases():
-            self._guarded(partial(self._ask, case, properties))
-
-    def moved_cases(self) -> Iterator[tuple[Case, Sequence[Property]]]:
-        """The refused cases once more, moved to where the implementation answers."""
-        refused = self.answer_counts.moved(learned(self._answers, [case for case, _ in self.answer_counts.refused]))
-        deadline = monotonic() + AGAIN_SECONDS
-        asked: set[str] = set()
-        for case, properties in refused:
-            moved = self.answer_counts.domain.moved(case) if self.answer_counts.domain.conditions else None
-            if moved and moved.id not in asked and monotonic() < deadline:
-                asked.add(moved.id)
-                yield self.under_test.within_its_options(moved), properties
-
-    def _answers(self, case: Case) -> bool:
-        self.under_test.forget()
-        try:
-            self.under_test(self.under_test.realise(self.under_test.within_its_options(case)))
-        except CallFailed as failure:
-            return failure.outcome != Outcome.UNSUPPORTED
-        except ValueError:  # no problem at all
-            return False
-        return True
-
-    def _guarded(self, step: Callable[[], Result]) -> Result | None:
-        """The result of the step; None after a fault of ours, which is noted and ends this step alone."""
-        try:
-            return step()
-        except Exception as error:
-            require_space(error)
-            self.faults.append(our_fault(error))
-            return None
-
-    def _row(self, outcome: Outcome, message: str) -> CheckRow:
-        """A row about the implementation as a whole."""
-        return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
-
-    def _outlived_waivers(self) -> list[CheckRow]:
-        """A failing row for each waiver that is no longer needed."""
-        return [
-            replace(
-                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message),
-                outcome=Outcome.VIOLATES,
-            )
-            for waiver, message in waivers.outlived(self.under_test, self.waivers)
-        ]
-
-    def refused_dtypes(self) -> dict[str, str]:
-        """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
-        declared = self.under_test.description.dtypes
-        if declared is not None:
-            return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
-        plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
-        return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
-
-    def _refusal(self, dtype: str) -> str:
-        """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
-        self.under_test.forget()
-        case = Case(self.under_test.spec.Problem.from_json({"dtype": dtype}))
-        x = self.under_test.realise(case)
-        try:
-            self.under_test(x)
-        except CallFailed as failure:
-            if failure.outcome in REFUSALS:
-                return printable(str(failure))
-            self.count(case, judge(self.under_test, x, [property_ for property_ in self.properties if property_.id in GATES]))
-        return ""
-
-    def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
-        """Judges the case by these properties; returns the inputs and the findings."""
-        self.under_test.forget()
-        x = self.under_test.realise(case)
-        self._cover(case, x)
-        return x, self.count(case, judge(self.under_test, x, properties, find))
-
-    def _cover(self, case: Case, x: Inputs) -> None:
-        """Notes the coverage of the case, if the implementation is asked at all."""
-        with contextlib.suppress(CallFailed):
-            self.under_test.lowered(x)
-            self.covered[case.id] = sorted(covered(case, x))
-
-    def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
-        """Tallies the findings on a case, and returns them."""
-        findings = []
-        for finding in judgement:
-            self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
-            findings.append(finding)
-            if finding.outcome == Outcome.TIMED_OUT and self.hangs:
-                break
-        return findings
-
-    def _measure(self, case: Case, x: Inputs) -> None:
-        """Measures an answer of the right shape: its precision, and its distance from those of others."""
-        out, expected = self.under_test(x), self.under_test.expected(x)
-        if case.recipe.startswith("three_words") and not self.worked_example:
-            self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
-        self.errors.add(case, out, expected)
-        if x.dtype not in self.precision_fits:
-            self.precision_fits[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
-        self.precision_fits[x.dtype].add(x, out, expected)
-
-    def precision(self) -> list[PrecisionRow]:
-        """The rows about rounding."""
-        return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
-
-    def _not_judged(self) -> list[CheckRow]:
-        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
-        description, judged = self.under_test.description, {name for _, name in self.tallies}
-        rows = []
-        for property_ in self.properties:
-            if property_.name not in judged and self.plan.asks_for(property_):
-                missing = [option for option in property_.options if option not in description.options]
-                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
-                if property_.gradient and not description.gradient:
-                    nothing = Tally(reason="gradient not declared")
-                reason = nothing.reason or self.plan.absent.get(property_.name, "no case of this run applies")
-                rows.append(check_row(description, property_, nothing, message=reason))
-        return rows
-
-    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
-        first = self.properties[0]
-        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
-        return [
-            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
-            for dtype, reason in wanted.items()
-        ]

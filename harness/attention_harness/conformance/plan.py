@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,14 @@ class Plan:
         """Whether the property is wanted; a property of the layer has the name of the attention's too."""
         names = {property_.name, property_.name.removeprefix("layer_")}
         return not self.settings.properties or not names.isdisjoint(self.settings.properties)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Called while a check goes on: after each step, and once with the first failure in a sentence."""
+
+    step: Callable[[], None] = lambda: None
+    failed: Callable[[str], None] = lambda sentence: None
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attention_harness.conformance.case_file import CaseFile, read
 from attention_harness.conformance.check import load_properties
+from attention_harness.conformance.failures.case_file import CaseFile, read
 from attention_harness.conformance.judging import Finding, applies, find
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, Outcome, UsageError, printable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from attention_harness.conformance import first_stage
 from attention_harness.conformance.judging import GATES
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import UnderTest
@@ -28,29 +29,43 @@ class Schedule:
     def __init__(self, under_test: UnderTest, plan: Plan) -> None:
         self.under_test, self.plan = under_test, plan
         self.spec = under_test.description.spec
+        self.suite = plan.suites.get(self.spec, Suite())
         self.properties = [one for one in properties_of(self.spec) if one.id in GATES or plan.asks_for(one)]
-        compiled = under_test.description.compiles
+        self.compiles = under_test.description.compiles
         self.warm = [
             property_
             for property_ in self.properties
-            if not (property_.needs_new_oracle or (property_.needs_recompile and compiled))
+            if not (property_.needs_new_oracle or (property_.needs_recompile and self.compiles))
         ]
 
     def cases(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases in the options of the implementation, each with the properties to judge on it."""
+        if self.plan.settings.first_stage:
+            return self.first()
         return ((self.under_test.within_its_options(case), properties) for case, properties in self._asked())
+
+    def first(self) -> Iterator[tuple[Case, list[Property]]]:
+        """The cases of the first stage in its order, each with the gates and the properties that tell."""
+        known = {name: (case, properties) for name, case, properties in self._known_cases()}
+        for name, telling in first_stage.cases(self.spec):
+            if name in known:
+                case, properties = known[name]
+                asked = [property_ for property_ in properties if property_.id in GATES or property_.id in telling]
+                yield self.under_test.within_its_options(case), asked
 
     def _asked(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
-        suite = self.plan.suites.get(self.spec, Suite())
-        yield from ((vector.case, self._properties_on(vector)) for vector in suite.vectors)
-        yield from ((case, self.properties) for case in suite.examples)
-        if self.under_test.description.compiles:
-            yield from ((case, self.warm) for case in suite.edge_cases)
-            yield from self._few_problems(suite.drawn)
-        else:
-            yield from self._in_turns(suite.edge_cases, edge_cases=True)
-            yield from self._in_turns(suite.drawn)
+        yield from ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
+        yield from ((case, properties) for _, case, properties in self._known_cases())
+        yield from self._few_problems(self.suite.drawn) if self.compiles else self._in_turns(self.suite.drawn)
+
+    def _known_cases(self) -> Iterator[tuple[str, Case, list[Property]]]:
+        """The worked example and the edge cases, by the ids that they have for seed 0. Each seed has other numbers for them."""
+        edge_cases = self.suite.edge_cases
+        yield from ((case.id, case, self.properties) for case in self.suite.examples)
+        asked = ((case, self.warm) for case in edge_cases) if self.compiles else self._in_turns(edge_cases, edge_cases=True)
+        for case, properties in asked:
+            yield case.id, replace(case, seed=case.seed + self.plan.settings.seed), properties
 
     def _in_turns(self, cases: Iterable[Case], edge_cases: bool = False) -> Iterator[tuple[Case, list[Property]]]:
         """The cases, each with the properties that are due on it."""

@@ -24,6 +24,10 @@ class Settings:
     memory: int = 6144
     executor: str = "local"
     declared: dict[str, bool | str] = field(default_factory=dict)
+    first_stage: bool = False
+    """Whether the first stage is all that is asked."""
+    fail_fast: bool = False
+    """Whether an implementation is asked no more after its first failure."""
 
     @property
     def limits(self) -> Limits:

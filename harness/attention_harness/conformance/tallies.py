@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 
-from attention_harness.conformance.evidence import Evidence, Exclusion, MinimalFailure, nothing
+from attention_harness.conformance.failures.evidence import Evidence, Exclusion, MinimalFailure, nothing
+from attention_harness.conformance.failures.waivers import Waiver, covering
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.conformance.waivers import Waiver, covering
 from attention_harness.errors import Outcome
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from random import Random
+from typing import TypeVar, overload
 
 from attention_harness.frameworks import installed
-from attention_harness.generation import layer_strategies, shapes, strategies
 from attention_harness.generation.edge_cases import EDGE_CASES
-from attention_harness.generation.sampling import draw
 from attention_harness.generation.vectors import Vector, files, onnx_cases
 from attention_specs.case import Case
 from attention_specs.worked_example import CASES
+
+Thing = TypeVar("Thing")
 
 SHAPES = 24
 """Shapes of a run: enough to visit every region of `shapes`, few enough to compile."""
@@ -37,21 +39,63 @@ class Suite:
         return len(self.vectors) + len(self.cases)
 
 
+class Later(Sequence[Thing]):
+    """Things that are made when one is first looked at. Another process gets the way to make them."""
+
+    def __init__(self, make: Callable[[], Sequence[Thing]]) -> None:
+        self.make = make
+
+    @cached_property
+    def made(self) -> Sequence[Thing]:
+        """All of them."""
+        return self.make()
+
+    @overload
+    def __getitem__(self, place: int) -> Thing: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Thing]: ...
+    def __getitem__(self, place: int | slice) -> Thing | Sequence[Thing]:
+        return self.made[place]
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Later, (self.make,)
+
+
 def draw_suite(count: int, seed: int, dtypes: Collection[str], vectors: Sequence[Vector] = ()) -> dict[str, Suite]:
-    """Spec -> its suite: these vectors, the worked example, the edge cases, then `count` cases that are drawn from the seed."""
-    pools = {
-        "attention": strategies.balanced(shapes.pool(seed, SHAPES), dtypes),
-        "multi-head": layer_strategies.balanced(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes),
-    }
+    """Spec -> its suite: these vectors, the worked example, the edge cases, then `count` cases that are drawn from the seed.
+
+    They are drawn when they are first looked at: a check asks the edge cases before.
+    """
     return {
         spec: Suite(
-            vectors=[vector for vector in vectors if vector.case.problem.spec == spec],
+            vectors=Later(partial(_of_spec, spec, vectors)),
             examples=CASES[spec],
             edge_cases=[case for case in EDGE_CASES[spec] if case.problem.dtype in dtypes],
-            drawn=draw(pool, count, seed),
+            drawn=Later(partial(_drawn, spec, count, seed, tuple(dtypes))),
         )
-        for spec, pool in pools.items()
+        for spec in ("attention", "multi-head")
     }
+
+
+def _of_spec(spec: str, vectors: Sequence[Vector]) -> list[Vector]:
+    return [vector for vector in vectors if vector.case.problem.spec == spec]
+
+
+def _drawn(spec: str, count: int, seed: int, dtypes: Collection[str]) -> list[Case]:
+    from attention_harness.generation import layer_strategies, shapes, strategies  # hypothesis takes its time
+    from attention_harness.generation.sampling import draw
+
+    if spec == "attention":
+        return draw(strategies.balanced(shapes.pool(seed, SHAPES), dtypes), count, seed)
+    return draw(layer_strategies.balanced(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes), count, seed)
 
 
 def vectors(properties: Collection[str]) -> list[Vector]:

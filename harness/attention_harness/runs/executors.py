@@ -16,6 +16,7 @@ from typing import TypedDict, TypeVar
 
 from attention_harness.conformance import check
 from attention_harness.conformance.check import CheckResult, Plan
+from attention_harness.conformance.plan import Listener
 from attention_harness.errors import UsageError
 from attention_harness.frameworks import installed
 from attention_harness.process.server import die_with_parent
@@ -24,9 +25,13 @@ from attention_harness.runs import ending
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Step = Callable[[str], None]
-Ticks = SimpleQueue[str | None]
-"""Names for `step`, from all processes of a pool; None is the end."""
+Step = Callable[..., None]
+"""Called with the name of a function that made a step; by a check also with a failure, in a sentence."""
+Ticks = SimpleQueue[tuple[str, ...] | None]
+"""Arguments for `step`, from all processes of a pool; None is the end."""
+
+SIDE_BY_SIDE = 4
+"""Targets that are checked side by side, at most: each has a process, and a run that is interrupted loses those that go on."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Environment variable: Python does not put the working directory in front of the module path."""
@@ -35,8 +40,19 @@ Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[CheckResult]]
 
 
 def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
-    """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
-    return map_in_pool(_check, [(target, plan) for target in targets], jobs, step)
+    """Shares of the targets in processes of a pool, finished ones first. Foreign code runs in the worker of its target alone."""
+    shares = shares_of(targets, jobs)
+    if len(shares) == 1:
+        yield from _check((shares[0], plan), step)
+        return
+    for results in map_in_pool(_check, [(share, plan) for share in shares], jobs, step):
+        yield from results
+
+
+def shares_of(targets: Sequence[Target], jobs: int) -> list[Sequence[Target]]:
+    """Targets that go side by side, so many shares or more."""
+    size = min(SIDE_BY_SIDE, -(-len(targets) // jobs))
+    return [targets[first : first + size] for first in range(0, len(targets), size)]
 
 
 def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], jobs: int, step: Step) -> Iterator[Result]:
@@ -53,12 +69,12 @@ def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], job
 
 @contextmanager
 def _ticks(context: SpawnContext, step: Step) -> Iterator[Ticks]:
-    """A queue that calls `step` for each name put into it."""
+    """A queue that calls `step` with the arguments put into it."""
     queue: Ticks = context.SimpleQueue()  # written by the caller itself: a process that dies elsewhere holds no lock
 
     def drain() -> None:
-        for name in iter(queue.get, None):
-            step(name)
+        for arguments in iter(queue.get, None):
+            step(*arguments)
 
     thread = threading.Thread(target=drain, daemon=True)
     thread.start()
@@ -103,12 +119,12 @@ def _connect(safe_path: str | None, queue: Ticks) -> None:
 
 
 def _work(work: Callable[[Item, Step], Result], item: Item) -> Result:
-    return work(item, _queue.put)
+    return work(item, lambda *arguments: _queue.put(arguments))
 
 
-def _check(item: tuple[Target, Plan], step: Step) -> CheckResult:
-    target, plan = item
-    return check.check(target, plan, partial(step, target.name))
+def _check(item: tuple[Sequence[Target], Plan], step: Step) -> list[CheckResult]:
+    targets, plan = item
+    return check.check_together(targets, plan, lambda name: Listener(partial(step, name), partial(step, name)))
 
 
 class Cluster(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -27,16 +28,25 @@ def check_progress(task: str, quiet: bool) -> Iterator[Progress]:
         ) as bar:
             yield _on(bar, task)
     else:
-        yield Progress(done=lambda checked: print(_line(checked), file=sys.stderr), start=lambda total: None)
+        yield Progress(
+            failed=lambda name, sentence: print(_failure(name, sentence), file=sys.stderr, flush=True),
+            done=lambda checked: print(_line(checked), file=sys.stderr),
+        )
 
 
 def _on(bar: Bar, task: str) -> Progress:
     identity = bar.add_task(task, total=None)
     return Progress(
         step=lambda name: bar.update(identity, advance=1, description=f"{task} {name}"),
+        failed=lambda name, sentence: bar.console.print(_failure(name, sentence), markup=False, highlight=False),
         done=lambda checked: bar.console.print(_line(checked), markup=False, highlight=False),
-        start=lambda total: bar.update(identity, total=total),
+        start=lambda total: Thread(target=lambda: bar.update(identity, total=total()), daemon=True).start(),
     )
+
+
+def _failure(name: str, sentence: str) -> str:
+    """The first failure of an implementation, as it was met: the rest of the check makes it small."""
+    return f"{name} {sentence}"
 
 
 @contextmanager

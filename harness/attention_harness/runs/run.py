@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
@@ -19,7 +20,7 @@ from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
-from attention_harness.generation.suite import absent, draw_suite, vectors
+from attention_harness.generation.suite import Later, absent, draw_suite, vectors
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.registry.targets import Target
 from attention_harness.runs.environment import environment
@@ -34,11 +35,20 @@ from attention_specs.worked_example import EXPECTED, WORDS
 
 @dataclass(frozen=True)
 class Progress:
-    """Called while a run goes on: with the name of an implementation that made a step, and when it is done."""
+    """Called while a run goes on: with the name of an implementation that made a step, with its first failure, with its result;
+    at the start with a function that counts the steps."""
 
     step: Callable[[str], None] = lambda name: None
+    failed: Callable[[str, str], None] = lambda name, sentence: None
     done: Callable[[CheckResult], None] = lambda checked: None
-    start: Callable[[int], None] = lambda total: None
+    start: Callable[[Callable[[], int]], None] = lambda total: None
+
+    def hear(self, name: str, sentence: str = "") -> None:
+        """A step, or a failure."""
+        if sentence:
+            self.failed(name, sentence)
+        else:
+            self.step(name)
 
 
 class Run:
@@ -108,8 +118,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     plan = plan_of(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    progress.start(sum(len(plan.suites[_spec(target)]) for target in waiting))
-    for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.step):
+    progress.start(lambda: sum(len(plan.suites[_spec(target)]) for target in waiting))
+    for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
         run.append(checked)
         results[checked.name] = checked
         progress.done(checked)
@@ -118,7 +128,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
 
 def plan_of(settings: Settings, folder: Path) -> Plan:
     """The plan of a check with these settings, whose cases of failures go into the folder."""
-    suites = draw_suite(settings.examples, settings.seed, settings.dtypes, vectors(settings.properties))
+    known = Later(partial(vectors, settings.properties))
+    suites = draw_suite(settings.examples, settings.seed, settings.dtypes, known)
     return Plan(suites, folder, settings, absent())
 
 

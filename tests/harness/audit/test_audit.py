@@ -14,12 +14,12 @@ from attention_harness.audit.audit import Examined
 from attention_harness.audit.conforming import declaring
 from attention_harness.audit.controls import BASES, CONTROLS, quiet
 from attention_harness.audit.faults import load_all
-from attention_harness.audit.oracle_cache import CachedOracle
 from attention_harness.audit.selection import from_catalogue
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker
 from attention_harness.audit.trials import Base, Kill, MutantRun
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.oracle_cache import CachedOracle
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import Suite, draw_suite
 from attention_implementations.numpy.eager import attention

@@ -11,11 +11,11 @@ import pytest
 
 from attention_harness.audit import audit, select
 from attention_harness.audit.controls import BASES, CONTROLS
-from attention_harness.audit.oracle_cache import CachedOracle
 from attention_harness.audit.own_file import entries_of, functions
 from attention_harness.audit.trials import Base, MutantRun
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.oracle_cache import CachedOracle
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, UsageError

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import HANGS, ConformanceCheck, Plan, check, load_properties
-from attention_harness.conformance.evidence import AFTER_OTHERS, REPEATS
+from attention_harness.conformance.check import Plan, check, load_properties
+from attention_harness.conformance.conformance_check import HANGS, ConformanceCheck
+from attention_harness.conformance.failures.evidence import AFTER_OTHERS, REPEATS
 from attention_harness.conformance.judging import Finding, Tally
 from attention_harness.conformance.replay import replay
 from attention_harness.conformance.settings import Settings
@@ -60,7 +61,7 @@ def rows_of(function, tmp_path, cases=CASES):
     process = InProcessWorker(function)
     under_test = UnderTest(process, process.description)
     plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, Settings(properties=(ORACLE,), dtypes=("float32",)))
-    return ConformanceCheck(under_test, Target("mine", "mine.py:f", False), plan, lambda: None)
+    return ConformanceCheck(under_test, Target("mine", "mine.py:f", False), plan)
 
 
 def test_kinds_are_not_mixed_while_a_failure_is_made_small(tmp_path):

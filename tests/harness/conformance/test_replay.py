@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance import check, replay, reproducers
+from attention_harness.conformance import check, replay
 from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.failures import reproducers
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.suite import Suite

@@ -9,7 +9,8 @@ import pytest
 
 from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG, status_of
 from attention_harness.conformance.answer_counts import AnswerCounts
-from attention_harness.conformance.check import CheckResult, ConformanceCheck, Plan, load_properties
+from attention_harness.conformance.check import CheckResult, Plan, load_properties
+from attention_harness.conformance.conformance_check import ConformanceCheck
 from attention_harness.conformance.judging import Finding
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
@@ -98,7 +99,6 @@ def rows_of(function, tmp_path, count=40):
     suites = {"attention": Suite(drawn=[case for case in CASES if "three_words" not in case.recipe][-count:])}
     checking = ConformanceCheck(
         UnderTest(process, process.description), Target("mine", "mine.py:f", False), Plan(suites, tmp_path, Settings(properties=NAMES, dtypes=("float32",))),
-        lambda: None,
     )  # fmt: skip
     return checking.rows(), checking.answer_counts
 

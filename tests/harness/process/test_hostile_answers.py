@@ -10,8 +10,9 @@ import pytest
 
 from attention_harness.cli.exit_status import status_of
 from attention_harness.conformance import check as conformance
-from attention_harness.conformance import reproducers
-from attention_harness.conformance.check import ConformanceCheck, Plan, check, load_properties
+from attention_harness.conformance.check import Plan, check, load_properties
+from attention_harness.conformance.conformance_check import ConformanceCheck
+from attention_harness.conformance.failures import reproducers
 from attention_harness.conformance.judging import Finding, Tally, find
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
@@ -90,7 +91,6 @@ def checking(tmp_path, function=attention, **plan):
         under_test,
         Target("mine", "mine.py:f", False),
         Plan({"attention": Suite(drawn=[CASE])}, tmp_path, Settings(**plan)),
-        lambda: None,
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from attention_harness.cli.app import main
 from attention_harness.conformance.check import CheckResult
+from attention_harness.conformance.failures.reproducers import file_name
 from attention_harness.conformance.records import CheckRow
-from attention_harness.conformance.reproducers import file_name
 from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import resolve
 from attention_harness.runs import folder as folders

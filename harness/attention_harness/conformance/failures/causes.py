@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, replace
 
+from attention_harness.conformance.failures.shrink import PLAIN, resized, sizes_of
 from attention_harness.conformance.judging import Finding, applies, fails
-from attention_harness.conformance.shrink import PLAIN, resized, sizes_of
 from attention_harness.conformance.under_test import UnderTest
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import attention_implementations
-from attention_harness.conformance.causes import alike, leads_to
+from attention_harness.conformance.failures.causes import alike, leads_to
 from attention_harness.conformance.judging import Finding, fails
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome

@@ -1,4 +1,4 @@
-"""The arrays of a case and the answers of the oracle, which all functions of an audit share while the case lasts."""
+"""The arrays of a case and the answers of the oracle, which all functions that are judged side by side share while it lasts."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class CachedOracle:
     def forget(self) -> None:
         """Another case begins."""
         self._inputs: dict[str, Inputs] = {}
+        self._keys: dict[int, tuple[Inputs, Hashable]] = {}
         self._expected: dict[Hashable, Expected] = {}
         self._gradients: dict[Hashable, ExpectedGradient] = {}
 
@@ -47,9 +48,12 @@ class CachedOracle:
         return _once(self._gradients, key, lambda: spec.expect_gradient(x, dout, conventions, precision))
 
     def _key(self, x: Inputs) -> Hashable:
-        """The call that x makes, as something that can be looked up."""
-        call = self._spec.call(x)
-        return tuple((name, content_of(value)) for name, value in [*call.arrays.items(), *call.options.items()])
+        """The call that x makes, as something that can be looked up. Kept with x, so that no other object gets its number."""
+        if id(x) not in self._keys:
+            call = self._spec.call(x)
+            key = tuple((name, content_of(value)) for name, value in [*call.arrays.items(), *call.options.items()])
+            self._keys[id(x)] = x, key
+        return self._keys[id(x)][1]
 
 
 def _once(known: dict[Question, Answer], question: Question, answer: Callable[[], Answer]) -> Answer:

@@ -11,8 +11,8 @@ from time import monotonic
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.case_file import CELLS, case_file
 from attention_harness.conformance.check import load_properties
+from attention_harness.conformance.failures.case_file import CELLS, case_file
 from attention_harness.conformance.judging import find
 from attention_harness.generation.vectors import onnx_cases
 from attention_specs import biases, masks

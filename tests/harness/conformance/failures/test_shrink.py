@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from attention_harness.conformance.shrink import minimise
+from attention_harness.conformance.failures.shrink import minimise
 from attention_specs import biases, masks
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from attention_harness.conformance import reproducers
-from attention_harness.conformance.causes import alike, explains, needs
+from attention_harness.conformance.failures import reproducers
+from attention_harness.conformance.failures.causes import alike, explains, needs
+from attention_harness.conformance.failures.shrink import minimise
 from attention_harness.conformance.judging import Failure, Finding, fails
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import FurtherFailure
-from attention_harness.conformance.shrink import minimise
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome
 from attention_harness.process.worker import Worker

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_harness.conformance.reproducers import _picture
+from attention_harness.conformance.failures.reproducers import _picture
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from attention_harness.conformance import waivers
-from attention_harness.conformance.check import ConformanceCheck, Plan, load_properties
+from attention_harness.conformance.check import Plan, load_properties
+from attention_harness.conformance.conformance_check import ConformanceCheck
+from attention_harness.conformance.failures import waivers
+from attention_harness.conformance.failures.waivers import Waiver, load, outlived
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.conformance.waivers import Waiver, load, outlived
 from attention_harness.generation.suite import Suite
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target
@@ -56,7 +57,7 @@ def rows_under(waiver, function, cases, tmp_path, monkeypatch):
     worker = InProcessWorker(function)
     plan = Plan({"attention": Suite(drawn=cases)}, tmp_path, Settings(properties=(waiver.property,), dtypes=("float32",)))
     target = Target(waiver.implementation, "mine.py:f", False)
-    rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan, lambda: None).rows()
+    rows = ConformanceCheck(UnderTest(worker, worker.description), target, plan).rows()
     return [row for row in rows if row.property == waiver.property and row.outcome not in ("agrees", "vacuous")]
 
 

@@ -1,0 +1,277 @@
+"""The check of one implementation, case after case: tallies, the worked example, samples of its errors, and at the end its rows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import TypeVar
+
+from attention_harness.conformance.agreement import ErrorRecorder
+from attention_harness.conformance.answer_counts import AnswerCounts
+from attention_harness.conformance.failures import waivers
+from attention_harness.conformance.judging import GATES, Failure, Find, Finding, Tally, find, judge
+from attention_harness.conformance.our_faults import our_fault, require_space
+from attention_harness.conformance.plan import Listener, Plan
+from attention_harness.conformance.precision_fit import PrecisionFit
+from attention_harness.conformance.records import CheckRow, PrecisionRow, check_row
+from attention_harness.conformance.schedule import Schedule
+from attention_harness.conformance.tallies import RowBuilder
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import REFUSALS, CallFailed, Outcome, printable
+from attention_harness.generation.coverage import covered
+from attention_harness.generation.domain import learned
+from attention_harness.process.worker import Worker
+from attention_harness.registry.targets import Target
+from attention_specs.case import Case
+from attention_specs.formats import DTYPES
+from attention_specs.precision import held_to
+from attention_specs.property import PROPERTIES, Property
+from attention_specs.spec import Inputs
+
+Result = TypeVar("Result")
+
+HANGS = 3
+"""Calls that may time out; after them the other cases stay untried."""
+
+AGAIN_SECONDS = 90.0
+"""Time for the refused cases of one implementation, which are asked again where it answers."""
+
+
+class ConformanceCheck:
+    """The check of one implementation on all cases. A second process `aside`, not started yet, is asked for failures alone."""
+
+    def __init__(
+        self, under_test: UnderTest, target: Target, plan: Plan, listener: Listener = Listener(), aside: Worker | None = None
+    ) -> None:
+        self.under_test, self.target, self.plan, self.listener, self.aside = under_test, target, plan, listener, aside
+        self.schedule = Schedule(under_test, plan)
+        self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
+        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
+        self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
+        self.worked_example: list[list[float]] = []
+        self.answer_counts, self.hangs, self.untried = AnswerCounts(), 0, 0
+        self.covered: dict[str, list[tuple[str, str]]] = {}
+        self.known: dict[tuple[str, str], Failure] = {}
+        """Ids of a case and a property -> the case and its finding in the first stage."""
+        self.failed = False
+        self.faults: list[str] = []
+        """Ours, one sentence each."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether a fault of ours came between."""
+        return bool(self.faults)
+
+    @property
+    def over(self) -> bool:
+        """Whether no more is asked: too many calls have timed out, or one failure is enough."""
+        return self.hangs >= HANGS or (self.failed and self.plan.settings.fail_fast)
+
+    def rows(self) -> list[CheckRow]:
+        """All steps, then the rows."""
+        for _ in self.steps():
+            pass
+        return self.finished_rows()
+
+    def steps(self) -> Iterator[None]:
+        """One case after another: those of the first stage, then all. Steps of other implementations may come between."""
+        self.refused = self.refused_dtypes()
+        if not self.plan.settings.first_stage:
+            yield from self._each(self.schedule.first(), self._try)
+            for case, finding in self.known.values() if self.over else ():
+                self.count(case, [finding])
+        for step in self._each(self.scheduled(), self._ask):
+            self.listener.step()
+            yield step
+        if self.answer_counts.mostly_refused and not self.over:
+            self._guarded(self._ask_moved)
+
+    def _each(
+        self, asked: Iterable[tuple[Case, Sequence[Property]]], step: Callable[[Case, Sequence[Property]], None]
+    ) -> Iterator[None]:
+        for case, properties in asked:
+            if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused:
+                self.untried += self.over
+                if not self.over:
+                    self._guarded(partial(step, case, properties))
+            self.under_test.forget()
+            yield
+
+    def finished_rows(self) -> list[CheckRow]:
+        """The rows after the last step: of each property, with its smallest counterexample, and of the implementation."""
+        self.errors.save(self.plan.folder, self.target.name)
+        builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
+        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(self.refused)]
+        if self.untried and self.hangs >= HANGS:
+            rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
+        rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
+        return [*rows, self._row(Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else rows
+
+    def _try(self, case: Case, properties: Sequence[Property]) -> None:
+        """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
+        self.under_test.forget()
+        for finding in judge(self.under_test, self.under_test.realise(case), properties, self._find):
+            self.known[case.id, finding.property_.id] = case, finding
+            self._hear(case, finding)
+
+    def _find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
+        finding = find(under_test, property_, x)
+        self.hangs += finding.outcome == Outcome.TIMED_OUT
+        return finding
+
+    def _hear(self, case: Case, finding: Finding) -> None:
+        """The first failure that no waiver covers is told at once."""
+        if finding.wrong and not self.failed and not waivers.covering(self.under_test, self.waivers, case, finding):
+            self.failed = True
+            name = finding.property_.name.replace("_", " ")
+            self.listener.failed(f"{finding.outcome}: {name}: {finding.verdict.message} [{case}]")
+
+    def _ask(self, case: Case, properties: Sequence[Property]) -> None:
+        known = {property_.id: self.known[key][1] for property_ in properties if (key := (case.id, property_.id)) in self.known}
+        x, findings = self.judge_case(case, properties, lambda *asked: known.get(asked[1].id) or self._find(*asked))
+        self.answer_counts.count(case, properties, findings)
+        for finding in findings:
+            self._hear(case, finding)
+        if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
+            self._measure(case, x)
+
+    def _ask_moved(self) -> None:
+        for case, properties in self.moved_cases():
+            self._guarded(partial(self._ask, case, properties))
+
+    def moved_cases(self) -> Iterator[tuple[Case, Sequence[Property]]]:
+        """The refused cases once more, moved to where the implementation answers."""
+        refused = self.answer_counts.moved(learned(self._answers, [case for case, _ in self.answer_counts.refused]))
+        deadline = monotonic() + AGAIN_SECONDS
+        asked: set[str] = set()
+        for case, properties in refused:
+            moved = self.answer_counts.domain.moved(case) if self.answer_counts.domain.conditions else None
+            if moved and moved.id not in asked and monotonic() < deadline:
+                asked.add(moved.id)
+                yield self.under_test.within_its_options(moved), properties
+
+    def _answers(self, case: Case) -> bool:
+        self.under_test.forget()
+        try:
+            self.under_test(self.under_test.realise(self.under_test.within_its_options(case)))
+        except CallFailed as failure:
+            return failure.outcome != Outcome.UNSUPPORTED
+        except ValueError:  # no problem at all
+            return False
+        return True
+
+    def _guarded(self, step: Callable[[], Result]) -> Result | None:
+        """The result of the step; None after a fault of ours, which is noted and ends this step alone."""
+        try:
+            return step()
+        except Exception as error:
+            require_space(error)
+            self.faults.append(our_fault(error))
+            return None
+
+    def _row(self, outcome: Outcome, message: str) -> CheckRow:
+        """A row about the implementation as a whole."""
+        return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
+
+    def _outlived_waivers(self) -> list[CheckRow]:
+        """A failing row for each waiver that is no longer needed."""
+        return [
+            replace(
+                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message),
+                outcome=Outcome.VIOLATES,
+            )
+            for waiver, message in waivers.outlived(self.under_test, self.waivers)
+        ]
+
+    def refused_dtypes(self) -> dict[str, str]:
+        """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
+        declared = self.under_test.description.dtypes
+        if declared is not None:
+            return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
+        plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
+        return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
+
+    def _refusal(self, dtype: str) -> str:
+        """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
+        self.under_test.forget()
+        case = Case(self.under_test.spec.Problem.from_json({"dtype": dtype}))
+        x = self.under_test.realise(case)
+        try:
+            self.under_test(x)
+        except CallFailed as failure:
+            if failure.outcome in REFUSALS:
+                return printable(str(failure))
+            gates = [property_ for property_ in self.properties if property_.id in GATES]
+            self.count(case, judge(self.under_test, x, gates, self._find))
+        return ""
+
+    def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
+        """Judges the case by these properties; returns the inputs and the findings."""
+        self.under_test.forget()
+        x = self.under_test.realise(case)
+        self._cover(case, x)
+        return x, self.count(case, judge(self.under_test, x, properties, find))
+
+    def _cover(self, case: Case, x: Inputs) -> None:
+        """Notes the coverage of the case, if the implementation is asked at all."""
+        with contextlib.suppress(CallFailed):
+            self.under_test.lowered(x)
+            self.covered[case.id] = sorted(covered(case, x))
+
+    def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
+        """Tallies the findings on a case, and returns them."""
+        findings = []
+        for finding in judgement:
+            self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
+            findings.append(finding)
+            if finding.outcome == Outcome.TIMED_OUT and self.hangs >= HANGS:
+                break
+        return findings
+
+    def _measure(self, case: Case, x: Inputs) -> None:
+        """Measures an answer of the right shape: its precision, and its distance from those of others."""
+        out, expected = self.under_test(x), self.under_test.expected(x)
+        if case.recipe.startswith("three_words") and not self.worked_example:
+            self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
+        self.errors.add(case, out, expected)
+        if x.dtype not in self.precision_fits:
+            self.precision_fits[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
+        self.precision_fits[x.dtype].add(x, out, expected)
+
+    def precision(self) -> list[PrecisionRow]:
+        """The rows about rounding."""
+        return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
+
+    def _not_judged(self) -> list[CheckRow]:
+        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
+        description, judged = self.under_test.description, {name for _, name in self.tallies}
+        rows = []
+        for property_ in self.properties:
+            if property_.name not in judged and self.plan.asks_for(property_):
+                missing = [option for option in property_.options if option not in description.options]
+                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
+                if property_.gradient and not description.gradient:
+                    nothing = Tally(reason="gradient not declared")
+                reason = nothing.reason or self.plan.absent.get(property_.name) or self._no_case
+                rows.append(check_row(description, property_, nothing, message=reason))
+        return rows
+
+    @property
+    def _no_case(self) -> str:
+        """Why a property has no case."""
+        if self.over:
+            return "not asked before the check stopped"
+        return "not in the first stage" if self.plan.settings.first_stage else "no case of this run applies"
+
+    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
+        first = self.properties[0]
+        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
+        return [
+            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
+            for dtype, reason in wanted.items()
+        ]

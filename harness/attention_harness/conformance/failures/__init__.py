@@ -1,0 +1,1 @@
+"""Failures of an implementation: made small, explained, written down, waived."""
