@@ -222,9 +222,7 @@ def _sums_of_values(exact: Reference) -> np.ndarray:
 def _farthest_values(exact: Reference) -> np.ndarray:
     """[B, Hq, Lq, Dv]: the distance from the output to the farthest value that any query sees."""
     v, o, visible = in_float64(exact.values), in_float64(exact.out), np.any(seen(exact), -2)[..., None]
-    top, bottom = (
-        f(v, 2, keepdims=True, initial=of_none, where=visible) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
-    )
+    top, bottom = (f(v, 2, keepdims=True, initial=of_none, where=visible) for f, of_none in ((np.max, -np.inf), (np.min, np.inf)))
     return np.maximum(top - o, o - bottom)
 
 

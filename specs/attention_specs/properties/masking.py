@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from attention_specs.attention.transform import (
 from attention_specs.judge import VACUOUS, Verdict, error_ratios, holds, place
 from attention_specs.properties.relations import unchanged
 from attention_specs.property import Attend, property_
+from attention_specs.remembered import remembered
 
 
 def _hides(x: Inputs) -> bool:
@@ -39,7 +39,7 @@ def credited(ask: Callable[[Inputs], Verdict], attend: Attend, x: Inputs, *optio
     verdict = ask(x)
     if not verdict.holds or verdict.vacuous or _shows(attend, x, options):
         return verdict
-    y = x.replace(q=np.zeros_like(x.q), v=_various(x.v), scale=None, softcap=None)
+    y = _telling(x)
     verdict &= ask(y)
     return verdict if not verdict.holds or _shows(attend, y, options) else VACUOUS
 
@@ -49,13 +49,19 @@ def _shows(attend: Attend, x: Inputs, options: tuple[str, ...]) -> bool:
     return bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
 
 
+@remembered
+def _telling(x: Inputs) -> Inputs:
+    """The same call with equal scores and various values."""
+    return x.replace(q=np.zeros_like(x.q), v=_various(x.v), scale=None, softcap=None)
+
+
 def _various(v: np.ndarray) -> np.ndarray:
     """Values from -7 to 7, another for each key nearby and otherwise in each column, in the shape and dtype of v."""
     keys, columns = np.ogrid[: v.shape[2], : v.shape[3]]
     return np.broadcast_to((5 * keys + 7 * columns + keys // 15) % 15 - 7, v.shape).astype(v.dtype)
 
 
-@lru_cache(maxsize=16)
+@remembered
 def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
     """The right answer if these options were not given."""
     return right(_unhidden(x, options)).out
@@ -100,8 +106,15 @@ def _hidden_by(*options: str) -> Callable[[Inputs], bool]:
     return lambda x: 0 not in x.output_shape and bool((_unhidden(x, options).visible() & ~x.visible()).any())
 
 
+@remembered
 def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
-    return x.replace(**{name: False if name == "is_causal" else None for name in options})
+    hiding = {name: False if name == "is_causal" else None for name in options if _is_given(x, name)}
+    return x.replace(**hiding) if hiding else x
+
+
+def _is_given(x: Inputs, option: str) -> bool:
+    value = getattr(x, option)
+    return value is not None and value is not False
 
 
 @property_("M4", needs_new_oracle=True, needs=_hidden_by("mask"))

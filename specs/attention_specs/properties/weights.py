@@ -7,6 +7,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, within
 from attention_specs.property import Attend, property_
+from attention_specs.remembered import remembered
 
 
 def asks(x: Inputs) -> bool:
@@ -39,6 +40,7 @@ def keys_to_read(x: Inputs) -> np.ndarray:
     return np.linspace(x.k.shape[2] - 1, 0, x.v.shape[3]).astype(int)
 
 
+@remembered
 def one_hot(x: Inputs) -> Inputs:
     """The same call with values of 1 at the key that the column reads, and 0 elsewhere: the output is weights."""
     columns = np.arange(x.k.shape[2])[:, None] == keys_to_read(x)
