@@ -153,7 +153,8 @@ class AttentionBounds:
     ) -> np.ndarray:
         """The bound of the output by its weights, and by the errors from elsewhere."""
         u = self.u
-        sizes = np.minimum(weights @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
+        values = np.abs(v)
+        sizes = np.minimum(weights @ values, values.max(2, keepdims=True, initial=0))
         terms = np.expm1(self.numerator)[..., None] * sizes
         sums = np.abs(o) + moved + terms
         whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by

@@ -21,7 +21,12 @@ def _taken(mask: np.ndarray | None, index: np.ndarray, axis: int) -> np.ndarray 
 
 @remembered
 def contiguous(x: LayerInputs) -> LayerInputs:
-    """The same call with every array contiguous, so that a changed copy lies in memory as the unchanged one does."""
+    """The same call with every array contiguous, so that a changed copy lies in memory as the unchanged one does.
+
+    x itself where all are, each by itself.
+    """
+    if all(array.flags.c_contiguous and array.base is None for array in (getattr(x, name) for name in ARRAYS)):
+        return x
     arrays = {name: np.array(getattr(x, name), order="C") for name in ARRAYS}
     return _as_one(x.replace(**arrays)) if x.self_attention else x.replace(**arrays)
 
