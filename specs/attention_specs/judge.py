@@ -120,14 +120,14 @@ def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: Bound) -> np.ndarra
         return np.zeros(got.shape)
     work = np.promote_types(np.promote_types(got.dtype, np.float64), np.promote_types(wanted.dtype, np.float64))
     with np.errstate(invalid="ignore"):  # numbers of memory that was never written
-        got, wanted = got.astype(work), wanted.astype(work)
-    equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        got, wanted = got.astype(work, copy=False), wanted.astype(work, copy=False)
+    comparable = np.isfinite(got) & np.isfinite(wanted)
+    equal = got == wanted if comparable.all() else (got == wanted) | (np.isnan(got) & np.isnan(wanted))
     if equal.all():
         return np.zeros(got.shape)
-    comparable = np.isfinite(got) & np.isfinite(wanted)
     with np.errstate(all="ignore"):
         ratios = np.where(comparable, np.abs(got - wanted) / np.maximum(_given(bound), 0), np.inf)
-    return np.where(equal, 0.0, ratios).astype(np.float64)
+    return np.where(equal, 0.0, ratios).astype(np.float64, copy=False)
 
 
 def identical(got: np.ndarray, wanted: np.ndarray, what: str = "out", rows: np.ndarray | None = None) -> Verdict:

@@ -14,6 +14,15 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import Reference, default_scale
+from attention_specs.attention.reference_steps import (
+    farthest_values,
+    finite,
+    in_float64,
+    log_weights,
+    numbers_of_keys,
+    seen,
+    sums_of_values,
+)
 from attention_specs.precision import Units, tiles
 from attention_specs.remembered import remembered
 
@@ -42,7 +51,7 @@ class AttentionBounds:
 
     def __init__(self, x: Inputs, exact: Reference, u: Units, inherited: Inherited | None = None) -> None:
         self.x, self.exact, self.u, self.inherited = x, exact, u, inherited
-        self.seen, self.keys = seen(exact), _numbers_of_keys(exact)
+        self.seen, self.keys = seen(exact), numbers_of_keys(exact)
         self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
 
@@ -115,7 +124,7 @@ class AttentionBounds:
 
     def _moved(self, errors: np.ndarray) -> np.ndarray:
         """The weights with each score off by `errors`, not normalised again; from the logarithm, which does not underflow."""
-        exponents: np.ndarray = _log_weights(self.exact) + errors
+        exponents: np.ndarray = log_weights(self.exact) + errors
         return np.exp(np.minimum(exponents, MOST, out=exponents), out=exponents)
 
     @cached_property
@@ -134,7 +143,7 @@ class AttentionBounds:
         u, keys = self.u, self.exact.scores.shape[-1]
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
-            weights_lost = u.tiny * (2 * _sums_of_values(self.exact) + self.keys[..., None] * np.abs(o))
+            weights_lost = u.tiny * (2 * sums_of_values(self.exact) + self.keys[..., None] * np.abs(o))
             lost = (weights_lost + (2 * keys + 1) * u.tiny_sums) * np.exp(self.numerator + self.denominator)[..., None]
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
@@ -168,7 +177,7 @@ class AttentionBounds:
         grown = grown if small.all() else np.where(small, grown, self._raised - w)
         sink = (in_float64(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
         moved = weighted_distance(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
-        farthest = np.maximum(_farthest_values(self.exact), np.where(sink > 0, np.abs(o), 0))
+        farthest = np.maximum(farthest_values(self.exact), np.where(sink > 0, np.abs(o), 0))
         return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
 
     @cached_property
@@ -191,40 +200,6 @@ class AttentionBounds:
         change = np.where(beyond, np.maximum(self.scores.max(-1, initial=0), self.sinks), change) + self.denominator
         own = np.expm1((LOG + 4) * u.a) * terms + np.expm1(4 * u.a) * size
         return change + own + u.s * (size + 2 * terms) + u.o * size
-
-
-@remembered
-def seen(exact: Reference) -> np.ndarray:
-    """Bool [B, Hq, Lq, Lk]: the keys that each query sees."""
-    return ~np.isneginf(exact.scores)
-
-
-@remembered
-def _numbers_of_keys(exact: Reference) -> np.ndarray:
-    """[B, Hq, Lq]: how many keys each query sees."""
-    keys: np.ndarray = seen(exact).sum(-1)
-    return keys
-
-
-@remembered
-def _log_weights(exact: Reference) -> np.ndarray:
-    """[B, Hq, Lq, Lk], in float64; -inf where masked."""
-    return in_float64(exact.scores - finite(exact.lse)[..., None])
-
-
-@remembered
-def _sums_of_values(exact: Reference) -> np.ndarray:
-    """[B, Hq, Lq, Dv]: the sum of the sizes of the values that each query sees."""
-    sums: np.ndarray = seen(exact).astype(np.float64) @ np.abs(in_float64(exact.values))
-    return sums
-
-
-@remembered
-def _farthest_values(exact: Reference) -> np.ndarray:
-    """[B, Hq, Lq, Dv]: the distance from the output to the farthest value that any query sees."""
-    v, o, visible = in_float64(exact.values), in_float64(exact.out), np.any(seen(exact), -2)[..., None]
-    top, bottom = (f(v, 2, keepdims=True, initial=of_none, where=visible) for f, of_none in ((np.max, -np.inf), (np.min, np.inf)))
-    return np.maximum(top - o, o - bottom)
 
 
 def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | None = None) -> np.ndarray:
@@ -295,13 +270,3 @@ def weighted_distance(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: in
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     distance: np.ndarray = a - b
     return np.abs(distance, out=distance)
-
-
-def in_float64(a: np.ndarray) -> np.ndarray:
-    """The array in float64, the format of all bounds."""
-    return a.astype(np.float64, copy=False)
-
-
-def finite(a: np.ndarray) -> np.ndarray:
-    """The array in float64, with 0 for -inf: a masked score has no size."""
-    return in_float64(np.where(np.isneginf(a), 0, a))

@@ -27,6 +27,8 @@ def _hides(x: Inputs) -> bool:
     return not x.visible().all() and 0 not in x.output_shape
 
 
+ABSENT = {"is_causal": False}
+"""The values of options that are not given, where that is not None."""
 RULES = ("is_causal", "window", "query_lengths", "key_lengths")
 
 
@@ -46,7 +48,7 @@ def credited(ask: Callable[[Inputs], Verdict], attend: Attend, x: Inputs, *optio
 
 def _shows(attend: Attend, x: Inputs, options: tuple[str, ...]) -> bool:
     wanted = attend.expected(x)
-    return bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
+    return bool((error_ratios(_right(_unhidden(x, options)), wanted.out, lambda: wanted.bounds.out) > 1).any())
 
 
 @remembered
@@ -62,9 +64,9 @@ def _various(v: np.ndarray) -> np.ndarray:
 
 
 @remembered
-def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
-    """The right answer if these options were not given."""
-    return right(_unhidden(x, options)).out
+def _right(x: Inputs) -> np.ndarray:
+    """The right answer."""
+    return right(x).out
 
 
 @property_("M1", every_other_case=True, needs=_hides)
@@ -106,15 +108,14 @@ def _hidden_by(*options: str) -> Callable[[Inputs], bool]:
     return lambda x: 0 not in x.output_shape and bool((_unhidden(x, options).visible() & ~x.visible()).any())
 
 
-@remembered
 def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
-    hiding = {name: False if name == "is_causal" else None for name in options if _is_given(x, name)}
-    return x.replace(**hiding) if hiding else x
+    """The same call without these options: one object for all that name the same of those that are given."""
+    return _without(x, tuple(name for name in options if getattr(x, name) is not ABSENT.get(name)))
 
 
-def _is_given(x: Inputs, option: str) -> bool:
-    value = getattr(x, option)
-    return value is not None and value is not False
+@remembered
+def _without(x: Inputs, options: tuple[str, ...]) -> Inputs:
+    return x.replace(**{name: ABSENT.get(name) for name in options}) if options else x
 
 
 @property_("M4", needs_new_oracle=True, needs=_hidden_by("mask"))
