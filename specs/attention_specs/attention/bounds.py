@@ -24,7 +24,6 @@ from attention_specs.attention.reference_steps import (
     sums_of_values,
 )
 from attention_specs.precision import Units, tiles
-from attention_specs.remembered import remembered
 
 SCALING = 6
 """Roundings of the scale and of the products with it, as one factor or as its root on either operand."""
@@ -216,12 +215,11 @@ def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray |
 
 def product_errors(x: Inputs, u: Units) -> np.ndarray:
     """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
-    scale, products, terms = abs(float(default_scale(x))), _product_sizes(x), x.q.shape[-1]
-    relative = u.sums(terms) + SCALING * u.a + max(3 * u.s, u.p) + 2 * u.operand
-    error: np.ndarray = np.expm1(relative) * (scale * products)
-    error = error + u.tiny_products * scale + terms * u.tiny_sums * max(1.0, scale)
+    scale, (q, k) = abs(float(default_scale(x))), magnitudes(x)
+    products, stored = q @ k.swapaxes(-1, -2), max(3 * u.s, u.p)
+    error: np.ndarray = np.expm1(u.sums(q.shape[-1]) + SCALING * u.a + stored + 2 * u.operand) * (scale * products)
+    error = error + u.tiny_products * scale + q.shape[-1] * u.tiny_sums * max(1.0, scale)
     if u.tiny_scores:  # of a stored scale, query, key, product or score
-        q, k = magnitudes(x)
         rooted = max(1.0, np.sqrt(scale)) * (q.sum(-1)[..., None] + k.sum(-1)[:, :, None])
         error = error + u.tiny_scores * (1 + scale + rooted + products)
     return error
@@ -229,16 +227,8 @@ def product_errors(x: Inputs, u: Units) -> np.ndarray:
 
 def score_sizes(x: Inputs) -> np.ndarray:
     """|scale| * (|q| . |k|), which a sum of products cannot exceed on the way."""
-    sizes: np.ndarray = abs(float(default_scale(x))) * _product_sizes(x)
-    return sizes
-
-
-@remembered
-def _product_sizes(x: Inputs) -> np.ndarray:
-    """|q| . |k|, [B, Hq, Lq, Lk]."""
     q, k = magnitudes(x)
-    sizes: np.ndarray = q @ k.swapaxes(-1, -2)
-    return sizes
+    return abs(float(default_scale(x))) * (q @ k.swapaxes(-1, -2))
 
 
 def magnitudes(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
