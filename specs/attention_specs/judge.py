@@ -124,7 +124,7 @@ def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: Bound) -> np.ndarra
     comparable = np.isfinite(got) & np.isfinite(wanted)
     equal = got == wanted if comparable.all() else (got == wanted) | (np.isnan(got) & np.isnan(wanted))
     if equal.all():
-        return np.zeros(got.shape)
+        return np.zeros(equal.shape)
     with np.errstate(all="ignore"):
         ratios = np.where(comparable, np.abs(got - wanted) / np.maximum(_given(bound), 0), np.inf)
     return np.where(equal, 0.0, ratios).astype(np.float64, copy=False)

@@ -109,7 +109,7 @@ def _hidden_by(*options: str) -> Callable[[Inputs], bool]:
 
 
 def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
-    """The same call without these options: one object for all that name the same of those that are given."""
+    """The same call without these options, the same object for the same options that are given."""
     return _without(x, tuple(name for name in options if getattr(x, name) is not ABSENT.get(name)))
 
 
