@@ -11,10 +11,14 @@ The table of numbers that are not finite, used by every comparison:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+Bound = np.ndarray | float | Callable[[], np.ndarray]
+"""Of each element, broadcast; or a function that gives it, called where something differs alone."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def holds(condition: bool, message: str) -> Verdict:
 def within(
     got: np.ndarray,
     wanted: np.ndarray,
-    bound: np.ndarray | float,
+    bound: Bound,
     what: str = "out",
     rows: np.ndarray | None = None,
     why: str = "",
@@ -74,7 +78,13 @@ def within(
         return Verdict(0.0)
     where = tuple(map(int, np.unravel_index(np.argmax(np.where(np.isnan(ratios), np.inf, ratios)), ratios.shape)))
     ratio = float(ratios[where])
-    return Verdict(ratio) if ratio <= 1 else Verdict(ratio, _sentence(got, wanted, bound, where, what, why), where=where)
+    if ratio <= 1:
+        return Verdict(ratio)
+    return Verdict(ratio, _sentence(got, wanted, _given(bound), where, what, why), where=where)
+
+
+def _given(bound: Bound) -> np.ndarray | float:
+    return bound() if callable(bound) else bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +114,20 @@ def which_is_off(verdict: Verdict, again: Side, first: Side, why: str = "") -> V
     return replace(verdict, message=_sentence(side.got, side.wanted, side.bound, where, side.what, right))
 
 
-def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
+def error_ratios(got: np.ndarray, wanted: np.ndarray, bound: Bound) -> np.ndarray:
     """|got - wanted| / bound for each element; 0 where equal or where the table has "right", inf where it has "wrong"."""
     if got.dtype == wanted.dtype and bool((got == wanted).all()):
         return np.zeros(got.shape)
     work = np.promote_types(np.promote_types(got.dtype, np.float64), np.promote_types(wanted.dtype, np.float64))
     with np.errstate(invalid="ignore"):  # numbers of memory that was never written
-        got, wanted = got.astype(work), wanted.astype(work)
-    equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        got, wanted = got.astype(work, copy=False), wanted.astype(work, copy=False)
     comparable = np.isfinite(got) & np.isfinite(wanted)
+    equal = got == wanted if comparable.all() else (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+    if equal.all():
+        return np.zeros(equal.shape)
     with np.errstate(all="ignore"):
-        ratios = np.where(comparable, np.abs(got - wanted) / np.maximum(bound, 0), np.inf)
-    return np.where(equal, 0.0, ratios).astype(np.float64)
+        ratios = np.where(comparable, np.abs(got - wanted) / np.maximum(_given(bound), 0), np.inf)
+    return np.where(equal, 0.0, ratios).astype(np.float64, copy=False)
 
 
 def identical(got: np.ndarray, wanted: np.ndarray, what: str = "out", rows: np.ndarray | None = None) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil, log1p, sqrt
 from typing import Any
 
@@ -68,6 +69,7 @@ MODELS: dict[str, Callable[[str], dict[str, str]]] = {
 """Name -> the steps that are not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
 
 
+@cache
 def named_precision(name: str, dtype: str) -> Precision:
     """The precision of that name for a dtype: one of MODELS, or several joined by `+`. Raises ValueError for others."""
     unknown = [part for part in name.split("+") if part not in MODELS]
@@ -150,6 +152,7 @@ class Units:
     rounds_sums: bool = True
 
     @classmethod
+    @cache
     def from_precision(cls, p: Precision) -> Units:
         """The units of a precision."""
         sums, usual = p.sums, accumulator(p.output)

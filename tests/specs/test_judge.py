@@ -139,3 +139,18 @@ def test_what_holds_is_left_alone():
 def test_the_reason_stands_behind_the_sentence_and_no_margin_beside_nan():
     verdict = within(np.ones((1, 1)), np.full((1, 1), NAN), 0.0, why="query 0 is NaN")
     assert verdict.message == "out[0,0]=1, but should be nan (query 0 is NaN)"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bound_is_asked_for_only_where_something_differs(dtype):
+    def bound():
+        asked.append(True)
+        return np.array([0.5, 0.5])
+
+    asked: list[bool] = []
+    wanted = np.array([1.0, NAN])
+    assert within(np.array([1.0, NAN], dtype), wanted, bound).ratio == 0
+    assert not asked
+    assert within(np.array([1.25, NAN], dtype), wanted, bound).ratio == 0.5
+    assert within(np.array([2.0, NAN], dtype), wanted, bound).message == "out[0]=2, but should be 1 +- 0.5"
+    assert asked

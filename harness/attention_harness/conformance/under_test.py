@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
-from attention_harness.process.messages import Answer, Request, pack_options
-from attention_harness.process.packing import pack
+from attention_harness.process.messages import Answer, Request
+from attention_harness.process.packing import Packed, pack
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,21 @@ def _extra_shape(x: Inputs, name: str) -> tuple[int, ...]:
     return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
 
 
+class Known:
+    """Results by the objects that they belong to, which stay alive with them, so that no other object gets their number."""
+
+    def __init__(self) -> None:
+        self.results: dict[Hashable, tuple[Any, tuple[object, ...]]] = {}
+
+    def once(self, kind: Hashable, make: Callable[[], Result], *objects: object) -> Result:
+        """The result of this kind for these objects, made if it is not known."""
+        key = (kind, *map(id, objects))
+        if key not in self.results:
+            self.results[key] = make(), objects
+        result: Result = self.results[key][0]
+        return result
+
+
 class UnderTest:
     """Answers calls through a worker. Answers and expectations are kept until `forget`."""
 
@@ -65,15 +82,11 @@ class UnderTest:
     def forget(self) -> None:
         """Forgets everything: a new case begins."""
         self.forget_answers()
-        self._expected: dict[int, Expected] = {}
-        self._expected_gradients: dict[tuple[int, int], ExpectedGradient] = {}
-        self._kept: dict[int, object] = {}
-        """Alive, so that no other object gets the number."""
+        self._known = Known()
 
     def forget_answers(self) -> None:
         """Forgets the answers, and keeps the expectations."""
-        self._answers: dict[tuple[int, tuple[str, ...]], Answer | CallFailed] = {}
-        self._gradients: dict[tuple[int, int, tuple[str, ...]], Answer | CallFailed] = {}
+        self._answers = Known()
 
     def __call__(self, x: Inputs) -> np.ndarray:
         """The output for these inputs. Raises CallFailed, here as elsewhere also for a wrong shape."""
@@ -119,11 +132,8 @@ class UnderTest:
 
     def expected(self, x: Inputs) -> Expected:
         """The right answer under the declared conventions, and the bounds of the declared precision."""
-        if id(x) not in self._expected:
-            model = self.description.precision.get(x.dtype)
-            self._expected[id(x)] = self.spec.expect(self.lowered(x), self.description.conventions, model)
-            self._kept[id(x)] = x
-        return self._expected[id(x)]
+        model, conventions = self.description.precision.get(x.dtype), self.description.conventions
+        return self._known.once("expected", lambda: self.spec.expect(self.lowered(x), conventions, model), x)
 
     def accumulator(self, x: Inputs) -> str:
         """The format in which sums are kept, as declared."""
@@ -134,30 +144,19 @@ class UnderTest:
 
         Keys and values of a cache are handed over joined with the others, so that theirs are one gradient.
         """
-        key = (id(x), id(dout), tuple(wrt))
-        if key not in self._gradients:
-            self._kept |= {id(x): x, id(dout): dout}
-            try:
-                request = replace(self._request(self._joined(x)), dout=pack(dout), wrt=tuple(wrt))
-                self._gradients[key] = self.worker.call(request)
-            except CallFailed as failure:
-                self._gradients[key] = failure
-        answer = self._gradients[key]
-        if isinstance(answer, CallFailed):
-            raise answer
+
+        def request() -> Request:
+            return replace(self._request(self._joined(x)), dout=self._packed(dout), wrt=tuple(wrt))
+
+        answer = self._answered(tuple(wrt), request, x, dout)
         gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
         return gradients | {"out": shaped("out", answer.out, x.output_shape)}
 
     def expected_gradient(self, x: Inputs, dout: np.ndarray) -> ExpectedGradient:
         """The right gradients under the declared conventions, and the bounds of the declared precision."""
-        key = (id(x), id(dout))
-        if key not in self._expected_gradients:
-            self._kept |= {id(x): x, id(dout): dout}
-            model = self.description.precision.get(x.dtype)
-            assert isinstance(self.spec, DifferentiableSpec)
-            expected = self.spec.expect_gradient(self._joined(x), dout, self.description.conventions, model)
-            self._expected_gradients[key] = expected
-        return self._expected_gradients[key]
+        spec, model, conventions = self.spec, self.description.precision.get(x.dtype), self.description.conventions
+        assert isinstance(spec, DifferentiableSpec)
+        return self._known.once("gradient", lambda: spec.expect_gradient(self._joined(x), dout, conventions, model), x, dout)
 
     def _joined(self, x: Inputs) -> Inputs:
         return self.lowered(x if getattr(x, "past", None) is None else x.with_explicit_mask())
@@ -168,6 +167,9 @@ class UnderTest:
 
     def lowered(self, x: Inputs) -> Inputs:
         """The inputs as this implementation is asked. Raises CallFailed where it lacks an option or the range for them."""
+        return self._known.once("lowered", lambda: self._lowered(x), x)
+
+    def _lowered(self, x: Inputs) -> Inputs:
         try:
             asked = self.spec.lower(x, self.description.options)
         except Unsupported as error:
@@ -182,14 +184,18 @@ class UnderTest:
             raise CallFailed(Outcome.UNSUPPORTED, f"precision={model}, but should be wider: {beyond} is out of its range")
 
     def _answer(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Answer:
-        key = (id(x), wanted)
-        if key not in self._answers:
-            self._kept[id(x)] = x
+        return self._answered(wanted, lambda: self._request(self.lowered(x), wanted), x)
+
+    def _answered(self, wanted: Hashable, request: Callable[[], Request], *objects: object) -> Answer:
+        """The answer to the request about these objects, or the failure, asked for once."""
+
+        def reply() -> Answer | CallFailed:
             try:
-                self._answers[key] = self._ask(self.lowered(x), wanted)
+                return self.worker.call(request())
             except CallFailed as failure:
-                self._answers[key] = failure
-        answer = self._answers[key]
+                return failure
+
+        answer = self._answers.once(wanted, reply, *objects)
         if isinstance(answer, CallFailed):
             raise answer
         return answer
@@ -199,5 +205,10 @@ class UnderTest:
 
     def _request(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
-        arrays = {name: pack(array) for name, array in call.arrays.items()}
-        return Request(arrays, pack_options(call.options), wanted)
+        arrays = {name: self._packed(array) for name, array in call.arrays.items()}
+        options = {name: self._packed(o) if isinstance(o, np.ndarray) else o for name, o in call.options.items()}
+        return Request(arrays, options, wanted)
+
+    def _packed(self, array: np.ndarray) -> Packed:
+        """The array packed once: calls of a case share most of their arrays."""
+        return self._known.once("packed", lambda: pack(array), array)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from attention_harness.errors import Outcome
-from attention_harness.process.packing import Packed, pack
+from attention_harness.process.packing import Packed
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,3 @@ class Failure:
     kind: Kind
     message: str
     trace: str = ""
-
-
-def pack_options(options: dict[str, object]) -> dict[str, object]:
-    """Options with their arrays packed."""
-    return {name: pack(value) if isinstance(value, np.ndarray) else value for name, value in options.items()}

@@ -14,6 +14,15 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import Reference, default_scale
+from attention_specs.attention.reference_steps import (
+    farthest_values,
+    finite,
+    in_float64,
+    log_weights,
+    numbers_of_keys,
+    seen,
+    sums_of_values,
+)
 from attention_specs.precision import Units, tiles
 
 SCALING = 6
@@ -41,8 +50,7 @@ class AttentionBounds:
 
     def __init__(self, x: Inputs, exact: Reference, u: Units, inherited: Inherited | None = None) -> None:
         self.x, self.exact, self.u, self.inherited = x, exact, u, inherited
-        self.seen = ~np.isneginf(exact.scores)
-        self.keys = self.seen.sum(-1)
+        self.seen, self.keys = seen(exact), numbers_of_keys(exact)
         self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
 
@@ -93,8 +101,7 @@ class AttentionBounds:
         merging = np.expm1((LOG + 2) * u.a) * parts * np.log(max(x.k.shape[2], 1))
         alike = EXP * (1 + self.rescalings) * u.a + u.s + merging
         z, top = np.where(self.seen, in_float64(self.exact.scores), 0), _top(x, self.exact)
-        e = capped_errors(x, self.exact, u, 0 if self.inherited is None else self.inherited.scores)
-        e = np.where(self.seen, e, 0)
+        e = np.where(self.seen, capped_errors(x, self.exact, u, None if self.inherited is None else self.inherited.scores), 0)
         worst = e.max(-1, initial=0)
         bias = 0 if x.bias is None else np.expm1(u.a + u.cast) * np.abs(finite(x.bias))
         distance = np.abs(z - top[..., None]) + worst[..., None]
@@ -108,20 +115,26 @@ class AttentionBounds:
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
         sink = in_float64(self.exact.sink_weights)
         low, high = (
-            self._moved(sign * self.scores).sum(-1) + sink * np.exp(np.minimum(sign * self.sinks, MOST)) for sign in (-1, 1)
+            moved.sum(-1) + sink * np.exp(np.minimum(sign * self.sinks, MOST))
+            for sign, moved in ((-1, self._moved(-self.scores)), (1, self._raised))
         )
         nothing = self.exact.empty & (sink == 0)
         return np.where(nothing, 1, np.maximum(low, np.exp(-MOST))), np.where(nothing, 1, np.minimum(high, np.exp(MOST)))
 
     def _moved(self, errors: np.ndarray) -> np.ndarray:
         """The weights with each score off by `errors`, not normalised again; from the logarithm, which does not underflow."""
-        lse = finite(self.exact.lse)[..., None]
-        return np.exp(np.minimum((self.exact.scores - lse).astype(np.float64) + errors, MOST))
+        exponents: np.ndarray = log_weights(self.exact) + errors
+        return np.exp(np.minimum(exponents, MOST, out=exponents), out=exponents)
+
+    @cached_property
+    def _raised(self) -> np.ndarray:
+        """The weights with each score higher by its error."""
+        return self._moved(self.scores)
 
     @cached_property
     def heaviest(self) -> np.ndarray:
         """The largest weights that the score errors allow."""
-        return np.minimum(self._moved(self.scores) / self.low[..., None], 1)
+        return np.minimum(self._raised / self.low[..., None], 1)
 
     @cached_property
     def out(self) -> np.ndarray:
@@ -129,7 +142,7 @@ class AttentionBounds:
         u, keys = self.u, self.exact.scores.shape[-1]
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
         with np.errstate(over="ignore", invalid="ignore"):
-            weights_lost = u.tiny * (2 * (self.seen.astype(np.float64) @ np.abs(v)) + self.keys[..., None] * np.abs(o))
+            weights_lost = u.tiny * (2 * sums_of_values(self.exact) + self.keys[..., None] * np.abs(o))
             lost = (weights_lost + (2 * keys + 1) * u.tiny_sums) * np.exp(self.numerator + self.denominator)[..., None]
             inherited = (
                 0 if self.inherited is None else np.exp(self.numerator)[..., None] * (self.heaviest @ self.inherited.values)
@@ -148,7 +161,8 @@ class AttentionBounds:
     ) -> np.ndarray:
         """The bound of the output by its weights, and by the errors from elsewhere."""
         u = self.u
-        sizes = np.minimum(weights @ np.abs(v), np.abs(v).max(2, keepdims=True, initial=0))
+        values = np.abs(v)
+        sizes = np.minimum(weights @ values, values.max(2, keepdims=True, initial=0))
         terms = np.expm1(self.numerator)[..., None] * sizes
         sums = np.abs(o) + moved + terms
         whole = np.where(sums == 0, 0.0, np.expm1(self.denominator)[..., None] * sums)  # 0, whatever it is divided by
@@ -158,14 +172,11 @@ class AttentionBounds:
     def _through_scores(self, v: np.ndarray, o: np.ndarray) -> np.ndarray:
         """The effect of other weights of sum one: sum_j |w'_j - w_j| |v_j - o|, at most the distance of the farthest value."""
         w, small = in_float64(self.exact.weights), self.scores < 1
-        grown = np.where(small, w * np.expm1(np.where(small, self.scores, 0)), self._moved(self.scores) - w)
+        grown = w * np.expm1(self.scores if small.all() else np.where(small, self.scores, 0))
+        grown = grown if small.all() else np.where(small, grown, self._raised - w)
         sink = (in_float64(self.exact.sink_weights) * np.expm1(np.minimum(self.sinks, MOST)) / self.low)[..., None]
         moved = weighted_distance(np.minimum(grown / self.low[..., None], np.exp(MOST)), v, o) + sink * np.abs(o)
-        visible = np.any(self.seen, -2)[..., None]
-        top, bottom = (
-            f(v, 2, keepdims=True, initial=of_none, where=visible) for f, of_none in ((np.max, -np.inf), (np.min, np.inf))
-        )
-        farthest = np.maximum(np.maximum(top - o, o - bottom), np.where(sink > 0, np.abs(o), 0))
+        farthest = np.maximum(farthest_values(self.exact), np.where(sink > 0, np.abs(o), 0))
         return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
 
     @cached_property
@@ -190,9 +201,9 @@ class AttentionBounds:
         return change + own + u.s * (size + 2 * terms) + u.o * size
 
 
-def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | int = 0) -> np.ndarray:
+def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray | None = None) -> np.ndarray:
     """Largest error of each score behind scale and softcap, [B, Hq, Lq, Lk]."""
-    e = product_errors(x, u) + inherited
+    e = product_errors(x, u) if inherited is None else product_errors(x, u) + inherited
     if x.softcap is None:
         return e
     scaled = np.abs(in_float64(exact.scaled))
@@ -233,23 +244,19 @@ def _top(x: Inputs, exact: Reference) -> np.ndarray:
     return finite(top)
 
 
-def weighted_distance(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 18) -> np.ndarray:
-    """sum_j moved[i, j] |v[j, c] - o[i, c]|, a few rows at a time so that memory stays small."""
-    result = np.empty_like(o)
-    rows = max(1, cells // max(1, v.shape[-2] * v.shape[-1]))
+def weighted_distance(moved: np.ndarray, v: np.ndarray, o: np.ndarray, cells: int = 1 << 16) -> np.ndarray:
+    """sum_j moved[i, j] |v[j, c] - o[i, c]|: small ones at once, else a few rows at a time, which stay in the cache."""
+    weights, v, o = moved[..., None, :], np.ascontiguousarray(v)[:, :, None], o[..., None, :]
+    if o.size * v.shape[-2] <= cells:
+        return (weights @ _distance(v, o))[..., 0, :]
+    result, rows = np.empty_like(o), max(1, cells // max(1, v.shape[-2] * v.shape[-1]))
     for b, h in np.ndindex(o.shape[:2]):
         for start in range(0, o.shape[2], rows):
-            part = slice(start, start + rows)
-            distance = np.abs(v[b, h, None] - o[b, h, part, None])
-            result[b, h, part] = (moved[b, h, part, None] @ distance)[:, 0]
-    return result
+            part = b, h, slice(start, start + rows)
+            np.matmul(weights[part], _distance(v[b, h], o[part]), out=result[part])
+    return result[..., 0, :]
 
 
-def in_float64(a: np.ndarray) -> np.ndarray:
-    """The array in float64, the format of all bounds."""
-    return a.astype(np.float64)
-
-
-def finite(a: np.ndarray) -> np.ndarray:
-    """The array in float64, with 0 for -inf: a masked score has no size."""
-    return np.where(np.isneginf(a), 0, a).astype(np.float64)
+def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = a - b
+    return np.abs(distance, out=distance)

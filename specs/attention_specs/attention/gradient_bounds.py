@@ -19,13 +19,12 @@ from attention_specs.attention.bounds import (
     SCALING,
     TANH,
     AttentionBounds,
-    finite,
-    in_float64,
     product_errors,
 )
 from attention_specs.attention.gradients import Gradients, over_group, seen_keys, softcap_slopes, summed_to
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
+from attention_specs.attention.reference_steps import finite, in_float64
 from attention_specs.formats import largest
 from attention_specs.precision import Precision, Units
 

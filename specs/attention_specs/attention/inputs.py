@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
+from attention_specs.remembered import remembered
 
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
 """Option that a mask can express -> its value where it hides nothing."""
@@ -62,7 +64,7 @@ class Inputs:
         """[batch, query heads, query length, value dim]."""
         return self.q.shape[0], self.q.shape[1], self.q.shape[2], self.v.shape[3]
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         """Name of the dtype of the query, and so of the output."""
         return self.q.dtype.name
@@ -124,10 +126,12 @@ class Inputs:
             allowed &= rules.dense(*self.score_shape)
         return allowed if self.mask is None else allowed & self.mask
 
+    @remembered
     def visible(self) -> np.ndarray:
         """Bool [B, Hq, Lq, Lk]: where mask, rules and a bias of -inf together allow attention."""
         return self.allowed() if self.bias is None else self.allowed() & (self.bias != -np.inf)
 
+    @remembered
     def with_explicit_mask(self) -> Inputs:
         """The same question with is_causal, window and lengths written out as `mask`, and a cache joined with the keys."""
         written = self.written_out(RULES)
@@ -135,6 +139,8 @@ class Inputs:
 
     def written_out(self, names: Collection[str]) -> Inputs:
         """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options."""
+        if all(getattr(self, name) is RULES[name] for name in names):
+            return self
         rules = self.replace(**{name: value for name, value in RULES.items() if name not in names}).rules()
         if rules is None:
             return self

@@ -55,7 +55,8 @@ def default_scale(x: Inputs) -> Any:
 
 def _cleaned(a: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """The array with 0 at keys that no query sees, whatever stands there, NaN included."""
-    return np.where(np.any(visible, -2)[..., None], a, 0)
+    seen = np.any(visible, -2)[..., None]
+    return a if seen.all() else np.where(seen, a, 0)
 
 
 def _products(q: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from attention_specs.attention.bounds import DIVISION, finite, in_float64, magnitudes, product_errors, score_sizes
+from attention_specs.attention.bounds import DIVISION, magnitudes, product_errors, score_sizes
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
+from attention_specs.attention.reference_steps import finite, in_float64
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Precision, Units, tiles
 

@@ -144,7 +144,8 @@ def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expect
     model = precision or default_model(x.dtype)
     limits = AttentionBounds(asked, exact, Units.from_precision(named_precision(model, x.dtype)))
     declared = empty_rows(asked, exact.empty, conventions)
-    out = np.where(exact.empty[..., None], _of_empty_rows(asked, exact, declared), exact.out)
+    some = exact.empty.any()
+    out = np.where(exact.empty[..., None], _of_empty_rows(asked, exact, declared), exact.out) if some else exact.out
     unit = float(np.log(2)) if conventions.lse_base == "2" else 1.0
     return Expected(out, exact.weights, exact.lse / unit, limits, exact, asked, declared, model, unit)
 
@@ -175,10 +176,12 @@ def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.nda
     A row of several forms has their declaration `together`, else the one that they share, else "unspecified". A mean of no
     keys is unspecified too.
     """
+    if not empty.any():
+        return np.full(empty.shape, "", "U11")
     declared = np.where(empty, _alone(conventions, "no_keys", x.dtype), "").astype("U11")
     together = conventions.empty_rows_of("together", x.dtype, absent="")
     met = np.zeros(x.score_shape[:3], bool)
-    for form, hides in _hiding(x).items() if empty.any() else ():
+    for form, hides in _hiding(x).items():
         here, alone = empty & hides, conventions.empty_rows_of(form, x.dtype)
         differs = np.where(declared == alone, declared, "unspecified")
         declared = np.where(here, np.where(met, together or differs, alone), declared)

@@ -9,6 +9,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.formats import is_narrow
 from attention_specs.layouts import LAYOUTS
+from attention_specs.remembered import remembered
 
 Index = Sequence[int] | np.ndarray
 
@@ -67,12 +68,14 @@ def mixed(n: int) -> np.ndarray:
     return (np.arange(n) * step + 1) % max(n, 1)
 
 
+@remembered
 def is_strided(x: Inputs) -> bool:
     """Whether some array is a view, or not row-major."""
     arrays = (x.q, x.k, x.v, x.mask, x.bias)
     return any(a is not None and not (a.flags.c_contiguous and a.base is None) for a in arrays)
 
 
+@remembered
 def contiguous(x: Inputs) -> Inputs:
     """The same values, each array row-major and by itself; x itself where they are."""
     if not is_strided(x):
@@ -119,6 +122,7 @@ def hidden_from(x: Inputs, query: int) -> np.ndarray:
     return np.logical_not(x.visible()[:, :, query].reshape(b, -1, x.group, n).any(2))
 
 
+@remembered
 def without_sinks(x: Inputs) -> Inputs:
     """The same call without sinks; x itself where it has none, so that its answer is known."""
     return x if x.sinks is None else x.replace(sinks=None)

@@ -5,7 +5,8 @@ Derived in `precision.md`, section 7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,26 +17,47 @@ from attention_specs.multi_head.oracle import LayerReference, head_scale, join, 
 from attention_specs.precision import Units
 
 
-@dataclass(frozen=True, eq=False)
 class LayerBounds:
-    """Largest allowed |error| of the output [B, Lq, d], and of each head's weights and log-sum-exp."""
+    """The bounds for one call of a layer whose roundings cost `u`, each worked out when it is asked for.
 
-    u: Units
-    out: np.ndarray
-    weights: np.ndarray
-    lse: np.ndarray
+    `uniform`: empty rows give the mean value.
+    """
 
+    def __init__(self, x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = False) -> None:
+        self.x, self.exact, self.u, self.uniform = x, exact, u, uniform
 
-def bounds(x: LayerInputs, exact: LayerReference, u: Units, uniform: bool = False) -> LayerBounds:
-    """The bounds for one call of a layer whose roundings cost `u`; `uniform`: empty rows give the mean value."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        dq, dk, dv = (
-            split(projection_error(a, w, b, u), x.heads)
-            for a, w, b in ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
-        )
-        inner = _attention_bounds(exact, u, dq, dk, dv, head_scale(x))
-        moved = np.where(exact.attention.empty[..., None], _mean_error(x, dv, u), inner.out) if uniform else inner.out
-        return LayerBounds(u, _leaving(x, exact, u, join(moved)), _returned(inner.weights, exact, u), inner.lse)
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def out(self) -> np.ndarray:
+        """[B, Lq, d]."""
+        empty, moved = self.exact.attention.empty[..., None], self._heads.out
+        moved = np.where(empty, _mean_error(self.x, self._projected[2], self.u), moved) if self.uniform else moved
+        return _leaving(self.x, self.exact, self.u, join(moved))
+
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def weights(self) -> np.ndarray:
+        """[B, heads, Lq, Lk]."""
+        return _returned(self._heads.weights, self.exact, self.u)
+
+    @property
+    @np.errstate(over="ignore", invalid="ignore")
+    def lse(self) -> np.ndarray:
+        """[B, heads, Lq]."""
+        return self._heads.lse
+
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def _projected(self) -> list[np.ndarray]:
+        """[B, heads, L, d/heads]: the errors of queries, keys and values."""
+        x = self.x
+        sent = ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
+        return [split(projection_error(a, w, b, self.u), x.heads) for a, w, b in sent]
+
+    @cached_property
+    def _heads(self) -> AttentionBounds:
+        dq, dk, dv = self._projected
+        return _attention_bounds(self.exact, self.u, dq, dk, dv, head_scale(self.x))
 
 
 def projection_sizes(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:

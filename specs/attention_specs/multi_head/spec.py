@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attention_specs.contract import Conventions
-from attention_specs.multi_head.bounds import LayerBounds, bounds
+from attention_specs.multi_head.bounds import LayerBounds
 from attention_specs.multi_head.inputs import ARRAYS, LayerInputs, realise
 from attention_specs.multi_head.oracle import LayerReference, layer, leave, project, split
 from attention_specs.multi_head.problem import LayerProblem
@@ -60,7 +60,7 @@ class Expected:
 
     def bounds_for(self, u: Units) -> LayerBounds:
         """The bounds for other costs of rounding."""
-        return bounds(self.asked, self.exact, u, self.empty_rows == "uniform")
+        return LayerBounds(self.asked, self.exact, u, self.empty_rows == "uniform")
 
 
 def restrict(problem: LayerProblem, options: Collection[str]) -> LayerProblem:
@@ -85,7 +85,7 @@ def expect(x: LayerInputs, conventions: Conventions, precision: str | None) -> E
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
     exact, empty_rows = layer(x), conventions.empty_rows_of("mask" if x.key.shape[1] else "no_keys", x.dtype)
     model = precision or default_model(x.dtype)
-    limits = bounds(x, exact, Units.from_precision(named_precision(model, x.dtype)), empty_rows == "uniform")
+    limits = LayerBounds(x, exact, Units.from_precision(named_precision(model, x.dtype)), empty_rows == "uniform")
     heads_out = np.where(exact.attention.empty[..., None], _empty_rows(x, exact, empty_rows), exact.attention.out)
     lse = exact.attention.lse / np.log(2) if conventions.lse_base == "2" else exact.attention.lse
     return Expected(leave(x, heads_out), exact.attention.weights, lse, limits, exact, x, empty_rows, model)

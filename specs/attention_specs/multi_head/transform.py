@@ -9,6 +9,7 @@ import numpy as np
 
 from attention_specs.formats import largest, oracle_dtype
 from attention_specs.multi_head.inputs import ARRAYS, LayerInputs
+from attention_specs.remembered import remembered
 
 
 def _taken(mask: np.ndarray | None, index: np.ndarray, axis: int) -> np.ndarray | None:
@@ -18,8 +19,14 @@ def _taken(mask: np.ndarray | None, index: np.ndarray, axis: int) -> np.ndarray 
     return np.take(mask, index, axis)
 
 
+@remembered
 def contiguous(x: LayerInputs) -> LayerInputs:
-    """The same call with every array contiguous, so that a changed copy lies in memory as the unchanged one does."""
+    """The same call with every array contiguous, so that a changed copy lies in memory as the unchanged one does.
+
+    x itself where all are, each by itself.
+    """
+    if all(array.flags.c_contiguous and array.base is None for array in (getattr(x, name) for name in ARRAYS)):
+        return x
     arrays = {name: np.array(getattr(x, name), order="C") for name in ARRAYS}
     return _as_one(x.replace(**arrays)) if x.self_attention else x.replace(**arrays)
 

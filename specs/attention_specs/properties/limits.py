@@ -35,7 +35,7 @@ def every_key_can_be_picked(attend: Attend, x: Inputs) -> Verdict:
     return within(
         attend(y),
         picked,
-        attend.expected(y).bounds.out,
+        lambda: attend.expected(y).bounds.out,
         "out",
         visible_rows(attend, x),
         "the value of the key pointed at",
@@ -89,8 +89,8 @@ def a_very_large_sink_takes_everything(attend: Attend, x: Inputs) -> Verdict:
     if size > largest(x.dtype):
         return VACUOUS
     y = x.replace(sinks=np.full(x.q.shape[1], size).astype(x.q.dtype))
-    bound = attend.expected(y).bounds.out
-    return within(attend(y), np.zeros(x.output_shape), bound, "out beside a very large sink", visible_rows(attend, x))
+    nothing, what = np.zeros(x.output_shape), "out beside a very large sink"
+    return within(attend(y), nothing, lambda: attend.expected(y).bounds.out, what, visible_rows(attend, x))
 
 
 @property_("T4", needs_new_oracle=True, options=("sinks",), needs=asks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
@@ -21,12 +20,15 @@ from attention_specs.attention.transform import (
 from attention_specs.judge import VACUOUS, Verdict, error_ratios, holds, place
 from attention_specs.properties.relations import unchanged
 from attention_specs.property import Attend, property_
+from attention_specs.remembered import remembered
 
 
 def _hides(x: Inputs) -> bool:
     return not x.visible().all() and 0 not in x.output_shape
 
 
+ABSENT = {"is_causal": False}
+"""The values of options that are not given, where that is not None."""
 RULES = ("is_causal", "window", "query_lengths", "key_lengths")
 
 
@@ -39,14 +41,20 @@ def credited(ask: Callable[[Inputs], Verdict], attend: Attend, x: Inputs, *optio
     verdict = ask(x)
     if not verdict.holds or verdict.vacuous or _shows(attend, x, options):
         return verdict
-    y = x.replace(q=np.zeros_like(x.q), v=_various(x.v), scale=None, softcap=None)
+    y = _telling(x)
     verdict &= ask(y)
     return verdict if not verdict.holds or _shows(attend, y, options) else VACUOUS
 
 
 def _shows(attend: Attend, x: Inputs, options: tuple[str, ...]) -> bool:
     wanted = attend.expected(x)
-    return bool((error_ratios(_without(x, options), wanted.out, wanted.bounds.out) > 1).any())
+    return bool((error_ratios(_right(_unhidden(x, options)), wanted.out, lambda: wanted.bounds.out) > 1).any())
+
+
+@remembered
+def _telling(x: Inputs) -> Inputs:
+    """The same call with equal scores and various values."""
+    return x.replace(q=np.zeros_like(x.q), v=_various(x.v), scale=None, softcap=None)
 
 
 def _various(v: np.ndarray) -> np.ndarray:
@@ -55,10 +63,10 @@ def _various(v: np.ndarray) -> np.ndarray:
     return np.broadcast_to((5 * keys + 7 * columns + keys // 15) % 15 - 7, v.shape).astype(v.dtype)
 
 
-@lru_cache(maxsize=16)
-def _without(x: Inputs, options: tuple[str, ...]) -> np.ndarray:
-    """The right answer if these options were not given."""
-    return right(_unhidden(x, options)).out
+@remembered
+def _right(x: Inputs) -> np.ndarray:
+    """The right answer."""
+    return right(x).out
 
 
 @property_("M1", every_other_case=True, needs=_hides)
@@ -101,7 +109,13 @@ def _hidden_by(*options: str) -> Callable[[Inputs], bool]:
 
 
 def _unhidden(x: Inputs, options: tuple[str, ...]) -> Inputs:
-    return x.replace(**{name: False if name == "is_causal" else None for name in options})
+    """The same call without these options, the same object for the same options that are given."""
+    return _without(x, tuple(name for name in options if getattr(x, name) is not ABSENT.get(name)))
+
+
+@remembered
+def _without(x: Inputs, options: tuple[str, ...]) -> Inputs:
+    return x.replace(**{name: ABSENT.get(name) for name in options}) if options else x
 
 
 @property_("M4", needs_new_oracle=True, needs=_hidden_by("mask"))

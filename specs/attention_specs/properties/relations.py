@@ -21,14 +21,16 @@ from attention_specs.attention.transform import (
     take_queries,
 )
 from attention_specs.formats import is_narrow, smallest_normal
-from attention_specs.judge import VACUOUS, Side, Verdict, error_ratios, identical, which_is_off, within
+from attention_specs.judge import VACUOUS, Bound, Side, Verdict, error_ratios, identical, which_is_off, within
 from attention_specs.property import Attend, property_
 
 
 def comparable_rows(attend: Attend, x: Inputs) -> np.ndarray:
     """Bool [B, Hq, Lq]: rows on which two answers can be compared: all, or those that see a key if empty rows give something else."""
-    empty: np.ndarray = attend.expected(x).exact.empty
-    return np.ones_like(empty) if attend.declared("zeros_in_empty_rows") else ~empty
+    if attend.declared("zeros_in_empty_rows"):
+        return np.ones(x.score_shape[:3], bool)
+    seeing: np.ndarray = ~attend.expected(x).exact.empty
+    return seeing
 
 
 def either_right(attend: Attend, x: Inputs, *answers: np.ndarray) -> np.ndarray:
@@ -48,7 +50,11 @@ def unchanged(attend: Attend, x: Inputs, got: np.ndarray, what: str, exact: bool
         return within(got, out, 0.0, what)
     if exact and attend.declared("deterministic"):
         return verdict_by_side(attend, x, identical(got, out, what, rows), got, out, what)
-    bound = 2 * attend.expected(x).bounds.out
+
+    def bound() -> np.ndarray:
+        twice: np.ndarray = 2 * attend.expected(x).bounds.out
+        return twice
+
     verdict = between(got, out, bound, what, rows, lambda: either_right(attend, x, got, out))
     return verdict_by_side(attend, x, verdict, got, out, what)
 
@@ -66,7 +72,7 @@ def verdict_by_side(
 
 
 def between(
-    got: np.ndarray, wanted: np.ndarray, bound: np.ndarray, what: str, rows: np.ndarray, meaningful: Callable[[], np.ndarray]
+    got: np.ndarray, wanted: np.ndarray, bound: Bound, what: str, rows: np.ndarray, meaningful: Callable[[], np.ndarray]
 ) -> Verdict:
     """The verdict on two answers in rows where the bound is `meaningful`, which is asked only if they differ."""
     verdict = within(got, wanted, bound, what, rows)
@@ -201,7 +207,11 @@ def shifting_all_scores_changes_nothing(attend: Attend, x: Inputs) -> Verdict:
 def both(attend: Attend, x: Inputs, y: Inputs, what: str) -> Verdict:
     """The answers to x and y agree to within the sum of their bounds."""
     rows = comparable_rows(attend, x)
-    bound = attend.expected(x).bounds.out + attend.expected(y).bounds.out
+
+    def bound() -> np.ndarray:
+        joined: np.ndarray = attend.expected(x).bounds.out + attend.expected(y).bounds.out
+        return joined
+
     verdict = between(attend(y), attend(x), bound, what, rows, lambda: either_right(attend, x, attend(y), attend(x)))
     return verdict_by_side(attend, x, verdict, attend(y), attend(x), what, y)
 

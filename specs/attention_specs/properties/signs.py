@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.oracle import LayerReference
 from attention_specs.multi_head.spec import Expected as LayerExpected
 from attention_specs.property import Attend, property_
+from attention_specs.remembered import remembered
 
 SIGMAS = 5.0
 """Standard errors that a mean may be beyond its limit. For errors of either sign alike: with probability exp(-25/2)."""
@@ -77,7 +77,7 @@ def _samples(out: np.ndarray, expected: Expected | LayerExpected, rows: Callable
     return samples
 
 
-@lru_cache(8)
+@remembered
 def _telling(expected: Expected | LayerExpected, rows: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Elements whose errors show roundings, and the part of them that may have a sign, in units of the bound.
 

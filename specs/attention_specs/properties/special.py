@@ -109,7 +109,7 @@ def nan_queries_show(attend: Attend, x: Inputs) -> Verdict:
     row, y = x.q.shape[2] // 2, contiguous(x)
     spoiled = np.arange(x.q.shape[2]) == row
     got = attend(y.replace(q=np.where(spoiled[:, None], np.nan, y.q).astype(y.q.dtype)))
-    shows = _is_nan(got, spoiled & ~attend.expected(y).exact.empty, f"query {row} is NaN")
+    shows = _is_nan(got, spoiled & ~attend.expected(x).exact.empty, f"query {row} is NaN")
     others = np.where(spoiled[:, None], attend(y), got)
     return shows & unchanged(attend, y, others, f"out, query {row} NaN")
 

@@ -7,6 +7,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.judge import VACUOUS, Verdict, holds, within
 from attention_specs.property import Attend, property_
+from attention_specs.remembered import remembered
 
 
 def asks(x: Inputs) -> bool:
@@ -39,6 +40,7 @@ def keys_to_read(x: Inputs) -> np.ndarray:
     return np.linspace(x.k.shape[2] - 1, 0, x.v.shape[3]).astype(int)
 
 
+@remembered
 def one_hot(x: Inputs) -> Inputs:
     """The same call with values of 1 at the key that the column reads, and 0 elsewhere: the output is weights."""
     columns = np.arange(x.k.shape[2])[:, None] == keys_to_read(x)
@@ -88,14 +90,18 @@ def output_stays_within_the_visible_values(attend: Attend, x: Inputs) -> Verdict
     return within(out, nearest, expected.bounds.out, "out", rows, "the nearest visible value of its column")
 
 
+CELLS = 1 << 16
+"""Numbers that are compared at once: so many stay in the cache."""
+
+
 def _range(x: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    v = np.repeat(x.v.astype(np.float64), x.group, axis=1)
-    seen = x.visible()
+    v = np.repeat(x.v.astype(np.float64), x.group, axis=1)[:, :, None]
+    seen, rows = x.visible()[..., None], max(1, CELLS // v.size)
     least, greatest = (np.empty(x.output_shape) for _ in range(2))
-    for row in range(x.q.shape[2]):
-        here = seen[:, :, row, :, None]
-        least[:, :, row] = np.where(here, v, np.inf).min(2)
-        greatest[:, :, row] = np.where(here, v, -np.inf).max(2)
+    for start in range(0, x.q.shape[2], rows):
+        part = np.s_[:, :, start : start + rows]
+        least[part] = np.where(seen[part], v, np.inf).min(3)
+        greatest[part] = np.where(seen[part], v, -np.inf).max(3)
     return (least, greatest) if x.sinks is None else (np.minimum(least, 0), np.maximum(greatest, 0))
 
 

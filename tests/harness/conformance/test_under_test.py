@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from attention_harness.conformance.judging import judge
+from attention_harness.process.packing import Packed
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
@@ -39,3 +41,39 @@ def test_lse_of_another_shape_is_found(turn, subject_of):
     findings = findings_of(subject_of(turned))
     assert {id for id in ("P6", "D1", "D2") if findings[id].outcome == "violates"} == {"P6", "D1", "D2"}
     assert all(findings[id].verdict.message.startswith("shape of lse=") for id in ("P6", "D1", "D2"))
+
+
+def test_an_array_of_a_case_is_packed_once(subject_of):
+    requests, under_test = [], subject_of(attention)
+    call = under_test.worker.call
+    under_test.worker.call = lambda request: requests.append(request) or call(request)
+    x = realise(CASE)
+    under_test(x)
+    under_test(x.replace(q=-x.q))
+    under_test.forget()
+    under_test(x)
+    first, second, third = requests
+    assert first.arrays["k"] is second.arrays["k"]
+    assert first.arrays["q"] != second.arrays["q"]
+    assert third.arrays["k"] is not first.arrays["k"]
+
+
+def test_an_answer_is_forgotten_and_the_right_one_kept(subject_of):
+    under_test, x = subject_of(attention), realise(CASE)
+    out, expected = under_test(x), under_test.expected(x)
+    assert under_test(x) is out
+    under_test.forget_answers()
+    assert under_test(x) is not out
+    assert under_test.expected(x) is expected
+    under_test.forget()
+    assert under_test.expected(x) is not expected
+
+
+def test_mask_as_an_option_is_part_of_the_request(subject_of):
+    requests, under_test = [], subject_of(attention)
+    call = under_test.worker.call
+    under_test.worker.call = lambda request: requests.append(request) or call(request)
+    under_test(realise(CASE).replace(mask=np.ones((1, 1, 3, 4), bool), scale=0.5))
+    options = requests[0].options
+    assert isinstance(options["mask"], Packed)
+    assert options["scale"] == 0.5

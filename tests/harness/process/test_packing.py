@@ -7,8 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from attention_harness.process.messages import pack_options
-from attention_harness.process.packing import ALIGNMENT, Packed, pack, unpack
+from attention_harness.process.packing import ALIGNMENT, pack, unpack
 from attention_specs.formats import DTYPES, numpy_dtype
 from attention_specs.layouts import LAYOUTS
 
@@ -75,9 +74,3 @@ def test_what_is_unpacked_is_a_copy():
     there = crossed(here)
     there += 1
     assert not here.any()
-
-
-def test_options_are_packed_where_they_are_arrays():
-    packed = pack_options({"mask": np.ones(2, bool), "scale": 0.5, "window": (1, None)})
-    assert isinstance(packed["mask"], Packed)
-    assert (packed["scale"], packed["window"]) == (0.5, (1, None))

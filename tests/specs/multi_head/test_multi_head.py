@@ -10,7 +10,7 @@ from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
 from attention_specs.judge import error_ratios, within
-from attention_specs.multi_head.bounds import bounds
+from attention_specs.multi_head.bounds import LayerBounds
 from attention_specs.multi_head.inputs import ARRAYS
 from attention_specs.multi_head.oracle import join, layer, split
 from attention_specs.multi_head.problem import LayerProblem
@@ -73,7 +73,9 @@ def by_loops(x):
 def test_the_oracle_agrees_with_loops_over_decimals(problem, recipe, dtype):
     x = realise(Case(problem, recipe, seed=3).with_problem(dtype=dtype))
     exact = layer(x)
-    assert within(exact.out, by_loops(x), bounds(x, exact, Units.from_precision(named_precision("exact", "float64"))).out).holds
+    assert within(
+        exact.out, by_loops(x), LayerBounds(x, exact, Units.from_precision(named_precision("exact", "float64"))).out
+    ).holds
 
 
 def rounded_layer(x, stored, rng):
