@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from attention_harness.cli.exit_status import RIGHT
 from attention_harness.cli.options import Json, Targets
@@ -18,11 +15,16 @@ from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target, resolve
 from attention_specs.contract import Description
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 AT_ONCE = 4
 
 
 def list_(targets: Targets = None, as_json: Json = False) -> int:
     """Implementations with framework, version, device and declarations; or why they are not available."""
+    from rich.console import Console
+
     entries = described(resolve(targets or []))
     if as_json:
         print_json({"implementations": [entry.to_json() for entry in entries]})
@@ -71,6 +73,9 @@ def _described(target: Target) -> Listed:
 
 def show(entries: Sequence[Listed], console: Console) -> None:
     """A table on a terminal, one line each elsewhere."""
+    from rich.table import Table
+    from rich.text import Text
+
     if not console.is_terminal:
         for entry in entries:
             console.print(Text("  ".join(entry.cells())), soft_wrap=True)

@@ -9,11 +9,12 @@ from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_harness.runs import run as running
 
 
 def loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:
     """The targets. Raises UsageError for settings that are wrong, and for a function given by its place that cannot be loaded."""
+    from attention_harness.runs import run as running
+
     running.validate(settings)
     for target in targets:
         if not target.registered:

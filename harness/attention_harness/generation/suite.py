@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from attention_harness.frameworks import installed
-from attention_harness.generation import layer_strategies, shapes, strategies
 from attention_harness.generation.edge_cases import EDGE_CASES
-from attention_harness.generation.sampling import draw
 from attention_harness.generation.vectors import Vector, files, onnx_cases
 from attention_specs.case import Case
 from attention_specs.worked_example import CASES
@@ -39,6 +37,9 @@ class Suite:
 
 def draw_suite(count: int, seed: int, dtypes: Collection[str], vectors: Sequence[Vector] = ()) -> dict[str, Suite]:
     """Spec -> its suite: these vectors, the worked example, the edge cases, then `count` cases that are drawn from the seed."""
+    from attention_harness.generation import layer_strategies, shapes, strategies  # with Hypothesis: 0.15 s
+    from attention_harness.generation.sampling import draw
+
     pools = {
         "attention": strategies.balanced(shapes.pool(seed, SHAPES), dtypes),
         "multi-head": layer_strategies.balanced(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes),
