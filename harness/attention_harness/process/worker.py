@@ -21,6 +21,7 @@ from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
 
 Kind = TypeVar("Kind")
+Kinds = tuple[Target, Limits, frozenset[tuple[str, str]]]
 
 SERVER = "attention_harness.process.server"
 """The module that the process runs."""
@@ -53,6 +54,9 @@ class Worker:
     def description(self) -> Description:
         """Starts the process if need be and returns the declaration of the implementation. Raises CallFailed."""
         self.stop()
+        if not self.starts and (loaded := _loaded.pop(self._kind, None)):
+            self.starts, self.foreign = 1, loaded[0]
+            return loaded[1]
         target, variables = self.target, os.environ | self.variables
         self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
         self.starts += 1
@@ -61,6 +65,11 @@ class Worker:
             self.stop()
             raise CallFailed(described.kind, described.message)
         return described
+
+    @property
+    def _kind(self) -> Kinds:
+        """Workers of one kind can stand for each other before their first call."""
+        return self.target, self.limits, frozenset(self.variables.items())
 
     def call(self, request: Request) -> Answer:
         """The answer to one request. Raises CallFailed; the process is started again when it died of the last one."""
@@ -100,3 +109,24 @@ class Worker:
         if self.foreign is not None:
             self.foreign.stop()
         self.foreign = None
+
+
+_loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
+"""Processes that have loaded their implementation, and have not been asked anything yet."""
+
+
+def load_ahead(target: Target, limits: Limits) -> None:
+    """Starts the process that the next `Worker` of this kind takes over, since a framework takes a second to import.
+
+    Raises CallFailed.
+    """
+    worker = Worker(target, limits)
+    described = worker.description()
+    assert worker.foreign
+    _loaded[worker._kind] = worker.foreign, described
+
+
+def stop_loaded() -> None:
+    """Stops the processes that no `Worker` took over."""
+    while _loaded:
+        _loaded.popitem()[1][0].stop()

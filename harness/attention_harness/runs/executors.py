@@ -35,8 +35,14 @@ Executor = Callable[[Sequence[Target], Plan, int, Step], Iterator[CheckResult]]
 
 
 def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterator[CheckResult]:
-    """Each target in a process of a pool, finished ones first. No foreign code runs there: that is in the target's worker."""
-    return map_in_pool(_check, [(target, plan) for target in targets], jobs, step)
+    """Each target in a process of a pool, finished ones first, and a single one in this process: a pool takes 0.3 s to start.
+
+    No foreign code runs there: that is in the target's worker.
+    """
+    if len(targets) == 1:
+        yield _check((targets[0], plan), step)
+    else:
+        yield from map_in_pool(_check, [(target, plan) for target in targets], jobs, step)
 
 
 def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], jobs: int, step: Step) -> Iterator[Result]:

@@ -14,7 +14,7 @@ from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
 from attention_harness.process.server import Server
-from attention_harness.process.worker import Worker
+from attention_harness.process.worker import Worker, load_ahead, stop_loaded
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
 
@@ -154,6 +154,41 @@ def test_a_disaster_is_an_outcome_and_the_next_call_works(worker_of, name, outco
     assert monotonic() - began < 10
     assert worker.call(asked(1)).out.item() == 1
     assert worker.starts == starts
+
+
+@pytest.fixture
+def ahead(file):
+    """A target that is loaded ahead, and the process that has loaded it."""
+    before = {*psutil.Process().children()}
+    target = Target("prints", f"{file}:prints", registered=False)
+    load_ahead(target, Limits())
+    (process,) = {*psutil.Process().children()} - before
+    yield target, process
+    stop_loaded()
+
+
+def test_the_next_worker_takes_over_the_process_that_is_loaded_ahead(ahead):
+    target, process = ahead
+    with Worker(target) as worker, Worker(target) as another:
+        assert worker.description().name == another.description().name == "prints"
+        assert worker.process.pid == process.pid != another.process.pid
+        assert worker.call(asked(1)).out.item() == 1
+        assert worker.starts == 1
+    assert not process.is_running()
+
+
+def test_a_worker_with_other_limits_or_variables_starts_its_own(ahead):
+    target, process = ahead
+    for other in (Worker(target, Limits(seconds=7.0)), Worker(target, variables={})):
+        with other as worker:
+            worker.description()
+            assert worker.process.pid != process.pid
+    assert process.is_running()
+
+
+def test_a_process_that_nobody_takes_over_is_stopped(ahead):
+    stop_loaded()
+    assert not ahead[1].is_running()
 
 
 def test_what_it_prints_does_not_disturb_the_answer(worker_of, capfd):
