@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
@@ -109,6 +110,24 @@ class Worker:
         if self.foreign is not None:
             self.foreign.stop()
         self.foreign = None
+
+
+def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed]:
+    """The declaration of each, or the reason why there is none. One process loads them all, and another goes on where it ends."""
+    process: ForeignProcess | None = None
+    try:
+        for target in targets:
+            process = process or ForeignProcess(SERVER, [], os.environ | ONE_THREAD, Limits.memory, POLL_SECONDS)
+            try:
+                request = process.send((target.name, target.location), START_SECONDS)
+                described = process.receive(request, Description, START_SECONDS)
+                yield CallFailed(described.kind, described.message) if isinstance(described, Failure) else described
+            except ProcessEnded as ended:
+                process = None
+                yield CallFailed(ended.outcome, ended.reason)
+    finally:
+        if process is not None:
+            process.stop()
 
 
 _loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
