@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
+from attention_harness.process import compilation_cache
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -37,7 +38,8 @@ class Worker:
 
     def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
         self.target, self.limits = target, limits
-        self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
+        ours = ONE_THREAD | POISONED_ALLOCATOR | compilation_cache.variables()
+        self.variables = ours if variables is None else variables
         self.foreign: ForeignProcess | None = None
         self.starts = 0
 
