@@ -155,5 +155,5 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are(make_run: Make) 
     ],
 )
 def test_the_environment_says_what_was_compiled_before(make_run, cache, value):
-    facts = tabulate(Run.load(make_run(checks=[], metadata={"compilation_cache": cache})), "environment")
-    assert list(facts[facts["fact"] == "compiled before"]["value"]) == value
+    about = tabulate(Run.load(make_run(checks=[], metadata={"compilation_cache": cache})), "environment")
+    assert list(about[about["fact"] == "compiled before"]["value"]) == value
