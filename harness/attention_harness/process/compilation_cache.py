@@ -29,6 +29,8 @@ OPENED = "ATTENTION_HARNESS_COMPILED"
 MOST_BYTES = 2**28
 """A check of all implementations keeps some 10 MiB; to read 256 MiB for their digests takes 0.3 s."""
 SEALS, LOCK = "seals.json", ".lock"
+MACHINE = "[0-9a-f]" * 16
+"""Names of folders of ours; whatever else lies beside them is not touched."""
 
 NONE = {"JAX_ENABLE_COMPILATION_CACHE": "false", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
 """Variables of a process whose first calls are timed: it compiles, whatever was compiled before."""
@@ -123,22 +125,28 @@ def _machine() -> str:
     return sha256("\n".join(traits).encode()).hexdigest()[:16]
 
 
+def _alone(lock: IO[str]) -> bool:
+    """Whether no other run uses the cache; then none can begin before the lock is shared again."""
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
 def _swept(root: Path, lock: IO[str]) -> Sequence[Path]:
     """The whole files. All others are deleted, and the oldest beyond the bound, unless another run goes on, which may write them.
 
     Raises OSError where another run goes on and a file is damaged.
     """
+    alone = _alone(lock)
     seals, files = _seals(root), dict(_digests(root))
     whole = [path for path, digest in files.items() if seals.get(_name(root, path)) == digest]
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if any(seals.get(_name(root, path), digest) != digest for path, digest in files.items()):
-            raise
-    else:
+    if alone:
         whole = _bounded(whole)
         for path in files.keys() - set(whole):
             path.unlink()
+    elif any(seals.get(_name(root, path), digest) != digest for path, digest in files.items()):
+        raise BlockingIOError(f"{root}: a file is damaged, and another run goes on")
     fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return whole
 
@@ -169,7 +177,7 @@ def _seals(root: Path) -> dict[str, str]:
 
 def _digests(root: Path) -> Iterator[tuple[Path, str]]:
     """The files below the folders of machines, with what they hold."""
-    for path in root.glob("*/**/*"):
+    for path in root.glob(f"{MACHINE}/**/*"):
         if path.is_file():
             with path.open("rb") as file:
                 yield path, file_digest(file, "sha256").hexdigest()

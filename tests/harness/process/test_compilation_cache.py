@@ -82,6 +82,15 @@ def test_a_damaged_program_is_deleted(place, text):
     assert names() == (["a", "b"] if text == "one" else ["b"])
 
 
+def test_files_of_others_stay(place):
+    others = place / "compiled" / "notes" / "mine.txt"
+    others.parent.mkdir(parents=True)
+    others.write_text("mine")
+    run_writes(a="one")
+    assert names() == ["a"]
+    assert others.read_text() == "mine"
+
+
 def test_a_program_of_a_run_that_was_killed_is_deleted(place):
     run_writes(a="one")
     (place.rglob("a").__next__().parent / "half").write_text("tw")
