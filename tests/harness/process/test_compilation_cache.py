@@ -82,6 +82,12 @@ def test_a_damaged_program_is_deleted(place, text):
     assert names() == (["a", "b"] if text == "one" else ["b"])
 
 
+def test_a_program_that_is_damaged_during_a_run_is_deleted_too(place):
+    run_writes(a="one")
+    run_writes(a="on", b="two")
+    assert names() == ["b"]
+
+
 def test_files_of_others_stay(place):
     others = place / "compiled" / "notes" / "mine.txt"
     others.parent.mkdir(parents=True)
