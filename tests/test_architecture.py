@@ -143,10 +143,24 @@ def test_a_folder_can_be_taken_in_at_a_glance():
     ],
 )
 def test_importing_loads_no_framework(module):
-    code = f"import sys, {module}; print(sorted({{'torch', 'jax', 'ray'}} & set(sys.modules)))"
+    assert not {"torch", "jax", "ray"} & imported_by(module)
+
+
+FOR_LATER = {"hypothesis", "pandas", "matplotlib", "jinja2", "rich", "onnx", "pytest"}
+"""Each takes 10 to 500 ms to import."""
+
+
+@pytest.mark.parametrize("module", ["cli.app", "runs.executors", "runs.run", "process.server", "timing.process.server"])
+def test_a_process_starts_with_what_it_needs_at_once(module):
+    assert not FOR_LATER & imported_by(f"attention_harness.{module}")
+
+
+def imported_by(module):
+    """The names of the modules that are there once this one is imported in a fresh process."""
+    code = f"import sys, {module}; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True)
-    assert ran.stdout.strip() == "[]"
+    return set(ran.stdout.split())
 
 
 def measures_time(module):

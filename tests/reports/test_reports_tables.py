@@ -141,3 +141,19 @@ def test_a_name_that_is_taken_is_refused(own_table: str) -> None:
 def test_a_table_that_is_not_there_is_named_with_those_that_are(make_run: Make) -> None:
     with pytest.raises(KeyError, match="table='speed', but should be one of .*slowest properties"):
         tabulate(Run.load(make_run({})), "speed")
+
+
+@pytest.mark.parametrize(
+    ("cache", "value"),
+    [
+        ({"state": "warm", "entries": 209}, ["209 files of earlier runs"]),
+        ({"state": "cold", "entries": 0}, ["nothing yet"]),
+        ({"state": "off", "entries": 0}, ["nothing is kept"]),
+        ({"state": "another"}, []),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_the_environment_says_what_was_compiled_before(make_run, cache, value):
+    about = tabulate(Run.load(make_run(checks=[], metadata={"compilation_cache": cache})), "environment")
+    assert list(about[about["fact"] == "compiled before"]["value"]) == value

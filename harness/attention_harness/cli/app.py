@@ -23,6 +23,8 @@ from attention_harness.cli.replay import replay
 from attention_harness.cli.report import report
 from attention_harness.cli.run import run
 from attention_harness.errors import UsageError
+from attention_harness.process import compilation_cache
+from attention_harness.process.worker import stop_loaded
 from attention_harness.runs import ending
 
 __all__ = ["NOTHING", "RIGHT", "WRONG", "app", "command", "main"]
@@ -46,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the one place that everything of ours comes to
         print(f"attention-harness: {ending.fault(error)}", file=sys.stderr)
         return ending.OURS
+    finally:
+        stop_loaded()
+        compilation_cache.close_cache()
     from attention_reports.text import visible
 
     print(f"attention-harness: {visible(' '.join(message.split()))}", file=sys.stderr)

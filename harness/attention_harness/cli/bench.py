@@ -33,7 +33,8 @@ def bench(
 
     pace = timing.pace(quick, seed, baseline, seconds, processes)
     stored = comparison.load(baseline_run) if baseline_run else None
-    chosen, workloads = loadable(resolve(targets or []), Settings()), timing.workloads(workload or [], quick, baseline)
+    chosen = loadable(resolve(targets or []), Settings(), ask_here=False)
+    workloads = timing.workloads(workload or [], quick, baseline)
     run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))
     rows = timing.bench(chosen, run, workloads, pace, quiet=as_json)
     compared: comparison.Compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from attention_harness.cli.exit_status import status_of
 from attention_harness.cli.options import (  # fmt: skip
@@ -26,13 +27,13 @@ from attention_harness.cli.options import (  # fmt: skip
 )
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
-from attention_harness.conformance.check import CheckResult
 from attention_harness.conformance.settings import Settings
 from attention_harness.registry.targets import Target
 from attention_harness.runs import folder as folders
-from attention_harness.runs import run as running
-from attention_harness.runs.progress import check_progress
-from attention_harness.runs.run import Run
+
+if TYPE_CHECKING:
+    from attention_harness.conformance.plan import CheckResult
+    from attention_harness.runs.run import Run
 
 
 def check(
@@ -41,6 +42,8 @@ def check(
     declare: Declare = None, as_json: Json = False, quick: FirstStage = False, fail_fast: FailFast = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
+    from attention_harness.runs import run as running
+
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
     settings = replace(settings, first_stage=quick, fail_fast=fail_fast)
     request = folders.request("check", targets or [], settings, resume)
@@ -56,6 +59,9 @@ def check(
 
 def check_into(run: Run, targets: Sequence[Target], settings: Settings, quiet: bool) -> list[CheckResult]:
     """Checks into the folder of the run; returns the results."""
+    from attention_harness.runs import run as running
+    from attention_harness.runs.progress import check_progress
+
     with check_progress("checking", quiet) as progress:
         results = running.check(targets, settings, run, progress)
     running.write(results, run, settings)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from attention_harness.conformance.check import CheckResult
 from attention_harness.errors import Outcome
 from attention_harness.runs import ending
+
+if TYPE_CHECKING:
+    from attention_harness.conformance.plan import CheckResult
 
 RIGHT, WRONG, BAD_CALL, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -1,28 +1,31 @@
-"""The command `list`: the implementations, each loaded in a worker, with its description or the reason why there is none."""
+"""The command `list`: the implementations, loaded in other processes, each with its description or the reason why there is none."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from attention_harness.cli.exit_status import RIGHT
 from attention_harness.cli.options import Json, Targets
 from attention_harness.cli.output import print_json
 from attention_harness.errors import CallFailed
-from attention_harness.process.worker import Worker
+from attention_harness.process.worker import descriptions
 from attention_harness.registry.targets import Target, resolve
 from attention_specs.contract import Description
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 AT_ONCE = 4
 
 
 def list_(targets: Targets = None, as_json: Json = False) -> int:
     """Implementations with framework, version, device and declarations; or why they are not available."""
+    from rich.console import Console
+
     entries = described(resolve(targets or []))
     if as_json:
         print_json({"implementations": [entry.to_json() for entry in entries]})
@@ -54,23 +57,33 @@ class Listed:
 
 
 def described(targets: Sequence[Target]) -> list[Listed]:
-    """One entry for each target."""
+    """One entry for each target. Our own of one framework share a process, since torch takes a second to import."""
+    groups: dict[str, list[Target]] = defaultdict(list)
+    for target in targets:
+        groups[_folder(target) or target.name].append(target)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(_described, targets))
+        answers = pool.map(lambda group: [*zip(group, descriptions(group), strict=True)], groups.values())
+        by_target = dict(pair for pairs in answers for pair in pairs)
+    return [_listed(target, by_target[target]) for target in targets]
 
 
-def _described(target: Target) -> Listed:
-    with Worker(target) as worker:
-        try:
-            description = worker.description()
-            return Listed(description.name, description.framework, description)
-        except CallFailed as failure:
-            framework = target.name.partition("-")[0] if target.registered else ""
-            return Listed(target.name, framework, reason=str(failure))
+def _folder(target: Target) -> str:
+    """The package of an implementation of ours, "" for any other: foreign ones do not share a process."""
+    package = target.location.rpartition(".")[0]
+    return package if target.registered and package.startswith("attention_implementations.") else ""
+
+
+def _listed(target: Target, answer: Description | CallFailed) -> Listed:
+    if isinstance(answer, CallFailed):
+        return Listed(target.name, target.name.partition("-")[0] if target.registered else "", reason=str(answer))
+    return Listed(answer.name, answer.framework, answer)
 
 
 def show(entries: Sequence[Listed], console: Console) -> None:
     """A table on a terminal, one line each elsewhere."""
+    from rich.table import Table
+    from rich.text import Text
+
     if not console.is_terminal:
         for entry in entries:
             console.print(Text("  ".join(entry.cells())), soft_wrap=True)

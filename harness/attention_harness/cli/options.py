@@ -10,7 +10,6 @@ import typer
 
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
-from attention_harness.runs.executors import EXECUTORS
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
 
@@ -65,6 +64,8 @@ def settings_of(
     memory: int, executor: str, declare: list[str] | None,
 ) -> Settings:  # fmt: skip
     """The settings of a check, validated. Raises UsageError."""
+    from attention_harness.runs.executors import EXECUTORS
+
     for name, value in (("examples", examples), ("jobs", jobs), ("timeout", timeout), ("memory", memory)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")

@@ -8,14 +8,15 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from attention_harness.errors import UsageError
 from attention_harness.runs import ending
 from attention_harness.runs import folder as folders
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Run
+
+if TYPE_CHECKING:
+    from attention_harness.runs.run import Run
 
 
 def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> Run:
@@ -33,11 +34,15 @@ def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> R
     except OSError as error:
         raise UsageError(f"output={folder}, but should be a folder that can be written to: {error.strerror}") from error
     ending.begun((request.command, folder))
+    from attention_harness.runs.run import Run
+
     return Run(folder, request.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
 
 
 def write_report(folder: Path, show: str) -> None:
     """Writes the report, prints the named tables, and says where the report is."""
+    from rich.console import Console
+
     import attention_reports as reports
 
     try:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-
-from attention_harness import probe as probing
 from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
 from attention_harness.cli.options import Json, Memory, ProbeTarget, Seed, Timeout, settings_of
 from attention_harness.cli.output import print_json
@@ -15,11 +12,15 @@ from attention_harness.conformance.settings import Settings
 from attention_harness.errors import CallFailed, UsageError
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import Target, resolve
-from attention_harness.runs.progress import status_line
 
 
 def probe(target: ProbeTarget, seed: Seed = 0, timeout: Timeout = 30.0, memory: Memory = 6144, as_json: Json = False) -> int:
     """Conventions and precision by experiment, and the declaration to paste."""
+    from rich.console import Console
+
+    from attention_harness import probe as probing
+    from attention_harness.runs.progress import status_line
+
     settings = settings_of(None, seed, None, None, 1, timeout, memory, "local", None)
     chosen = _one(target, settings)
     try:

@@ -9,7 +9,6 @@ import typer
 
 from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
 from attention_harness.cli.options import Declare, declarations_of
-from attention_harness.conformance import replay as replaying
 
 
 def replay(
@@ -18,6 +17,8 @@ def replay(
     declare: Declare = None,
 ) -> int:
     """One recorded case again, under the conventions and limits of its run. Exit 3 if it could not be judged."""
+    from attention_harness.conformance import replay as replaying
+
     finding = replaying.replay(file, target, declarations_of(declare))
     print(finding.sentence)
     return WRONG if finding.wrong else RIGHT if finding.judged else NOTHING

@@ -28,7 +28,6 @@ from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
 from attention_harness.conformance.settings import QUICK
 from attention_harness.runs import folder as folders
-from attention_harness.runs import run as running
 
 DEEP = 1500
 """Examples of `run --deep`."""
@@ -42,6 +41,7 @@ def run(
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
     from attention_harness.cli import timing
+    from attention_harness.runs import run as running
 
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)

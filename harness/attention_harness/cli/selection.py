@@ -6,24 +6,33 @@ from collections.abc import Sequence
 
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import CallFailed, UsageError
+from attention_harness.process import compilation_cache
 from attention_harness.process.limits import Limits
-from attention_harness.process.worker import Worker
+from attention_harness.process.worker import Worker, load_ahead
 from attention_harness.registry.targets import Target
-from attention_harness.runs import run as running
 
 
-def loadable(targets: Sequence[Target], settings: Settings) -> list[Target]:
-    """The targets. Raises UsageError for settings that are wrong, and for a function given by its place that cannot be loaded."""
+def loadable(targets: Sequence[Target], settings: Settings, ask_here: bool = True) -> list[Target]:
+    """The targets. With `ask_here`, workers keep what they compile, and this process asks a single one in the worker that has loaded it.
+
+    Raises UsageError for settings that are wrong, and for a function given by its place that cannot be loaded."""
+    from attention_harness.runs import run as running
+
     running.validate(settings)
+    if ask_here:
+        compilation_cache.open_cache()
     for target in targets:
         if not target.registered:
-            _require(target, Limits(settings.seconds, settings.memory))
+            _require(target, settings.limits, ask_here and len(targets) == 1 and settings.executor == "local")
     return list(targets)
 
 
-def _require(target: Target, limits: Limits) -> None:
-    with Worker(target, limits) as worker:
-        try:
+def _require(target: Target, limits: Limits, keep: bool) -> None:
+    try:
+        if keep:
+            load_ahead(target, limits)
+            return
+        with Worker(target, limits) as worker:
             worker.description()
-        except CallFailed as failure:
-            raise UsageError(str(failure)) from failure
+    except CallFailed as failure:
+        raise UsageError(str(failure)) from failure

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from attention_harness.generation.sampling import cycle
-
 Thing = TypeVar("Thing")
 
 
@@ -62,6 +60,8 @@ class Dealer:
 
     def choice(self, things: Sequence[Thing]) -> Thing:
         """One of the things."""
+        from attention_harness.generation.sampling import cycle  # with Hypothesis, which a pool process never needs
+
         return things[next(self.dealt.setdefault(things, cycle(self.rng, range(len(things)))))]
 
     def size(self, edges: Sequence[int]) -> int:

@@ -5,8 +5,8 @@ The number is drawn at random, so that bytes which foreign code wrote earlier ar
 
 from __future__ import annotations
 
+import os
 import pickle
-import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Channel:
 
     def ask(self, message: object) -> bytes:
         """Sends a request and returns its number."""
-        request = secrets.token_bytes(16)
+        request = os.urandom(16)
         self._send(request, REQUEST, pickle.dumps(message))
         return request
 

@@ -5,28 +5,32 @@ All failures of foreign code happen here. It learns nothing of cases, properties
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import pickle
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from threading import Barrier
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
-from attention_harness.process.framing import Channel
+from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.loading import LoadError, load
 from attention_specs.contract import IN_LAYOUT, Description
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 MEETINGS = 3
 """Calls that each of two threads makes."""
@@ -44,6 +48,8 @@ class Server:
         """Calls the function once, beside another call if one is given."""
         if request.beside is None:
             return self._alone(request)
+        from concurrent.futures import wait  # with logging, 4 ms
+
         together = Barrier(2)
         answers = [threads().submit(self._after, together, asked) for asked in (request, request.beside)]
         wait(answers)
@@ -127,6 +133,8 @@ class Server:
 @cache
 def threads() -> ThreadPoolExecutor:
     """The two threads that make calls at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(2)
 
 
@@ -158,19 +166,36 @@ def unexpected(error: Exception) -> tuple[Kind, str]:
 
 def serve(channel: Channel, name: str, location: str) -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
-    first = channel.receive().request
-    try:
-        server = Server(*load(name, location))
-    except LoadError as error:
-        channel.reply(first, Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error)))
+    requests = _requests(channel)
+    first, loaded = next(requests).request, _loaded(name, location)
+    if isinstance(loaded, Failure):
+        channel.reply(first, loaded)
         return
+    server = Server(*loaded)
     channel.reply(first, server.description)
-    while True:
-        try:
-            frame = channel.receive()
-        except EOFError:
-            return
+    for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
+
+
+def describe(channel: Channel) -> None:
+    """Answers each request, the name and the location of an implementation, with its description, or a Failure."""
+    for frame in _requests(channel):
+        loaded = _loaded(*pickle.loads(frame.document))
+        channel.reply(frame.request, loaded if isinstance(loaded, Failure) else loaded[1])
+
+
+def _loaded(name: str, location: str) -> tuple[Callable[..., object], Description] | Failure:
+    try:
+        return load(name, location)
+    except LoadError as error:
+        return Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error))
+
+
+def _requests(channel: Channel) -> Iterator[Frame]:
+    """Requests until the pipe closes."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield channel.receive()
 
 
 def die_with_parent() -> None:
@@ -201,4 +226,5 @@ def channel_to_parent(descriptor: str) -> Channel:
 
 
 if __name__ == "__main__":
-    serve(channel_to_parent(sys.argv[1]), *sys.argv[2:4])
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:4]
+    serve(to_parent, *implementation) if implementation else describe(to_parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -52,7 +51,7 @@ class ForeignProcess:
     ) -> None:  # fmt: skip
         self.limit, self.look_seconds, self.stage = memory, look_seconds, stage
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        self.mark = secrets.token_hex(8)
+        self.mark = os.urandom(8).hex()
         self.seconds = self.deadline = self.next_look = self.next_children = 0.0
         self.children, self.seen = 0, stage()
         ours, theirs = socket.socketpair()

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
+from attention_harness.process import compilation_cache
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -21,6 +23,7 @@ from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
 
 Kind = TypeVar("Kind")
+Kinds = tuple[Target, Limits, frozenset[tuple[str, str]]]
 
 SERVER = "attention_harness.process.server"
 """The module that the process runs."""
@@ -35,7 +38,8 @@ class Worker:
 
     def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
         self.target, self.limits = target, limits
-        self.variables = ONE_THREAD | POISONED_ALLOCATOR if variables is None else variables
+        ours = ONE_THREAD | POISONED_ALLOCATOR | compilation_cache.variables()
+        self.variables = ours if variables is None else variables
         self.foreign: ForeignProcess | None = None
         self.starts = 0
 
@@ -53,6 +57,9 @@ class Worker:
     def description(self) -> Description:
         """Starts the process if need be and returns the declaration of the implementation. Raises CallFailed."""
         self.stop()
+        if not self.starts and (loaded := _loaded.pop(self._kind, None)):
+            self.starts, self.foreign = 1, loaded[0]
+            return loaded[1]
         target, variables = self.target, os.environ | self.variables
         self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
         self.starts += 1
@@ -61,6 +68,11 @@ class Worker:
             self.stop()
             raise CallFailed(described.kind, described.message)
         return described
+
+    @property
+    def _kind(self) -> Kinds:
+        """Workers of one kind can stand for each other before their first call."""
+        return self.target, self.limits, frozenset(self.variables.items())
 
     def call(self, request: Request) -> Answer:
         """The answer to one request. Raises CallFailed; the process is started again when it died of the last one."""
@@ -100,3 +112,42 @@ class Worker:
         if self.foreign is not None:
             self.foreign.stop()
         self.foreign = None
+
+
+def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed]:
+    """The declaration of each, or the reason why there is none. One process loads them all, and another goes on where it ends."""
+    process: ForeignProcess | None = None
+    try:
+        for target in targets:
+            process = process or ForeignProcess(SERVER, [], os.environ | ONE_THREAD, Limits.memory, POLL_SECONDS)
+            try:
+                request = process.send((target.name, target.location), START_SECONDS)
+                described = process.receive(request, Description, START_SECONDS)
+                yield CallFailed(described.kind, described.message) if isinstance(described, Failure) else described
+            except ProcessEnded as ended:
+                process = None
+                yield CallFailed(ended.outcome, ended.reason)
+    finally:
+        if process is not None:
+            process.stop()
+
+
+_loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
+"""Processes that have loaded their implementation, and have not been asked anything yet."""
+
+
+def load_ahead(target: Target, limits: Limits) -> None:
+    """Starts the process that the next `Worker` of this kind takes over, since a framework takes a second to import.
+
+    Raises CallFailed.
+    """
+    worker = Worker(target, limits)
+    described = worker.description()
+    assert worker.foreign
+    _loaded[worker._kind] = worker.foreign, described
+
+
+def stop_loaded() -> None:
+    """Stops the processes that no `Worker` took over."""
+    while _loaded:
+        _loaded.popitem()[1][0].stop()

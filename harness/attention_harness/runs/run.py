@@ -22,6 +22,7 @@ from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
 from attention_harness.generation.suite import Later, absent, draw_suite, vectors
 from attention_harness.generation.vectors import onnx_cases
+from attention_harness.process import compilation_cache
 from attention_harness.registry.targets import Target
 from attention_harness.runs.environment import environment
 from attention_harness.runs.executors import EXECUTORS
@@ -64,6 +65,7 @@ class Run:
             "command_line": line,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "environment": environment(),
+            "compilation_cache": compilation_cache.at_start(),
             "complete": False,
         }
         try:

@@ -78,11 +78,18 @@ def environment(run: Run) -> pd.DataFrame:
         ("command", run.metadata.get("command_line")),
         ("started", run.metadata.get("started")),
         ("seed", run.metadata.get("seed")),
+        ("compiled before", _compiled(run.section("compilation_cache"))),
     ]
     for key, value in run.section("environment").items():
         entries = value.items() if isinstance(value, dict) else [("", value)]
         rows.extend((f"{key} {name}".strip(), plain(entry)) for name, entry in entries)
     return pd.DataFrame([(fact, str(value)) for fact, value in rows if value is not None], columns=["fact", "value"])
+
+
+def _compiled(cache: Mapping[str, Any]) -> str | None:
+    """What earlier runs had compiled for this one; None in runs that do not say it."""
+    state, entries = cache.get("state"), plain(cache.get("entries"))
+    return {"off": "nothing is kept", "cold": "nothing yet", "warm": f"{entries} files of earlier runs"}.get(str(state))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -34,7 +34,9 @@ def test_no_more_cases_than_wanted():
 
 
 def test_as_few_properties_as_reject_the_faults_of_a_case():
-    assert choose({A: {"one": P4 | W1, "two": W1, "three": G2}}, costs(), 10) == {A: ["W1", "G2"]} or cover([P4 | W1, W1, G2]) == [
+    assert choose({A: {"one": P4 | W1, "two": W1, "three": G2}}, costs(), 10) == {A: ["W1", "G2"]} or cover(
+        [P4 | W1, W1, G2]
+    ) == [
         "G2",
         "W1",
     ]

@@ -116,7 +116,9 @@ def test_the_numbers_of_the_edge_cases_change_with_the_seed(tmp_path):
             seen.add(q.tobytes())
             return attention(q, k, v, scale=scale)
 
-        checked(remembers, tmp_path, replace(SETTINGS, seed=seed, first_stage=True, properties=("output_agrees_with_the_oracle",)))
+        checked(
+            remembers, tmp_path, replace(SETTINGS, seed=seed, first_stage=True, properties=("output_agrees_with_the_oracle",))
+        )
     assert len(asked[0] & asked[1]) < len(asked[0]) / 2
 
 

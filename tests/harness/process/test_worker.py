@@ -14,7 +14,7 @@ from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
 from attention_harness.process.server import Server
-from attention_harness.process.worker import Worker
+from attention_harness.process.worker import Worker, descriptions, load_ahead, stop_loaded
 from attention_harness.registry.targets import Target
 from attention_specs.contract import Description
 
@@ -154,6 +154,61 @@ def test_a_disaster_is_an_outcome_and_the_next_call_works(worker_of, name, outco
     assert monotonic() - began < 10
     assert worker.call(asked(1)).out.item() == 1
     assert worker.starts == starts
+
+
+def test_one_process_describes_many_and_another_goes_on_where_it_ends(tmp_path):
+    (tmp_path / "deadly.py").write_text("import os; os._exit(4)")
+    (tmp_path / "pid.py").write_text(
+        "import os\ndef attention(q, k, v): ...\ndef other(q, k, v): ...\nattention.__doc__ = other.__doc__ = str(os.getpid())"
+    )
+    places = (
+        f"{tmp_path}/pid.py:attention",
+        f"{tmp_path}/pid.py:missing",
+        f"{tmp_path}/pid.py:other",
+        f"{tmp_path}/deadly.py:attention",
+    )
+    targets = [Target(str(n), place, registered=False) for n, place in enumerate((*places, places[0]))]
+    one, missing, other, dead, again = descriptions(targets)
+    assert [one.name, other.name, again.name] == ["0", "2", "4"]
+    assert one.summary == other.summary != again.summary
+    assert missing.outcome == "unloadable"
+    assert (dead.outcome, "exited with status 4" in str(dead)) == ("crashed", True)
+    assert not [process for process in psutil.Process().children() if str(process.pid) in (one.summary, again.summary)]
+
+
+@pytest.fixture
+def ahead(file):
+    """A target that is loaded ahead, and the process that has loaded it."""
+    before = {*psutil.Process().children()}
+    target = Target("prints", f"{file}:prints", registered=False)
+    load_ahead(target, Limits())
+    (process,) = {*psutil.Process().children()} - before
+    yield target, process
+    stop_loaded()
+
+
+def test_the_next_worker_takes_over_the_process_that_is_loaded_ahead(ahead):
+    target, process = ahead
+    with Worker(target) as worker, Worker(target) as another:
+        assert worker.description().name == another.description().name == "prints"
+        assert worker.process.pid == process.pid != another.process.pid
+        assert worker.call(asked(1)).out.item() == 1
+        assert worker.starts == 1
+    assert not process.is_running()
+
+
+def test_a_worker_with_other_limits_or_variables_starts_its_own(ahead):
+    target, process = ahead
+    for other in (Worker(target, Limits(seconds=7.0)), Worker(target, variables={})):
+        with other as worker:
+            worker.description()
+            assert worker.process.pid != process.pid
+    assert process.is_running()
+
+
+def test_a_process_that_nobody_takes_over_is_stopped(ahead):
+    stop_loaded()
+    assert not ahead[1].is_running()
 
 
 def test_what_it_prints_does_not_disturb_the_answer(worker_of, capfd):

@@ -16,8 +16,9 @@ from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import load
 from attention_harness.registry.targets import resolve
+from attention_harness.runs import executors
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Run, check, tables
+from attention_harness.runs.run import Progress, Run, check, tables
 
 ROW = CheckRow(
     implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
@@ -53,6 +54,16 @@ def test_what_was_finished_is_not_run_again_and_the_rest_is(killed):
     assert results[0] == finished_checked()
     assert results[1].name == "numpy-online"
     assert {row.outcome for row in results[1].rows} == {"agrees"}
+
+
+def test_a_single_implementation_is_checked_without_a_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "map_in_pool", lambda *given: pytest.fail("a pool was started"))
+    steps = []
+    run = Run(tmp_path / "run", {})
+    (result,) = check(resolve(["numpy-eager"]), SETTINGS, run, Progress(step=steps.append))
+    assert {row.outcome for row in result.rows} == {"agrees"}
+    assert set(steps) == {"numpy-eager"}
+    assert [*run.finished()] == ["numpy-eager"]
 
 
 def test_nothing_is_lost_when_a_resumed_run_is_killed_again(killed):

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Protocol, get_type_hints
 
 from attention_harness.errors import Outcome
+from attention_harness.process import compilation_cache
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
 from attention_harness.process.messages import Failure
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -31,9 +32,10 @@ class CandidateFailed(Exception):
 
 
 def environment() -> dict[str, str]:
-    """One thread per library, read when they are imported; the allocator as it comes, since a poisoned one is slow."""
+    """One thread per library, read when they are imported; the allocator as it comes, since a poisoned one is slow; and nothing that
+    is compiled already, since first calls are timed."""
     kept = {name: value for name, value in os.environ.items() if name not in POISONED_ALLOCATOR}
-    return kept | ONE_THREAD
+    return kept | ONE_THREAD | compilation_cache.NONE
 
 
 class Child:
