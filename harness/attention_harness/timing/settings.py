@@ -27,6 +27,11 @@ class Settings:
         return self.replicas or (1 if self.quick else 3)
 
     @property
+    def looks(self) -> int:
+        """Looks between processes, each of which may end candidates; none in quick runs and where the seconds are given."""
+        return 0 if self.quick or self.seconds_per_workload else self.processes - 1
+
+    @property
     def seconds(self) -> float:
         """Timed seconds per workload and process."""
         total = self.seconds_per_workload or (2.5 if self.quick else 4.5)

@@ -1,0 +1,63 @@
+"""The seconds that a timing may take. It is spent in visits: one workload in one process."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+
+from attention_harness.timing.workloads import Workload
+
+
+@dataclass
+class Budget:
+    """So many seconds from now on. A visit begins only if it fits, by the seconds of those before it."""
+
+    seconds: float = inf
+    clock: Callable[[], float] = monotonic
+    visits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Workload -> seconds of each of its visits."""
+    start: float = 0.0
+    """Seconds that the start of a process took: imports, and the oracle beside them."""
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    @property
+    def used(self) -> float:
+        """Seconds since the beginning."""
+        return self.clock() - self.began
+
+    def affords(self, workload: str, fresh: bool = False) -> bool:
+        """Whether a visit fits, in a `fresh` process or in the one that runs.
+
+        A visit is expected to take as long as the last one of its workload; the first, as the longest of any workload.
+        Before all others nothing is known: the first begins if any time is left.
+        """
+        own = self.visits.get(workload)
+        expected = own[-1] if own else max((max(seconds) for seconds in self.visits.values()), default=0.0)
+        return self.seconds - self.used > expected + (self.start if fresh else 0.0)
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Takes the time of the start of a process."""
+        began = self.clock()
+        yield
+        self.start = self.clock() - began
+
+    @contextmanager
+    def visit(self, workload: str) -> Iterator[None]:
+        """Takes the time of a visit."""
+        began = self.clock()
+        yield
+        self.visits[workload].append(self.clock() - began)
+
+
+def by_importance(workload: Workload) -> tuple[bool, int, str]:
+    """Sorts workloads by what a budget times first: those of quick runs, then those with fewer products of matrices."""
+    problem = workload.problem
+    products = problem.batch * problem.query_heads * problem.query_length * problem.key_length * problem.head_dim
+    return not workload.quick, products, workload.name
