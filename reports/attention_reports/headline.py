@@ -160,7 +160,11 @@ def _left_out(plan: dict[str, Any]) -> str:
         return ""
     entries = _entries(plan, "left_out")
     whole = [entry["workload"] for entry in entries if entry.get("processes") == entry.get("of")]
-    some = [f"{entry['workload']} ({entry.get('processes')} of {entry.get('of')})" for entry in entries if entry["workload"] not in whole]
+    some = [
+        f"{entry['workload']} ({entry.get('processes')} of {entry.get('of')})"
+        for entry in entries
+        if entry["workload"] not in whole
+    ]
     parts = [f"all of {listed(whole, 12)}"] if whole else []
     parts += [f"processes of {listed(some, 12)}"] if some else []
     words = f"left out {' and '.join(parts)}; a longer `--budget` times them" if parts else "left nothing out"

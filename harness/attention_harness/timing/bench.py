@@ -13,9 +13,9 @@ from attention_harness.timing.analysis.measurements import TWIN, Measurements
 from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.budget import Budget
 from attention_harness.timing.measure.load import system_load
+from attention_harness.timing.plan import Plan, PlannedWorkload
 from attention_harness.timing.process.child import CandidateFailed, Child, Start
 from attention_harness.timing.process.session import Session
-from attention_harness.timing.plan import Plan, PlannedWorkload
 from attention_harness.timing.settings import Settings
 from attention_harness.timing.workload_run import WorkloadRun
 from attention_harness.timing.workloads import Workload
