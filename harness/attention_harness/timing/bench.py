@@ -91,7 +91,7 @@ def prepare(due: Sequence[PlannedWorkload]) -> None:
 
 
 def _result(plan: Plan, descriptions: dict[str, Description], absent: Mapping[str, CandidateFailed], load: float) -> Bench:
-    by_workload = [one.measurements for one in plan.workloads if one.visits or one not in plan.left_out]
+    by_workload = [one.measurements for one in plan.workloads if one.runs or one not in plan.left_out]
     unloadable = tuple(name for name, failure in absent.items() if failure.outcome != Outcome.UNAVAILABLE)
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")

@@ -1,4 +1,4 @@
-"""The seconds that a timing may take. It is spent in visits: one workload in one process."""
+"""The seconds that a timing may take. They are spent on runs of one workload in one process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from attention_harness.timing.workloads import Workload
 
 @dataclass
 class Budget:
-    """So many seconds from now on. A visit begins only if it fits, by the seconds of those before it."""
+    """So many seconds from now on. A workload is run only if it fits, by the seconds that runs before it took."""
 
     seconds: float = inf
     clock: Callable[[], float] = monotonic
-    visits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Workload -> seconds of each of its visits."""
+    took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Workload -> seconds of each of its runs."""
     start: float = 0.0
     """Seconds that the start of a process took: imports, and the oracle beside them."""
 
@@ -32,13 +32,13 @@ class Budget:
         return self.clock() - self.began
 
     def affords(self, workload: str, fresh: bool = False) -> bool:
-        """Whether a visit fits, in a `fresh` process or in the one that runs.
+        """Whether a run of the workload fits, in a `fresh` process or in the one that is there.
 
-        A visit is expected to take as long as the last one of its workload; the first, as the longest of any workload.
-        Before all others nothing is known: the first begins if any time is left.
+        It is expected to take as long as its last run; a first one, as long as the longest of all workloads.
+        Before all others nothing is known, and the first begins if any time is left.
         """
-        own = self.visits.get(workload)
-        expected = own[-1] if own else max((max(seconds) for seconds in self.visits.values()), default=0.0)
+        own = self.took.get(workload)
+        expected = own[-1] if own else max((max(seconds) for seconds in self.took.values()), default=0.0)
         return self.seconds - self.used > expected + (self.start if fresh else 0.0)
 
     @contextmanager
@@ -49,11 +49,11 @@ class Budget:
         self.start = self.clock() - began
 
     @contextmanager
-    def visit(self, workload: str) -> Iterator[None]:
-        """Takes the time of a visit."""
+    def running(self, workload: str) -> Iterator[None]:
+        """Takes the time of a run of the workload."""
         began = self.clock()
         yield
-        self.visits[workload].append(self.clock() - began)
+        self.took[workload].append(self.clock() - began)
 
 
 def by_importance(workload: Workload) -> tuple[bool, int, str]:

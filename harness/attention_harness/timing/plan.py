@@ -20,7 +20,7 @@ class PlannedWorkload:
 
     expected: ExpectedOutputs
     measurements: Measurements
-    visits: int = 0
+    runs: int = 0
 
     @property
     def name(self) -> str:
@@ -52,13 +52,13 @@ class Plan:
         """Those that fit into the budget when their turn comes, each to be timed before the next is asked for."""
         for one in due:
             if self._affords(one):
-                with self.budget.visit(one.name):
+                with self.budget.running(one.name):
                     yield one
-                one.visits += 1
+                one.runs += 1
 
     def _goes_on(self, one: PlannedWorkload) -> bool:
         """Whether another process times the workload. Nobody is ended where the budget ends all the same."""
-        measurements, left = one.measurements, self.settings.processes - one.visits
+        measurements, left = one.measurements, self.settings.processes - one.runs
         ended = look(measurements, self.settings.looks, left, self.settings.seconds) if self.settings.looks else {}
         undecided = not (ended or measurements.ended) or bool(measurements.undecided - set(ended))
         if undecided and not self._affords(one, fresh=True):
@@ -84,8 +84,8 @@ class Plan:
 
     def _left_out(self, one: PlannedWorkload) -> dict[str, object]:
         """The processes that the budget left out, of how many, and about how many rounds: None where none was timed."""
-        left = self.settings.processes - one.visits
-        rounds = round(left * len(one.measurements.laps) / one.visits) if one.visits else None
+        left = self.settings.processes - one.runs
+        rounds = round(left * len(one.measurements.laps) / one.runs) if one.runs else None
         return {"workload": one.name, "processes": left, "of": self.settings.processes, "rounds": rounds}
 
 
