@@ -93,7 +93,7 @@ class Interval:
         return min(1.0, one_look * (1 - LEVEL) / (1 - self.level))
 
 
-def interval(rounds: Sequence[float], level: float = LEVEL) -> Interval:
+def interval(rounds: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
     """From one log ratio per round: exp of their mean, and Student's interval with rounds - 1 degrees of freedom."""
     values = np.asarray(rounds, float)
     if not values.size:
