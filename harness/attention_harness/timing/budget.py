@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
+from statistics import fmean
 from time import monotonic
 
 from attention_harness.timing.workloads import Workload
@@ -34,11 +35,11 @@ class Budget:
     def affords(self, workload: str, fresh: bool = False) -> bool:
         """Whether a run of the workload fits, in a `fresh` process or in the one that is there.
 
-        It is expected to take as long as its last run; a first one, as long as the longest of all workloads.
+        It is expected to take as long as its last run; a first one, as long as the mean of the first ones so far.
         Before all others nothing is known, and the first begins if any time is left.
         """
         own = self.took.get(workload)
-        expected = own[-1] if own else max((max(seconds) for seconds in self.took.values()), default=0.0)
+        expected = own[-1] if own else fmean(seconds[0] for seconds in self.took.values()) if self.took else 0.0
         return self.seconds - self.used > expected + (self.start if fresh else 0.0)
 
     @contextmanager
