@@ -35,6 +35,7 @@ def bench(
     from attention_harness.cli import comparison, timing
 
     limit, pace = seconds_of(budget), timing.pace(quick, seed, baseline, seconds, processes)
+    pace = replace(pace, early=baseline_run is None)  # a verdict that is sure is not yet a ratio that shows a regression
     stored = comparison.load(baseline_run) if baseline_run else None
     chosen, workloads = loadable(resolve(targets or []), Settings()), timing.workloads(workload or [], quick, baseline)
     run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))

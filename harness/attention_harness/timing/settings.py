@@ -20,6 +20,8 @@ class Settings:
     """MiB of resident memory that the process of all candidates may use."""
     copies: int = 3
     """Sets of inputs with different values, taken in turn, so that an output cannot be kept for the next call."""
+    early: bool = True
+    """Whether a comparison ends when further processes cannot change its verdict."""
 
     @property
     def processes(self) -> int:
@@ -29,7 +31,7 @@ class Settings:
     @property
     def looks(self) -> int:
         """Looks between processes, each of which may end candidates; none in quick runs and where the seconds are given."""
-        return 0 if self.quick or self.seconds_per_workload else self.processes - 1
+        return self.processes - 1 if self.early and not self.quick and not self.seconds_per_workload else 0
 
     @property
     def seconds(self) -> float:

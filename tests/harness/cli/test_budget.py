@@ -135,6 +135,18 @@ def test_the_timing_has_what_the_checks_and_the_report_leave(budget, began, left
     assert (record["seconds"], record["planned"]) == (budget, left) and -began <= record["before"] < 1 - began
 
 
+def test_beside_a_stored_run_no_comparison_ends_early(tmp_path, monkeypatch):
+    bench, early = import_module("attention_harness.cli.bench"), []
+    monkeypatch.setattr(bench, "loadable", lambda targets, settings: list(targets))
+    monkeypatch.setattr(bench, "write_report", lambda folder, show: None)
+    monkeypatch.setattr("attention_harness.cli.comparison.load", lambda folder: folder)
+    monkeypatch.setattr("attention_harness.cli.comparison.against", lambda *given, quiet: {})
+    monkeypatch.setattr(timing, "bench", lambda targets, run, workloads, settings, **more: early.append(settings.early) or [])
+    for number, more in enumerate(([], ["--baseline-run", str(tmp_path)])):
+        main(["bench", "numpy-eager", *more, "--output", str(tmp_path / str(number))])
+    assert early == [True, False]
+
+
 @pytest.mark.slow
 def test_a_spent_budget_leaves_out_all_and_says_so(tmp_path, capsys):
     assert (

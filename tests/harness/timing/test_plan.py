@@ -159,8 +159,8 @@ def test_a_workload_that_is_decided_is_not_counted_as_left_out() -> None:
     assert not result.budget["left_out"]
 
 
-@pytest.mark.parametrize("settings", [{"seconds_per_workload": 4.5}, {"quick": True, "replicas": 3}], ids=["seconds", "quick"])
-def test_given_seconds_and_quick_runs_are_timed_to_the_end(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"seconds_per_workload": 4.5}, {"quick": True, "replicas": 3}, {"early": False}], ids=str)
+def test_given_seconds_quick_runs_and_comparisons_of_runs_are_timed_to_the_end(settings: dict[str, Any]) -> None:
     result = timed("twice", [SMALL], **settings)
     assert [names for _, _, names in RAN] == [("base", "twice")] * 3 and not result.budget["ended"]
 
