@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -146,6 +147,50 @@ def speed(run: Run) -> list[str]:
     pairs = zip(decided["verdict"], decided["comparisons"], strict=True)
     parts = [f"{amount} {verdict.lower()}" for verdict, amount in pairs if amount]
     return [f"{count(total, 'comparison')} with {baselines}: {', '.join(parts) or 'none decided'}."]
+
+
+def budget(run: Run) -> list[str]:
+    """The workloads and processes that a budget left out, and the comparisons that ended early, as sentences."""
+    return [line for line in (_left_out(run.section("budget")), _ended(run.section("budget"))) if line]
+
+
+def _left_out(plan: dict[str, Any]) -> str:
+    """Nothing where the run had no budget."""
+    if not isinstance(plan.get("seconds"), int | float):
+        return ""
+    entries = _entries(plan, "left_out")
+    whole = [entry["workload"] for entry in entries if entry.get("processes") == entry.get("of")]
+    some = [
+        f"{entry['workload']} ({entry.get('processes')} of {entry.get('of')})"
+        for entry in entries
+        if entry["workload"] not in whole
+    ]
+    parts = [f"all of {listed(whole, 12)}"] if whole else []
+    parts += [f"processes of {listed(some, 12)}"] if some else []
+    words = f"left out {' and '.join(parts)}; a longer `--budget` times them" if parts else "left nothing out"
+    return f"The budget of {duration(float(plan['seconds']))} {words}{_spent(plan)}."
+
+
+def _spent(plan: dict[str, Any]) -> str:
+    names = ("before", "planned", "used")
+    if not all(isinstance(plan.get(name), int | float) for name in names):
+        return ""
+    before, planned, used = (duration(float(plan[name])) for name in names)
+    return f" ({before} before the timing, which took {used} of {planned})"
+
+
+def _ended(plan: dict[str, Any]) -> str:
+    entries = _entries(plan, "ended")
+    if not entries:
+        return ""
+    noisy = sum(entry.get("reason") != "decided" for entry in entries)
+    unsure = f", {noisy} of them because noise hides more than further rounds can show" if noisy else ""
+    return f"{count(len(entries), 'comparison')} ended before the last process{unsure}; their intervals are wider, which pays for the look."
+
+
+def _entries(plan: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    value = plan.get(name)
+    return [one for one in value if isinstance(one, dict) and "workload" in one] if isinstance(value, list) else []
 
 
 SCALING = ["sweep", "direction", "implementation", "time exponent", "95 % interval", "memory exponent", "points"]

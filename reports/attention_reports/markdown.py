@@ -129,10 +129,10 @@ def _timings(run: Run) -> list[str]:
     head = ["workload", "implementation", "verdict", "speed-up", "95 % interval", "median"]
     lines = table(head, [_timing_row(row) for row in rows[:MOST_TIMINGS]])
     more = f"{len(rows) - MOST_TIMINGS} further timings are in report.html and timings.csv." if len(rows) > MOST_TIMINGS else ""
-    trust = escape(headline.trust(run)[1])
+    trust, budget = escape(headline.trust(run)[1]), headline.budget(run)
     return [
-        "#### Timings" if rows else "",
-        " ".join(escape(line) for line in headline.speed(run)) if rows else "",
+        "#### Timings" if rows or budget else "",
+        " ".join(escape(line, 2000) for line in [*headline.speed(run), *budget]) if rows or budget else "",
         trust,
         lines,
         more,

@@ -45,7 +45,7 @@ def _first_screen(run: Run) -> dict[str, Any]:
         ],
         "tried": headline.tried(run),
         "absent": headline.absent(run),
-        "speed": headline.speed(run),
+        "speed": [*headline.speed(run), *headline.budget(run)],
         "trust": headline.trust(run),
         "fastest": tabulate(run, "fastest").to_dict("records"),
         "agreeing": [

@@ -42,6 +42,7 @@ def print_timings(run: Run, console: Console) -> None:
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),
         *(f"{name} was not timed: {reason}" for name, reason in run.section("absent").items() if name not in dict(invalid)),
         *headline.speed(run),
+        *headline.budget(run),
         headline.trust(run)[1],
     ]:
         say(console, line)

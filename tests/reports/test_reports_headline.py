@@ -1,13 +1,16 @@
 """The first screen's sentences."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from attention_reports import Run
-from attention_reports.headline import interruption, tried, trust, verdict
+from attention_reports import Run, markdown, print_timings
+from attention_reports.headline import budget, interruption, tried, trust, verdict
+from attention_reports.page import render
 
 DONE = {"complete": True}
 
@@ -76,3 +79,57 @@ def test_the_run_says_which_faults_it_would_have_caught(
 ) -> None:
     sentences = tried(Run.load(make_run({**DONE, "mutation_score": mutation_score}, checks=[row("a", "p", "agrees")])))
     assert [one for one in sentences if "planted" in one] == [sentence] * bool(sentence)
+
+
+def planned(**more: Any) -> dict[str, Any]:
+    return {"seconds": 360.0, "before": 236.0, "planned": 106.0, "used": 101.5, "left_out": [], "ended": [], **more}
+
+
+LEFT_OUT = [
+    {"workload": "t5-base-512", "processes": 3, "of": 3, "rounds": None},
+    {"workload": "bert-base-128", "processes": 2, "of": 3, "rounds": 10},
+]
+ENDED = [
+    {"workload": "w", "implementation": name, "processes": 1, "reason": reason}
+    for name, reason in (("a", "decided"), ("b", "decided"), ("c", "too noisy"))
+]
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentences"),
+    [
+        (None, []),
+        (planned(seconds=None), []),
+        ("damaged", []),
+        ({"seconds": 60, "left_out": "damaged", "ended": [3]}, ["The budget of 60.0 s left nothing out."]),
+        (
+            planned(),
+            ["The budget of 6.0 min left nothing out (3.9 min before the timing, which took 102 s of 106 s)."],
+        ),
+        (
+            planned(left_out=LEFT_OUT),
+            [
+                "The budget of 6.0 min left out all of t5-base-512 and processes of bert-base-128 (2 of 3); a longer `--budget` "
+                "times them (3.9 min before the timing, which took 102 s of 106 s)."
+            ],
+        ),
+        (
+            planned(seconds=None, ended=ENDED),
+            [
+                "3 comparisons ended before the last process, 1 of them because noise hides more than further rounds can show; "
+                "their intervals are wider, which pays for the look."
+            ],
+        ),
+    ],
+)
+def test_a_budget_says_what_it_left_out(make_run: Callable[..., Path], plan: Any, sentences: list[str]) -> None:
+    assert budget(Run.load(make_run(metadata={"budget": plan}))) == sentences
+
+
+def test_a_budget_is_in_each_form_of_the_report_even_if_nothing_was_timed(make_run: Callable[..., Path]) -> None:
+    run = Run.load(make_run(metadata={"budget": planned(left_out=LEFT_OUT)}))
+    console = Console(file=io.StringIO(), width=1000)
+    print_timings(run, console)
+    assert isinstance(console.file, io.StringIO)
+    for text in (console.file.getvalue(), markdown.render(run), render(run)):
+        assert "left out all of t5-base-512" in text

@@ -8,6 +8,7 @@ from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
 from attention_harness.cli.options import (  # fmt: skip
     Baseline,
     BaselineRun,
+    Budget,
     Json,
     Output,
     Processes,
@@ -16,6 +17,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Seed,
     Targets,
     Workloads,
+    seconds_of,
 )
 from attention_harness.cli.output import open_run, print_json, write_report
 from attention_harness.cli.selection import loadable
@@ -26,17 +28,19 @@ from attention_harness.runs.folder import RunRequest
 
 def bench(
     targets: Targets = None, baseline: Baseline = "numpy-eager", workload: Workloads = None, seed: Seed = 0, output: Output = None,
-    quick: Quick = False, seconds: Seconds = None, processes: Processes = None, baseline_run: BaselineRun = None, as_json: Json = False,
+    quick: Quick = False, seconds: Seconds = None, processes: Processes = None, budget: Budget = None, baseline_run: BaselineRun = None,
+    as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; a wrong implementation has no time."""
     from attention_harness.cli import comparison, timing
 
-    pace = timing.pace(quick, seed, baseline, seconds, processes)
+    limit, pace = seconds_of(budget), timing.pace(quick, seed, baseline, seconds, processes)
+    pace = replace(pace, early=baseline_run is None)  # a verdict that is sure is not yet a ratio that shows a regression
     stored = comparison.load(baseline_run) if baseline_run else None
     chosen = loadable(resolve(targets or []), Settings(), ask_here=False)
     workloads = timing.workloads(workload or [], quick, baseline)
     run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))
-    rows = timing.bench(chosen, run, workloads, pace, quiet=as_json)
+    rows = timing.bench(chosen, run, workloads, pace, quiet=as_json, budget=limit)
     compared: comparison.Compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)
     write_report(run.folder, show="" if as_json else "timings")

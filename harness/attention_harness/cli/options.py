@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,9 @@ Workloads = Annotated[
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
 Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="Time for all, such as 90s, 6m, 1h: the timing ends with it, checks come first.")
+]
 BaselineRun = Annotated[
     Path | None, typer.Option("--baseline-run", help="A stored run: fails where something is slower than in it, twice in a row.")
 ]
@@ -82,6 +86,24 @@ def settings_of(
         executor=executor,
         declared=declarations_of(declare),
     )
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+"""Unit of a time -> its seconds."""
+
+
+def seconds_of(budget: str | None) -> float | None:
+    """Seconds of a time such as 90s, 6m, 1h or 90. Raises UsageError."""
+    if budget is None:
+        return None
+    number, unit = (budget[:-1], budget[-1]) if budget[-1:] in UNITS else (budget, "s")
+    try:
+        seconds = float(number) * UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise UsageError(f"budget={budget}, but should be a time above 0, such as 90s, 6m, 1h, or seconds")
+    return seconds
 
 
 def _among(option: str, given: Sequence[str], known: Collection[str]) -> None:

@@ -6,6 +6,7 @@ from attention_harness.cli.check import check_into
 from attention_harness.cli.exit_status import WRONG, status_of
 from attention_harness.cli.options import (  # fmt: skip
     Baseline,
+    Budget,
     Declare,
     Deep,
     Dtype,
@@ -22,6 +23,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Targets,
     Timeout,
     Workloads,
+    seconds_of,
     settings_of,
 )
 from attention_harness.cli.output import open_run, print_json, write_report
@@ -32,29 +34,34 @@ from attention_harness.runs import folder as folders
 DEEP = 1500
 """Examples of `run --deep`."""
 
+USUAL_BUDGET = "6m"
+"""Of a run of everything that is registered, with the usual number of examples."""
+
 
 def run(
     targets: Targets = None, quick: Quick = False, deep: Deep = False, examples: Examples = None, seed: Seed = 0,
     property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2, timeout: Timeout = 30.0, memory: Memory = 6144,
     executor: Executor = "local", output: Output = None, resume: Resume = None, declare: Declare = None,
-    baseline: Baseline = "numpy-eager", workload: Workloads = None, as_json: Json = False,
+    baseline: Baseline = "numpy-eager", workload: Workloads = None, budget: Budget = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
     from attention_harness.cli import timing
     from attention_harness.runs import run as running
 
+    usual = not (targets or quick or deep or resume) and examples is None
+    limit = seconds_of(USUAL_BUDGET if usual and budget is None else budget)
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    more = {"quick": quick, "baseline": baseline, "workload": workload or []}
+    more = {"quick": quick, "baseline": baseline, "workload": workload or [], "budget": limit}
     request = folders.request("run", targets or [], settings, resume, **more)
-    quick, baseline, workload = (request.more[name] for name in more)
+    quick, baseline, workload, limit = (request.more[name] for name in more)
     chosen, workloads = loadable(request.targets, request.settings), timing.workloads(workload or [], quick, baseline)
     run = open_run(output, resume, request)
     results = check_into(run, chosen, request.settings, quiet=as_json)
     conforming = [target for target, result in zip(chosen, results, strict=True) if result.description and not result.wrong]
     try:
         rows = (
-            timing.bench(conforming, run, workloads, timing.pace(quick, request.settings.seed, baseline), quiet=as_json)
+            timing.bench(conforming, run, workloads, timing.pace(quick, request.settings.seed, baseline), as_json, limit)
             if conforming
             else []
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
+from time import monotonic
 
 import pandas as pd
 
@@ -14,6 +16,9 @@ from attention_harness.runs.progress import status_line
 from attention_harness.runs.run import Run
 from attention_harness.timing.analysis.tables import Row
 from attention_harness.timing.workloads import Workload
+
+WRITING = 0.05
+"""Part of a budget for the tables and the report, which come after the timing."""
 
 
 def workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
@@ -31,15 +36,19 @@ def pace(quick: bool, seed: int, baseline: str, seconds: float | None = None, pr
 
 
 def bench(
-    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool
-) -> list[Row]:
-    """Times into the folder of the run; returns the rows of `timings`."""
+    targets: Sequence[Target], run: Run, workloads: Sequence[Workload], settings: timing.Settings, quiet: bool,
+    budget: float | None = None,
+) -> list[Row]:  # fmt: skip
+    """Times into the folder of the run; returns the rows of `timings`. `budget` is the seconds of the whole run, or None."""
+    before = monotonic() - run.began
+    left = inf if budget is None else max(budget * (1 - WRITING) - before, 0.0)
     with status_line("timing", quiet) as progress:
-        result = timing.bench(targets, workloads, settings, progress)
+        result = timing.bench(targets, workloads, settings, progress, budget=timing.Budget(left))
     reports.write_table(run.folder, "timings", pd.DataFrame(result.rows))
     reports.write_table(run.folder, "rounds", pd.DataFrame(result.rounds))
     timing.record(result, run.folder)
-    run.save(noise=result.noise, absent=result.absent)
+    spent: dict[str, object] = {"seconds": budget, "before": round(before, 1)}
+    run.save(noise=result.noise, absent=result.absent, budget=spent | result.budget)
     return result.rows
 
 

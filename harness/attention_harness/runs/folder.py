@@ -116,7 +116,7 @@ class RunRequest:
         return {"command": self.command, "targets": targets, **asdict(self.settings), **self.more}
 
 
-USUAL = RunRequest("", [], Settings(), {"quick": False, "baseline": "numpy-eager", "workload": []})
+USUAL = RunRequest("", [], Settings(), {"quick": False, "baseline": "numpy-eager", "workload": [], "budget": None})
 """The request of an empty command line."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attention_harness.errors import Outcome
@@ -11,8 +11,9 @@ from attention_harness.registry.targets import Target
 from attention_harness.timing.analysis import tables
 from attention_harness.timing.analysis.measurements import TWIN, Measurements
 from attention_harness.timing.analysis.tables import Row
-from attention_harness.timing.expected_outputs import ExpectedOutputs
+from attention_harness.timing.budget import Budget
 from attention_harness.timing.measure.load import system_load
+from attention_harness.timing.plan import Plan, PlannedWorkload
 from attention_harness.timing.process.child import CandidateFailed, Child, Start
 from attention_harness.timing.process.session import Session
 from attention_harness.timing.settings import Settings
@@ -39,6 +40,8 @@ class Bench:
     """Seed and sizes, to time again in the same order on the same values."""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Workload -> implementation -> seconds per call, one per slot, in the order in which they were taken."""
+    budget: dict[str, object] = field(default_factory=dict)
+    """Seconds planned and used, processes left out, and comparisons ended early: see `Plan.record`."""
 
 
 def bench(
@@ -47,31 +50,56 @@ def bench(
     settings: Settings = DEFAULTS,
     progress: Progress = lambda line: None,
     start: Start | None = None,
+    budget: Budget | None = None,
 ) -> Bench:
-    """Times all targets on all workloads. The baseline is added if it is not among the targets. Raises UsageError."""
+    """Times all targets on all workloads. The baseline is added if it is not among the targets. Raises UsageError.
+
+    A budget ends the timing early: every workload is timed in one process before any is in a second.
+    """
     entries = with_baseline(targets, settings.baseline)
+    plan, load = Plan.of(workloads, settings, budget or Budget()), system_load()
     absent: dict[str, CandidateFailed] = {}
-    by_workload = [Measurements(workload) for workload in workloads]
-    expectations = [ExpectedOutputs(workload, settings.seed, settings.copies) for workload in workloads]
-    load = system_load()
     descriptions: dict[str, Description] = {}
     for replica in range(settings.processes):
-        with Session(start or (lambda: Child(settings.timeout, settings.memory)), entries, absent) as session:
-            progress(f"candidates are imported, process {replica + 1} of {settings.processes}")
-            session.ready(lambda: prepare(expectations))
-            if not {target.name for target in targets} & set(session.descriptions):
-                break  # there is nothing to compare with the baseline
-            for measurements, expectation in zip(by_workload, expectations, strict=True):
-                progress(f"{measurements.workload.name}, process {replica + 1} of {settings.processes}")
-                WorkloadRun(session, expectation, measurements, settings, replica).run()
+        if not (due := plan.due()):
+            break
+        wanted = [target for target in entries if any(target.name not in one.measurements.ended for one in due)]
+        with Session(start or (lambda: Child(settings.timeout, settings.memory)), wanted, absent) as session:
+            if not _begun(session, due, plan, targets, progress, f"process {replica + 1} of {settings.processes}"):
+                break
+            for one in plan.affordable(due):
+                progress(f"{one.name}, process {replica + 1} of {settings.processes}")
+                WorkloadRun(session, one.expected, one.measurements, settings, replica).run()
             descriptions |= session.descriptions
+    return _result(plan, descriptions, absent, load)
+
+
+def _begun(
+    session: Session, due: Sequence[PlannedWorkload], plan: Plan, targets: Sequence[Target], progress: Progress, where: str
+) -> bool:
+    """Starts the process of a session; whether there is anything to compare with the baseline."""
+    progress(f"candidates are imported, {where}")
+    with plan.budget.starting():
+        session.ready(lambda: prepare(due))
+    return bool({target.name for target in targets} & set(session.descriptions))
+
+
+def prepare(due: Sequence[PlannedWorkload]) -> None:
+    """Asks the oracle, which takes seconds, while another process imports frameworks, which does too."""
+    for one in due:
+        one.expected.prepare()
+
+
+def _result(plan: Plan, descriptions: dict[str, Description], absent: Mapping[str, CandidateFailed], load: float) -> Bench:
+    by_workload = [one.measurements for one in plan.workloads if one.runs or one not in plan.left_out]
     unloadable = tuple(name for name, failure in absent.items() if failure.outcome != Outcome.UNAVAILABLE)
     for name in set(unloadable) - set(descriptions):
         descriptions[name] = Description(name, framework="", device="")
         for measurements in by_workload:
             measurements.lose(name, absent[name].outcome, f"cannot be loaded: {absent[name].reason}")
     results = [
-        tables.WorkloadResult.from_measurements(measurements, descriptions, settings.baseline) for measurements in by_workload
+        tables.WorkloadResult.from_measurements(measurements, descriptions, plan.settings.baseline)
+        for measurements in by_workload
     ]
     return Bench(
         rows=tables.judge(results),
@@ -79,15 +107,10 @@ def bench(
         noise=tables.noise(results, max(load, system_load())),
         absent={name: failure.reason for name, failure in absent.items()},
         unloadable=unloadable,
-        schedule=_schedule(settings, by_workload),
+        schedule=_schedule(plan.settings, by_workload),
         samples={measurements.workload.name: _samples(measurements) for measurements in by_workload},
+        budget=plan.record(),
     )
-
-
-def prepare(expectations: Sequence[ExpectedOutputs]) -> None:
-    """Asks the oracle, which takes seconds, while another process imports frameworks, which does too."""
-    for expectation in expectations:
-        expectation.prepare()
 
 
 def with_baseline(targets: Sequence[Target], baseline: str) -> list[Target]:

@@ -20,11 +20,18 @@ class Settings:
     """MiB of resident memory that the process of all candidates may use."""
     copies: int = 3
     """Sets of inputs with different values, taken in turn, so that an output cannot be kept for the next call."""
+    early: bool = True
+    """Whether a comparison ends when further processes cannot change its verdict."""
 
     @property
     def processes(self) -> int:
         """Fresh processes per workload."""
         return self.replicas or (1 if self.quick else 3)
+
+    @property
+    def looks(self) -> int:
+        """Looks between processes, each of which may end candidates; none in quick runs and where the seconds are given."""
+        return self.processes - 1 if self.early and not self.quick and not self.seconds_per_workload else 0
 
     @property
     def seconds(self) -> float:

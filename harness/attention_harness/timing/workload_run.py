@@ -78,7 +78,8 @@ class WorkloadRun:
             self.measurements.lose(one, failure.outcome, failure.reason)
 
     def _names(self) -> list[str]:
-        return [name for name in self.session.descriptions if name not in self.measurements.lost]
+        done = {*self.measurements.lost, *self.measurements.ended}
+        return [name for name in self.session.descriptions if name not in done]
 
     def _baseline(self) -> str:
         """The baseline of the settings, else the first candidate that passed."""

@@ -91,7 +91,7 @@ class Timing:
     def __init__(self, timed, first, again, noise):
         self.timed, self.ratios, self.noise, self.calls = timed, [first, again], noise, []
 
-    def __call__(self, targets, workloads, settings, progress):
+    def __call__(self, targets, workloads, settings, progress, budget=None):
         names, ratios = {target.name for target in targets}, self.ratios[bool(self.calls)]
         self.calls.append((names, [workload.name for workload in workloads], settings))
         rows = [

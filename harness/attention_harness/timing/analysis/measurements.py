@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attention_harness.errors import Outcome
-from attention_harness.timing.analysis.statistics import Interval, interval, paired
+from attention_harness.timing.analysis.statistics import LEVEL, Interval, interval, paired
 from attention_harness.timing.measure.ceilings import Ceilings
 from attention_harness.timing.measure.messages import FirstCalls, RoundResult, WarmUp
 from attention_harness.timing.workloads import Workload
@@ -46,6 +46,10 @@ class Measurements:
     errors: dict[str, float] = field(default_factory=dict)
     """Largest |out - expected| of the first calls."""
     unsteady: set[str] = field(default_factory=set)
+    looks: int = 0
+    """Looks of the stopping rule between the first process and the last; 0 where it has not looked."""
+    ended: dict[str, str] = field(default_factory=dict)
+    """Candidate that no further process times -> why (see stopping.py)."""
     pairs: int = 0
     bytes: int = 0
     """Of all inputs and the output: the least that has to be moved."""
@@ -53,6 +57,17 @@ class Measurements:
     def lose(self, name: str, outcome: str, reason: str) -> None:
         """The candidate has no timing on this workload."""
         self.lost.setdefault(name, (ABSENCES.get(outcome, "INVALID"), reason))
+
+    @property
+    def undecided(self) -> set[str]:
+        """Candidates with times that no look has ended; the baseline is none of them."""
+        timed = {name for lap in self.laps for name in lap.result.seconds if name not in (TWIN, lap.baseline)}
+        return timed - set(self.lost) - set(self.ended)
+
+    def end(self, ended: Mapping[str, str], looks: int) -> None:
+        """No further process times these candidates, for these reasons; all intervals allow for so many looks."""
+        self.ended |= ended
+        self.looks = looks if self.laps else 0
 
     def add_first_calls(self, name: str, first_calls: FirstCalls, warm_up: WarmUp) -> None:
         """Adds the seconds of the first call, and those beyond a steady one."""
@@ -66,10 +81,10 @@ class Measurements:
         return [seconds for lap in self.laps for seconds in lap.result.seconds.get(name, [])]
 
 
-def against(laps: Sequence[Lap], name: str, baseline: str) -> Interval:
+def against(laps: Sequence[Lap], name: str, baseline: str, level: float = LEVEL) -> Interval:
     """The interval of candidate / baseline over the rounds in which both ran; the twin only counts beside its original."""
     both = [lap for lap in laps if {name, baseline} <= set(lap.result.seconds) and (name != TWIN or lap.baseline == baseline)]
-    return interval([paired(lap.result.seconds[name], lap.result.seconds[baseline]) for lap in quiet(both)])
+    return interval([paired(lap.result.seconds[name], lap.result.seconds[baseline]) for lap in quiet(both)], level)
 
 
 def quiet(laps: Sequence[Lap]) -> Sequence[Lap]:

@@ -59,7 +59,7 @@ def student(df: int, level: float = LEVEL) -> float:
 
 @dataclass(frozen=True)
 class Interval:
-    """A ratio and its 95 % interval; `half` is half the interval's width on the logarithmic scale."""
+    """A ratio and its interval; `half` is half the interval's width on the logarithmic scale."""
 
     ratio: float
     low: float
@@ -67,6 +67,8 @@ class Interval:
     half: float
     df: int = 0
     """Degrees of freedom: rounds - 1."""
+    level: float = LEVEL
+    """Above 95 % where a stopping rule looks at the ratio: the false intervals of all looks together are 5 %."""
 
     @property
     def half_width(self) -> float:
@@ -75,24 +77,30 @@ class Interval:
 
     def half_at(self, level: float) -> float:
         """Half the width of the interval of another level, on the logarithmic scale."""
-        return self.half / student(self.df) * student(self.df, level) if self.df else inf
+        return self.half / student(self.df, self.level) * student(self.df, level) if self.df else inf
 
     @property
     def p_value(self) -> float:
-        """Student's t test of ratio = 1, two-sided; 1 where there are too few rounds for one."""
+        """Student's t test of ratio = 1, two-sided; 1 where there are too few rounds for one.
+
+        It is multiplied where a stopping rule looks at the ratio, so that p <= 5 % means what the interval says.
+        """
         if not self.df:
             return 1.0
-        return 1 - coverage(abs(log(self.ratio)) / self.half * student(self.df), self.df) if self.half else float(self.ratio == 1)
+        if not self.half:
+            return float(self.ratio == 1)
+        one_look = 1 - coverage(abs(log(self.ratio)) / self.half * student(self.df, self.level), self.df)
+        return min(1.0, one_look * (1 - LEVEL) / (1 - self.level))
 
 
-def interval(rounds: Sequence[float]) -> Interval:
+def interval(rounds: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
     """From one log ratio per round: exp of their mean, and Student's interval with rounds - 1 degrees of freedom."""
     values = np.asarray(rounds, float)
     if not values.size:
-        return Interval(nan, nan, nan, nan)
+        return Interval(nan, nan, nan, nan, level=level)
     mean = float(values.mean())
-    half = student(values.size - 1) * float(values.std(ddof=1)) / sqrt(values.size) if values.size > 1 else inf
-    return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half, values.size - 1)
+    half = student(values.size - 1, level) * float(values.std(ddof=1)) / sqrt(values.size) if values.size > 1 else inf
+    return Interval(exp(mean), exp(mean - half), exp(min(mean + half, 700)) if half < inf else inf, half, values.size - 1, level)
 
 
 def discoveries(p_values: Sequence[float], rate: float = 1 - LEVEL) -> float:

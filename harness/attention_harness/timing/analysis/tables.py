@@ -10,6 +10,7 @@ from statistics import median
 from attention_harness.timing.analysis.figures import figures
 from attention_harness.timing.analysis.measurements import TWIN, Measurements, against
 from attention_harness.timing.analysis.statistics import Interval, discoveries, paired, summary
+from attention_harness.timing.analysis.stopping import level_of
 from attention_harness.timing.analysis.verdicts import LEAST_FLOOR, decide, noise_floor
 from attention_specs.contract import Description
 
@@ -45,8 +46,8 @@ class WorkloadResult:
         """The baseline is the wanted one, else the first that has times."""
         timed = [name for name in descriptions if name not in measurements.lost and measurements.samples(name)]
         baseline = wanted if wanted in timed else next(iter(timed), "")
-        ratios = {name: against(measurements.laps, name, baseline) for name in timed}
-        return cls(measurements, descriptions, baseline, against(measurements.laps, TWIN, baseline), ratios)
+        ratios = {name: against(measurements.laps, name, baseline, level_of(measurements, name)) for name in (*timed, TWIN)}
+        return cls(measurements, descriptions, baseline, ratios.pop(TWIN), ratios)
 
     def rows(self, significant: float) -> list[Row]:
         """One row per implementation; INVALID and UNSUPPORTED ones, and those whose honesty is undecided, have a reason and no times."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from attention_harness.timing.analysis.tables import Row
-from attention_harness.timing.validation import tools, trials
+from attention_harness.timing.validation import simulated, tools, trials
 
 app = typer.Typer(add_completion=False, help=__doc__)
 Sessions = Annotated[int, typer.Option(help="How many sessions, each of fresh processes.")]
@@ -68,6 +68,27 @@ def _accused(rows: list[Row]) -> str:
 def tools_(comparisons: int = 20, share: float = 0.1, into: Into = None) -> None:
     """pytest-benchmark, torch.utils.benchmark, pyperf and this timing on the same comparisons, beside a busy neighbour."""
     print_summary(tools.beside_each_other(comparisons, share), into, ("tool", "planted"))
+
+
+@app.command()
+def stopping(
+    trials: Annotated[int, typer.Option(help="Timings of each kind, all made up.")] = 4000,
+    tails: Annotated[bool, typer.Option(help="Outliers as of Student's t with 3 degrees of freedom.")] = False,
+) -> None:
+    """Made-up rounds through the rule that ends comparisons early, beside the same rounds without it. Times nothing."""
+    every = list(simulated.all_errors(trials, tails))
+    for one in every:
+        typer.echo(
+            f"ratio {one.ratio:.2f}, noise {one.noise:.0%}, {one.rounds} rounds a process: {one.ended:.1%} ended early, "
+            f"decided {one.decided:.2%} ({one.plain_decided:.2%} without), ratio outside {one.missed:.1%} "
+            f"({one.plain_missed:.1%}), shift {one.shift:+.2f}"
+        )
+    false = [one for one in every if one.ratio == 1]
+    typer.echo(
+        f"at most: false decisions {max(one.decided for one in false):.2%} "
+        f"({max(one.plain_decided for one in false):.2%} without), ratio outside {max(one.missed for one in every):.1%} "
+        f"({max(one.plain_missed for one in every):.1%}), shift {max(abs(one.shift) for one in every):.2f} standard errors"
+    )
 
 
 def print_summary(rows: list[Row], into: Path | None, by: tuple[str, ...] = ("implementation",)) -> None:
