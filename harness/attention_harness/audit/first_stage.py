@@ -59,7 +59,7 @@ def choose(rejections: Rejections, costs: Mapping[Place, float], most: int) -> d
 
 def _gain(times: int) -> float:
     """The worth of one more rejection: the second one is worth little beside the first."""
-    return {0: 1.0, 1: 0.05}.get(times, 0.0)
+    return {0: 1.0, 1: 0.01}.get(times, 0.0)
 
 
 def cover(sets: Iterable[frozenset[str]]) -> list[str]:

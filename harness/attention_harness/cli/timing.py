@@ -19,6 +19,8 @@ from attention_harness.timing.workloads import Workload
 
 WRITING = 0.05
 """Part of a budget for the tables and the report, which come after the timing."""
+LEAST = 0.25
+"""Part of a budget that the timing has in any case: a run whose checks took long has times all the same."""
 
 
 def workloads(names: Sequence[str], quick: bool, baseline: str) -> list[Workload]:
@@ -41,7 +43,7 @@ def bench(
 ) -> list[Row]:  # fmt: skip
     """Times into the folder of the run; returns the rows of `timings`. `budget` is the seconds of the whole run, or None."""
     before = monotonic() - run.began
-    left = inf if budget is None else max(budget * (1 - WRITING) - before, 0.0)
+    left = inf if budget is None else max(budget * (1 - WRITING) - before, budget * LEAST)
     with status_line("timing", quiet) as progress:
         result = timing.bench(targets, workloads, settings, progress, budget=timing.Budget(left))
     reports.write_table(run.folder, "timings", pd.DataFrame(result.rows))

@@ -25,6 +25,44 @@ LEVELLED = [
 """Rows far below 0 by queries and keys alone, and far above: causal, beside a hidden key, with nothing else, all without groups.
 The lowest beside windows and lengths too, below any number that stands at hidden keys."""
 
+SPARSE = masks.random(3, 0.5, "bhij")
+
+TOGETHER = [
+    Case(Problem(2, 3, 3, 5, 9, 8, 8, mask=SPARSE, bias=NOISE)),
+    Case(Problem(2, 9, 3, 5, 7, 8, 8, is_causal=True)),
+    Case(Problem(2, 3, 1, 1, 9, 8, 8, mask=masks.hidden_key(3))),
+    Case(Problem(2, 4, 2, 4, 6, 8, 6, is_causal=True, window=(2, None), softcap=2.0)),
+    *(Case(Problem(2, 2, 1, 5, 9, 9, 9, dtype, mask=SPARSE, bias=NOISE, sinks=-0.5)) for dtype in ("float16", "bfloat16")),
+    *(Case(Problem(2, 2, 1, 5, 9, 9, 9, dtype, mask=masks.hidden_query(1), sinks=1.0)) for dtype in ("float16", "bfloat16")),
+    *(Case(Problem(2, 4, 2, 9, 16, 8, 8, dtype, is_causal=True, scale=-1.0), "steep") for dtype in ("float16", "bfloat16")),
+    Case(Problem(2, 6, 2, 12, 11, 53, 53, "float16"), "positive_values"),
+    Case(Problem(2, 1, 1, 9, 10, 3, 3, scale=-0.5, softcap=38.0), "huge_scores"),
+    Case(Problem(1, 1, 1, 12, 12, 3, 3, "float16", softcap=30.0), "steep"),
+    Case(Problem(1, 1, 1, 9, 33, 16, 14, softcap=50.0, key_lengths=(17,))),
+    Case(Problem(2, 2, 1, 30, 23, 4, 4, window=(0, 16), query_lengths=(17, 28), key_lengths=(22, 17))),
+    Case(Problem(1, 4, 2, 9, 8, 8, 8, bias=NOISE, softcap=5.0)),
+    Case(Problem(1, 10, 2, 40, 32, 4, 4, is_causal=True, window=(0, 31), sinks=0.0)),
+    Case(Problem(1, 1, 1, 1, 33, 1, 1), "normal", 0, {"k": "repeated_rows"}),
+    Case(Problem(1, 1, 1, 2, 2, 1, 1, mask=masks.hidden_key(0)), "normal", 0, {"mask": "fewer_axes"}),
+    Case(Problem(3, 8, 4, 4, 9, 20, 20), "normal", 0, {"k": "repeated_heads", "v": "repeated_heads"}),
+    Case(Problem(2, 4, 2, 1, 8, 8, 8, mask=masks.random(3, 0.5, "bij"), key_lengths=(8, 5))),
+    Case(Problem(2, 3, 3, 4, 8, 8, 8, bias=biases.noise(1, 5.0, "hij"), key_lengths=(6, 7))),
+    Case(Problem(3, 2, 1, 6, 7, 4, 4, "float64", key_lengths=(5, 7, 0))),
+]
+"""Two or three options at once, beside odd heads, groups of three, views, and numbers of sixteen bits: somebody's kernel was wrong
+at each, and no other edge case meets them."""
+
+SQUARE_LAYERS = [
+    Case(LayerProblem(3, 2, 3, 3, 16, "bfloat16", mask=masks.hidden_query(1), self_attention=True), "positions"),
+    Case(LayerProblem(2, 2, 5, 5, 8, mask=SPARSE, self_attention=True)),
+    Case(LayerProblem(1, 2, 4, 4, 4, mask=masks.hidden_key(0), self_attention=True)),
+    Case(LayerProblem(2, 1, 9, 9, 8, mask=masks.causal(), self_attention=True)),
+    Case(LayerProblem(3, 3, 8, 8, 24, mask=masks.everything())),
+    Case(LayerProblem(2, 1, 9, 5, 4, "float16", mask=masks.block(2, 1)), "exchanged_heads"),
+    Case(LayerProblem(3, 4, 9, 9, 16, "bfloat16", mask=masks.block(5, 3))),
+]
+"""Layers with as many queries as keys, and rows without keys."""
+
 EDGE_CASES: dict[str, list[Case]] = {
     "attention": [
         Case(Problem(2, 2, 1, 17, 33, 8, 8, is_causal=True, key_lengths=(33, 20))),
@@ -73,6 +111,7 @@ EDGE_CASES: dict[str, list[Case]] = {
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype, is_causal=True, softcap=5.0, sinks=0.0)) for dtype in DTYPES),
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype), recipe) for recipe in ("huge_values", "tiny") for dtype in DTYPES),
         *LEVELLED,
+        *TOGETHER,
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [
@@ -81,6 +120,7 @@ EDGE_CASES: dict[str, list[Case]] = {
         Case(LayerProblem(2, 2, 5, 9, 16), "one_memory"),
         Case(LayerProblem(2, 4, 5, 7, 16, mask=masks.random(5, 0.5, "bhij"))),
         *(Case(LayerProblem(2, 2, 5, 7, 16, mask=masks.random(5, 0.5, "bij")), "low_scores", seed) for seed in range(3)),
+        *SQUARE_LAYERS,
         *(Case(LayerProblem(2, 2, 5, 9, 16, dtype), "shifted_keys") for dtype in DTYPES),
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
     ],

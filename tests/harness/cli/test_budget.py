@@ -117,7 +117,7 @@ def test_a_run_from_before_there_were_budgets_has_none(asked, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("budget", "began", "left"), [(100.0, 0.0, 95.0), (100.0, -60.0, 35.0), (100.0, -500.0, 0.0), (None, 0.0, None)]
+    ("budget", "began", "left"), [(100.0, 0.0, 95.0), (100.0, -60.0, 35.0), (100.0, -500.0, 25.0), (None, 0.0, None)]
 )
 def test_the_timing_has_what_the_checks_and_the_report_leave(budget, began, left, tmp_path, monkeypatch):
     given = []
