@@ -112,14 +112,21 @@ def tried(run: Run) -> list[str]:
     return sentences + _mutation_score(run) + _closest(run)
 
 
+def first_stage(run: Run) -> str:
+    """What the first stage covers, of a run that asked no more; "" for others."""
+    return " ".join(_mutation_score(run)) if "cases" in run.section("mutation_score") else ""
+
+
 def _mutation_score(run: Run) -> list[str]:
     """Which planted faults the properties of this run reject, by an audit that was run before."""
     score = run.section("mutation_score")
     faults, rejected, examples = (score.get(name) for name in ("faults", "rejected", "examples"))
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
         return []
-    text = f"With {examples} examples these properties reject {rejected:,} of {faults:,} planted faults"
-    return [f"{text} (audit of {score.get('audited')})."]
+    text = f"With {examples} examples these properties reject"
+    if isinstance(cases := score.get("cases"), int):
+        text = f"The first stage is all that was asked: its {cases} cases reject"
+    return [f"{text} {rejected:,} of {faults:,} planted faults (audit of {score.get('audited')})."]
 
 
 def _closest(run: Run) -> list[str]:

@@ -27,6 +27,7 @@ def print_checks(run: Run, console: Console) -> None:
         say(console, f"did not run: {', '.join(names)} ({reason})", "dim")
     say(console, headline.interruption(run), "yellow")
     say(console, headline.unknown(run), "yellow")
+    say(console, headline.first_stage(run))
     verdict = headline.verdict(run)
     say(console, verdict.sentence, STYLES[verdict.tone])
 

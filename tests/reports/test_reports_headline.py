@@ -69,6 +69,10 @@ def test_noise_decides_how_far_timings_are_trusted(make_run: Callable[..., Path]
             {"faults": 1542, "rejected": 1541, "examples": 150, "audited": "2026-11-26"},
             "With 150 examples these properties reject 1,541 of 1,542 planted faults (audit of 2026-11-26).",
         ),
+        (
+            {"faults": 635, "rejected": 610, "cases": 60, "audited": "2026-11-28"},
+            "The first stage is all that was asked: its 60 cases reject 610 of 635 planted faults (audit of 2026-11-28).",
+        ),
         ({"faults": 0, "rejected": 0}, ""),
         ({"faults": "many", "rejected": None}, ""),
         (None, ""),

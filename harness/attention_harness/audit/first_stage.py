@@ -99,8 +99,8 @@ def first_stage(selection: Selection, plan: Plan, examined: Mapping[str, Examine
     rejected = {fault for place, ids in chosen.items() for fault, by in by_case[place].items() if not by.isdisjoint(ids)}
     return FirstStage(
         made=datetime.now(UTC).date().isoformat(),
-        faults=len(faults),
-        missed=sorted(set(faults) - rejected),
+        faults={spec: sum(of == spec for of in faults.values()) for spec in suites},
+        missed={spec: sorted(name for name, of in faults.items() if of == spec and name not in rejected) for spec in suites},
         cases={
             spec: {cases[place].id: " ".join(ids) for (of, place), ids in chosen.items() if of == spec}
             for spec, cases in suites.items()

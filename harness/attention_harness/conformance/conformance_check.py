@@ -13,7 +13,7 @@ from typing import TypeVar
 from attention_harness.conformance.agreement import ErrorRecorder
 from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.failures import waivers
-from attention_harness.conformance.judging import GATES, Failure, Find, Finding, Tally, find, judge
+from attention_harness.conformance.judging import GATES, PLAIN, Failure, Find, Finding, Tally, find, judge
 from attention_harness.conformance.our_faults import our_fault, require_space
 from attention_harness.conformance.plan import Listener, Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
@@ -115,28 +115,27 @@ class ConformanceCheck:
     def _try(self, case: Case, properties: Sequence[Property]) -> None:
         """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
         self.under_test.forget()
-        for finding in judge(self.under_test, self.under_test.realise(case), properties, self._find):
-            self.known[case.id, finding.property_.id] = case, finding
-            self._hear(case, finding)
+        findings = list(judge(self.under_test, self.under_test.realise(case), properties, self._find))
+        self.known |= {(case.id, finding.property_.id): (case, finding) for finding in findings}
+        self._hear(case, findings)
 
     def _find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
         finding = find(under_test, property_, x)
         self.hangs += finding.outcome == Outcome.TIMED_OUT
         return finding
 
-    def _hear(self, case: Case, finding: Finding) -> None:
-        """The first failure that no waiver covers is told at once."""
-        if finding.wrong and not self.failed and not waivers.covering(self.under_test, self.waivers, case, finding):
-            self.failed = True
-            name = finding.property_.name.replace("_", " ")
-            self.listener.failed(f"{finding.outcome}: {name}: {finding.verdict.message} [{case}]")
+    def _hear(self, case: Case, findings: Sequence[Finding]) -> None:
+        """The first failure that no waiver covers is told at once, by the property that is easiest to understand."""
+        for finding in sorted(findings, key=lambda finding: finding.property_.id not in PLAIN):
+            if finding.wrong and not self.failed and not waivers.covering(self.under_test, self.waivers, case, finding):
+                self.failed, name = True, finding.property_.name.replace("_", " ")
+                self.listener.failed(f"{finding.outcome}: {name}: {finding.verdict.message} [{case}]")
 
     def _ask(self, case: Case, properties: Sequence[Property]) -> None:
         known = {property_.id: self.known[key][1] for property_ in properties if (key := (case.id, property_.id)) in self.known}
         x, findings = self.judge_case(case, properties, lambda *asked: known.get(asked[1].id) or self._find(*asked))
         self.answer_counts.count(case, properties, findings)
-        for finding in findings:
-            self._hear(case, finding)
+        self._hear(case, findings)
         if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
@@ -14,17 +15,18 @@ TABLE = Path(__file__).with_name("first_stage.json")
 
 
 class FirstStage(TypedDict):
-    """The table. `missed`: the faults that none of its cases rejects. `cases`: spec -> case id -> ids of properties."""
+    """The table, for each spec: the number of planted faults, those that no case of the stage rejects, and case id -> ids of
+    properties."""
 
     made: str
-    faults: int
-    missed: list[str]
+    faults: dict[str, int]
+    missed: dict[str, list[str]]
     cases: dict[str, dict[str, str]]
 
 
 @cache
 def load() -> FirstStage:
-    """The table; an empty one where there is none yet."""
+    """The table."""
     table: FirstStage = json.loads(TABLE.read_text(encoding="utf-8"))
     return table
 
@@ -34,7 +36,9 @@ def cases(spec: str) -> list[tuple[str, set[str]]]:
     return [(case, set(properties.split())) for case, properties in load()["cases"][spec].items()]
 
 
-def coverage() -> str:
-    """The share of planted faults that the first stage rejects, in words."""
+def coverage(specs: Collection[str]) -> dict[str, object]:
+    """The planted faults of these specs, those that the first stage rejects, the number of its cases, and the day of the table."""
     table = load()
-    return f"rejects {1 - len(table['missed']) / table['faults']:.0%} of {table['faults']} planted faults"
+    faults, missed = (sum(table["faults"][spec] for spec in specs), sum(len(table["missed"][spec]) for spec in specs))
+    cases = sum(len(table["cases"][spec]) for spec in specs)
+    return {"faults": faults, "rejected": faults - missed, "cases": cases, "audited": table["made"]}

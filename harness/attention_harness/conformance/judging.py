@@ -161,6 +161,9 @@ def judge_applying(under_test: UnderTest, x: Inputs, properties: Iterable[Proper
 GATES = ("P1", "P2", "L1", "L2")
 """Ids of the properties that come first, an answer and its shape: without them there is nothing to judge."""
 
+PLAIN = (*GATES, "P4", "L4")
+"""Ids of the gates, and of the agreement of the output with the oracle: their failures are the easiest to understand."""
+
 
 def applies(under_test: UnderTest, property_: Property, x: Inputs) -> bool:
     """Whether the property can be judged on these inputs with the options of the signature and the declarations."""

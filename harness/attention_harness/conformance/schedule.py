@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from attention_harness.conformance import first_stage
-from attention_harness.conformance.judging import GATES
+from attention_harness.conformance.judging import GATES, PLAIN
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
@@ -45,12 +45,12 @@ class Schedule:
         return ((self.under_test.within_its_options(case), properties) for case, properties in self._asked())
 
     def first(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases of the first stage in its order, each with the gates and the properties that tell."""
+        """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand."""
         known = {name: (case, properties) for name, case, properties in self._known_cases()}
         for name, telling in first_stage.cases(self.spec):
             if name in known:
                 case, properties = known[name]
-                asked = [property_ for property_ in properties if property_.id in GATES or property_.id in telling]
+                asked = [property_ for property_ in properties if property_.id in PLAIN or property_.id in telling]
                 yield self.under_test.within_its_options(case), asked
 
     def _asked(self) -> Iterator[tuple[Case, list[Property]]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from multiprocessing.context import SpawnContext
 from multiprocessing.queues import SimpleQueue
 from typing import TypedDict, TypeVar
@@ -49,10 +50,16 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
         yield from results
 
 
-def shares_of(targets: Sequence[Target], jobs: int) -> list[Sequence[Target]]:
-    """Targets that go side by side, so many shares or more."""
+def shares_of(targets: Sequence[Target], jobs: int) -> list[list[Target]]:
+    """Targets that go side by side: those of one folder, which share a framework, and among them layers after attentions."""
     size = min(SIDE_BY_SIDE, -(-len(targets) // jobs))
-    return [targets[first : first + size] for first in range(0, len(targets), size)]
+    ordered = sorted(targets, key=lambda target: (_folder(target), target.name.endswith("multi-head")))
+    groups = [list(group) for _, group in groupby(ordered, _folder)]
+    return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
+
+
+def _folder(target: Target) -> str:
+    return target.location.rpartition(".")[0] if target.registered else ""
 
 
 def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], jobs: int, step: Step) -> Iterator[Result]:

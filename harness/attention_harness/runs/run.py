@@ -13,7 +13,7 @@ from time import monotonic
 from typing import IO, Any
 from weakref import finalize
 
-from attention_harness.conformance import agreement
+from attention_harness.conformance import agreement, first_stage
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.records import CheckRow, PrecisionRow
@@ -158,7 +158,7 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
         "seed": settings.seed,
         "implementations": [_implementation(result) for result in results],
         "properties": property_metadata(),
-        "mutation_score": caught({row.clause for result in results for row in result.rows if row.cases}),
+        "mutation_score": _mutation_score(results, settings),
         "worked_example": {
             "source": "a published introduction to attention",
             "words": list(WORDS),
@@ -169,6 +169,14 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
         "vectors": {"onnx": onnx_cases.provenance()},
         "notes": [f"{r.name} did not run: {r.rows[0].message}" for r in results if r.description is None],
     }
+
+
+def _mutation_score(results: Sequence[CheckResult], settings: Settings) -> Mapping[str, object]:
+    """The planted faults that a check like this one rejects; nothing for a part of the first stage."""
+    if not settings.first_stage:
+        return caught({row.clause for result in results for row in result.rows if row.cases})
+    whole = not settings.properties and set(settings.dtypes) == set(DTYPES)
+    return first_stage.coverage({result.description.spec for result in results if result.description}) if whole else {}
 
 
 def property_metadata() -> list[dict[str, str]]:

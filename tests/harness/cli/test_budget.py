@@ -57,7 +57,7 @@ def asked(monkeypatch):
         return []
 
     monkeypatch.setattr(running, "check_into", check_into)
-    monkeypatch.setattr(running, "loadable", lambda targets, settings: list(targets))
+    monkeypatch.setattr(running, "loadable", lambda targets, settings, **more: list(targets))
     monkeypatch.setattr(running, "status_of", lambda results: 0)
     monkeypatch.setattr(running, "write_report", lambda folder, show: None)
     monkeypatch.setattr(timing, "bench", bench)
@@ -137,7 +137,7 @@ def test_the_timing_has_what_the_checks_and_the_report_leave(budget, began, left
 
 def test_beside_a_stored_run_no_comparison_ends_early(tmp_path, monkeypatch):
     bench, early = import_module("attention_harness.cli.bench"), []
-    monkeypatch.setattr(bench, "loadable", lambda targets, settings: list(targets))
+    monkeypatch.setattr(bench, "loadable", lambda targets, settings, **more: list(targets))
     monkeypatch.setattr(bench, "write_report", lambda folder, show: None)
     monkeypatch.setattr("attention_harness.cli.comparison.load", lambda folder: folder)
     monkeypatch.setattr("attention_harness.cli.comparison.against", lambda *given, quiet: {})

@@ -10,15 +10,17 @@ from io import StringIO
 import pytest
 
 from attention_harness.cli.app import main
-from attention_harness.conformance.check import CheckResult
+from attention_harness.conformance.check import CheckResult, check_together
+from attention_harness.conformance.check import check as check_one
+from attention_harness.conformance.plan import Listener
 from attention_harness.conformance.records import CheckRow
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import load
-from attention_harness.registry.targets import resolve
+from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import executors
 from attention_harness.runs.folder import RunRequest
-from attention_harness.runs.run import Progress, Run, check, tables
+from attention_harness.runs.run import Progress, Run, check, plan_of, tables
 
 ROW = CheckRow(
     implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
@@ -64,6 +66,48 @@ def test_a_single_implementation_is_checked_without_a_pool(tmp_path, monkeypatch
     assert {row.outcome for row in result.rows} == {"agrees"}
     assert set(steps) == {"numpy-eager"}
     assert [*run.finished()] == ["numpy-eager"]
+
+
+def test_implementations_of_a_framework_go_side_by_side_and_layers_last():
+    shares = [[target.name for target in share] for share in executors.shares_of(resolve([]), jobs=2)]
+    assert shares[:2] == [
+        ["jax-einsum", "jax-nn", "jax-multi-head"],
+        ["numpy-eager", "numpy-online", "numpy-tensor-core", "numpy-multi-head"],
+    ]
+    assert ["torch-eager", "torch-sdpa-flash", "torch-sdpa-math"] in [share[-3:] for share in shares]
+    assert sorted(name for share in shares for name in share) == sorted(target.name for target in resolve([]))
+
+
+def test_each_job_has_a_share():
+    files = [Target(f"mine.py:f{number}", f"mine.py:f{number}", registered=False) for number in range(3)]
+    assert [len(share) for share in executors.shares_of(files, jobs=2)] == [2, 1]
+    assert [len(share) for share in executors.shares_of(files, jobs=3)] == [1, 1, 1]
+    assert executors.shares_of([], jobs=2) == []
+
+
+def test_side_by_side_gives_the_rows_of_each_alone(tmp_path):
+    targets = resolve(["numpy-eager", "numpy-online", "numpy-multi-head"])
+    plan = plan_of(replace(SETTINGS, examples=10), tmp_path)
+    together = check_together(targets, plan, lambda name: Listener())
+    for target, result in zip(targets, together, strict=True):
+        alone = check_one(target, plan)
+        assert [replace(row, seconds=0) for row in result.rows] == [replace(row, seconds=0) for row in alone.rows]
+        assert (result.covered, result.asked, result.answered) == (alone.covered, alone.asked, alone.answered)
+
+
+def test_one_that_cannot_be_loaded_and_one_that_is_wrong_keep_nothing_from_the_others(tmp_path):
+    (tmp_path / "two.py").write_text(
+        "import attention_implementations.numpy.eager as e\ndef wrong(q, k, v):\n    return e.attention(q, k, v) + 1\n"
+    )
+    place = tmp_path / "two.py"
+    targets = [
+        *(Target(f"{place}:{name}", f"{place}:{name}", registered=False) for name in ("absent", "wrong")),
+        *resolve(["numpy-online"]),
+    ]
+    absent, wrong, right = check_together(targets, plan_of(replace(SETTINGS, examples=3), tmp_path), lambda name: Listener())
+    assert absent.unloadable and absent.description is None
+    assert wrong.wrong
+    assert right.right
 
 
 def test_nothing_is_lost_when_a_resumed_run_is_killed_again(killed):
