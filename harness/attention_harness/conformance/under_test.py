@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -52,15 +52,14 @@ class Known:
     """Results by the objects that they belong to, which stay alive with them, so that no other object gets their number."""
 
     def __init__(self) -> None:
-        self.results: dict[Hashable, tuple[Any, tuple[object, ...]]] = {}
+        self.results: dict[Hashable, tuple[object, tuple[object, ...]]] = {}
 
     def once(self, kind: Hashable, make: Callable[[], Result], *objects: object) -> Result:
         """The result of this kind for these objects, made if it is not known."""
         key = (kind, *map(id, objects))
         if key not in self.results:
             self.results[key] = make(), objects
-        result: Result = self.results[key][0]
-        return result
+        return cast(Result, self.results[key][0])
 
 
 class UnderTest:

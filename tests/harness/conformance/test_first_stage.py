@@ -86,6 +86,7 @@ def test_one_fault_in_ten_is_rejected_by_other_numbers_too(seed):
     assert not [one.name for name, one in examined.items() if name not in names and one.kills]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [attention, wrong_with_groups])
 @pytest.mark.parametrize("seed", [0, 3])
 def test_the_rows_are_those_of_a_check_without_it(function, seed, tmp_path, monkeypatch):
@@ -150,12 +151,14 @@ def test_fail_fast_stops_at_the_first_failure_and_makes_it_small(tmp_path):
     assert "not asked before the check stopped" in {row.message for row in result.rows}
 
 
+@pytest.mark.slow
 def test_fail_fast_asks_a_sound_function_everything(tmp_path):
     usual = checked(attention, tmp_path)
     hurried = checked(attention, tmp_path, replace(SETTINGS, fail_fast=True))
     assert [replace(row, seconds=0) for row in hurried.rows] == [replace(row, seconds=0) for row in usual.rows]
 
 
+@pytest.mark.slow
 def test_a_failure_that_no_known_case_shows_is_told_in_the_standard_suite(tmp_path):
     known = {case.problem.key_length for case in (*EDGE_CASES["attention"], *CASES["attention"])}
     plan = Plan(draw_suite(60, 0, ("float32",)), tmp_path, SETTINGS)

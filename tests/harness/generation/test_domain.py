@@ -41,10 +41,7 @@ CASES = draw_suite(40, 0, ("float32",))["attention"].cases
         ),
         (lambda p: p.key_length <= 3, (TINY,)),
         (lambda p: p.query_length % 64 == 0 and p.key_length % 64 == 0, ("lengths in blocks of 64",)),
-        (  # several entries of such blocks are more than a moved case may have
-            lambda p: p.query_length % 128 == 0 and p.key_length % 128 == 0,
-            ("batch == 1", "lengths in blocks of 128"),
-        ),
+        (lambda p: p.query_length % 128 == 0 and p.key_length % 128 == 0, ("lengths in blocks of 128",)),
         (lambda p: p.head_dim == p.value_dim == 32, ("head_dim == 32",)),
         (lambda p: p.query_length == 1 and p.key_heads == 1, ("one key head", "one query")),
         (lambda p: p.scale is not None and p.head_dim == p.value_dim == 128, ("head_dim == 128", "a scale")),

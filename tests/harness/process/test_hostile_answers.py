@@ -115,7 +115,7 @@ def test_an_exception_in_the_driver_ends_the_check_of_its_target_alone(tmp_path,
     def fails(*_):
         raise KeyError("no such \udcff thing")
 
-    monkeypatch.setattr(conformance, "_check", fails)
+    monkeypatch.setattr(conformance, "_begun", fails)
     checked = check(Target("mine", "mine.py:f", False), Plan({}, tmp_path))
     assert checked.ours
     assert "fault of attention-harness: KeyError" in checked.rows[0].message
