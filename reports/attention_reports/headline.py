@@ -121,12 +121,12 @@ def _mutation_score(run: Run) -> list[str]:
     """Which planted faults the properties of this run reject, by an audit that was run before."""
     score = run.section("mutation_score")
     faults, rejected, examples = (score.get(name) for name in ("faults", "rejected", "examples"))
+    cases = score.get("cases")
+    only = [f"The first stage is all that was asked, at most {count(cases, 'case')}."] if isinstance(cases, int) else []
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
-        return []
-    text = f"With {examples} examples these properties reject"
-    if isinstance(cases := score.get("cases"), int):
-        text = f"The first stage is all that was asked: its {cases} cases reject"
-    return [f"{text} {rejected:,} of {faults:,} planted faults (audit of {score.get('audited')})."]
+        return only
+    with_what = "With seed 0 it rejects" if only else f"With {examples} examples these properties reject"
+    return [*only, f"{with_what} {rejected:,} of {faults:,} planted faults (audit of {score.get('audited')})."]
 
 
 def _closest(run: Run) -> list[str]:

@@ -71,7 +71,7 @@ def test_noise_decides_how_far_timings_are_trusted(make_run: Callable[..., Path]
         ),
         (
             {"faults": 635, "rejected": 610, "cases": 60, "audited": "2026-11-28"},
-            "The first stage is all that was asked: its 60 cases reject 610 of 635 planted faults (audit of 2026-11-28).",
+            "With seed 0 it rejects 610 of 635 planted faults (audit of 2026-11-28).",
         ),
         ({"faults": 0, "rejected": 0}, ""),
         ({"faults": "many", "rejected": None}, ""),

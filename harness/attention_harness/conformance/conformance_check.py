@@ -23,7 +23,7 @@ from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import REFUSALS, CallFailed, Outcome, printable
 from attention_harness.generation.coverage import covered
-from attention_harness.generation.domain import learned
+from attention_harness.generation.domain import Domain, learned
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
@@ -83,13 +83,14 @@ class ConformanceCheck:
         self.refused = self.refused_dtypes()
         if not self.plan.settings.first_stage:
             yield from self._each(self.schedule.first(), self._try)
-            for case, finding in self.known.values() if self.over else ():
-                self.count(case, [finding])
+        self.untried = 0
         for step in self._each(self.scheduled(), self._ask):
             self.listener.step()
             yield step
+        for case, finding in self.known.values():  # those that the standard suite did not come to
+            self.count(case, [finding])
         if self.answer_counts.mostly_refused and not self.over:
-            self._guarded(self._ask_moved)
+            yield from self._ask_moved()
 
     def _each(
         self, asked: Iterable[tuple[Case, Sequence[Property]]], step: Callable[[Case, Sequence[Property]], None]
@@ -115,9 +116,26 @@ class ConformanceCheck:
     def _try(self, case: Case, properties: Sequence[Property]) -> None:
         """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
         self.under_test.forget()
-        findings = list(judge(self.under_test, self.under_test.realise(case), properties, self._find))
+        findings = self._until_too_many_hang(judge(self.under_test, self.under_test.realise(case), properties, self._once(case)))
         self.known |= {(case.id, finding.property_.id): (case, finding) for finding in findings}
         self._hear(case, findings)
+
+    def _once(self, case: Case) -> Find:
+        """As `find`, of a case that the first stage may have asked."""
+
+        def found(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
+            known = self.known.get((case.id, property_.id))
+            return known[1] if known else self._find(under_test, property_, x)
+
+        return found
+
+    def _until_too_many_hang(self, judgement: Iterable[Finding]) -> list[Finding]:
+        findings = []
+        for finding in judgement:
+            findings.append(finding)
+            if finding.outcome == Outcome.TIMED_OUT and self.hangs >= HANGS:
+                break
+        return findings
 
     def _find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
         finding = find(under_test, property_, x)
@@ -132,20 +150,24 @@ class ConformanceCheck:
                 self.listener.failed(f"{finding.outcome}: {name}: {finding.verdict.message} [{case}]")
 
     def _ask(self, case: Case, properties: Sequence[Property]) -> None:
-        known = {property_.id: self.known[key][1] for property_ in properties if (key := (case.id, property_.id)) in self.known}
-        x, findings = self.judge_case(case, properties, lambda *asked: known.get(asked[1].id) or self._find(*asked))
+        x, findings = self.judge_case(case, properties, self._once(case))
+        for finding in findings:
+            self.known.pop((case.id, finding.property_.id), None)
         self.answer_counts.count(case, properties, findings)
         self._hear(case, findings)
         if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
             self._measure(case, x)
 
-    def _ask_moved(self) -> None:
+    def _ask_moved(self) -> Iterator[None]:
+        """A step for each: what functions side by side share is forgotten between them."""
         for case, properties in self.moved_cases():
             self._guarded(partial(self._ask, case, properties))
+            yield
 
     def moved_cases(self) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The refused cases once more, moved to where the implementation answers."""
-        refused = self.answer_counts.moved(learned(self._answers, [case for case, _ in self.answer_counts.refused]))
+        refused_cases = [case for case, _ in self.answer_counts.refused]
+        refused = self.answer_counts.moved(self._guarded(lambda: learned(self._answers, refused_cases)) or Domain())
         deadline = monotonic() + AGAIN_SECONDS
         asked: set[str] = set()
         for case, properties in refused:
@@ -206,7 +228,7 @@ class ConformanceCheck:
             if failure.outcome in REFUSALS:
                 return printable(str(failure))
             gates = [property_ for property_ in self.properties if property_.id in GATES]
-            self.count(case, judge(self.under_test, x, gates, self._find))
+            self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
         return ""
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
@@ -224,17 +246,19 @@ class ConformanceCheck:
 
     def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
         """Tallies the findings on a case, and returns them."""
-        findings = []
-        for finding in judgement:
+        findings = self._until_too_many_hang(judgement)
+        for finding in findings:
             self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
-            findings.append(finding)
-            if finding.outcome == Outcome.TIMED_OUT and self.hangs >= HANGS:
-                break
         return findings
 
     def _measure(self, case: Case, x: Inputs) -> None:
         """Measures an answer of the right shape: its precision, and its distance from those of others."""
-        out, expected = self.under_test(x), self.under_test.expected(x)
+        try:
+            out, expected = self.under_test(x), self.under_test.expected(x)
+        except CallFailed:  # it answered these inputs in the first stage
+            gates = [property_ for property_ in self.properties if property_.id in GATES]
+            self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
+            return
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
         self.errors.add(case, out, expected)

@@ -45,13 +45,15 @@ class Schedule:
         return ((self.under_test.within_its_options(case), properties) for case, properties in self._asked())
 
     def first(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand."""
-        known = {name: (case, properties) for name, case, properties in self._known_cases()}
+        """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand.
+
+        Whose turn it is depends on the properties and cases that are wanted, so that turns do not count here.
+        """
+        known = {name: case for name, case, _ in self._known_cases()}
         for name, telling in first_stage.cases(self.spec):
             if name in known:
-                case, properties = known[name]
-                asked = [property_ for property_ in properties if property_.id in PLAIN or property_.id in telling]
-                yield self.under_test.within_its_options(case), asked
+                asked = [one for one in (self.warm if self.compiles else self.properties) if one.id in telling.union(PLAIN)]
+                yield self.under_test.within_its_options(known[name]), asked
 
     def _asked(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""

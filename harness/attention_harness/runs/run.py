@@ -172,11 +172,13 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
 
 
 def _mutation_score(results: Sequence[CheckResult], settings: Settings) -> Mapping[str, object]:
-    """The planted faults that a check like this one rejects; nothing for a part of the first stage."""
+    """The planted faults that a check like this one rejects; the number of cases alone for a part of the first stage."""
     if not settings.first_stage:
         return caught({row.clause for result in results for row in result.rows if row.cases})
-    whole = not settings.properties and set(settings.dtypes) == set(DTYPES)
-    return first_stage.coverage({result.description.spec for result in results if result.description}) if whole else {}
+    described = [result.description for result in results if result.description]
+    whole = not settings.properties and set(settings.dtypes) == set(DTYPES) and not any(one.compiles for one in described)
+    coverage = first_stage.coverage({one.spec for one in described})
+    return coverage if whole else {"cases": coverage["cases"]}
 
 
 def property_metadata() -> list[dict[str, str]]:

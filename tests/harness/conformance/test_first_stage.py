@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.audit import audit
+from attention_harness.audit.controls import BASES, CONTROLS, LAYER
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.selection import from_catalogue
 from attention_harness.conformance import first_stage
 from attention_harness.conformance.check import check_function, load_properties
 from attention_harness.conformance.plan import Listener, Plan
+from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.settings import Settings
+from attention_harness.conformance.under_test import UnderTest
 from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.suite import draw_suite
 from attention_harness.process.in_process import InProcessWorker
@@ -180,3 +183,46 @@ def test_a_plan_is_drawn_when_it_is_looked_at():
     assert len(suite.drawn) == 3
     assert isinstance(suite.drawn[0], Case)
     assert "made" in vars(suite.drawn)
+
+
+def test_a_failure_that_comes_once_is_not_lost(tmp_path):
+    seen = set()
+
+    def wrong_at_first(q, k, v):
+        out = attention(q, k, v)
+        new = q.shape not in seen
+        seen.add(q.shape)
+        return out * 2 if new and q.shape[2:] == (3, 1) else out
+
+    heard = Heard()
+    result = checked(wrong_at_first, tmp_path, heard=heard)
+    assert heard
+    assert result.wrong
+
+
+def test_a_call_that_fails_after_the_first_stage_is_a_fault_of_the_implementation(tmp_path):
+    calls: dict[bytes, int] = {}
+
+    def fails_when_it_sees_them_again(q, k, v):
+        number = calls.setdefault(q.tobytes() + k.tobytes() + v.tobytes(), len(calls))
+        if len(calls) - number > 30:
+            raise RuntimeError("seen before")
+        return attention(q, k, v)
+
+    result = checked(fails_when_it_sees_them_again, tmp_path)
+    assert result.wrong
+    assert not result.ours
+
+
+@pytest.mark.parametrize("spec", ["attention", "multi-head"])
+def test_each_property_is_asked_alone_as_among_the_others(spec, tmp_path):
+    process = InProcessWorker(CONTROLS[BASES[0] if spec == "attention" else LAYER])
+    under_test = UnderTest(process, process.description)
+
+    def asked(names):
+        plan = Plan(draw_suite(0, 0, DTYPES), tmp_path, Settings(first_stage=True, properties=names))
+        return {(case.id, one.id) for case, properties in Schedule(under_test, plan).cases() for one in properties}
+
+    together = asked(())
+    for property_ in [one for one in PROPERTIES.values() if one.spec == spec]:
+        assert {pair for pair in together if pair[1] == property_.id} <= asked((property_.name,))
