@@ -31,10 +31,10 @@ def seconds_to_the_first_failure(location, folder):
     command = [sys.executable, "-m", "attention_harness", "check", location, "--quick", "--output", str(folder)]
     start = perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        found = any(line.startswith(f"{location} ") for line in process.stderr)
+        told = any(line.startswith(f"{location} ") for line in process.stderr)
         took = perf_counter() - start
         process.kill()
-    return took if found else np.nan
+    return took if told else np.nan
 
 
 def test_seconds_to_the_first_failure(benchmark, tmp_path):

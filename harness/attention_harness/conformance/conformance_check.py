@@ -123,11 +123,11 @@ class ConformanceCheck:
     def _once(self, case: Case) -> Find:
         """As `find`, of a case that the first stage may have asked."""
 
-        def found(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
+        def finding_of(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
             known = self.known.get((case.id, property_.id))
             return known[1] if known else self._find(under_test, property_, x)
 
-        return found
+        return finding_of
 
     def _until_too_many_hang(self, judgement: Iterable[Finding]) -> list[Finding]:
         findings = []
