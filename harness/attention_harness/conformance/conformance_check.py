@@ -195,19 +195,15 @@ class ConformanceCheck:
             self.faults.append(our_fault(error))
             return None
 
-    def _row(self, outcome: Outcome, message: str) -> CheckRow:
-        """A row about the implementation as a whole."""
-        return replace(check_row(self.under_test.description, self.properties[0], Tally(), message=message), outcome=outcome)
+    def _row(self, outcome: Outcome, message: str, property_: Property | None = None) -> CheckRow:
+        """A row without a case: about a property, or about the implementation as a whole."""
+        row = check_row(self.under_test.description, property_ or self.properties[0], Tally(), message=message)
+        return replace(row, outcome=outcome)
 
     def _outlived_waivers(self) -> list[CheckRow]:
         """A failing row for each waiver that is no longer needed."""
-        return [
-            replace(
-                check_row(self.under_test.description, PROPERTIES[waiver.property], Tally(), message=message),
-                outcome=Outcome.VIOLATES,
-            )
-            for waiver, message in waivers.outlived(self.under_test, self.waivers)
-        ]
+        outlived = waivers.outlived(self.under_test, self.waivers)
+        return [self._row(Outcome.VIOLATES, message, PROPERTIES[waiver.property]) for waiver, message in outlived]
 
     def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
@@ -227,9 +223,13 @@ class ConformanceCheck:
         except CallFailed as failure:
             if failure.outcome in REFUSALS:
                 return printable(str(failure))
-            gates = [property_ for property_ in self.properties if property_.id in GATES]
-            self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
+            self._judge_gates(case, x)
         return ""
+
+    def _judge_gates(self, case: Case, x: Inputs) -> None:
+        """Counts the failure of a call that no property made."""
+        gates = [property_ for property_ in self.properties if property_.id in GATES]
+        self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
         """Judges the case by these properties; returns the inputs and the findings."""
@@ -256,8 +256,7 @@ class ConformanceCheck:
         try:
             out, expected = self.under_test(x), self.under_test.expected(x)
         except CallFailed:  # it answered these inputs in the first stage
-            gates = [property_ for property_ in self.properties if property_.id in GATES]
-            self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
+            self._judge_gates(case, x)
             return
         if case.recipe.startswith("three_words") and not self.worked_example:
             self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()

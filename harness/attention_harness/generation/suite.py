@@ -81,7 +81,7 @@ def draw_suite(count: int, seed: int, dtypes: Collection[str], vectors: Sequence
             edge_cases=[case for case in EDGE_CASES[spec] if case.problem.dtype in dtypes],
             drawn=Later(partial(_drawn, spec, count, seed, tuple(dtypes))),
         )
-        for spec in ("attention", "multi-head")
+        for spec in CASES
     }
 
 
