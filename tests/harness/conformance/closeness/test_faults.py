@@ -14,6 +14,7 @@ from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import FAULTS, load_all
 from attention_harness.conformance.judging import fails
 from attention_harness.errors import CallFailed
+from attention_harness.generation.domain import CONDITIONS, Domain
 from attention_harness.generation.vectors.files import vectors
 from attention_harness.registry.loading import describe
 from attention_harness.runs.mutation_score import TABLE
@@ -66,10 +67,12 @@ def problems(affordable):
 
 @pytest.fixture(scope="module")
 def further_problems(problems, cases_of):
-    """Those, recorded failures, and other ones of three runs: a fault is tried until one of them rejects it."""
+    """Those, recorded failures, other ones of three runs, and all of these moved as for a function that refuses most: a fault
+    is tried until one of them rejects it."""
     drawn = [case for seed in (0, 1, AUDIT["seed"]) for case in cases_of(seed)["attention"]]
     recorded = [vector.case for vector in vectors() if isinstance(vector.case.problem, Problem)]
-    return [*problems, *recorded, *by_cost(drawn)]
+    moved = [Domain((condition,)).moved(case) for condition in CONDITIONS for case in drawn]
+    return [*problems, *recorded, *by_cost(drawn), *by_cost(filter(None, moved))]
 
 
 def test_most_faults_of_the_catalogue_are_numerical():
