@@ -18,6 +18,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Json,
     Memory,
     Output,
+    Profile,
     Property,
     Resume,
     Seed,
@@ -40,6 +41,7 @@ def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2,
     timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None, resume: Resume = None,
     declare: Declare = None, as_json: Json = False, quick: FirstStage = False, fail_fast: FailFast = False,
+    profile: Profile = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     from attention_harness.runs import run as running
@@ -51,7 +53,7 @@ def check(
     run = open_run(output, resume, request)
     results = check_into(run, chosen, request.settings, quiet=as_json)
     running.complete(run)
-    write_report(run.folder, show="" if as_json else "checks")
+    write_report(run.folder, show="" if as_json else "checks profile" if profile else "checks")
     if as_json:
         print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
     return status_of(results)

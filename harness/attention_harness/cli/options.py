@@ -44,6 +44,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer
 FirstStage = Annotated[
     bool, typer.Option("--quick", help="The first stage alone: the known cases that reject most planted faults, in seconds.")
 ]
+Profile = Annotated[bool, typer.Option("--profile", help="Print where the time of the checks went; the report has it anyway.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure of each implementation.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]

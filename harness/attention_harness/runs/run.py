@@ -31,6 +31,7 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.property import PROPERTIES
+from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
 
@@ -218,7 +219,7 @@ def write(results: Sequence[CheckResult], run: Run, settings: Settings) -> None:
 
 
 def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mapping[str, object]]]:
-    """The rows of `checks`, `precision`, `agreement` and `coverage`."""
+    """The rows of `checks`, `precision`, `agreement`, `coverage` and `profile`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
     return {
@@ -226,6 +227,11 @@ def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mappi
         "precision": [row.to_json() for result in results for row in result.precision],
         "agreement": agreement.agreement(samples),
         "coverage": coverage(_covered(results).values()),
+        "profile": [
+            {"implementation": result.name, "part": part, "meaning": PARTS[part], "seconds": seconds}
+            for result in results
+            for part, seconds in result.seconds.items()
+        ],
     }
 
 
