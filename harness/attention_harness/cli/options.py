@@ -11,6 +11,7 @@ import typer
 
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
+from attention_harness.process.limits import cores
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
 
@@ -27,7 +28,7 @@ Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
 Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
-Jobs = Annotated[int, typer.Option(help="Implementations at once.")]
+Jobs = Annotated[str, typer.Option(help="Processes that check; auto: one for each core that this one may use.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a call may take.")]
 Memory = Annotated[int, typer.Option(help="MiB that a worker may use.")]
 Executor = Annotated[str, typer.Option(help="local: processes on this machine; ray: a cluster.")]
@@ -65,13 +66,13 @@ ComparisonFolder = Annotated[Path | None, typer.Option("--output", help="Folder 
 
 
 def settings_of(
-    examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,
+    examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: str, timeout: float,
     memory: int, executor: str, declare: list[str] | None,
 ) -> Settings:  # fmt: skip
     """The settings of a check, validated. Raises UsageError."""
     from attention_harness.runs.executors import EXECUTORS
 
-    for name, value in (("examples", examples), ("jobs", jobs), ("timeout", timeout), ("memory", memory)):
+    for name, value in (("examples", examples), ("timeout", timeout), ("memory", memory)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")
     _among("dtype", dtypes or (), DTYPES)
@@ -81,12 +82,21 @@ def settings_of(
         seed=seed,
         properties=tuple(properties or ()),
         dtypes=tuple(dtypes or DTYPES),
-        jobs=jobs,
+        jobs=jobs_of(jobs),
         seconds=timeout,
         memory=memory,
         executor=executor,
         declared=declarations_of(declare),
     )
+
+
+def jobs_of(text: str) -> int:
+    """The number of processes. Raises UsageError."""
+    if text == "auto":
+        return cores()
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"jobs={text}, but should be a whole number above 0, or auto")
+    return int(text)
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600}

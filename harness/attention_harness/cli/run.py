@@ -41,7 +41,7 @@ USUAL_BUDGET = "6m"
 
 def run(
     targets: Targets = None, quick: Quick = False, deep: Deep = False, examples: Examples = None, seed: Seed = 0,
-    property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2, timeout: Timeout = 30.0, memory: Memory = 6144,
+    property_: Property = None, dtype: Dtype = None, jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144,
     executor: Executor = "local", output: Output = None, resume: Resume = None, declare: Declare = None,
     baseline: Baseline = "numpy-eager", workload: Workloads = None, budget: Budget = None, as_json: Json = False,
     profile: Profile = False,
