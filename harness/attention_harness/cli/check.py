@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None,
-    jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local",
-    output: Output = None, resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False, fail_fast: FailFast = False,
-    profile: Profile = False,
+    jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None,
+    resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False,
+    fail_fast: FailFast = False, profile: Profile = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     from attention_harness.runs import run as running
