@@ -1,0 +1,66 @@
+"""Tests without a file: one for each property of each `--attention-target`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attention_harness.errors import UsageError
+from attention_harness.pytest_plugin.property_check import PropertyCheck, properties_by_name
+from attention_harness.pytest_plugin.shared_check import SharedCheck
+from attention_harness.registry.targets import Target, resolve
+from attention_harness.runs.check_attention import path_as_before
+
+
+def resolved(config: pytest.Config) -> list[Target]:
+    """The targets that the session is asked to check."""
+    try:
+        with path_as_before():
+            return resolve(config.option.attention_target)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def alone(config: pytest.Config) -> bool:
+    """Whether the targets are all that is wanted: they are named on the command line, and no file or folder is named beside."""
+    named = any(str(argument).startswith("--attention-target") for argument in config.invocation_params.args)
+    return named and not config.option.file_or_dir
+
+
+def collectors(session: pytest.Session) -> Iterator[TargetTests]:
+    """One for each target."""
+    for target in resolved(session.config):
+        yield TargetTests.from_parent(session, name=target.name, nodeid=target.name)
+
+
+class TargetTests(pytest.Collector):
+    """The tests of one target."""
+
+    def collect(self) -> Iterator[PropertyTest]:
+        """One test for each property."""
+        properties = properties_by_name(self.name)
+        shared = SharedCheck(self.name, [one.name for one in properties], [], {})
+        for one in properties:
+            name = f"{self.name.rpartition(':')[2]}-{one.id}"
+            yield PropertyTest.from_parent(self, name=name, check=PropertyCheck(shared, one))
+
+
+class PropertyTest(pytest.Item):
+    """The test of one property."""
+
+    def __init__(self, *, check: PropertyCheck, **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self.check = check
+
+    def runtest(self) -> None:
+        """Fails with the text of the failure alone."""
+        try:
+            self.check()
+        except AssertionError as failure:
+            raise pytest.fail.Exception(str(failure), pytrace=False) from None
+
+    def reportinfo(self) -> tuple[Any, None, str]:
+        """Place and name for reports."""
+        return self.path, None, self.name
