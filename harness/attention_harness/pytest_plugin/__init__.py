@@ -34,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.attention_target:
         from attention_harness.pytest_plugin import targets
 
-        targets.resolved(config)
+        ids = targets.wanted_ids(config)
+        config.args = [argument for argument in config.args if argument not in ids]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -58,7 +58,7 @@ class PropertyCheck:
         if self.property.spec in specs:
             return ""
         wanted = f"{self.property.spec} for {self.property.id}: a layer is known by its name, which ends in multi_head"
-        return f"spec of {self.shared.name}={', '.join(specs)}, but should be {wanted}"
+        return f"spec of {self.shared.name}={', '.join(specs) or 'another'}, but should be {wanted}"
 
     def user_properties(self) -> Iterator[tuple[str, object]]:
         """Names and values for JUnit: seed and versions, and of each failure its smallest problem and its replay line."""

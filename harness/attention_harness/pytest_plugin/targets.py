@@ -23,10 +23,16 @@ def resolved(config: pytest.Config) -> list[Target]:
         raise pytest.UsageError(str(error)) from error
 
 
+def wanted_ids(config: pytest.Config) -> set[str]:
+    """The ids of single tests of targets, among the files and folders of the command line."""
+    names = {target.name for target in resolved(config)}
+    return {argument for argument in config.option.file_or_dir if argument.partition("::")[0] in names}
+
+
 def alone(config: pytest.Config) -> bool:
     """Whether the targets are all that is wanted: they are named on the command line, and no file or folder is named beside."""
     named = any(str(argument).startswith("--attention-target") for argument in config.invocation_params.args)
-    return named and not config.option.file_or_dir
+    return named and set(config.option.file_or_dir) <= wanted_ids(config)
 
 
 def collectors(session: pytest.Session) -> Iterator[TargetTests]:
@@ -38,8 +44,15 @@ def collectors(session: pytest.Session) -> Iterator[TargetTests]:
 class TargetTests(pytest.Collector):
     """The tests of one target."""
 
-    def collect(self) -> Iterator[PropertyTest]:
-        """One test for each property."""
+    def collect(self) -> list[PropertyTest]:
+        """One test for each property, or those that are named on the command line."""
+        tests = {test.nodeid: test for test in self._tests()}
+        wanted = wanted_ids(self.config)
+        if unknown := [id for id in wanted if id.startswith(f"{self.nodeid}::") and id not in tests]:
+            raise self.CollectError(f"test={unknown[0]}, but should be one that `--collect-only` shows")
+        return [test for id, test in tests.items() if id in wanted or not wanted]
+
+    def _tests(self) -> Iterator[PropertyTest]:
         properties = properties_by_name(self.name)
         shared = SharedCheck(self.name, [one.name for one in properties], [], {})
         for one in properties:
