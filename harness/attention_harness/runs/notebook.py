@@ -47,22 +47,22 @@ def notebook_progress(name: str, total: int) -> Iterator[Listener]:
     from IPython.display import display
 
     line, last = ProgressLine(name, total), monotonic()
-    shown = display(line, display_id=True)
+    handle = display(line, display_id=True)
 
     def step() -> None:
         nonlocal last
         line.cases += 1
         if monotonic() - last > SECONDS:
             last = monotonic()
-            shown.update(line)
+            handle.update(line)
 
     def failed(sentence: str) -> None:
         line.failure = sentence
-        shown.update(line)
+        handle.update(line)
 
     yield Listener(step, failed)
     line.total = line.cases
-    shown.update(line)
+    handle.update(line)
 
 
 def in_notebook() -> bool:

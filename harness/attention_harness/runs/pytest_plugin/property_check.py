@@ -9,7 +9,7 @@ import pytest
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.errors import Outcome
-from attention_harness.pytest_plugin.shared_check import SharedCheck
+from attention_harness.runs.pytest_plugin.shared_check import SharedCheck
 from attention_harness.runs.run import spec_by_name
 from attention_specs.property import Property, properties_of
 

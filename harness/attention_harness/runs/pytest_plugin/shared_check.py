@@ -11,10 +11,10 @@ from typing import Any, Self, TypedDict
 from attention_harness.conformance.judging import GATES
 from attention_harness.conformance.records import CheckRow
 from attention_harness.errors import UsageError
-from attention_harness.pytest_plugin.once import AbandonedError, once
 from attention_harness.registry.objects import name_of
 from attention_harness.runs.check_attention import check_attention
 from attention_harness.runs.environment import version_of
+from attention_harness.runs.pytest_plugin.once import AbandonedError, once
 from attention_harness.runs.result import FailureRecord, Result
 
 Function = Callable[..., object]

@@ -9,10 +9,10 @@ from typing import Unpack
 import pytest
 
 from attention_harness.errors import UsageError
-from attention_harness.pytest_plugin.property_check import PropertyCheck, properties_by_name
-from attention_harness.pytest_plugin.shared_check import CheckOptions, Function, SharedCheck
 from attention_harness.registry.objects import name_of
 from attention_harness.runs.check_attention import check_attention, property_names
+from attention_harness.runs.pytest_plugin.property_check import PropertyCheck, properties_by_name
+from attention_harness.runs.pytest_plugin.shared_check import CheckOptions, Function, SharedCheck
 from attention_specs.property import PROPERTIES
 
 

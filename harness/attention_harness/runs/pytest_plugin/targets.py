@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from attention_harness.errors import UsageError
-from attention_harness.pytest_plugin.property_check import PropertyCheck, properties_by_name
-from attention_harness.pytest_plugin.shared_check import SharedCheck
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs.check_attention import path_as_before
+from attention_harness.runs.pytest_plugin.property_check import PropertyCheck, properties_by_name
+from attention_harness.runs.pytest_plugin.shared_check import SharedCheck
 
 
 def resolved(config: pytest.Config) -> list[Target]:
@@ -24,7 +25,7 @@ def resolved(config: pytest.Config) -> list[Target]:
 
 
 def wanted_ids(config: pytest.Config) -> set[str]:
-    """The ids of single tests of targets, among the files and folders of the command line."""
+    """The single tests of targets, named among the files and folders of the command line as `file.py:function::function-P4`."""
     names = {target.name for target in resolved(config)}
     return {argument for argument in config.option.file_or_dir if argument.partition("::")[0] in names}
 
@@ -38,7 +39,8 @@ def alone(config: pytest.Config) -> bool:
 def collectors(session: pytest.Session) -> Iterator[TargetTests]:
     """One for each target."""
     for target in resolved(session.config):
-        yield TargetTests.from_parent(session, name=target.name, nodeid=target.name)
+        place = session.config.invocation_params.dir / target.name
+        yield TargetTests.from_parent(session, name=target.name, nodeid=os.path.relpath(place, session.config.rootpath))
 
 
 class TargetTests(pytest.Collector):
@@ -46,9 +48,9 @@ class TargetTests(pytest.Collector):
 
     def collect(self) -> list[PropertyTest]:
         """One test for each property, or those that are named on the command line."""
-        tests = {test.nodeid: test for test in self._tests()}
+        tests = {f"{self.name}::{test.name}": test for test in self._tests()}
         wanted = wanted_ids(self.config)
-        if unknown := [id for id in wanted if id.startswith(f"{self.nodeid}::") and id not in tests]:
+        if unknown := [id for id in wanted if id.startswith(f"{self.name}::") and id not in tests]:
             raise self.CollectError(f"test={unknown[0]}, but should be one that `--collect-only` shows")
         return [test for id, test in tests.items() if id in wanted or not wanted]
 

@@ -108,6 +108,20 @@ def test_a_target_is_checked_beside_files_and_by_module_and_name(theirs):
     assert "test_theirs" not in several.output
 
 
+def test_an_id_can_be_given_again_where_it_was_printed(theirs):
+    theirs.write("inner/right.py", "from attention_implementations.numpy.eager import attention\n")
+    named = (*FEW, "--attention-target", "right.py:attention")
+    listed = theirs.test(*named, "--collect-only", "-q", within="inner").output.splitlines()
+    assert "inner/right.py:attention::attention-P4" in listed
+    again = theirs.test(*named, "right.py:attention::attention-P4", "-v", within="inner")
+    assert again.outcomes == {"attention-P4": "passed"}
+    assert "\nright.py:attention::attention-P4 PASSED" in again.output
+    assert (
+        "should be one that `--collect-only` shows"
+        in theirs.test(*named, "right.py:attention::attention-P99", within="inner").output
+    )
+
+
 def test_a_target_of_the_configuration_hides_no_test(theirs):
     collected = theirs.test("-o", f"addopts={' '.join(TARGET)}", "--collect-only", "-q").output
     assert "mine.py:tiled::tiled-P4" in collected
@@ -129,6 +143,7 @@ def test_workers_share_one_check(theirs):
     assert {"[gw0]", "[gw1]"} < set(session.output.split())
     assert session.properties["test_conforms[tiled-P4]"]["case"] == CASE
     assert theirs.calls() == 1
+    assert list((theirs.folder / "tmp").glob("attention-harness-*")) == []
 
 
 def test_a_dead_worker_keeps_nobody_waiting(repository):
@@ -180,7 +195,7 @@ import sys
 
 def test_modules():
     ours = {name for name in sys.modules if name.startswith("attention_")}
-    assert ours == {"attention_harness", "attention_harness.pytest_plugin"}
+    assert ours == {"attention_harness", "attention_harness.runs", "attention_harness.runs.pytest_plugin"}
     assert not {"numpy", "torch", "jax", "pandas", "rich"} & set(sys.modules)
 """
     theirs.write("test_modules.py", text)

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if (examples := config.option.attention_examples) is not None and examples < 1:
         raise pytest.UsageError(f"--attention-examples={examples}, but should be above 0")
     if config.option.attention_target:
-        from attention_harness.pytest_plugin import targets
+        from attention_harness.runs.pytest_plugin import targets
 
         ids = targets.wanted_ids(config)
         config.args = [argument for argument in config.args if argument not in ids]
@@ -58,7 +58,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
     """Puts the targets behind the files of the session."""
     report = yield
     if isinstance(collector, pytest.Session) and collector.config.option.attention_target:
-        from attention_harness.pytest_plugin import targets
+        from attention_harness.runs.pytest_plugin import targets
 
         report.result = [*([] if targets.alone(collector.config) else report.result), *targets.collectors(collector)]
     return report
@@ -67,7 +67,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Prepares the checks of the tests that are left, if there are any."""
     if f"{__name__}.property_check" in sys.modules:
-        from attention_harness.pytest_plugin import session_checks
+        from attention_harness.runs.pytest_plugin import session_checks
 
         folder = getattr(session.config, "workerinput", {}).get(FOLDER)
         session_checks.prepare(session, Path(folder) if folder else None)

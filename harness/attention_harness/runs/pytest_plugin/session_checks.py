@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from attention_harness.pytest_plugin.property_check import PropertyCheck
-from attention_harness.pytest_plugin.shared_check import SharedCheck
-from attention_harness.pytest_plugin.targets import PropertyTest
+from attention_harness.runs.pytest_plugin.property_check import PropertyCheck
+from attention_harness.runs.pytest_plugin.shared_check import SharedCheck
+from attention_harness.runs.pytest_plugin.targets import PropertyTest
 
 
 def check_of(item: pytest.Item) -> PropertyCheck | None:

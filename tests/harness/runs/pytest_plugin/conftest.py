@@ -76,14 +76,17 @@ class Repository:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
-    def test(self, *arguments: str) -> Session:
-        """A session of pytest with these arguments."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml", "tests.xml", *arguments]
+    def test(self, *arguments: str, within: str = ".") -> Session:
+        """A session of pytest with these arguments, from a folder within."""
+        report = self.folder / "tests.xml"
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml", str(report), *arguments]
         # without the folder in which this session began
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[1:]), "PYTHONDONTWRITEBYTECODE": "1"}
-        ran = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        environment |= {"TMPDIR": str(self.folder / "tmp")}
+        ran = subprocess.run(
+            command, cwd=self.folder / within, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         session = Session(ran.returncode, ran.stdout + ran.stderr)
-        report = self.folder / "tests.xml"
         for case in ElementTree.parse(report).iter("testcase") if report.exists() else ():
             name = case.get("name")
             session.outcomes[name], session.messages[name] = _outcome(case)
@@ -116,6 +119,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reposi
         made = Repository(tmp_path_factory.mktemp("repository"))
         for name, text in (FILES | {f"{name}.py": text for name, text in files.items()}).items():
             made.write(name, text)
+        (made.folder / "tmp").mkdir()
         return made
 
     return new

@@ -9,9 +9,9 @@ from time import monotonic
 
 import pytest
 
-from attention_harness.pytest_plugin.once import AbandonedError, once
+from attention_harness.runs.pytest_plugin.once import AbandonedError, once
 
-HEAD = "import os, sys, time\nfrom pathlib import Path\nfrom attention_harness.pytest_plugin.once import once\n"
+HEAD = "import os, sys, time\nfrom pathlib import Path\nfrom attention_harness.runs.pytest_plugin.once import once\n"
 
 
 def process(path, code):
