@@ -34,8 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.attention_target:
         from attention_harness.runs.pytest_plugin import targets
 
-        ids = targets.wanted_ids(config)
-        config.args = [argument for argument in config.args if argument not in ids]
+        ours = targets.wanted_tests(config)
+        config.args = [argument for argument in config.args if argument not in ours]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,23 +24,28 @@ def resolved(config: pytest.Config) -> list[Target]:
         raise pytest.UsageError(str(error)) from error
 
 
-def wanted_ids(config: pytest.Config) -> set[str]:
+def node_id(config: pytest.Config, name: str) -> str:
+    """The name of a target or of one of its tests, as from the root of the session in place of the working directory."""
+    return os.path.relpath(config.invocation_params.dir / name, config.rootpath)
+
+
+def wanted_tests(config: pytest.Config) -> set[str]:
     """The single tests of targets, named among the files and folders of the command line as `file.py:function::function-P4`."""
-    names = {target.name for target in resolved(config)}
-    return {argument for argument in config.option.file_or_dir if argument.partition("::")[0] in names}
+    targets = {node_id(config, target.name) for target in resolved(config)}
+    ids = (argument for argument in config.option.file_or_dir if "::" in argument)
+    return {one for one in ids if node_id(config, one.partition("::")[0]) in targets}
 
 
 def alone(config: pytest.Config) -> bool:
     """Whether the targets are all that is wanted: they are named on the command line, and no file or folder is named beside."""
     named = any(str(argument).startswith("--attention-target") for argument in config.invocation_params.args)
-    return named and set(config.option.file_or_dir) <= wanted_ids(config)
+    return named and set(config.option.file_or_dir) <= wanted_tests(config)
 
 
 def collectors(session: pytest.Session) -> Iterator[TargetTests]:
     """One for each target."""
     for target in resolved(session.config):
-        place = session.config.invocation_params.dir / target.name
-        yield TargetTests.from_parent(session, name=target.name, nodeid=os.path.relpath(place, session.config.rootpath))
+        yield TargetTests.from_parent(session, name=target.name, nodeid=node_id(session.config, target.name))
 
 
 class TargetTests(pytest.Collector):
@@ -48,9 +53,9 @@ class TargetTests(pytest.Collector):
 
     def collect(self) -> list[PropertyTest]:
         """One test for each property, or those that are named on the command line."""
-        tests = {f"{self.name}::{test.name}": test for test in self._tests()}
-        wanted = wanted_ids(self.config)
-        if unknown := [id for id in wanted if id.startswith(f"{self.name}::") and id not in tests]:
+        tests = {test.nodeid: test for test in self._tests()}
+        wanted = {node_id(self.config, one) for one in wanted_tests(self.config)}
+        if unknown := [id for id in wanted if id.startswith(f"{self.nodeid}::") and id not in tests]:
             raise self.CollectError(f"test={unknown[0]}, but should be one that `--collect-only` shows")
         return [test for id, test in tests.items() if id in wanted or not wanted]
 

@@ -18,6 +18,18 @@ def test_conforms(check):
 def test_with_its_own(check):
     check()
 """
+OWN = """
+from attention_harness import parametrize_with_properties
+from mine import tiled
+
+
+@parametrize_with_properties(tiled, properties=["P1", "P2", "P4"], examples=3, seed=1)
+def test_own(check):
+    try:
+        check()
+    except AssertionError as failure:
+        raise AssertionError(f"{failure} judged: {' '.join({row.property for row in check.shared.record.rows if row.clause > 'P1'})}")
+"""
 OUTCOMES = {
     "test_conforms[tiled-P1]": "passed",
     "test_conforms[tiled-P2]": "failure",
@@ -59,13 +71,13 @@ def test_options_of_the_command_line_hold_where_a_decorator_has_none(plain):
     assert f"replay: {line}" in plain.messages["test_conforms[tiled-P4]"]
 
 
-def test_a_decorators_own_options_come_first(theirs):
-    text = CONFORMS.replace('["P2"], examples=3', '["P4"], examples=3, seed=1')
-    theirs.write("test_mine.py", text)
-    session = theirs.test(*FEW, "--attention-seed", "5", "-k", "its_own")
-    theirs.write("test_mine.py", CONFORMS)
-    replay = session.properties["test_with_its_own[tiled-P4]"]["replay"]
+def test_a_decorators_own_options_come_first_and_the_selected_properties_alone_are_judged(theirs):
+    theirs.write("test_own.py", OWN)
+    session = theirs.test(*FEW, "--attention-seed", "5", "test_own.py", "-k", "P4")
+    replay = session.properties["test_own[tiled-P4]"]["replay"]
     assert replay == "check_attention(tiled, properties=['P4'], examples=3, seed=1)"
+    assert "judged: output_agrees_with_the_oracle" in session.messages["test_own[tiled-P4]"]
+    assert "Captured stdout" not in session.output
 
 
 def test_the_report_has_seed_versions_case_and_replay_line(plain):
