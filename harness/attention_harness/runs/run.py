@@ -121,7 +121,7 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     plan = plan_of(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    progress.start(lambda: sum(len(plan.suites[_spec(target)]) for target in waiting))
+    progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
         run.append(checked)
         results[checked.name] = checked
@@ -136,8 +136,9 @@ def plan_of(settings: Settings, folder: Path) -> Plan:
     return Plan(suites, folder, settings, absent())
 
 
-def _spec(target: Target) -> str:
-    return "multi-head" if target.name.endswith("multi-head") else "attention"
+def spec_by_name(name: str) -> str:
+    """The spec that the name of an implementation stands for, where nothing else says it."""
+    return "multi-head" if name.replace("_", "-").endswith("multi-head") else "attention"
 
 
 def validate(settings: Settings) -> None:
