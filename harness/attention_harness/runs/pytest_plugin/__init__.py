@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any
+from typing import Protocol
 
 import pytest
 
@@ -15,6 +15,13 @@ FOLDER = "attention_harness_folder"
 """What the controller of pytest-xdist gives its workers: the folder in which they share checks."""
 
 folder_key = pytest.StashKey[str]()
+
+
+class XdistWorker(Protocol):
+    """A worker of pytest-xdist, as its controller sees it."""
+
+    config: pytest.Config
+    workerinput: dict[str, object]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
+def pytest_configure_node(node: XdistWorker) -> None:
     """Gives a worker of pytest-xdist the folder of the session, the same for all."""
     stash = node.config.stash
     if folder_key not in stash:

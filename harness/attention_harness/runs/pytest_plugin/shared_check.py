@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 from attention_harness.conformance.judging import GATES
 from attention_harness.conformance.records import CheckRow
@@ -53,11 +54,16 @@ class CheckRecord:
         return cls(result.rows, result.failures, result.settings.seed, versions)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `asdict`."""
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`."""
+        data = json.loads(text)
         rows = [CheckRow.from_json(row) for row in data["rows"]]
         failures = [FailureRecord(**failure) for failure in data["failures"]]
         return cls(**data | {"rows": rows, "failures": failures})
+
+    def to_json(self) -> str:
+        """As text that another process reads."""
+        return json.dumps(asdict(self))
 
 
 @dataclass(eq=False)
@@ -96,7 +102,7 @@ class SharedCheck:
         if self.place is None:
             return self._checked()
         try:
-            return CheckRecord.from_json(once(self.place, lambda: asdict(self._checked())))
+            return CheckRecord.from_json(once(self.place, lambda: self._checked().to_json()))
         except AbandonedError:
             advice = "give its name, and it is called in a process of its own" if callable(self.f) else "run the tests again"
             return CheckRecord(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -64,15 +64,15 @@ class TargetTests(pytest.Collector):
         shared = SharedCheck(self.name, [one.name for one in properties], [], {})
         for one in properties:
             name = f"{self.name.rpartition(':')[2]}-{one.id}"
-            yield PropertyTest.from_parent(self, name=name, check=PropertyCheck(shared, one))
+            test: PropertyTest = PropertyTest.from_parent(self, name=name)
+            test.check = PropertyCheck(shared, one)
+            yield test
 
 
 class PropertyTest(pytest.Item):
     """The test of one property."""
 
-    def __init__(self, *, check: PropertyCheck, **of_node: Any) -> None:
-        super().__init__(**of_node)
-        self.check = check
+    check: PropertyCheck
 
     def runtest(self) -> None:
         """Fails with the text of the failure alone."""
@@ -81,6 +81,6 @@ class PropertyTest(pytest.Item):
         except AssertionError as failure:
             raise pytest.fail.Exception(str(failure), pytrace=False) from None
 
-    def reportinfo(self) -> tuple[Any, None, str]:
+    def reportinfo(self) -> tuple[Path, None, str]:
         """Place and name for reports."""
         return self.path, None, self.name

@@ -1,4 +1,4 @@
-"""A document that one process makes for all: who waits, and what a process leaves that ends early."""
+"""A text that one process makes for all: who waits, and what a process leaves that ends early."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = "import os, sys, time\nfrom pathlib import Path\nfrom attention_harness.r
 
 
 def process(path, code):
-    """A process that makes the document by `make()`, and says so when it has begun."""
+    """A process that makes the text by `make()`, and says so when it has begun."""
     program = f"{HEAD}def make():\n    print('begun', flush=True)\n    {code}\nonce(Path({str(path)!r}), make)\n"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     started = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
@@ -28,20 +28,20 @@ def refused():
 
 
 def test_it_is_made_once(tmp_path):
-    path = tmp_path / "document.json"
-    assert once(path, lambda: {"a": [1, 2]}) == {"a": [1, 2]}
-    assert once(path, refused) == {"a": [1, 2]}
+    path = tmp_path / "text"
+    assert once(path, lambda: "made") == "made"
+    assert once(path, refused) == "made"
 
 
 def test_others_wait_for_the_first(tmp_path):
-    first = process(tmp_path / "document.json", "time.sleep(0.5); return {'first': True}")
+    first = process(tmp_path / "text", "time.sleep(0.5); return 'first'")
     with first.stdout:
-        assert once(tmp_path / "document.json", refused) == {"first": True}
+        assert once(tmp_path / "text", refused) == "first"
         assert first.wait(timeout=10) == 0
 
 
 def test_nobody_waits_for_a_dead_process_nor_for_its_child(tmp_path):
-    path = tmp_path / "document.json"
+    path = tmp_path / "text"
     first = process(path, "os.fork() or time.sleep(5); os._exit(3)")
     with first.stdout:
         pass
@@ -55,7 +55,7 @@ def test_nobody_waits_for_a_dead_process_nor_for_its_child(tmp_path):
 
 
 def test_an_exception_leaves_it_to_the_next(tmp_path):
-    path = tmp_path / "document.json"
+    path = tmp_path / "text"
     with pytest.raises(KeyboardInterrupt):
         once(path, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert once(path, lambda: {"second": True}) == {"second": True}
+    assert once(path, lambda: "second") == "second"
