@@ -18,6 +18,7 @@ from attention_harness.cli.check import check
 from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
 from attention_harness.cli.list import list_
+from attention_harness.cli.new import new
 from attention_harness.cli.probe import probe
 from attention_harness.cli.replay import replay
 from attention_harness.cli.report import report
@@ -31,7 +32,7 @@ __all__ = ["NOTHING", "RIGHT", "WRONG", "app", "command", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
 app.command("list")(list_)
-for each in (check, bench, run, report, compare, replay, probe, audit):
+for each in (check, bench, run, report, compare, replay, probe, audit, new):
     app.command()(each)
 
 
