@@ -1,0 +1,37 @@
+"""Builds the handbook: `tox -e docs`. The root of the sources is the repository, so that each document has one place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+project = "attention-harness"
+author = "the authors of attention-harness"
+extensions = ["myst_parser", "sphinx_copybutton"]
+root_doc = "docs/index"
+include_patterns = ["docs/*.md", "docs/**/*.md", "specs/*.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+exclude_patterns = [".*", "**/__pycache__", "tests", "harness", "implementations"]
+nitpicky = True
+
+myst_enable_extensions = ["attrs_block"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+html_theme = "furo"
+html_title = "attention-harness"
+html_static_path: list[str] = []
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
+
+
+def setup(app: Any) -> None:
+    """Writes the reference before the sources are read."""
+    from generator import write_pages
+
+    app.connect("builder-inited", lambda app: write_pages(HERE / "reference" / "generated"))

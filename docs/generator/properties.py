@@ -1,0 +1,148 @@
+"""A page for each property: its mathematics, the planted faults that it rejects, and public bugs of that kind."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from attention_harness.audit.faults import Fault, load_all
+from attention_harness.audit.faults._families import FAMILIES
+from attention_harness.conformance.check import load_properties
+from attention_harness.runs.mutation_score import TABLE
+from attention_reports.audit.page import link
+from attention_specs.property import PROPERTIES, Property
+from generator.markdown import docstring, first_line, in_words, page, table
+
+SPECIFICATION = Path(__file__).parents[2] / "specs" / "attention.md"
+BUGS_SHOWN = 8
+"""Public bugs on a page; further ones are counted."""
+
+
+def pages() -> dict[str, str]:
+    """The index of all properties, and a page for each."""
+    load_properties()
+    return {"properties/index.md": _index()} | {f"properties/{one.id}.md": _page(one) for one in PROPERTIES.values()}
+
+
+def ordered() -> list[Property]:
+    """The properties in the order of the specification."""
+    places = list(statements())
+    return sorted(PROPERTIES.values(), key=lambda one: places.index(one.id))
+
+
+@cache
+def statements() -> dict[str, str]:
+    """Id of a property -> its paragraph in the specification, without the name in front."""
+    text = SPECIFICATION.read_text(encoding="utf-8")
+    parts = re.split(r"^(?=\*\*[A-Z]+\d+[ .]|#)", text, flags=re.MULTILINE)
+    named = (re.match(r"\*\*([A-Z]+\d+) [a-z_0-9]+\.\*\* (.*)", part, re.DOTALL) for part in parts)
+    return {match[1]: _relinked(match[2].strip()) for match in named if match}
+
+
+def _relinked(text: str) -> str:
+    """The paragraph with links from where the pages lie."""
+    return re.sub(r"\]\((?!https?:)", "](/specs/", text)
+
+
+@cache
+def rejections() -> dict[str, frozenset[str]]:
+    """Fault -> the ids of the properties that reject it, by the last full audit."""
+    specs = json.loads(TABLE.read_text(encoding="utf-8"))["killers"].values()
+    return {name: frozenset(ids.split()) for spec in specs for name, ids in spec.items()}
+
+
+def rejected_by(one: Property) -> list[Fault]:
+    """The faults that it rejects; first those that fewest other properties reject."""
+    catalogue = load_all()
+    mine = [name for name, ids in rejections().items() if one.id in ids and name in catalogue]
+    return [catalogue[name] for name in sorted(mine, key=lambda name: (len(rejections()[name]), not catalogue[name].link, name))]
+
+
+def _index() -> str:
+    rows = [
+        (f"[{one.id}]({one.id}.md)", in_words(one.name), one.spec, ", ".join(f"`{name}`" for name in one.options), len(rejected_by(one)))
+        for one in ordered()
+    ]
+    audit = json.loads(TABLE.read_text(encoding="utf-8"))
+    return page(
+        "Properties",
+        "A check asks each of them on every case that it applies to. The first column links the page of the property. *Faults* counts "
+        f"the planted faults that it rejects, of {len(rejections())}, by the full audit of {audit['audited']} "
+        f"(`attention-harness audit --seed {audit['seed']} --examples {audit['examples']}`).",
+        table(("id", "property", "of", "needs the options", "faults"), rows),
+        "```{toctree}\n:hidden:\n\n" + "\n".join(one.id for one in ordered()) + "\n```",
+    )
+
+
+def _page(one: Property) -> str:
+    faults = rejected_by(one)
+    return page(
+        f"{one.id} {in_words(one.name)}",
+        f"`{one.name}`",
+        _sentence(one),
+        "## Statement",
+        statements()[one.id],
+        f"This is clause {one.id} of the [specification](/specs/attention.md). "
+        f"`attention-harness check TARGET --property {one.name}` judges it alone.",
+        "## When it is judged",
+        table(("", ""), _conditions(one)),
+        "## A fault that it rejects",
+        _fault(one, faults[0]) if faults else "No planted fault of the catalogue.",
+        "## Public bugs",
+        _bugs(one, faults),
+    )
+
+
+def _sentence(one: Property) -> str:
+    """The first line of the docstring, without the classes of bugs behind it."""
+    return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", one.summary)
+
+
+def _classes(one: Property) -> list[str]:
+    """The classes of bugs that the docstring names."""
+    return sorted(set(re.findall(r"C\d\d", docstring(one.check))) & set(FAMILIES))
+
+
+def _conditions(one: Property) -> list[tuple[str, str]]:
+    every = "every other case that it applies to" if one.takes_turns(edge_case=False) else "every case that it applies to"
+    rows = [("of", "attention" if one.spec == "attention" else "the multi-head layer"), ("on", every)]
+    if one.options:
+        rows.append(("options in the signature", ", ".join(f"`{name}`" for name in one.options)))
+    if one.gradient:
+        rows.append(("asks for", "gradients, of an implementation that declares them"))
+    if one.over_run:
+        rows.append(("verdict", "one for all cases of a run and dtype together"))
+    return [*rows, ("looks for", "; ".join(f"{FAMILIES[name]} ({name})" for name in _classes(one)))]
+
+
+def _fault(one: Property, fault: Fault) -> str:
+    others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
+    return (
+        f"**`{fault.name}`** ({FAMILIES[fault.family]}, {fault.family}). {docstring(fault.function)}\n\n"
+        f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}. "
+        f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults, and no other of these is rejected by fewer "
+        f"properties. `attention-harness audit {fault.name}` tries it."
+    )
+
+
+def _links(ids: list[str]) -> str:
+    shown = [f"[{id}]({id}.md)" for id in ids[:12]] or ["No other property"]
+    return ", ".join(shown) + (f" and {len(ids) - 12} more" if len(ids) > 12 else "")
+
+
+def _bugs(one: Property, faults: list[Fault]) -> str:
+    linked = [fault for fault in faults if fault.link]
+    if linked:
+        lead = f"Of the faults that {one.id} rejects, {len(linked)} restate{'s' if len(linked) == 1 else ''} a bug that was reported:"
+    else:
+        families = {fault.family for fault in faults} | set(_classes(one))
+        linked = [fault for fault in load_all().values() if fault.link and fault.family in families]
+        lead = "The faults that it rejects restate no reported bug. Reported bugs of the same classes:"
+    first = {fault.link: fault for fault in reversed(linked)}
+    shown = [fault for fault in linked if first[fault.link] is fault][:BUGS_SHOWN]
+    rows = [(f"[{fault.link}]({link(fault.link)})", f"`{fault.name}`", first_line(fault.function)) for fault in shown]
+    more = len(first) - len(shown)
+    return f"{lead}\n\n{table(('bug', 'planted as', 'mistake'), rows)}" + (f"\n\nAnd {more} more." if more else "")
+
