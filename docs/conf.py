@@ -17,7 +17,6 @@ include_patterns = ["docs/*.md", "docs/**/*.md", "specs/*.md", "CONTRIBUTING.md"
 exclude_patterns = [".*", "**/__pycache__", "tests", "harness", "implementations"]
 nitpicky = True
 
-myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from attention_specs import biases, masks
 from attention_specs.attention.recipes import RECIPES
@@ -36,18 +36,18 @@ def pages() -> dict[str, str]:
         ("layouts", "Layouts", LAYOUTS_LEAD, _layouts()),
         ("recipes", "Recipes", RECIPES_LEAD, _recipes()),
     ):
-        rows = list(rows)
         written[f"{name}.md"] = page(title, lead, _table(name, rows), _layer_recipes() if name == "recipes" else "")
         written |= {f"{name}/{row[0]}.svg": row[3] for row in rows if row[3]}
     return written
 
 
 MASKS_LEAD = (
-    "A mask says which keys a query sees. Rows are 6 queries, columns 9 keys, and dark cells are visible. Masks combine by `&`, `|` and `~`."
+    "A mask says which keys a query sees. Rows are 6 queries, columns 9 keys, and dark cells are visible. "
+    "Masks combine by `&`, `|` and `~`."
 )
-BIASES_LEAD = "A bias is added to the scores. Rows are 6 queries, columns 9 keys; red is above 0, blue below, and grey hides the key (-inf)."
+BIASES_LEAD = "A bias is added to the scores. Rows are 6 queries, columns 9 keys; red is above 0, blue is below, and grey hides the key (-inf)."
 LAYOUTS_LEAD = (
-    "A layout places an array in memory; its values stay. The pictures show memory cell by cell, 24 in a row, for an array of two heads, "
+    "A layout places an array in memory; its values stay. The pictures show memory cell by cell, 12 in a row, for an array of two heads, "
     "three positions and four channels. Blue is the first head, orange the second, darker shades are later positions, the number is the "
     "channel. Grey cells hold poison that nobody may read. With a stride of 0 several elements share a cell."
 )
@@ -57,26 +57,34 @@ RECIPES_LEAD = (
 )
 
 
-def _table(folder: str, rows: Iterable[Row]) -> str:
-    cells = ((f"`{name}`", f"![{name}]({folder}/{name}.svg)" if svg else "", meaning, f"`{example}`" if example else "") for name, meaning, example, svg in rows)
-    return table(("name", "picture", "meaning", "shown"), cells)
+def _table(folder: str, rows: list[Row]) -> str:
+    head = ("name", "picture", "meaning", "shown")
+    cells = [(f"`{name}`", _image(folder, name) if svg else "", meaning, f"`{example}`") for name, meaning, example, svg in rows]
+    columns = 4 if any(row[2] for row in rows) else 3
+    return table(head[:columns], [row[:columns] for row in cells])
 
 
-def _named(draws: dict[str, Callable[..., Mask | Bias]], kinds: dict[str, Callable[..., object]], picture: Callable[..., str]) -> Iterable[Row]:
+def _image(folder: str, name: str) -> str:
+    return f"![{name}]({folder}/{name}.svg)"
+
+
+def _named(
+    draws: dict[str, Callable[..., Mask | Bias]], kinds: dict[str, Callable[..., object]], picture: Callable[..., str]
+) -> list[Row]:
     """Every kind and every drawn combination, in the order of definition."""
+    rows = []
     for name in dict.fromkeys([*draws, *kinds]):
         example = draws[name](TellingDraws()) if name in draws else COMBINED[name]
-        yield name, first_line(kinds.get(name) or draws[name]), str(example), picture(example)
+        rows.append((name, first_line(kinds.get(name) or draws[name]), str(example), picture(example)))
+    return rows
 
 
-def _layouts() -> Iterable[Row]:
-    for name, layout in LAYOUTS.items():
-        yield name, first_line(layout), "", pictures.layout(layout)
+def _layouts() -> list[Row]:
+    return [(name, first_line(layout), "", pictures.layout(layout)) for name, layout in LAYOUTS.items()]
 
 
-def _recipes() -> Iterable[Row]:
-    for name, recipe in RECIPES.items():
-        yield name, first_line(recipe), "", pictures.recipe(name)
+def _recipes() -> list[Row]:
+    return [(name, first_line(recipe), "", pictures.recipe(name)) for name, recipe in RECIPES.items()]
 
 
 def _layer_recipes() -> str:

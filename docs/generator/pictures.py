@@ -7,7 +7,10 @@ from io import StringIO
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.typing import ColorType
 
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN, RECIPES
@@ -16,8 +19,12 @@ from attention_specs.masks import Mask
 from generator.examples import TellingDraws
 
 matplotlib.rcParams |= {"svg.hashsalt": "handbook", "font.size": 7}
-CELL = 0.14
+CELL, MEMORY_CELL = 0.14, 0.2
 """Inches of a cell."""
+A_ROW = 12
+"""Cells of memory in a row."""
+FAR = 30.0
+"""Larger biases look like this one."""
 
 
 def mask(example: Mask) -> str:
@@ -27,8 +34,8 @@ def mask(example: Mask) -> str:
 
 def bias(example: Bias) -> str:
     """The first entry and head; hidden cells are grey."""
-    values = np.clip(_first(example.dense(*_sizes())), -30, 30, where=np.isfinite(_first(example.dense(*_sizes()))), out=None)
-    values = np.where(np.isfinite(_first(example.dense(*_sizes()))), values, np.nan)
+    dense = _first(example.dense(*_sizes()))
+    values = np.where(np.isfinite(dense), np.clip(dense, -FAR, FAR), np.nan)
     reach = max(float(np.nanmax(np.abs(values))), 1.0)
     return _cells(values, "RdBu_r", -reach, reach)
 
@@ -46,15 +53,15 @@ def recipe(name: str) -> str:
 
 def layout(place: Callable[[np.ndarray], np.ndarray]) -> str:
     """The memory of an array [1, 2, 3, 4]: the head, position and channel of the element in each cell."""
-    placed = place(np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4))
-    cells = _addresses(placed)
-    figure, axes = _figure(24, 1 + int(cells.max()) // 24, 0.2)
+    cells = _addresses(place(np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)))
+    rows = 1 + int(cells.max()) // A_ROW
+    figure, axes = _figure(A_ROW, rows, MEMORY_CELL)
     for cell in range(int(cells.max()) + 1):
-        owners = np.argwhere(cells == cell)
-        colour, text = _look(owners)
-        axes.add_patch(matplotlib.patches.Rectangle((cell % 24, cell // 24), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.5))
-        axes.text(cell % 24 + 0.5, cell // 24 + 0.55, text, ha="center", va="center", fontsize=6)
-    axes.set(xlim=(0, 24), ylim=(1 + int(cells.max()) // 24, 0))
+        colour, text = _look(np.argwhere(cells == cell))
+        row, column = divmod(cell, A_ROW)
+        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.5))
+        axes.text(column + 0.5, row + 0.55, text, ha="center", va="center", fontsize=6)
+    axes.set(xlim=(0, A_ROW), ylim=(rows, 0))
     return _svg(figure)
 
 
@@ -66,7 +73,7 @@ def _addresses(array: np.ndarray) -> np.ndarray:
     return np.asarray(cells - cells.min())
 
 
-def _look(owners: np.ndarray) -> tuple[object, str]:
+def _look(owners: np.ndarray) -> tuple[ColorType, str]:
     """The colour and the text of a cell that these elements share."""
     if not len(owners):
         return "#d9d9d9", ""
@@ -92,7 +99,7 @@ def _cells(values: np.ndarray, colours: str, low: float, high: float | None) -> 
     return _svg(figure)
 
 
-def _figure(columns: int, rows: int, cell: float) -> tuple[Figure, matplotlib.axes.Axes]:
+def _figure(columns: int, rows: int, cell: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(columns * cell, rows * cell))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

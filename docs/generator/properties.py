@@ -62,7 +62,13 @@ def rejected_by(one: Property) -> list[Fault]:
 
 def _index() -> str:
     rows = [
-        (f"[{one.id}]({one.id}.md)", in_words(one.name), one.spec, ", ".join(f"`{name}`" for name in one.options), len(rejected_by(one)))
+        (
+            f"[{one.id}]({one.id}.md)",
+            in_words(one.name),
+            one.spec,
+            ", ".join(f"`{name}`" for name in one.options),
+            len(rejected_by(one)),
+        )
         for one in ordered()
     ]
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -145,4 +151,3 @@ def _bugs(one: Property, faults: list[Fault]) -> str:
     rows = [(f"[{fault.link}]({link(fault.link)})", f"`{fault.name}`", first_line(fault.function)) for fault in shown]
     more = len(first) - len(shown)
     return f"{lead}\n\n{table(('bug', 'planted as', 'mistake'), rows)}" + (f"\n\nAnd {more} more." if more else "")
-

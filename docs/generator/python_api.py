@@ -7,7 +7,6 @@ import inspect
 import attention_harness
 from generator.markdown import docstring, first_line, page, table
 
-
 LONGEST_DEFAULT = 60
 
 
@@ -16,7 +15,10 @@ def pages() -> dict[str, str]:
     things = [(name, getattr(attention_harness, name)) for name in attention_harness.__all__]
     things.sort(key=lambda pair: inspect.isclass(pair[1]))
     parts = [_class(name, thing) if inspect.isclass(thing) else _function(name, thing) for name, thing in things]
-    lead = "`from attention_harness import ...`; the import alone loads neither NumPy nor a framework. [From Python](/docs/python.md) has examples."
+    lead = (
+        "`from attention_harness import ...`; the import alone loads neither NumPy nor a framework. "
+        "[From Python](/docs/python.md) has examples."
+    )
     return {"python-api.md": page("Python API", lead, *parts)}
 
 
@@ -40,5 +42,7 @@ def _parameter(one: inspect.Parameter) -> str:
 
 def _class(name: str, cls: type) -> str:
     members = [(member, getattr(cls, member)) for member in vars(cls) if not member.startswith("_")]
-    rows = [(f"`{member}{'(...)' if callable(thing) else ''}`", first_line(thing)) for member, thing in members if docstring(thing)]
+    rows = [
+        (f"`{member}{'(...)' if callable(thing) else ''}`", first_line(thing)) for member, thing in members if docstring(thing)
+    ]
     return f"## {name}\n\n{docstring(cls)}\n\n{table(('member', 'meaning'), rows)}"

@@ -79,7 +79,10 @@ def _steps(name: str, dtype: str) -> str:
 
 
 def _tables() -> str:
-    parts = [f"## {name}\n\n{table(('column', 'type'), ((f'`{c}`', t) for c, t in columns.items()))}" for name, columns in schema.FRAMES.items()]
+    parts = [
+        f"## {name}\n\n{table(('column', 'type'), ((f'`{c}`', t) for c, t in columns.items()))}"
+        for name, columns in schema.FRAMES.items()
+    ]
     return page(
         "Tables of a run",
         "Each table of a run lies in its folder as `.parquet`, and as `.csv` for the eye. [Files of a run](/docs/guide/files.md) "
@@ -109,4 +112,6 @@ def _workloads() -> str:
 
 def _sizes(one: Workload) -> str:
     p = one.problem
-    return f"B={p.batch} Hq={p.query_heads} Hkv={p.key_heads} Lq={p.query_length} Lk={p.key_length} D={p.head_dim} Dv={p.value_dim}"
+    return (
+        f"B={p.batch} Hq={p.query_heads} Hkv={p.key_heads} Lq={p.query_length} Lk={p.key_length} D={p.head_dim} Dv={p.value_dim}"
+    )

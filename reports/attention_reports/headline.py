@@ -108,7 +108,7 @@ def tried(run: Run) -> list[str]:
         f"{implementations} judged by {properties} in {listed(dtypes, 6) or 'no dtype'}: {int(rows['cases'].sum()):,} judgements of a case."
     ]
     if vacuous:
-        sentences.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
+        sentences.append(f"{count(vacuous, 'judgement')} more {'is' if vacuous == 1 else 'are'} vacuous: the case did not exercise the property, so they do not count.")
     return sentences + _mutation_score(run) + _closest(run)
 
 

@@ -57,8 +57,9 @@ ALL = (
         "Raise --examples for more certainty.",
     ),
     Outcome(
-        "vacuous", "○", False, ("was tried on vacuous cases only",) * 2, "no case could tell right from wrong: not credited",
-        "Raise --examples, until some case can tell right from wrong.",
+        "vacuous", "○", False, ("was tried on vacuous cases only",) * 2,
+        "no test case exercised this property, so it does not count as a pass",
+        "Raise --examples until a case exercises it.",
     ),
     Outcome(
         "unsupported", "·", False, ("supports nothing that was tried", "support nothing that was tried"), "declared as not offered",

@@ -116,8 +116,8 @@ def property_(
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature. Inputs other
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
-    the same inputs cost only a compilation (`needs_recompile`). Properties of `every_other_case` have never been the first to
-    reject a fault that fewer than fifteen others reject: they, and those of a new oracle, are judged on every second case.
+    the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the
+    audit (15 or more other properties catch what it catches), so it runs on every other case, as those of a new oracle do.
     A property of the `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the
     verdict is that on the samples of all cases of a dtype.
     """

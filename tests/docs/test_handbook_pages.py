@@ -1,0 +1,104 @@
+"""The generated reference: a page for each thing that the code has, and a picture of each mask, bias and layout."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from generator import catalogue, commands, findings, markdown, properties, python_api, records, write_pages
+
+import attention_harness
+from attention_harness.cli.app import app
+from attention_harness.conformance.check import load_properties
+from attention_reports import outcomes, schema
+from attention_specs.biases import BIASES
+from attention_specs.contract import CHOICES
+from attention_specs.layouts import LAYOUTS
+from attention_specs.masks import MASKS
+from attention_specs.precision import MODELS
+from attention_specs.property import PROPERTIES
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def property_pages():
+    return properties.pages()
+
+
+def test_each_property_has_a_page_with_its_statement_a_fault_and_a_public_bug(property_pages):
+    load_properties()
+    assert set(property_pages) == {"properties/index.md"} | {f"properties/{one.id}.md" for one in PROPERTIES.values()}
+    for one in PROPERTIES.values():
+        text = property_pages[f"properties/{one.id}.md"]
+        assert properties.statements()[one.id] in text
+        assert re.search(r"^\*\*`\w+`\*\* \(", text, re.MULTILINE), one.id
+        assert re.search(r"^\| \[[^]]+\]\(https://github\.com/[\w.-]+/[\w.-]+/(issues|commit)/\w+\)", text, re.MULTILINE), one.id
+
+
+def test_the_fault_on_a_page_is_one_that_fewest_others_reject(property_pages):
+    rejections = properties.rejections()
+    for one in PROPERTIES.values():
+        first, *others = properties.rejected_by(one)
+        assert one.id in rejections[first.name]
+        assert all(len(rejections[first.name]) <= len(rejections[other.name]) for other in others)
+        assert f"**`{first.name}`**" in property_pages[f"properties/{one.id}.md"]
+
+
+def test_each_command_and_option_has_its_line():
+    pages = commands.pages()
+    for name, command in typer.main.get_command(app).commands.items():
+        text = pages[f"commands/{name}.md"]
+        assert [one.name for one in command.params if one.opts[0].startswith("-") and f"`{one.opts[0]}" not in text] == []
+
+
+def test_each_public_name_has_its_docstring():
+    text = python_api.pages()["python-api.md"]
+    for name in attention_harness.__all__:
+        assert f"## {name}\n" in text
+        assert inspect.getdoc(getattr(attention_harness, name)) in text
+
+
+def test_tables_are_complete():
+    pages = records.pages()
+    for page, names in {
+        "outcomes.md": outcomes.BY_NAME,
+        "conventions.md": CHOICES,
+        "precision-models.md": MODELS,
+        "tables.md": [column for columns in schema.FRAMES.values() for column in columns],
+    }.items():
+        assert [name for name in names if f"`{name}`" not in pages[page]] == []
+
+
+def test_each_mask_bias_and_layout_has_a_picture():
+    pages = catalogue.pages()
+    for folder, names in {"masks": MASKS, "biases": BIASES, "layouts": LAYOUTS}.items():
+        assert [name for name in names if "<svg" not in pages[f"{folder}/{name}.svg"]] == []
+        assert [name for name in names if f"({folder}/{name}.svg)" not in pages[f"{folder}.md"]] == []
+
+
+def test_each_finding_has_a_page_and_a_line_of_the_index():
+    pages = findings.pages()
+    assert len(pages) > 20
+    assert [name for name in pages if name != "findings/index.md" and f"({Path(name).name})" not in pages["findings/index.md"]] == []
+
+
+def test_every_page_of_the_handbook_is_in_its_index():
+    written = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md") if "generated" not in path.parts}
+    assert written - set((DOCS / "index.md").read_text(encoding="utf-8").split()) == {"index"}
+
+
+def test_pages_are_written_once_and_stale_ones_go(tmp_path):
+    (tmp_path / "stale.md").write_text("")
+    write_pages(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    write_pages(tmp_path)
+    assert tmp_path / "stale.md" not in times
+    assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+
+
+def test_a_cell_of_a_table_is_one_line():
+    assert markdown.table(("a",), [("b | c\n d",)]) == "| a |\n| --- |\n| b \\| c d |"
