@@ -8,7 +8,14 @@ import pytest
 
 @pytest.mark.parametrize(
     ("link", "is_dead"),
-    [("b.html", False), ("b.html#here", False), ("b.html#there", True), ("c.html", True), ("#top", True), ("https://example.org/c", False)],
+    [
+        ("b.html", False),
+        ("b.html#here", False),
+        ("b.html#there", True),
+        ("c.html", True),
+        ("#top", True),
+        ("https://example.org/c", False),
+    ],
 )
 def test_a_link_that_leads_nowhere_is_reported(tmp_path, link, is_dead):
     (tmp_path / "a.html").write_text(f'<a href="{link}">x</a>')

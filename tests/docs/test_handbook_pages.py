@@ -83,7 +83,9 @@ def test_each_mask_bias_and_layout_has_a_picture():
 def test_each_finding_has_a_page_and_a_line_of_the_index():
     pages = findings.pages()
     assert len(pages) > 20
-    assert [name for name in pages if name != "findings/index.md" and f"({Path(name).name})" not in pages["findings/index.md"]] == []
+    assert [
+        name for name in pages if name != "findings/index.md" and f"({Path(name).name})" not in pages["findings/index.md"]
+    ] == []
 
 
 def test_every_page_of_the_handbook_is_in_its_index():

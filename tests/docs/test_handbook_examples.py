@@ -1,0 +1,115 @@
+"""The examples of README and of the handbook: each command prints what stands below it, and code to paste can be pasted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+FIRST = DOCS / "tutorial" / "first-check.md"
+TILED, REPEATED = (
+    "np.tile(a, (1, q.shape[1] // max(k.shape[1], 1), 1, 1))",
+    "np.repeat(a, q.shape[1] // max(k.shape[1], 1), axis=1)",
+)
+CAUSAL = "np.tri(*scores.shape[-2:], dtype=bool)"
+BOTTOM_RIGHT = "np.tri(*scores.shape[-2:], scores.shape[-1] - scores.shape[-2], dtype=bool)"
+
+
+def blocks(page, kind):
+    """The texts of the fenced blocks of that kind, in order."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+MINE = blocks(FIRST, "python")[0]
+CORRECTED = MINE.replace(TILED, REPEATED)
+
+
+def steps(block):
+    """Each command of a block with its output."""
+    return re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+
+
+def run(folder, block):
+    """Runs the commands of a block, and compares what they print with the lines below; a line of dots stands for any lines."""
+    status = 0
+    for command, expected in steps(block):
+        if command == "echo $?":
+            assert expected == f"{status}\n"
+            continue
+        program, *arguments = shlex.split(command)
+        assert program == "attention-harness"
+        ran = attention_harness(folder, arguments)
+        status = ran.returncode
+        pattern = re.escape(expected).replace(re.escape("...\n"), r"(?:.*\n)*?")
+        assert re.fullmatch(pattern, ran.stdout), f"$ {command}\n{ran.stdout}{ran.stderr}"
+
+
+def attention_harness(folder, arguments):
+    """The ended command."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "attention_harness", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_the_function_of_the_front_page_is_that_of_the_first_check():
+    assert blocks(README, "python")[0] == MINE
+    assert blocks(README, "console")[0] in blocks(FIRST, "console")[0]
+
+
+def test_the_function_can_be_corrected():
+    assert TILED in MINE
+    assert CAUSAL in MINE
+
+
+@pytest.mark.slow
+def test_the_first_check(tmp_path):
+    check, replay, again = blocks(FIRST, "console")
+    (tmp_path / "mine.py").write_text(MINE)
+    run(tmp_path, check)
+    own, others = replay[: replay.rindex("$ ")], replay[replay.rindex("$ ") :]
+    run(tmp_path, own)
+    if "unavailable" not in attention_harness(tmp_path, ["list", "torch-sdpa-math"]).stdout:
+        run(tmp_path, others)
+    (tmp_path / "mine.py").write_text(CORRECTED)
+    run(tmp_path, again)
+
+
+@pytest.mark.slow
+def test_faults_of_ones_own(tmp_path):
+    page = DOCS / "guide" / "audit.md"
+    (tmp_path / "mine.py").write_text(CORRECTED)
+    (tmp_path / "mutants.py").write_text(blocks(page, "python")[0])
+    run(tmp_path, blocks(page, "console")[0])
+
+
+@pytest.mark.slow
+def test_probe(tmp_path):
+    (tmp_path / "mine.py").write_text(CORRECTED.replace(CAUSAL, BOTTOM_RIGHT))
+    run(tmp_path, blocks(DOCS / "guide" / "probe.md", "console")[0])
+
+
+@pytest.mark.slow
+def test_a_layer(tmp_path):
+    run(tmp_path, blocks(DOCS / "tutorial" / "layer.md", "console")[0])
+
+
+def test_code_of_the_page_about_pytest_can_be_pasted(tmp_path):
+    (tmp_path / "mine.py").write_text(CORRECTED)
+    assertion, decorator, strategy = blocks(DOCS / "tutorial" / "pytest.md", "python")
+    for number, text in enumerate((assertion, decorator, strategy)):
+        (tmp_path / f"test_{number}.py").write_text(text)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_0.py", "test_2.py"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert "2 passed" in ran.stdout, ran.stdout
+    command = [*command[:6], "--collect-only", "test_1.py"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert "test_conforms[" in ran.stdout, ran.stdout
