@@ -85,6 +85,11 @@ def interruption(run: Run) -> str:
     return "This run was interrupted: what follows is what it had recorded by then."
 
 
+def unfinished(run: Run) -> list[str]:
+    """The implementations whose check ended before all cases were tried, in a sentence each."""
+    return [f"{name}: {sentence}." for name, sentence in run.section("unfinished").items()]
+
+
 def unknown(run: Run) -> str:
     """The outcomes that this version of the report does not know, in a sentence; "" where it knows all."""
     names = run.unknown_outcomes
@@ -109,7 +114,7 @@ def tried(run: Run) -> list[str]:
     ]
     if vacuous:
         sentences.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
-    return sentences + _mutation_score(run) + _closest(run)
+    return sentences + unfinished(run) + _mutation_score(run) + _closest(run)
 
 
 def first_stage(run: Run) -> str:

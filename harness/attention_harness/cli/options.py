@@ -57,6 +57,9 @@ Processes = Annotated[int | None, typer.Option("--processes", help="Fresh proces
 Budget = Annotated[
     str | None, typer.Option("--budget", help="Time for all, such as 90s, 6m, 1h: the timing ends with it, checks come first.")
 ]
+CheckBudget = Annotated[
+    str | None, typer.Option("--budget", help="Time for the check of each implementation, such as 90s, 3m: cases are left out.")
+]
 BaselineRun = Annotated[
     Path | None, typer.Option("--baseline-run", help="A stored run: fails where something is slower than in it, twice in a row.")
 ]

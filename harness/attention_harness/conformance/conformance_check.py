@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.failures import waivers
 from attention_harness.conformance.judging import GATES, PLAIN, Failure, Find, Finding, Tally, find, judge
 from attention_harness.conformance.our_faults import our_fault, require_space
+from attention_harness.conformance.pace import Pace
 from attention_harness.conformance.plan import Listener, Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow, check_row
@@ -55,6 +57,7 @@ class ConformanceCheck:
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
         self.answer_counts, self.hangs, self.untried = AnswerCounts(), 0, 0
+        self.pace = Pace(plan.settings.budget or inf)
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.known: dict[tuple[str, str], Failure] = {}
         """Ids of a case and a property -> the case and its finding in the first stage."""
@@ -68,9 +71,14 @@ class ConformanceCheck:
         return bool(self.faults)
 
     @property
+    def unfinished(self) -> str:
+        """What the time of the check left out, in a sentence; empty if nothing."""
+        return self.pace.sentence(self.untried) if self.untried and self.pace.over else ""
+
+    @property
     def over(self) -> bool:
-        """Whether no more is asked: too many calls have timed out, or one failure is enough."""
-        return self.hangs >= HANGS or (self.failed and self.plan.settings.fail_fast)
+        """Whether no more is asked: too many calls have timed out, the time is up, or one failure is enough."""
+        return self.hangs >= HANGS or self.pace.over or (self.failed and self.plan.settings.fail_fast)
 
     def rows(self) -> list[CheckRow]:
         """All steps, then the rows."""
@@ -84,7 +92,7 @@ class ConformanceCheck:
         if not self.plan.settings.first_stage:
             yield from self._each(self.schedule.first(), self._try)
         self.untried = 0
-        for step in self._each(self.scheduled(), self._ask):
+        for step in self._each(self.scheduled(self.pace.limited), self._ask):
             self.listener.step()
             yield step
         for case, finding in self.known.values():  # those that the standard suite did not come to
@@ -99,7 +107,8 @@ class ConformanceCheck:
             if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused:
                 self.untried += self.over
                 if not self.over:
-                    self._guarded(partial(step, case, properties))
+                    self.pace.take(partial(self._guarded, partial(step, case, properties)))
+                    self.pace.measure(self.under_test.call_seconds)
             self.under_test.forget()
             yield
 
@@ -107,7 +116,9 @@ class ConformanceCheck:
         """The rows after the last step: of each property, with its smallest counterexample, and of the implementation."""
         self.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(self.refused)]
+        judged = builder.rows(self.tallies)
+        rows = [*judged, *self._outlived_waivers(), *builder.not_judged(self.properties, self.tallies, self._no_case)]
+        rows += builder.refusals(self.refused, self.properties[0])
         if self.untried and self.hangs >= HANGS:
             rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
         rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
@@ -269,31 +280,9 @@ class ConformanceCheck:
         """The rows about rounding."""
         return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
 
-    def _not_judged(self) -> list[CheckRow]:
-        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
-        description, judged = self.under_test.description, {name for _, name in self.tallies}
-        rows = []
-        for property_ in self.properties:
-            if property_.name not in judged and self.plan.asks_for(property_):
-                missing = [option for option in property_.options if option not in description.options]
-                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
-                if property_.gradient and not description.gradient:
-                    nothing = Tally(reason="gradient not declared")
-                reason = nothing.reason or self.plan.absent.get(property_.name) or self._no_case
-                rows.append(check_row(description, property_, nothing, message=reason))
-        return rows
-
     @property
     def _no_case(self) -> str:
         """Why a property has no case."""
         if self.over:
             return "not asked before the check stopped"
         return "not in the first stage" if self.plan.settings.first_stage else "no case of this run applies"
-
-    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
-        first = self.properties[0]
-        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
-        return [
-            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
-            for dtype, reason in wanted.items()
-        ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from attention_harness.conformance import first_stage
 from attention_harness.conformance.judging import GATES, PLAIN
+from attention_harness.conformance.pace import Asked, smallest_first
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
@@ -38,11 +40,12 @@ class Schedule:
             if not (property_.needs_new_oracle or (property_.needs_recompile and self.compiles))
         ]
 
-    def cases(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases in the options of the implementation, each with the properties to judge on it."""
+    def cases(self, smallest: bool = False) -> Iterator[tuple[Case, Sequence[Property]]]:
+        """The cases in the options of the implementation, each with the properties to judge on it; if wanted, the smallest first."""
         if self.plan.settings.first_stage:
             return self.first()
-        return ((self.under_test.within_its_options(case), properties) for case, properties in self._asked())
+        asked = smallest_first(self._asked()) if smallest else chain.from_iterable(self._asked())
+        return ((self.under_test.within_its_options(case), properties) for case, properties in asked)
 
     def first(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand.
@@ -55,13 +58,13 @@ class Schedule:
                 asked = [one for one in (self.warm if self.compiles else self.properties) if one.id in telling.union(PLAIN)]
                 yield self.under_test.within_its_options(known[name]), asked
 
-    def _asked(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
-        yield from ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
-        yield from ((case, properties) for _, case, properties in self._known_cases())
-        yield from self._few_problems(self.suite.drawn) if self.compiles else self._in_turns(self.suite.drawn)
+    def _asked(self) -> Iterator[Iterator[Asked]]:
+        """The kinds of cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
+        yield ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
+        yield ((case, properties) for _, case, properties in self._known_cases())
+        yield self._few_problems(self.suite.drawn) if self.compiles else self._in_turns(self.suite.drawn)
 
-    def _known_cases(self) -> Iterator[tuple[str, Case, list[Property]]]:
+    def _known_cases(self) -> Iterator[tuple[str, Case, Sequence[Property]]]:
         """The worked example and the edge cases, by the ids that they have for seed 0. Each seed has other numbers for them."""
         edge_cases = self.suite.edge_cases
         yield from ((case.id, case, self.properties) for case in self.suite.examples)
@@ -69,7 +72,7 @@ class Schedule:
         for case, properties in asked:
             yield case.id, replace(case, seed=case.seed + self.plan.settings.seed), properties
 
-    def _in_turns(self, cases: Iterable[Case], edge_cases: bool = False) -> Iterator[tuple[Case, list[Property]]]:
+    def _in_turns(self, cases: Iterable[Case], edge_cases: bool = False) -> Iterator[Asked]:
         """The cases, each with the properties that are due on it."""
         for number, case in enumerate(cases):
             turns = ((property_, (number + place) % CASES_PER_TURN == 0) for place, property_ in enumerate(self.properties))
@@ -84,7 +87,7 @@ class Schedule:
             return [property_ for property_ in properties if property_.id.startswith("V")]
         return properties
 
-    def _few_problems(self, cases: Sequence[Case]) -> Iterator[tuple[Case, list[Property]]]:
+    def _few_problems(self, cases: Sequence[Case]) -> Iterator[Asked]:
         for number, case in enumerate(cases):
             start = number - number % VALUES_PER_PROBLEM
             whole = number % (VALUES_PER_PROBLEM * PROBLEMS_PER_NEW_ORACLE) == 0

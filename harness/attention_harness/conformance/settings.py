@@ -26,6 +26,8 @@ class Settings:
     declared: dict[str, bool | str] = field(default_factory=dict)
     first_stage: bool = False
     """Whether the first stage is all that is asked."""
+    budget: float | None = None
+    """Seconds of the check of each implementation; None for as many as it takes."""
     fail_fast: bool = False
     """Whether an implementation is asked no more after its first failure."""
 

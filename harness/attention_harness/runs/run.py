@@ -160,7 +160,8 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
         "seed": settings.seed,
         "implementations": [_implementation(result) for result in results],
         "properties": property_metadata(),
-        "mutation_score": _mutation_score(results, settings),
+        "mutation_score": {} if any(result.unfinished for result in results) else _mutation_score(results, settings),
+        "unfinished": {result.name: result.unfinished for result in results if result.unfinished},
         "worked_example": {
             "source": "a published introduction to attention",
             "words": list(WORDS),
