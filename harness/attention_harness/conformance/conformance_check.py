@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from math import inf
 from time import monotonic
 from typing import TypeVar
@@ -19,7 +19,7 @@ from attention_harness.conformance.our_faults import our_fault, require_space
 from attention_harness.conformance.pace import Pace
 from attention_harness.conformance.plan import Listener, Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
-from attention_harness.conformance.records import CheckRow, PrecisionRow, check_row
+from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.under_test import UnderTest
@@ -61,7 +61,7 @@ class ConformanceCheck:
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.known: dict[tuple[str, str], Failure] = {}
         """Ids of a case and a property -> the case and its finding in the first stage."""
-        self.failed = False
+        self.failed, self.further_cases = False, 0
         self.faults: list[str] = []
         """Ours, one sentence each."""
 
@@ -82,8 +82,7 @@ class ConformanceCheck:
 
     def rows(self) -> list[CheckRow]:
         """All steps, then the rows."""
-        for _ in self.steps():
-            pass
+        deque(self.steps(), maxlen=0)
         return self.finished_rows()
 
     def steps(self) -> Iterator[None]:
@@ -99,6 +98,21 @@ class ConformanceCheck:
             self.count(case, [finding])
         if self.answer_counts.mostly_refused and not self.over:
             yield from self._ask_moved()
+        further = takewhile(lambda asked: self._goes_on, self.schedule.further() if self._goes_on else ())
+        for step in self._each(further, self._ask_more):
+            self.listener.step()
+            yield step
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether cases of further seeds are asked: there is time, and nothing has failed yet."""
+        return self.pace.spent < self.plan.settings.go_on and not (self.over or self.failed or self.answer_counts.too_little)
+
+    def _ask_more(self, case: Case, properties: Sequence[Property]) -> None:
+        """A step with a further case. What would grow with their number, such as their coverage, is not kept."""
+        self.under_test.forget()
+        self._hear(case, self.count(case, judge(self.under_test, self.under_test.realise(case), properties, self._find)))
+        self.further_cases += 1
 
     def _each(
         self, asked: Iterable[tuple[Case, Sequence[Property]]], step: Callable[[Case, Sequence[Property]], None]
@@ -116,13 +130,18 @@ class ConformanceCheck:
         """The rows after the last step: of each property, with its smallest counterexample, and of the implementation."""
         self.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        judged = builder.rows(self.tallies)
-        rows = [*judged, *self._outlived_waivers(), *builder.not_judged(self.properties, self.tallies, self._no_case)]
-        rows += builder.refusals(self.refused, self.properties[0])
+        judged, first = builder.rows(self.tallies), self.properties[0]
+        rows = [*judged, *builder.outlived_waivers(), *builder.not_judged(self.properties, self.tallies, self._no_case)]
+        rows += builder.refusals(self.refused, first)
         if self.untried and self.hangs >= HANGS:
-            rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
-        rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
-        return [*rows, self._row(Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else rows
+            rows.append(
+                builder.row(first, Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried")
+            )
+        rows += [builder.row(first, Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
+        too_little = (
+            [builder.row(first, Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else []
+        )
+        return rows + too_little
 
     def _try(self, case: Case, properties: Sequence[Property]) -> None:
         """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
@@ -204,17 +223,7 @@ class ConformanceCheck:
         except Exception as error:
             require_space(error)
             self.faults.append(our_fault(error))
-            return None
-
-    def _row(self, outcome: Outcome, message: str, property_: Property | None = None) -> CheckRow:
-        """A row without a case: about a property, or about the implementation as a whole."""
-        row = check_row(self.under_test.description, property_ or self.properties[0], Tally(), message=message)
-        return replace(row, outcome=outcome)
-
-    def _outlived_waivers(self) -> list[CheckRow]:
-        """A failing row for each waiver that is no longer needed."""
-        outlived = waivers.outlived(self.under_test, self.waivers)
-        return [self._row(Outcome.VIOLATES, message, PROPERTIES[waiver.property]) for waiver, message in outlived]
+        return None
 
     def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""

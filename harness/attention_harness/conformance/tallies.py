@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 
 from attention_harness.conformance.failures.evidence import Evidence, Exclusion, MinimalFailure, nothing
-from attention_harness.conformance.failures.waivers import Waiver, covering
+from attention_harness.conformance.failures.waivers import Waiver, covering, outlived
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
@@ -142,3 +142,12 @@ class RowBuilder:
             check_row(self.under_test.description, property_, Tally(reason=reason), dtype=dtype, message=reason)
             for dtype, reason in wanted.items()
         ]
+
+    def outlived_waivers(self) -> list[CheckRow]:
+        """A failing row for each waiver that is no longer needed."""
+        pairs = outlived(self.under_test, self.waivers)
+        return [self.row(PROPERTIES[waiver.property], Outcome.VIOLATES, message) for waiver, message in pairs]
+
+    def row(self, property_: Property, outcome: Outcome, message: str) -> CheckRow:
+        """A row without a case: about the property, or about the implementation as a whole."""
+        return replace(check_row(self.under_test.description, property_, Tally(), message=message), outcome=outcome)
