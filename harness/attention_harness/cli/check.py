@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from attention_harness.cli.exit_status import status_of
 from attention_harness.cli.options import (  # fmt: skip
+    CheckBudget,
     Declare,
     Dtype,
     Examples,
     Executor,
     FailFast,
     FirstStage,
+    For,
     Jobs,
     Json,
     Memory,
@@ -24,6 +26,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Seed,
     Targets,
     Timeout,
+    seconds_of,
     settings_of,
 )
 from attention_harness.cli.output import open_run, print_json, write_report
@@ -41,13 +44,15 @@ def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None,
     jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None,
     resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False,
-    fail_fast: FailFast = False, profile: Profile = False,
+    fail_fast: FailFast = False, budget: CheckBudget = None, long: For = None, profile: Profile = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     from attention_harness.runs import run as running
 
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    settings = replace(settings, first_stage=quick, fail_fast=fail_fast)
+    settings = replace(
+        settings, first_stage=quick, fail_fast=fail_fast, budget=seconds_of(budget), go_on=seconds_of(long, "for") or 0.0
+    )
     request = folders.request("check", targets or [], settings, resume)
     chosen = loadable(request.targets, request.settings)
     run = open_run(output, resume, request)
