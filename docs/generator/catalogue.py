@@ -45,7 +45,10 @@ MASKS_LEAD = (
     "A mask says which keys a query sees. Rows are 6 queries, columns 9 keys, and dark cells are visible. "
     "Masks combine by `&`, `|` and `~`."
 )
-BIASES_LEAD = "A bias is added to the scores. Rows are 6 queries, columns 9 keys; red is above 0, blue is below, and grey hides the key (-inf)."
+BIASES_LEAD = (
+    "A bias is added to the scores. Rows are 6 queries, columns 9 keys. "
+    "Red is above 0, blue is below, and grey hides the key (-inf)."
+)
 LAYOUTS_LEAD = (
     "A layout places an array in memory; its values stay. The pictures show memory cell by cell, 12 in a row, for an array of two heads, "
     "three positions and four channels. Blue is the first head, orange the second, darker shades are later positions, the number is the "

@@ -117,7 +117,9 @@ def tried(run: Run) -> list[str]:
     ]
     if vacuous:
         verb = "is" if vacuous == 1 else "are"
-        sentences.append(f"{count(vacuous, 'judgement')} more {verb} vacuous: no case exercised the property, so they do not count.")
+        sentences.append(
+            f"{count(vacuous, 'judgement')} more {verb} vacuous: no case exercised the property, so they do not count."
+        )
     return sentences + extent(run) + _mutation_score(run) + _closest(run)
 
 
