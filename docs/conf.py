@@ -23,7 +23,8 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = "attention-harness"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_js_files = [("accessible.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}

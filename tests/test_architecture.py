@@ -30,7 +30,7 @@ def files(pattern, folders):
     )
 
 
-MODULES = files("*.py", (*FOLDERS, "tests"))
+MODULES = files("*.py", (*FOLDERS, "docs", "tests"))
 TOLERANCES = {
     "rtol",
     "atol",

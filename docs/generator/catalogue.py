@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attention_specs import biases, masks
 from attention_specs.attention.recipes import RECIPES
@@ -16,6 +16,9 @@ from generator.markdown import first_line, page, table
 
 Row = tuple[str, str, str, str]
 """Name, meaning, the example that the picture shows, and the picture as SVG."""
+
+Draws = Mapping[str, Callable[..., Mask | Bias]]
+"""Name -> a function that draws such a thing."""
 
 COMBINED: dict[str, Mask | Bias] = {
     "both": masks.causal() & masks.window(2, None),
@@ -71,9 +74,7 @@ def _image(folder: str, name: str) -> str:
     return f"![{name}]({folder}/{name}.svg)"
 
 
-def _named(
-    draws: dict[str, Callable[..., Mask | Bias]], kinds: dict[str, Callable[..., object]], picture: Callable[..., str]
-) -> list[Row]:
+def _named(draws: Draws, kinds: Mapping[str, Callable[..., object]], picture: Callable[..., str]) -> list[Row]:
     """Every kind and every drawn combination, in the order of definition."""
     rows = []
     for name in dict.fromkeys([*draws, *kinds]):

@@ -46,4 +46,4 @@ def _page(one: dict[str, Any]) -> str:
     if "property" in one:
         rows.append(("property", f"[{one['property']}](../properties/{one['property']}.md)"))
     rows += [("upstream", f"[{name}]({link(name)})") for name in one.get("links", ())]
-    return page(one["title"], one["what"], table(("", ""), rows), SEEN[one["on"]])
+    return page(one["title"], one["what"], table(("fact", "value"), rows), SEEN[one["on"]])

@@ -93,7 +93,7 @@ def _page(one: Property) -> str:
         f"This is clause {one.id} of the [specification](/specs/attention.md). "
         f"`attention-harness check TARGET --property {one.name}` judges it alone.",
         "## When it is judged",
-        table(("", ""), _conditions(one)),
+        table(("condition", "value"), _conditions(one)),
         "## A fault that it rejects",
         _fault(one, faults[0]) if faults else "No planted fault of the catalogue.",
         "## Public bugs",
@@ -134,8 +134,8 @@ def _fault(one: Property, fault: Fault) -> str:
 
 
 def _links(ids: list[str]) -> str:
-    shown = [f"[{id}]({id}.md)" for id in ids[:12]] or ["No other property"]
-    return ", ".join(shown) + (f" and {len(ids) - 12} more" if len(ids) > 12 else "")
+    listed = [f"[{id}]({id}.md)" for id in ids[:12]] or ["No other property"]
+    return ", ".join(listed) + (f" and {len(ids) - 12} more" if len(ids) > 12 else "")
 
 
 def _bugs(one: Property, faults: list[Fault]) -> str:
@@ -147,7 +147,7 @@ def _bugs(one: Property, faults: list[Fault]) -> str:
         linked = [fault for fault in load_all().values() if fault.link and fault.family in families]
         lead = "The faults that it rejects restate no reported bug. Reported bugs of the same classes:"
     first = {fault.link: fault for fault in reversed(linked)}
-    shown = [fault for fault in linked if first[fault.link] is fault][:BUGS_SHOWN]
-    rows = [(f"[{fault.link}]({link(fault.link)})", f"`{fault.name}`", first_line(fault.function)) for fault in shown]
-    more = len(first) - len(shown)
+    listed = [fault for fault in linked if first[fault.link] is fault][:BUGS_SHOWN]
+    rows = [(f"[{fault.link}]({link(fault.link)})", f"`{fault.name}`", first_line(fault.function)) for fault in listed]
+    more = len(first) - len(listed)
     return f"{lead}\n\n{table(('bug', 'planted as', 'mistake'), rows)}" + (f"\n\nAnd {more} more." if more else "")
