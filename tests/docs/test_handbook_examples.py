@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from attention_harness.cli.app import app
+from attention_specs.contract import ATTRIBUTES, Conventions
+from attention_specs.precision import named_precision
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -113,3 +118,37 @@ def test_code_of_the_page_about_pytest_can_be_pasted(tmp_path):
     command = [*command[:6], "--collect-only", "test_1.py"]
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert "test_conforms[" in ran.stdout, ran.stdout
+
+
+PAGES = [README, *sorted(path for path in DOCS.rglob("*.md") if "generated" not in path.parts)]
+COMMAND = re.compile(r"attention-harness ([a-z]+)((?:\s+[^\s`|]+)*)")
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@each_page
+def test_its_commands_and_options_exist(page):
+    known = {name: {flag for one in command.params for flag in one.opts} for name, command in get_command(app).commands.items()}
+    for name, arguments in COMMAND.findall(re.sub(r"\\\n", " ", page.read_text(encoding="utf-8"))):
+        if name in known:
+            options = set(re.findall(r"(?<![\w-])--[a-z-]+", arguments.partition("\n")[0]))
+            assert options - known[name] - {"--help"} == set(), f"{name} {arguments}"
+
+
+@each_page
+def test_its_python_is_python(page):
+    for text in blocks(page, "python"):
+        if not text.startswith(">>>"):
+            compile(text, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", ["guide/declare.md", "tutorial/gpu.md"])
+def test_its_declarations_are_valid(page):
+    def attention(q, k, v, *, attn_mask=None):
+        return q
+
+    for text in blocks(DOCS / page, "python"):
+        exec(text, {"attention": attention})
+    assert set(vars(attention)) <= set(ATTRIBUTES)
+    Conventions.declared(getattr(attention, "conventions", {}))
+    for dtype, model in getattr(attention, "precision", {}).items():
+        named_precision(model, dtype)
