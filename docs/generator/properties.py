@@ -6,6 +6,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any, TypedDict
 
 from attention_harness.audit.faults import Fault, load_all
 from attention_harness.audit.faults._families import FAMILIES
@@ -16,8 +17,19 @@ from attention_specs.property import PROPERTIES, Property
 from generator.markdown import docstring, first_line, in_words, page, table
 
 SPECIFICATION = Path(__file__).parents[2] / "specs" / "attention.md"
+FAILURES = Path(__file__).parents[1] / "failures.json"
+"""Id of a property -> the smallest failure of the fault on its page, as `failures.py` wrote it."""
 BUGS_SHOWN = 8
 """Public bugs on a page; further ones are counted."""
+
+
+class Failure(TypedDict):
+    """A planted fault, the outcome, its sentence, and the smallest problem that shows it."""
+
+    fault: str
+    outcome: str
+    sentence: str
+    problem: str
 
 
 def pages() -> dict[str, str]:
@@ -47,10 +59,16 @@ def _relinked(text: str) -> str:
 
 
 @cache
+def audit() -> dict[str, Any]:
+    """The last full audit: "audited", "seed", "examples" and "killers"."""
+    table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table
+
+
+@cache
 def rejections() -> dict[str, frozenset[str]]:
     """Fault -> the ids of the properties that reject it, by the last full audit."""
-    specs = json.loads(TABLE.read_text(encoding="utf-8"))["killers"].values()
-    return {name: frozenset(ids.split()) for spec in specs for name, ids in spec.items()}
+    return {name: frozenset(ids.split()) for spec in audit()["killers"].values() for name, ids in spec.items()}
 
 
 def rejected_by(one: Property) -> list[Fault]:
@@ -71,12 +89,11 @@ def _index() -> str:
         )
         for one in ordered()
     ]
-    audit = json.loads(TABLE.read_text(encoding="utf-8"))
     return page(
         "Properties",
         "A check asks each of them on every case that it applies to. The first column links the page of the property. *Faults* counts "
-        f"the planted faults that it rejects, of {len(rejections())}, by the full audit of {audit['audited']} "
-        f"(`attention-harness audit --seed {audit['seed']} --examples {audit['examples']}`).",
+        f"the planted faults that it rejects, of {len(rejections())}, by the full audit of {audit()['audited']} "
+        f"(`attention-harness audit --seed {audit()['seed']} --examples {audit()['examples']}`).",
         table(("id", "property", "of", "needs the options", "faults"), rows),
         "```{toctree}\n:hidden:\n\n" + "\n".join(one.id for one in ordered()) + "\n```",
     )
@@ -127,10 +144,22 @@ def _fault(one: Property, fault: Fault) -> str:
     others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
     return (
         f"**`{fault.name}`** ({FAMILIES[fault.family]}, {fault.family}). {docstring(fault.function)}\n\n"
+        f"{_failure(one, fault)}"
         f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}. "
         f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults, and no other of these is rejected by fewer "
         f"properties. `attention-harness audit {fault.name}` tries it."
     )
+
+
+def _failure(one: Property, fault: Fault) -> str:
+    """The smallest failure of the fault; "" where `failures.json` has another fault, or none."""
+    failure: Failure = json.loads(FAILURES.read_text(encoding="utf-8")).get(one.id) or Failure(
+        fault="", outcome="", sentence="", problem=""
+    )
+    if failure["fault"] != fault.name or not failure["sentence"]:
+        return ""
+    problem = f" [{failure['problem']}]" if failure["problem"] else ""
+    return f"The smallest failure that a check finds:\n\n```text\n{failure['outcome']}: {failure['sentence']}{problem}\n```\n\n"
 
 
 def _links(ids: list[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import links
 import pytest
+
+import links
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from generator import catalogue, commands, findings, markdown, properties, python_api, records, write_pages
 
 import attention_harness
 from attention_harness.cli.app import app
@@ -20,6 +19,7 @@ from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
 from attention_specs.precision import MODELS
 from attention_specs.property import PROPERTIES
+from generator import catalogue, commands, findings, markdown, properties, python_api, records, write_pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -1,0 +1,40 @@
+"""Writes `failures.json`: for each property the smallest failure of the fault on its page. `python docs/failures.py [ID...]`
+
+It takes some minutes. Run it again when faults or properties change.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from attention_harness import check_attention
+from attention_harness.audit.faults import Fault
+from attention_harness.conformance.check import load_properties
+from attention_specs.property import PROPERTIES
+from generator.properties import FAILURES, Failure, audit, rejected_by
+
+
+def failure(fault: Fault, id: str) -> Failure:
+    """The first failure of the fault, made small; empty texts if no case shows it. A fault that may hang has a process of its own."""
+    target = fault.location if fault.alone else fault.function
+    for quick, seed in ((True, 0), (False, audit()["seed"])):
+        result = check_attention(target, properties=[id], quick=quick, seed=seed, timeout=5)
+        for first in result.failures:
+            return {"fault": fault.name, "outcome": first.outcome, "sentence": first.sentence, "problem": str(first.case or "")}
+    return {"fault": fault.name, "outcome": "", "sentence": "", "problem": ""}
+
+
+def main(ids: list[str], path: Path = FAILURES) -> None:
+    """The failures of these properties, of all by default, into the file."""
+    load_properties()
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for one in PROPERTIES.values():
+        if not ids or one.id in ids:
+            known[one.id] = failure(rejected_by(one)[0], one.id)
+            path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
