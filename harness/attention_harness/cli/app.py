@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -17,8 +18,10 @@ from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check
 from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
+from attention_harness.cli.help import examples, print_version
 from attention_harness.cli.list import list_
 from attention_harness.cli.probe import probe
+from attention_harness.cli.properties import properties
 from attention_harness.cli.replay import replay
 from attention_harness.cli.report import report
 from attention_harness.cli.run import run
@@ -29,10 +32,15 @@ from attention_harness.runs import ending
 
 __all__ = ["NOTHING", "RIGHT", "WRONG", "app", "command", "main"]
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Is this attention right, and is it fast?")
-app.command("list")(list_)
-for each in (check, bench, run, report, compare, replay, probe, audit):
-    app.command()(each)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command("list", epilog=examples("list"))(list_)
+for each in (check, bench, run, report, compare, replay, probe, audit, properties):
+    app.command(epilog=examples(each.__name__))(each)
+
+
+@app.callback()
+def start(version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Versions, and no more.")] = False) -> None:  # fmt: skip
+    """Is this attention right, and is it fast?"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

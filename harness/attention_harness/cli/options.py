@@ -13,6 +13,7 @@ from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
+from attention_specs.property import matching
 
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
@@ -25,7 +26,7 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this 
 ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
-Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
+Property = Annotated[list[str] | None, typer.Option("--property", help="Judge these properties only: an id, a name, or a pattern such as 'M*' (repeatable).")]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
 Jobs = Annotated[int, typer.Option(help="Implementations at once.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a call may take.")]
@@ -78,7 +79,7 @@ def settings_of(
     return Settings(
         examples=Settings.examples if examples is None else examples,
         seed=seed,
-        properties=tuple(properties or ()),
+        properties=property_names(properties or ()),
         dtypes=tuple(dtypes or DTYPES),
         jobs=jobs,
         seconds=timeout,
@@ -86,6 +87,18 @@ def settings_of(
         executor=executor,
         declared=declarations_of(declare),
     )
+
+
+def property_names(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names of the properties that these ids, names and patterns mean. Raises UsageError."""
+    from attention_harness.conformance.check import load_properties
+
+    if patterns:
+        load_properties()
+    try:
+        return tuple(property_.name for property_ in matching(patterns))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600}

@@ -39,13 +39,14 @@ def environment() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": [round(load, 2) for load in os.getloadavg()],
-        "packages": {name: number for name in PACKAGES if (number := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := version_of(name))},
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)},
         "extended_precision": "longdouble" if has_extended_precision() else "none: float64 inputs are judged in float64",
     }
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of an installed package; empty where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
