@@ -18,6 +18,9 @@ from attention_harness.runs.folder import RunRequest
 if TYPE_CHECKING:
     from attention_harness.runs.run import Run
 
+VERSION = 1
+"""Of the documents of `--json`: `schemas/` has a schema for each command."""
+
 
 def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> Run:
     """The folder of a run that begins or goes on, locked by this process. Raises UsageError."""
@@ -62,8 +65,8 @@ def write_report(folder: Path, show: str) -> None:
 
 
 def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(_finite(document), default=str))
+    """One JSON document on standard output, with the version of its schema."""
+    print(json.dumps(_finite({"version": VERSION, **document}), default=str))
 
 
 def _finite(value: object) -> object:
