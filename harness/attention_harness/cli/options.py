@@ -26,7 +26,10 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this 
 ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
-Property = Annotated[list[str] | None, typer.Option("--property", help="Judge these properties only: an id, a name, or a pattern such as 'M*' (repeatable).")]
+Property = Annotated[
+    list[str] | None,
+    typer.Option("--property", help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable)."),
+]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
 Jobs = Annotated[int, typer.Option(help="Implementations at once.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a call may take.")]
@@ -46,6 +49,13 @@ FirstStage = Annotated[
     bool, typer.Option("--quick", help="The first stage alone: the known cases that reject most planted faults, in seconds.")
 ]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure of each implementation.")]
+VerdictFile = Annotated[Path | None, typer.Option("--verdict", help="File for one small JSON document, written at every end.")]
+Junit = Annotated[Path | None, typer.Option("--junit", help="File for the checks as JUnit XML.")]
+Summary = Annotated[Path | None, typer.Option("--summary", help="File to which a summary in Markdown is added, up to 1 MiB.")]
+HideCases = Annotated[
+    bool,
+    typer.Option("--hide-cases", help="No case, no number and no replay line, in no output: for those who must not learn them."),
+]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
 Workloads = Annotated[

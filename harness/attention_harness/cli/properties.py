@@ -12,7 +12,9 @@ from attention_harness.cli.options import Json, property_names
 from attention_harness.cli.output import print_json
 from attention_specs.property import PROPERTIES, Property
 
-Patterns = Annotated[list[str] | None, typer.Argument(help="Ids, names, or patterns over either, such as P4 or 'M*'; all by default.")]
+Patterns = Annotated[
+    list[str] | None, typer.Argument(help="Ids, names, or patterns over either, such as P4 or 'M*'; all by default.")
+]
 
 
 def properties(patterns: Patterns = None, as_json: Json = False) -> int:
