@@ -13,6 +13,9 @@ from attention_reports.text import count, in_words, natural, number
 
 Row = dict[Any, Any]
 
+HIDDEN = "Its cases are hidden: `attention-harness properties` says what the property asks."
+"""The next step after a failure that came without a message."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -39,13 +42,18 @@ class Cell:
 
     @property
     def worst_ratio(self) -> float:
-        """The largest error / bound; NaN in a failing row is worse than any number, NaN elsewhere says nothing."""
+        """The largest error / bound; NaN in a failing row with a message is worse than any number, NaN elsewhere says nothing."""
         return max((_severity(row) for row in self.rows), default=math.nan)
 
     @property
     def witness(self) -> Row:
         """The row to show: a failing one that has a case to replay, where there is one."""
         return next((row for row in self.failing if row["case"]), self.rows[0])
+
+    @property
+    def advice(self) -> str:
+        """The next step of a reader."""
+        return self.outcome.advice if self.witness["message"] else HIDDEN
 
     @property
     def others(self) -> list[Row]:
@@ -137,7 +145,7 @@ def _tally(keys: Iterable[Any]) -> dict[Any, int]:
 
 def _severity(row: Row) -> float:
     ratio = float(row["worst_ratio"])
-    return math.inf if math.isnan(ratio) and row["outcome"] == "violates" else ratio
+    return math.inf if math.isnan(ratio) and row["outcome"] == "violates" and row["message"] else ratio
 
 
 def _order(row: Row) -> tuple[bool, bool]:

@@ -100,7 +100,8 @@ def _finding(finding: Finding) -> str:
     more = f"\n\n{escape(finding.summary, 400)}." if finding.summary else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
     evidence = fenced(row["message"][:600], replay, *lines)
-    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{evidence}\n\nNext: {cell.outcome.advice}{more}"
+    parts = [f"{head}, {count(cell.cases, 'case')}{ratio}", evidence, f"Next: {cell.advice}{more}"]
+    return "\n\n".join(filter(None, parts))
 
 
 def _other(row: Row) -> list[str]:

@@ -120,7 +120,7 @@ def _print_findings(run: Run, console: Console) -> None:
         say(console, f"{cell.implementation} {cell.outcome.name}: {in_words(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
-        say(console, f"  next: {cell.outcome.advice}", "dim")
+        say(console, f"  next: {cell.advice}", "dim")
         for other in finding.others:
             say(console, f"  also {other['outcome']}: {other['message']}")
             say(console, f"  replay: {other['replay']}" if other["replay"] else "", "cyan")
