@@ -87,8 +87,9 @@ class Verdict:
         """Writes that nothing is known yet. UsageError for a file that cannot be written."""
         try:
             self._write()
-        except OSError as error:
-            raise UsageError(f"verdict={self.path}, but should be a file that can be written: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # a path without a name is a ValueError
+            reason = getattr(error, "strerror", None) or "it is a folder"
+            raise UsageError(f"verdict={self.path}, but should be a file that can be written: {reason}") from error
 
     def reach(self, stage: Stage) -> None:
         """Notes that a stage has begun."""
@@ -124,7 +125,7 @@ class Verdict:
     def end(self, status: Status, message: str = "") -> None:
         """The last word. A file that can no longer be written keeps what it has."""
         self.status, self.message = status, message
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._write()
 
     def document(self) -> dict[str, object]:
