@@ -21,6 +21,7 @@ from attention_harness.runs import ending
 SEED = 918_273
 SECRETS = re.compile(rf"secret|but should|out\[\d|attention-harness replay|recipe=|\bHkv=|{SEED}|head_dim=")
 """Parts of messages, cases and replay lines, a word of the function's own message, and the seed, which draws the cases again."""
+pytestmark = pytest.mark.slow
 FILES = ("--verdict", "verdict.json", "--junit", "junit.xml", "--summary", "summary.md", "--output", "run")
 CHECK = ("--quick", "--seed", str(SEED), *FILES)
 FAILING = ("tiled.py:attention", "tells.py:attention")
@@ -96,7 +97,6 @@ def test_an_interrupted_run_cannot_go_on_hidden(endings, capsys):
     assert "a check with --hide-cases begins anew" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_an_interruption_leaves_nothing_behind(endings, tmp_path):
     (endings / "temporary").mkdir()
     command = [sys.executable, "-m", "attention_harness", "check", "hangs.py:attention", *CHECK, "--hide-cases"]

@@ -46,6 +46,7 @@ def read(path="verdict.json"):
     return json.loads(Path(path).read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "options", "status", "stage", "exit_status"), ENDS, ids=lambda value: str(value)[:40])
 def test_every_end_has_a_verdict(endings, validate, capsys, target, options, status, stage, exit_status):
     if target == "torch-cuda-eager":
@@ -78,6 +79,7 @@ def test_a_failure_has_its_sentence_its_case_and_its_replay_line(endings, capsys
     assert main(failure["replay"].split()[1:]) == 1
 
 
+@pytest.mark.slow
 def test_the_share_is_that_of_the_cases_that_were_answered(endings, capsys):
     main(["check", "right.py:attention", *SMALL, "--verdict", "verdict.json"])
     whole = read()["share_judged"]
