@@ -42,13 +42,18 @@ class Cell:
 
     @property
     def worst_ratio(self) -> float:
-        """The largest error / bound; NaN in a failing row with a message is worse than any number, NaN elsewhere says nothing."""
+        """The largest error / bound; NaN in a failing row is worse than any number, NaN elsewhere says nothing."""
         return max((_severity(row) for row in self.rows), default=math.nan)
 
     @property
     def witness(self) -> Row:
         """The row to show: a failing one that has a case to replay, where there is one."""
         return next((row for row in self.failing if row["case"]), self.rows[0])
+
+    @property
+    def known_ratio(self) -> float:
+        """The same for a reader: NaN also where it is hidden together with the message."""
+        return self.worst_ratio if self.witness["message"] or not self.failing else math.nan
 
     @property
     def advice(self) -> str:
@@ -84,7 +89,7 @@ class Cell:
         parts = "; ".join(
             f"{name}{' in ' + ', '.join(filter(None, dtypes)) if any(dtypes) else ''}" for name, dtypes in kinds.items()
         )
-        worst = f"; worst error {number(self.worst_ratio)} of the bound" if not math.isnan(self.worst_ratio) else ""
+        worst = f"; worst error {number(self.known_ratio)} of the bound" if not math.isnan(self.known_ratio) else ""
         return f"{self.implementation}, {in_words(self.name)}: {parts}; {count(self.cases, 'case')}{worst}"
 
 
@@ -145,7 +150,7 @@ def _tally(keys: Iterable[Any]) -> dict[Any, int]:
 
 def _severity(row: Row) -> float:
     ratio = float(row["worst_ratio"])
-    return math.inf if math.isnan(ratio) and row["outcome"] == "violates" and row["message"] else ratio
+    return math.inf if math.isnan(ratio) and row["outcome"] == "violates" else ratio
 
 
 def _order(row: Row) -> tuple[bool, bool]:

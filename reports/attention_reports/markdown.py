@@ -95,7 +95,7 @@ def _finding(finding: Finding) -> str:
     row = cell.witness
     where = f"{in_words(cell.name)} ({', '.join(cell.dtypes)})"
     head = f"**{escape(cell.implementation)}** {escape(cell.outcome.name)}: {escape(where)}"
-    ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
+    ratio = "" if cell.known_ratio != cell.known_ratio else f"; worst error {number(cell.known_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
     more = f"\n\n{escape(finding.summary, 400)}." if finding.summary else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
