@@ -46,8 +46,8 @@ def _case(suite: Element, row: Row) -> None:
     _properties(case, ((key, row[key]) for key in ("clause", "spec", "outcome", "cases", "case", "replay") if row[key] != ""))
     if element := _element(row["outcome"]):
         sentence = row["message"] or f"{row['outcome']}: {in_words(row['property'])}"
-        told = SubElement(case, element, type=visible(row["outcome"]), message=visible(sentence))
-        told.text = visible(sentence) + (f"\nreplay: {visible(row['replay'])}" if row["replay"] else "")
+        result = SubElement(case, element, type=visible(row["outcome"]), message=visible(sentence))
+        result.text = visible(sentence) + (f"\nreplay: {visible(row['replay'])}" if row["replay"] else "")
 
 
 def _element(outcome: str) -> str:

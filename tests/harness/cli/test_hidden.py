@@ -34,7 +34,7 @@ def everything(folder):
 
 
 def secrets(texts):
-    return {name: found.group() for name, text in texts if (found := SECRETS.search(text))}
+    return {name: match.group() for name, text in texts if (match := SECRETS.search(text))}
 
 
 @pytest.mark.parametrize("target", FAILING)

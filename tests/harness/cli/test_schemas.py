@@ -17,8 +17,6 @@ from attention_reports import schema
 from attention_reports.comparison.checks import COLUMNS as CHANGED_CHECKS
 from attention_reports.comparison.timings import COLUMNS as CHANGED_TIMINGS
 from attention_reports.comparison.timings import VERDICTS
-from attention_specs.formats import DTYPES
-from attention_specs.registry import SPECS
 
 FOLDER = Path(__file__).parents[3] / "schemas"
 SCHEMAS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")}
@@ -95,8 +93,6 @@ def objects(schema):
 
 def test_the_closed_lists_are_those_of_the_code():
     assert PARTS["outcome"]["enum"] == [outcome for outcome in Outcome if outcome != Outcome.UNLOADABLE]
-    assert PARTS["dtype"]["enum"] == ["", *DTYPES]
-    assert PARTS["spec"]["enum"] == [*SPECS]
     assert set(PARTS["changed_timing"]["properties"]["verdict"]["enum"]) == set(VERDICTS)
     verdict = SCHEMAS["verdict"]["properties"]
     assert set(verdict["status"]["enum"]) == set(Status)
@@ -125,7 +121,7 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"outcome": "fine"}, {"outcome": "unloadable"}, {"clause": "p4"}, {"cases": -1}, {"cases": 1.5}, {"more": 1}, {"dtype": "int8"}],
+    "wrong", [{"outcome": "fine"}, {"outcome": "unloadable"}, {"clause": "p4"}, {"cases": -1}, {"cases": 1.5}, {"more": 1}, {"dtype": "a dtype"}],
     ids=str,
 )  # fmt: skip
 def test_a_wrong_row_is_refused(validate, wrong):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from attention_harness.errors import Outcome
 from attention_harness.runs import ending, verdict
 from attention_harness.runs.verdict import Stage, Status, Verdict
 
+ROOT = Path(__file__).parents[3]
 SMALL = ("--quick", "--dtype", "float32", "--property", "P4", "--output", "run")
 ENDS = [
     ("right.py:attention", (*SMALL,), "agrees", "first-stage", 0),
@@ -131,6 +133,19 @@ def test_an_interrupted_check_has_what_was_known(endings, validate, number):
     validate("verdict", document)
     assert (document["status"], document["stage"]) == ("unfinished", "first-stage")
     assert document["failures"][0]["sentence"].startswith("out[")
+
+
+def test_the_page_has_every_status_and_stage():
+    page = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")
+    table = page[page.index("| status |") : page.index("The file is there at every end")]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    assert {name for row in rows for name in re.findall("`([a-z-]+)`", row)} == {*Status}
+    assert all(f"`{stage}`" in page for stage in Stage)
+
+
+def test_the_document_of_the_page_is_one(validate):
+    page = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")
+    validate("verdict", json.loads(page.partition("```json\n")[2].partition("```")[0]))
 
 
 def result(*outcomes, described=True, too_little=False, ours=False):
