@@ -78,7 +78,7 @@ def require_file(option: str, path: Path | None) -> None:
         raise UsageError(f"{option}={path}, but should be a file in a folder that exists")
 
 
-def write_for_services(folder: Path, junit: Path | None, summary: Path | None) -> None:
+def write_for_services(folder: Path, junit: Path | None = None, summary: Path | None = None) -> None:
     """Writes JUnit XML and the summary, and on GitHub prints annotations, on standard error beside a document."""
     if not (junit or summary or os.environ.get(GITHUB) == "true"):
         return
