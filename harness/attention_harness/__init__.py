@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from attention_harness.conformance.closeness.assertion import assert_attention_close, attention_bound
     from attention_harness.generation.attention_cases import AttentionCase, attention_cases
     from attention_harness.runs.check_attention import check_attention
-    from attention_harness.runs.parametrize import parametrize_with_properties
+    from attention_harness.runs.pytest_plugin.parametrize import parametrize_with_properties
     from attention_harness.runs.result import Result
 
 __all__ = [
@@ -27,7 +27,7 @@ MODULES = {
     "attention_bound": "conformance.closeness.assertion",
     "attention_cases": "generation.attention_cases",
     "check_attention": "runs.check_attention",
-    "parametrize_with_properties": "runs.parametrize",
+    "parametrize_with_properties": "runs.pytest_plugin.parametrize",
 }
 """Public name -> its module."""
 

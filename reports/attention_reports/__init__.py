@@ -7,11 +7,11 @@ from attention_reports.comparison.terminal import print_comparison
 from attention_reports.load import ReportError, Run
 from attention_reports.schema import FRAMES
 from attention_reports.store import write_csv, write_table, write_text
-from attention_reports.terminal import print_audit, print_checks, print_timings
+from attention_reports.terminal import print_audit, print_checks, print_profile, print_timings
 
 __all__ = [
-    "Comparison", "ReportError", "Run", "print_audit", "print_checks", "print_comparison", "print_timings", "write_comparison",
-    "write_report", "write_table",
+    "Comparison", "ReportError", "Run", "print_audit", "print_checks", "print_comparison", "print_profile", "print_timings",
+    "write_comparison", "write_report", "write_table",
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ class Run:
     precision: pd.DataFrame
     agreement: pd.DataFrame
     coverage: pd.DataFrame
+    profile: pd.DataFrame
     timings: pd.DataFrame
     faults: pd.DataFrame
     kills: pd.DataFrame

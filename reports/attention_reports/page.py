@@ -16,6 +16,7 @@ from attention_reports.timing import page as timing
 
 MOST_PICTURES = 20  # a picture is ten kilobytes, and the page stays under a megabyte
 MOST_IN_HEAT_MAP = 48
+MOST_IN_PROFILE = 40
 MOST_ON_FIRST_SCREEN = 4
 
 
@@ -121,6 +122,7 @@ def _about(run: Run) -> dict[str, Any]:
         "usual": usual,
         "options": tabulate(run, "options taken").to_dict("records"),
         "example": _example(run),
+        "profile": _profile(run),
         "regions": _regions(run),
         "environment": [*lines, *headline.method(run)],
         "notes": [str(note) for note in run.metadata.get("notes") or []],
@@ -141,6 +143,20 @@ def _example(run: Run) -> dict[str, Any]:
         "source": example.get("source", ""),
         "wanted": wanted,
         "rows": [(row, got.get(row["implementation"]) or []) for row in rows],
+    }
+
+
+def _profile(run: Run) -> dict[str, Any]:
+    """Where the time of the checks went: the picture, and each part in words."""
+    seconds = tabulate(run, "profile")
+    if not len(seconds):
+        return {}
+    meanings = dict(zip(run.profile["part"], run.profile["meaning"], strict=True))
+    slowest = seconds.head(MOST_IN_PROFILE)
+    return {
+        "picture": Markup(pictures.profile("profile", slowest)),
+        "parts": [(part, meanings[part], float(seconds[part].sum())) for part in seconds.columns],
+        "unshown": len(seconds) - len(slowest),
     }
 
 

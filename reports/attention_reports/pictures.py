@@ -1,4 +1,4 @@
-"""The report's pictures: speed-ups with intervals, pairwise agreement, and the wrong elements of a failing case."""
+"""The report's pictures: speed-ups with intervals, pairwise agreement, where the time went, and the wrong elements of a failing case."""
 
 import math
 from typing import Any
@@ -13,6 +13,8 @@ from attention_reports.drawing.axes import label, logarithmic, quiet
 from attention_reports.text import number
 
 Cells = list[list[float]]
+PART_COLOURS = (svg.MUTED, svg.ACCENT, svg.WARNING, svg.PURPLE, svg.VIOLATES, svg.AGREES)
+"""Of the parts of a profile; the next ones have them again, paler."""
 
 
 def speedups(name: str, group: pd.DataFrame, limits: tuple[float, float]) -> str:
@@ -64,6 +66,27 @@ def agreement(name: str, matrix: pd.DataFrame) -> str:
     """The pairwise differences in units of the bound, as a heat map; one half, since they are symmetric."""
     size = 0.34 * len(matrix) + 0.5 + 0.07 * max(len(label(entry)) for entry in matrix.index)
     return svg.drawing(name, "Pairwise differences in units of the bound", size, size, lambda figure: _agreement(figure, matrix))
+
+
+def profile(name: str, seconds: pd.DataFrame) -> str:
+    """Wall-clock seconds of each implementation's check as a bar, part by part; `seconds` as in the table "profile"."""
+    height = 0.9 + 0.24 * len(seconds) + 0.2 * -(-len(seconds.columns) // 4)
+    return svg.drawing(name, "Seconds of each check by part", 7.0, height, lambda figure: _profile(figure, seconds))
+
+
+def _profile(figure: Figure, seconds: pd.DataFrame) -> None:
+    axes = figure.subplots()
+    starts = seconds.cumsum(axis=1) - seconds
+    for place, part in enumerate(seconds.columns):
+        colour, alpha = PART_COLOURS[place % len(PART_COLOURS)], 0.85 if place < len(PART_COLOURS) else 0.45
+        axes.barh(range(len(seconds)), seconds[part], 0.7, starts[part], label=part, color=colour, alpha=alpha, lw=0)
+    axes.set_yticks(range(len(seconds)), [label(name) for name in seconds.index])
+    axes.set_ylim(len(seconds) - 0.5, -0.5)
+    axes.set_xlabel("seconds")
+    quiet(axes)
+    axes.grid(visible=False, axis="y")
+    axes.spines[:].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8, handlelength=1.0)
 
 
 def _agreement(figure: Figure, matrix: pd.DataFrame) -> None:

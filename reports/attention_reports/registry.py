@@ -1,7 +1,7 @@
 """The registry of tables. A table is one function, from records to a DataFrame, under `@table("its name")`.
 
-Its parameters are named after what it needs of a `Run`: `checks`, `precision`, `agreement`, `coverage`, `timings`, `faults`, `kills`,
-`controls`, `vacuity`, `other_checks`, `implementations`, `metadata`, or `run` for the whole. A table that is `listed` stands at
+Its parameters are named after what it needs of a `Run`: `checks`, `precision`, `agreement`, `coverage`, `profile`, `timings`, `faults`,
+`kills`, `controls`, `vacuity`, `other_checks`, `implementations`, `metadata`, or `run` for the whole. A table that is `listed` stands at
 the end of the page as it is; the others are drawn by a section of their own.
 """
 

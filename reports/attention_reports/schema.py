@@ -12,6 +12,7 @@ PRECISION = {
     "implementation": "str", "framework": "str", "spec": "str", "dtype": "str", "model": "str", "declared": "int64", "tightest": "int64",
     "cases": "int64", "elements": "int64", "median": "float64", "q99": "float64", "worst": "float64", "beside_eager": "float64",
 }  # fmt: skip
+PROFILE = {"implementation": "str", "part": "str", "meaning": "str", "seconds": "float64"}
 COVERAGE = {"region": "str", "value": "str", "cases": "int64"}
 TIMINGS = {
     "implementation": "str", "framework": "str", "device": "str", "workload": "str", "dtype": "str", "direction": "str",
@@ -38,7 +39,7 @@ OTHER_CHECKS = {
     "seconds": "float64",
 }  # fmt: skip
 FRAMES = {
-    "checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "timings": TIMINGS,
+    "checks": CHECKS, "precision": PRECISION, "agreement": AGREEMENT, "coverage": COVERAGE, "profile": PROFILE, "timings": TIMINGS,
     "faults": FAULTS, "kills": KILLS, "controls": CONTROLS, "vacuity": VACUITY, "other_checks": OTHER_CHECKS,
 }  # fmt: skip
 FORMER_NAMES = {"controls": "sound", "other_checks": "peers"}

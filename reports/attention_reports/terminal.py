@@ -34,6 +34,13 @@ def print_checks(run: Run, console: Console) -> None:
     say(console, verdict.sentence, STYLES[verdict.tone])
 
 
+def print_profile(run: Run, console: Console) -> None:
+    """Wall-clock seconds of each check, by part."""
+    seconds = tabulate(run, "profile")
+    rows = [[str(name), f"{row.sum():.1f}", *(f"{value:.1f}" for value in row)] for name, row in seconds.iterrows()]
+    print_table(console, ["seconds of", "in all", *map(str, seconds.columns)], rows, numbers_from=1)
+
+
 def print_timings(run: Run, console: Console) -> None:
     """Every timing with its speed-up, interval and verdict, then how far to trust them."""
     rows = tabulate(run, "timings").to_dict("records")

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_specs import masks
-from attention_specs.draws import Draws
-from attention_specs.hashing import uniform
+from attention_specs.draws import Draws, uniform
 from attention_specs.named import Kinds, Named
 from attention_specs.registry import Registry
 

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_specs.draws import Draws
-from attention_specs.hashing import uniform
+from attention_specs.draws import Draws, uniform
 from attention_specs.named import Kinds, Named
 from attention_specs.registry import Registry
 

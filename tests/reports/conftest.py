@@ -222,6 +222,13 @@ def coverage_rows() -> list[dict[str, Any]]:
     return [{"region": region, "value": value, "cases": n} for region, values in regions.items() for value, n in values.items()]
 
 
+def profile_rows(names: list[str]) -> list[dict[str, Any]]:
+    """Seconds of each check by part; nothing was compiled."""
+    parts = {"oracle": 1.5, "bounds": 2.25, "first calls": 0.0, "calls": 4.0}
+    more = [(n, name, part, seconds) for n, name in enumerate(names, 1) for part, seconds in parts.items()]
+    return [{"implementation": i, "part": p, "meaning": f"what {p} are", "seconds": s * n} for n, i, p, s in more]
+
+
 def save(folder: Path, metadata: dict[str, Any] | None = None, **frames: list[dict[str, Any]]) -> Path:
     """A run folder that holds this metadata and these frames, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -238,13 +245,8 @@ def save_case(folder: Path, name: str, **more: Any) -> None:
     problem = {
         "batch": 1, "query_heads": 4, "key_heads": 2, "query_length": 7, "key_length": 9, "dim": 8, "dtype": "float16", "mask": "window(3,0)",
     }  # fmt: skip
-    record = {
-        "property": "p",
-        "target": "t",
-        "message": MESSAGE,
-        "problem": problem,
-        "picture": {"mask": mask, "error": error},
-    } | more
+    picture = {"mask": mask, "error": error}
+    record = {"property": "p", "target": "t", "message": MESSAGE, "problem": problem, "picture": picture} | more
     (folder / "cases").mkdir(exist_ok=True)
     (folder / "cases" / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
 
@@ -258,6 +260,7 @@ def realistic(folder: Path) -> Path:
         checks=rows,
         agreement=agreement_rows(names),
         coverage=coverage_rows(),
+        profile=profile_rows(names),
         precision=precision_rows(names[:5]),
         timings=[*timing_rows(names[:9]), *sweep_rows(names[:5]), *sweep_rows(names[:3], "backward", "forward+backward")],
     )
@@ -282,10 +285,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def row() -> Callable[..., dict[str, Any]]:
     """`row("name", "property", outcome, ...)`: one row of checks."""
-    return lambda name, prop, outcome, **more: {
-        **check_row(name, "torch", prop, 1, "float32", outcome),
-        **more,
-    }
+    return lambda name, prop, outcome, **more: {**check_row(name, "torch", prop, 1, "float32", outcome), **more}
 
 
 @pytest.fixture

@@ -173,6 +173,7 @@ def hostile_run(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]
             {"implementation": "b", "verdict": HOSTILE, "reason": HOSTILE, **timing},
         ],
         coverage=[{"region": HOSTILE, "value": HOSTILE, "cases": 1}],
+        profile=[{"implementation": HOSTILE, "part": HOSTILE, "meaning": HOSTILE, "seconds": 1.0}],
     )
 
 
@@ -185,7 +186,7 @@ def test_whatever_a_run_holds_is_shown_as_text(make_run: Callable[..., Path], ro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frames", [[], ["checks"], ["timings"], ["agreement"], ["coverage"]])
+@pytest.mark.parametrize("frames", [[], ["checks"], ["timings"], ["agreement"], ["coverage"], ["profile"]])
 def test_an_interrupted_run_has_a_readable_page(make_run: Callable[..., Path], whole_run: Path, frames: list[str]) -> None:
     whole = Run.load(whole_run)
     folder = make_run({"schema": 1}, **{name: getattr(whole, name).head(40).to_dict("records") for name in frames})
@@ -193,6 +194,13 @@ def test_an_interrupted_run_has_a_readable_page(make_run: Callable[..., Path], w
     assert "This run was interrupted" in seen.text
     assert (folder / "report.md").read_text(encoding="utf-8").startswith("### ⚠️")
     assert {path.stem for path in folder.glob("*.csv")} == set(frames)
+
+
+def test_the_page_shows_where_the_time_of_each_check_went(whole_run: Path) -> None:
+    source, _ = page(whole_run)
+    section = source[source.index('id="profile"') :].partition("</section>")[0]
+    assert all(name in section for name in ("torch-flex", "oracle", "what bounds are", "calls"))
+    assert "first calls" not in section  # it took no time anywhere
 
 
 def test_a_run_in_which_nothing_could_run_says_so(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from attention_reports import Run, markdown, print_checks, print_timings
+from attention_reports import Run, markdown, print_checks, print_profile, print_timings
 
 
 def printed(run: Run, *, terminal: bool) -> str:
@@ -25,6 +25,17 @@ def test_a_pipe_gets_whole_lines_without_colour(whole_run: Path) -> None:
     assert "  replay: attention-harness replay cases/torch-flex-36.json torch-flex\n" in text
     assert max(map(len, text.splitlines())) > 100
     assert "torch-chunked has no valid time: it violates a_window_is_a_mask\n" in text
+
+
+def test_a_profile_has_the_slowest_check_first_and_no_part_that_took_no_time(whole_run: Path) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    print_profile(Run.load(whole_run), console)
+    assert isinstance(console.file, io.StringIO)
+    head, first, *others = console.file.getvalue().splitlines()
+    assert head.split() == ["seconds", "of", "in", "all", "oracle", "bounds", "calls"]
+    last = len(others) + 1
+    assert first.split()[1:] == [f"{number * last:.1f}" for number in (7.75, 1.5, 2.25, 4.0)]
+    assert others[-1].split()[1:] == ["7.8", "1.5", "2.2", "4.0"]
 
 
 def test_the_first_line_is_what_explains_the_most(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.first_stage import TABLE, FirstStage
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.settings import Settings
-from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.suite import Suite, draw_suite
 from attention_harness.runs.progress import progress_bar
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
@@ -31,35 +32,39 @@ TWICE = 2
 PRODUCTS = 1_000_000
 """Multiplications that take as long as all else about a small case."""
 
+SEEDS = (0, 1)
+"""Seeds whose numbers the faults are tried on."""
+
 Place = tuple[str, int]
 """A spec, and the place of a case in its suite."""
 
-Rejections = Mapping[Place, Mapping[str, frozenset[str]]]
-"""Case -> fault -> ids of the properties that reject it."""
+Mutant = tuple[str, int]
+"""A fault, and the seed of the numbers that it is tried on."""
+
+Rejections = Mapping[Place, Mapping[Mutant, frozenset[str]]]
+"""Case -> fault and seed -> ids of the properties that reject it."""
 
 
 def choose(rejections: Rejections, costs: Mapping[Place, float], most: int) -> dict[Place, list[str]]:
-    """Case -> ids of properties: greedily those cases that reject most faults for their cost, until each fault has been
-    rejected twice; of each case as few properties as reject the faults that it was chosen for."""
-    times: dict[str, int] = {}
+    """Case -> ids of properties: greedily those cases that reject most new faults for their cost; once each fault is rejected,
+    those that reject most of them a second time. Of each case as few properties as reject the faults that it was chosen for."""
+    times: Counter[Mutant] = Counter()
     chosen: dict[Place, list[str]] = {}
     while len(chosen) < most:
-        gains = {
-            case: sum(_gain(times.get(fault, 0)) for fault in faults) for case, faults in rejections.items() if case not in chosen
-        }
-        best = max(gains, key=lambda case: gains[case] / costs[case], default=None)
-        if best is None or not gains[best]:
+        gains = {case: _gain(rejections[case], times, costs[case]) for case in rejections if case not in chosen}
+        best = max(gains, key=lambda case: gains[case], default=None)
+        if best is None or not any(gains[best]):
             break
-        new = {fault: ids for fault, ids in rejections[best].items() if times.get(fault, 0) < TWICE}
+        new = {fault: ids for fault, ids in rejections[best].items() if times[fault] < TWICE}
         chosen[best] = cover(new.values())
-        for fault in new:
-            times[fault] = times.get(fault, 0) + 1
+        times.update(new.keys())
     return chosen
 
 
-def _gain(times: int) -> float:
-    """The worth of one more rejection: the second one is worth little beside the first."""
-    return {0: 1.0, 1: 0.01}.get(times, 0.0)
+def _gain(faults: Iterable[Mutant], times: Mapping[Mutant, int], cost: float) -> tuple[float, ...]:
+    """The faults that are rejected a first time, then those a second time, for the cost of the case."""
+    before = Counter(times[fault] for fault in faults)
+    return tuple(before[n] / cost for n in range(TWICE))
 
 
 def cover(sets: Iterable[frozenset[str]]) -> list[str]:
@@ -79,31 +84,36 @@ def _number(property_id: str) -> int:
 def main(jobs: int = 2) -> None:
     """Tries the catalogue on the known cases, and writes the table."""
     load_properties()
-    selection, settings = from_catalogue(()), Settings()
-    plan = Plan(draw_suite(0, 0, DTYPES), Path(), settings)
-    with progress_bar("auditing", length(selection, plan, jobs), quiet=False) as step:
-        examined = list(audit(selection, plan, quick=False, jobs=jobs, step=step))
-    table = first_stage(selection, plan, {one.name: one for one in examined})
+    selection = from_catalogue(())
+    examined = {seed: _examined(selection, seed, jobs) for seed in SEEDS}
+    table = first_stage(selection, draw_suite(0, 0, DTYPES), examined)
     TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def first_stage(selection: Selection, plan: Plan, examined: Mapping[str, Examined]) -> FirstStage:
-    """The table for these results."""
+def _examined(selection: Selection, seed: int, jobs: int) -> list[Examined]:
+    plan = Plan(draw_suite(0, seed, DTYPES), Path(), Settings(seed=seed))
+    with progress_bar(f"auditing, seed {seed}", length(selection, plan, jobs), quiet=False) as step:
+        return list(audit(selection, plan, quick=False, jobs=jobs, step=step))
+
+
+def first_stage(selection: Selection, suites: Mapping[str, Suite], examined: Mapping[int, Iterable[Examined]]) -> FirstStage:
+    """The table for these results by seed. A fault is missed where the cases do not reject it with the numbers of each seed."""
     faults = {fault.name: fault.spec for fault in selection.faults}
-    by_case: dict[Place, dict[str, frozenset[str]]] = {}
-    for fault, spec in faults.items():
-        for place, ids in examined[fault].rejections.items():
-            by_case.setdefault((spec, place), {})[fault] = frozenset(ids.split())
-    suites = {spec: suite.cases for spec, suite in plan.suites.items()}
-    chosen = choose(by_case, {(spec, place): cost(suites[spec][place]) for spec, place in by_case}, MOST)
-    rejected = {fault for place, ids in chosen.items() for fault, by in by_case[place].items() if not by.isdisjoint(ids)}
+    by_case: dict[Place, dict[Mutant, frozenset[str]]] = defaultdict(dict)
+    for seed, results in examined.items():
+        for one in results:
+            for place, ids in one.rejections.items() if one.name in faults else ():
+                by_case[faults[one.name], place][one.name, seed] = frozenset(ids.split())
+    chosen = choose(by_case, {(spec, place): cost(suites[spec].cases[place]) for spec, place in by_case}, MOST)
+    rejected = {mutant for case, ids in chosen.items() for mutant, by in by_case[case].items() if not by.isdisjoint(ids)}
+    missed = {name for name in faults if any((name, seed) not in rejected for seed in examined)}
     return FirstStage(
         made=datetime.now(UTC).date().isoformat(),
         faults={spec: sum(of == spec for of in faults.values()) for spec in suites},
-        missed={spec: sorted(name for name, of in faults.items() if of == spec and name not in rejected) for spec in suites},
+        missed={spec: sorted(name for name in missed if faults[name] == spec) for spec in suites},
         cases={
-            spec: {cases[place].id: " ".join(ids) for (of, place), ids in chosen.items() if of == spec}
-            for spec, cases in suites.items()
+            spec: {suite.cases[place].id: " ".join(ids) for (of, place), ids in chosen.items() if of == spec}
+            for spec, suite in suites.items()
         },
     )
 

@@ -15,7 +15,7 @@ from attention_harness.runs.folder import RunRequest
 def audit(
     faults: Faults = None, only: Only = None,
     quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
-    other_checks: OtherChecks = False, examples: Examples = None, seed: Seed = 0, jobs: Jobs = 2, declare: Declare = None,
+    other_checks: OtherChecks = False, examples: Examples = None, seed: Seed = 0, jobs: Jobs = "auto", declare: Declare = None,
     output: Output = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Every planted fault against every property: what a green run would have caught. Exit 1 if a fault survives.

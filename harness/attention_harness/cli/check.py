@@ -22,6 +22,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Junit,
     Memory,
     Output,
+    Profile,
     Property,
     Resume,
     Seed,
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 
 def check(
     context: typer.Context,
-    targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2,
-    timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None, resume: Resume = None,
-    declare: Declare = None, as_json: Json = False, quick: FirstStage = False, fail_fast: FailFast = False,
+    targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None,
+    jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None,
+    resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False,
+    fail_fast: FailFast = False, profile: Profile = False,
     verdict: VerdictFile = None, junit: Junit = None, summary: Summary = None, hide_cases: HideCases = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
@@ -69,7 +71,7 @@ def check(
     results = check_into(run, chosen, request.settings, as_json, document, hide_cases)
     running.complete(run)
     document.judge(results, run.folder, whole=not request.settings.first_stage)
-    write_report(run.folder, show="" if as_json else "checks")
+    write_report(run.folder, show="" if as_json else "checks profile" if profile else "checks")
     write_for_services(run.folder, junit, summary)
     if as_json:
         print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})

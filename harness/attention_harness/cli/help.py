@@ -21,6 +21,7 @@ EXAMPLES = {
     "replay": ["replay run/cases/mine.py_attention-P4-c9ac5bfc85bd.json"],
     "probe": ["probe mine.py:attention"],
     "audit": ["audit --quick", "audit mutants.py --only 'scale*'"],
+    "new": ["new mine", "new kernels/mine.py --framework torch --form multi_head"],
     "properties": ["properties", "properties P4 'M*'", "properties --json"],
 }
 """Command -> the words behind `attention-harness`."""

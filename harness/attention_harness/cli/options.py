@@ -11,6 +11,7 @@ import typer
 
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
+from attention_harness.process.limits import cores
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
 from attention_specs.property import matching
@@ -31,7 +32,7 @@ Property = Annotated[
     typer.Option("--property", help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable)."),
 ]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
-Jobs = Annotated[int, typer.Option(help="Implementations at once.")]
+Jobs = Annotated[str, typer.Option(help="Processes that check; auto: one for each core that this one may use.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a call may take.")]
 Memory = Annotated[int, typer.Option(help="MiB that a worker may use.")]
 Executor = Annotated[str, typer.Option(help="local: processes on this machine; ray: a cluster.")]
@@ -48,6 +49,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer
 FirstStage = Annotated[
     bool, typer.Option("--quick", help="The first stage alone: the known cases that reject most planted faults, in seconds.")
 ]
+Profile = Annotated[bool, typer.Option("--profile", help="Print where the time of the checks went; the report has it anyway.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure of each implementation.")]
 VerdictFile = Annotated[Path | None, typer.Option("--verdict", help="File for one small JSON document, written at every end.")]
 Junit = Annotated[Path | None, typer.Option("--junit", help="File for the checks as JUnit XML.")]
@@ -75,13 +77,13 @@ ComparisonFolder = Annotated[Path | None, typer.Option("--output", help="Folder 
 
 
 def settings_of(
-    examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: int, timeout: float,
+    examples: int | None, seed: int, properties: list[str] | None, dtypes: list[str] | None, jobs: str, timeout: float,
     memory: int, executor: str, declare: list[str] | None,
 ) -> Settings:  # fmt: skip
     """The settings of a check, validated. Raises UsageError."""
     from attention_harness.runs.executors import EXECUTORS
 
-    for name, value in (("examples", examples), ("jobs", jobs), ("timeout", timeout), ("memory", memory)):
+    for name, value in (("examples", examples), ("timeout", timeout), ("memory", memory)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}={value}, but should be above 0")
     _among("dtype", dtypes or (), DTYPES)
@@ -91,7 +93,7 @@ def settings_of(
         seed=seed,
         properties=property_names(properties or ()),
         dtypes=tuple(dtypes or DTYPES),
-        jobs=jobs,
+        jobs=jobs_of(jobs),
         seconds=timeout,
         memory=memory,
         executor=executor,
@@ -109,6 +111,15 @@ def property_names(patterns: Sequence[str]) -> tuple[str, ...]:
         return tuple(property_.name for property_ in matching(patterns))
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def jobs_of(text: str) -> int:
+    """The number of processes. Raises UsageError."""
+    if text == "auto":
+        return cores()
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"jobs={text}, but should be a whole number above 0, or auto")
+    return int(text)
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600}

@@ -65,6 +65,8 @@ def write_report(folder: Path, show: str) -> None:
     loaded, console = reports.Run.load(folder), Console()
     if "checks" in show:
         reports.print_checks(loaded, console)
+    if "profile" in show:
+        reports.print_profile(loaded, console)
     if "audit" in show:
         reports.print_audit(loaded, console)
     if "timings" in show:

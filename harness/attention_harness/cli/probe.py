@@ -21,7 +21,7 @@ def probe(target: ProbeTarget, seed: Seed = 0, timeout: Timeout = 30.0, memory: 
     from attention_harness import probe as probing
     from attention_harness.runs.progress import status_line
 
-    settings = settings_of(None, seed, None, None, 1, timeout, memory, "local", None)
+    settings = settings_of(None, seed, None, None, "1", timeout, memory, "local", None)
     chosen = _one(target, settings)
     try:
         with status_line("probing", quiet=as_json) as progress:

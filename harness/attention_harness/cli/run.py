@@ -16,6 +16,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Json,
     Memory,
     Output,
+    Profile,
     Property,
     Quick,
     Resume,
@@ -40,9 +41,10 @@ USUAL_BUDGET = "6m"
 
 def run(
     targets: Targets = None, quick: Quick = False, deep: Deep = False, examples: Examples = None, seed: Seed = 0,
-    property_: Property = None, dtype: Dtype = None, jobs: Jobs = 2, timeout: Timeout = 30.0, memory: Memory = 6144,
+    property_: Property = None, dtype: Dtype = None, jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144,
     executor: Executor = "local", output: Output = None, resume: Resume = None, declare: Declare = None,
     baseline: Baseline = "numpy-eager", workload: Workloads = None, budget: Budget = None, as_json: Json = False,
+    profile: Profile = False,
 ) -> int:  # fmt: skip
     """The main job: checks, times and reports every implementation."""
     from attention_harness.cli import timing
@@ -67,7 +69,8 @@ def run(
         )
         running.complete(run)
     finally:  # the checks are reported, even if the timing fails
-        write_report(run.folder, show="" if as_json else "checks timings")
+        tables = "checks timings profile" if profile else "checks timings"
+        write_report(run.folder, show="" if as_json else tables)
     write_for_services(run.folder)
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]

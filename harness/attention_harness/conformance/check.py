@@ -24,6 +24,7 @@ from attention_specs.contract import Description
 from attention_specs.properties import load_all
 from attention_specs.registry import SPECS
 from attention_specs.spec import spec_of
+from attention_specs.stopwatch import Stopwatch, as_one, running, timed
 
 
 def check(target: Target, plan: Plan, listener: Listener = Listener()) -> CheckResult:
@@ -57,7 +58,12 @@ class Participant:
     """One target on its way. It ends with a result, whatever happens."""
 
     def __init__(self, target: Target, begin: Callable[[], ConformanceCheck | CheckResult]) -> None:
-        self.target, self.begin = target, begin
+        self.target, self.begin, self.stopwatch = target, begin, Stopwatch()
+
+    def step(self, steps: Iterator[None]) -> bool:
+        """One case more; whether there was one."""
+        with running(self.stopwatch):
+            return next(steps, ENDED) is not ENDED
 
     def steps(self) -> Iterator[None]:
         """One case after another; `result` is there after the last."""
@@ -76,17 +82,18 @@ class Participant:
 
 def _side_by_side(participants: Sequence[Participant], oracles: Mapping[str, CachedOracle]) -> list[CheckResult]:
     """The results, after a step of each in turn until all have ended."""
-    going = [one.steps() for one in participants]
+    going = [(one, one.steps()) for one in participants]
     while going:
         for oracle in oracles.values():
             oracle.forget()
-        going = [steps for steps in going if next(steps, ENDED) is not ENDED]
-    return [one.result for one in participants]
+        going = [(one, steps) for one, steps in going if one.step(steps)]
+    return [replace(one.result, seconds=one.stopwatch.rounded()) for one in participants]
 
 
 ENDED = object()
 
 
+@timed("start")
 def _begun(
     target: Target, plan: Plan, listener: Listener, oracles: Mapping[str, CachedOracle], processes: ExitStack
 ) -> ConformanceCheck | CheckResult:
@@ -105,7 +112,8 @@ def _begun(
 def _result(checking: ConformanceCheck) -> CheckResult:
     """The result after the last step. Its failures are made small alone: their cases are no longer shared."""
     checking.under_test.spec = spec_of(checking.under_test.description.spec)
-    rows = checking.finished_rows()
+    with as_one("smallest"):
+        rows = checking.finished_rows()
     judged = checking.answer_counts
     return CheckResult(
         name=checking.target.name,

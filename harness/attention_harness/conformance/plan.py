@@ -56,6 +56,8 @@ class CheckResult:
     """Cases, those included that were refused and asked again elsewhere."""
     covered: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """Case -> the regions and values that it covers, of the cases as they were asked."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall-clock time by part of the check."""
     too_little: bool = False
     """Whether so much was refused that the rest says little."""
 

@@ -16,6 +16,7 @@ from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
+from attention_specs.stopwatch import book, timed
 
 Result = TypeVar("Result")
 
@@ -68,6 +69,7 @@ class UnderTest:
     def __init__(self, worker: Caller, description: Description, spec: Spec | None = None) -> None:
         self.worker, self.description = worker, description
         self.spec = spec or spec_of(description.spec)
+        self._kinds: set[Hashable] = set()
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -98,12 +100,12 @@ class UnderTest:
     def beside(self, x: Inputs, other: Inputs) -> np.ndarray:
         """The output for x while another thread asks for that of `other`. Raises CallFailed."""
         request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
-        return shaped("out", self.worker.call(request).out, x.output_shape)
+        return shaped("out", self._call(request).out, x.output_shape)
 
     def refusal(self, x: Inputs) -> str:
         """The refusal of these inputs as they are; empty if they are answered. Raises CallFailed for other failures."""
         try:
-            self.worker.call(self._request(x))
+            self._call(self._request(x))
         except CallFailed as failure:
             if failure.outcome in REFUSALS:
                 return str(failure)
@@ -190,7 +192,7 @@ class UnderTest:
 
         def reply() -> Answer | CallFailed:
             try:
-                return self.worker.call(request())
+                return self._call(request())
             except CallFailed as failure:
                 return failure
 
@@ -199,9 +201,23 @@ class UnderTest:
             raise answer
         return answer
 
-    def _ask(self, x: Inputs, wanted: tuple[str, ...]) -> Answer:
-        return self.worker.call(self._request(x, wanted))
+    @timed("transfer")
+    def _call(self, request: Request) -> Answer:
+        answer = self.worker.call(request)
+        book("transfer", self._part_of(request), answer.seconds)
+        return answer
 
+    def _part_of(self, request: Request) -> str:
+        """Calls with new shapes are a part of their own where each is compiled."""
+        if not self.description.compiles or request.kind in self._kinds:
+            return "calls"
+        self._kinds.add(request.kind)
+        return "first calls"
+
+    def _ask(self, x: Inputs, wanted: tuple[str, ...]) -> Answer:
+        return self._call(self._request(x, wanted))
+
+    @timed("packing")
     def _request(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Request:
         call = self.spec.call(x)
         arrays = {name: self._packed(array) for name, array in call.arrays.items()}

@@ -12,6 +12,7 @@ from attention_harness.frameworks import installed
 from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.vectors import Vector, files, onnx_cases
 from attention_specs.case import Case
+from attention_specs.stopwatch import timed
 from attention_specs.worked_example import CASES
 
 Thing = TypeVar("Thing")
@@ -48,7 +49,7 @@ class Later(Sequence[Thing]):
     @cached_property
     def made(self) -> Sequence[Thing]:
         """All of them."""
-        return self.make()
+        return timed("drawing")(self.make)()
 
     @overload
     def __getitem__(self, place: int) -> Thing: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1")
@@ -17,3 +18,8 @@ class Limits:
 
     seconds: float = 30.0
     memory: int = 6144
+
+
+def cores() -> int:
+    """The number of cores that this process may use; a container or a scheduler may have left it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

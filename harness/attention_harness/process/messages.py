@@ -26,6 +26,12 @@ class Request:
     wrt: tuple[str, ...] = ()
     dout: Packed | None = None
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The same for requests that differ in the numbers of their arrays alone."""
+        sent = [*self.arrays.items(), *self.options.items()]
+        return self.wanted, self.wrt, tuple((n, (a.dtype, a.shape) if isinstance(a, Packed) else str(a)) for n, a in sent)
+
 
 @dataclass(frozen=True)
 class Answer:

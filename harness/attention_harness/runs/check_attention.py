@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 
 from attention_harness import frameworks
 from attention_harness.conformance.check import CheckResult, Plan, check, check_function, load_properties
+from attention_harness.conformance.plan import Listener
 from attention_harness.conformance.settings import QUICK, Settings
 from attention_harness.errors import UsageError
 from attention_harness.frameworks.switches import precise
@@ -22,6 +23,7 @@ from attention_harness.registry.loading import LoadError, available
 from attention_harness.registry.objects import as_function, name_of
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import run as running
+from attention_harness.runs.notebook import notebook_progress
 from attention_harness.runs.result import Result
 from attention_specs.choices import nearest, one_of
 from attention_specs.formats import DTYPES
@@ -61,7 +63,7 @@ def check_attention(
     | `framework` | whose arrays a function object gets, numpy, torch or jax: as declared, else by its type, annotations, code |
     | `timeout`, `memory` | seconds of a call and MiB of the process, of a name |
 
-    Nothing is written to the working directory, and no setting of this process is changed afterwards.
+    A notebook shows the progress. Nothing is written to the working directory, and no setting of this process is changed afterwards.
 
     Raises UsageError for a wrong argument, and for a function that cannot be loaded or called so.
     """
@@ -82,8 +84,8 @@ def check_attention(
     folder = Path(mkdtemp(prefix="attention-harness-"))
     try:
         plan = running.plan_of(settings, folder)
-        with _path_as_before():
-            checked = _named(f, framework, plan) if isinstance(f, str) else _object(f, framework, plan)
+        with path_as_before(), notebook_progress(*_size(f, plan)) as listener:
+            checked = _named(f, framework, plan, listener) if isinstance(f, str) else _object(f, framework, plan, listener)
         return Result(checked, settings, folder, in_process=not isinstance(f, str))
     except BaseException:
         rmtree(folder, ignore_errors=True)
@@ -122,20 +124,27 @@ def _require_positive(**values: float) -> None:
             raise UsageError(f"{name}={value}, but should be above 0")
 
 
-def _named(name: str, framework: str | None, plan: Plan) -> CheckResult:
+def _size(f: Function | str, plan: Plan) -> tuple[str, int]:
+    """The name of the attention, and about how many cases it will be asked: their number is certain once they are drawn."""
+    name = f if isinstance(f, str) else name_of(f)
+    suite = plan.suites[running.spec_by_name(name)]
+    return name, len(suite.vectors) + len(suite.examples) + len(suite.edge_cases) + plan.settings.examples
+
+
+def _named(name: str, framework: str | None, plan: Plan, listener: Listener) -> CheckResult:
     """The check of a target by its name, in processes of its own."""
     if framework is not None:
         raise UsageError(f"framework={framework}, but should be left out: {name} declares its own (function.framework = ...)")
     targets: list[Target] = resolve([name])
     if len(targets) > 1:
         raise UsageError(f"f={name}, but should name one function: it names {', '.join(target.name for target in targets)}")
-    checked = check(targets[0], plan)
+    checked = check(targets[0], plan, listener)
     if checked.unloadable:
         raise UsageError(checked.unloadable)
     return checked
 
 
-def _object(function: Function, framework: str | None, plan: Plan) -> CheckResult:
+def _object(function: Function, framework: str | None, plan: Plan, listener: Listener) -> CheckResult:
     """The check of a function object, in this process."""
     if not callable(function):
         raise UsageError(f"f={type(function).__name__}, but should be a function, or the name of one")
@@ -147,13 +156,13 @@ def _object(function: Function, framework: str | None, plan: Plan) -> CheckResul
         plain = as_function(function, wanted)
         with warnings.catch_warnings(action="ignore"), precise(getattr(plain, "framework", "numpy")):
             available(plain, name)
-            return check_function(InProcessWorker(plain, name), plan)
+            return check_function(InProcessWorker(plain, name), plan, listener)
     except (LoadError, TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
 @contextmanager
-def _path_as_before() -> Iterator[None]:
+def path_as_before() -> Iterator[None]:
     """The module path is afterwards as before: the working directory joins it for the module of a target."""
     before = sys.path[:]
     try:

@@ -46,7 +46,7 @@ def environment() -> dict[str, object]:
 
 
 def version_of(package: str) -> str:
-    """The version of an installed package; empty where it is not installed."""
+    """The installed version; empty where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -31,6 +31,7 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.property import PROPERTIES, likely
+from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
 
@@ -120,7 +121,7 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     plan = plan_of(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    progress.start(lambda: sum(len(plan.suites[_spec(target)]) for target in waiting))
+    progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
         run.append(checked)
         results[checked.name] = checked
@@ -135,8 +136,9 @@ def plan_of(settings: Settings, folder: Path) -> Plan:
     return Plan(suites, folder, settings, absent())
 
 
-def _spec(target: Target) -> str:
-    return "multi-head" if target.name.endswith("multi-head") else "attention"
+def spec_by_name(name: str) -> str:
+    """The spec that the name of an implementation stands for, where nothing else says it."""
+    return "multi-head" if name.replace("_", "-").endswith("multi-head") else "attention"
 
 
 def validate(settings: Settings) -> None:
@@ -218,7 +220,7 @@ def write(results: Sequence[CheckResult], run: Run, settings: Settings) -> None:
 
 
 def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mapping[str, object]]]:
-    """The rows of `checks`, `precision`, `agreement` and `coverage`."""
+    """The rows of `checks`, `precision`, `agreement`, `coverage` and `profile`."""
     described = [r.description for r in results if r.description]
     samples = [agreement.load(run.folder, d.name, d.spec) for d in described]
     return {
@@ -226,6 +228,11 @@ def tables(results: Sequence[CheckResult], run: Run) -> dict[str, Sequence[Mappi
         "precision": [row.to_json() for result in results for row in result.precision],
         "agreement": agreement.agreement(samples),
         "coverage": coverage(_covered(results).values()),
+        "profile": [
+            {"implementation": result.name, "part": part, "meaning": PARTS[part], "seconds": seconds}
+            for result in results
+            for part, seconds in result.seconds.items()
+        ],
     }
 
 

@@ -36,6 +36,14 @@ def standing_apart(agreement: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["implementation", "others", "worst_ratio"])
 
 
+@table("profile", listed=False)
+def profile(profile: pd.DataFrame) -> pd.DataFrame:
+    """Implementation x part of its check: wall-clock seconds; the slowest first, without parts that took no time anywhere."""
+    parts = profile.pivot_table("seconds", "implementation", "part", "sum", sort=False)
+    taken = parts.loc[:, parts.sum() > 0]
+    return taken.loc[taken.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
 @table("conventions", listed=False)
 def conventions(implementations: list[dict[str, Any]]) -> pd.DataFrame:
     """Implementation x convention, and the precision that each dtype is held to; "" where nothing was declared."""

@@ -24,6 +24,7 @@ from attention_specs.attention.reference_steps import (
     sums_of_values,
 )
 from attention_specs.precision import Units, tiles
+from attention_specs.stopwatch import timed
 
 SCALING = 6
 """Roundings of the scale and of the products with it, as one factor or as its root on either operand."""
@@ -75,11 +76,13 @@ class AttentionBounds:
         return self._normaliser[1]
 
     @cached_property
+    @timed("bounds")
     def numerator(self) -> np.ndarray:
         """[B, Hq, Lq]: of each term of sum_j p_j v_j: its product, the sum, division, storing the weight, reading both."""
         return self._summed + (DIVISION * self.u.a + self.u.w + self.u.operand + self.u.read)
 
     @cached_property
+    @timed("bounds")
     def denominator(self) -> np.ndarray:
         """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of weights exp(z - lse)."""
         size, terms = np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
@@ -92,6 +95,7 @@ class AttentionBounds:
         return summed
 
     @cached_property
+    @timed("bounds")
     @np.errstate(over="ignore", invalid="ignore")
     def _exponents(self) -> tuple[np.ndarray, np.ndarray]:
         x, u, parts = self.x, self.u, self.parts
@@ -111,6 +115,7 @@ class AttentionBounds:
         return np.where(self.seen, d + alike[..., None], 0), d_sink * (x.sinks is not None)
 
     @cached_property
+    @timed("bounds")
     @np.errstate(over="ignore", invalid="ignore")
     def _normaliser(self) -> tuple[np.ndarray, np.ndarray]:
         sink = in_float64(self.exact.sink_weights)
@@ -132,11 +137,13 @@ class AttentionBounds:
         return self._moved(self.scores)
 
     @cached_property
+    @timed("bounds")
     def heaviest(self) -> np.ndarray:
         """The largest weights that the score errors allow."""
         return np.minimum(self._raised / self.low[..., None], 1)
 
     @cached_property
+    @timed("bounds")
     def out(self) -> np.ndarray:
         """[B, Hq, Lq, Dv]."""
         u, keys = self.u, self.exact.scores.shape[-1]
@@ -150,6 +157,7 @@ class AttentionBounds:
             return self._of_output(self.heaviest, v, o, self._through_scores(v, o), lost, inherited)
 
     @cached_property
+    @timed("bounds")
     def out_of_right_scores(self) -> np.ndarray:
         """[B, Hq, Lq, Dv], the part of `out` that right scores leave: never more, and for a tenth of the cost."""
         v, o = (in_float64(a) for a in (self.exact.values, self.exact.out))
@@ -180,6 +188,7 @@ class AttentionBounds:
         return np.where(self.exact.empty[..., None], 0, np.minimum(moved, farthest))
 
     @cached_property
+    @timed("bounds")
     def weights(self) -> np.ndarray:
         """[B, Hq, Lq, Lk]; 0 where masked."""
         w, u = in_float64(self.exact.weights), self.u
@@ -191,6 +200,7 @@ class AttentionBounds:
         return np.where(self.seen, w * np.maximum(grown, shrunk) + lost, 0)
 
     @cached_property
+    @timed("bounds")
     def lse(self) -> np.ndarray:
         """[B, Hq, Lq], m + log(sum_j exp(z_j - m)), in natural logarithms."""
         u, size, terms = self.u, np.abs(finite(self.exact.lse)), np.log(self.keys + 1)

@@ -27,6 +27,7 @@ from attention_specs.attention.oracle import default_scale
 from attention_specs.attention.reference_steps import finite, in_float64
 from attention_specs.formats import largest
 from attention_specs.precision import Precision, Units
+from attention_specs.stopwatch import timed
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class _Errors:
     kept_lse: np.ndarray
 
 
+@timed("bounds")
 def gradient_bounds(x: Inputs, g: Gradients, precision: Precision) -> dict[str, np.ndarray]:
     """The largest allowed |error| of each gradient that there is, by the name of its argument."""
     u = Units.from_precision(precision)

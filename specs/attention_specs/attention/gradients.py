@@ -19,6 +19,7 @@ import numpy as np
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import Reference, attention, default_scale
 from attention_specs.formats import oracle_dtype
+from attention_specs.stopwatch import timed
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class Gradients:
         return {name: gradient for name, gradient in by_argument.items() if gradient is not None}
 
 
+@timed("oracle")
 def gradients(x: Inputs, dout: np.ndarray) -> Gradients:
     """The exact gradients of sum(dout * attention(x)), dout [B, Hq, Lq, Dv]."""
     exact = attention(x)

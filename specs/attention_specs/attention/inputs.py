@@ -17,6 +17,7 @@ from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.remembered import remembered
+from attention_specs.stopwatch import timed
 
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
 """Option that a mask can express -> its value where it hides nothing."""
@@ -164,6 +165,7 @@ def _joined(parts: list[masks.Mask]) -> masks.Mask:
     return joined
 
 
+@timed("inputs")
 def realise(case: Case) -> Inputs:
     """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
     p, dtype = case.problem, numpy_dtype(case.problem.dtype)

@@ -12,6 +12,7 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.formats import oracle_dtype
+from attention_specs.stopwatch import timed
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class Reference:
     """Bool [B, Hq, Lq]: rows that see no key."""
 
 
+@timed("oracle")
 def attention(x: Inputs) -> Reference:
     """The exact answer to one call, computed in float64, or in extended precision for float64 inputs."""
     work, visible = oracle_dtype(x.dtype), x.visible()

@@ -20,6 +20,7 @@ from attention_specs.contract import Conventions
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Units, default_model, named_precision
 from attention_specs.spec import Call, Unsupported
+from attention_specs.stopwatch import timed
 
 __all__ = [
     "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
@@ -65,6 +66,7 @@ class Expected:
         return bound
 
     @cached_property
+    @timed("bounds")
     def out_bound(self) -> np.ndarray:
         """The bound of the output, [B, Hq, Lq, Dv], also in rows that see no key: zeros and NaN are exact, a mean is a sum."""
         if not (self.empty_rows == "uniform").any():

@@ -15,6 +15,7 @@ from attention_specs.attention.inputs import Inputs
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.oracle import LayerReference, head_scale, join, split
 from attention_specs.precision import Units
+from attention_specs.stopwatch import timed
 
 
 class LayerBounds:
@@ -27,6 +28,7 @@ class LayerBounds:
         self.x, self.exact, self.u, self.uniform = x, exact, u, uniform
 
     @cached_property
+    @timed("bounds")
     @np.errstate(over="ignore", invalid="ignore")
     def out(self) -> np.ndarray:
         """[B, Lq, d]."""
@@ -35,6 +37,7 @@ class LayerBounds:
         return _leaving(self.x, self.exact, self.u, join(moved))
 
     @cached_property
+    @timed("bounds")
     @np.errstate(over="ignore", invalid="ignore")
     def weights(self) -> np.ndarray:
         """[B, heads, Lq, Lk]."""
@@ -47,6 +50,7 @@ class LayerBounds:
         return self._heads.lse
 
     @cached_property
+    @timed("bounds")
     @np.errstate(over="ignore", invalid="ignore")
     def _projected(self) -> list[np.ndarray]:
         """[B, heads, L, d/heads]: the errors of queries, keys and values."""

@@ -13,6 +13,7 @@ from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.recipes import LAYER_RECIPES
+from attention_specs.stopwatch import timed
 
 ARRAYS = ("query", "key", "value", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
 """Positional arguments of the layer, in order."""
@@ -78,6 +79,7 @@ class LayerInputs:
         return np.broadcast_to(mask, self.score_shape)
 
 
+@timed("inputs")
 def realise(case: Case) -> LayerInputs:
     """The arrays of a case, rounded to its dtype and laid out in memory as it says. Same case, same bits."""
     p, dtype = case.problem, numpy_dtype(case.problem.dtype)

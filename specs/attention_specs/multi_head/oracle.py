@@ -12,6 +12,7 @@ import numpy as np
 from attention_specs.attention.oracle import Reference, softmax
 from attention_specs.formats import oracle_dtype
 from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.stopwatch import timed
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class LayerReference:
         return rows
 
 
+@timed("oracle")
 def layer(x: LayerInputs) -> LayerReference:
     """The exact answer to one call, computed in float64, or in extended precision for float64 inputs."""
     work, visible = oracle_dtype(x.dtype), x.visible()

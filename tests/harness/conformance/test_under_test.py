@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.property import properties_of
+from attention_specs.stopwatch import Stopwatch, running
 
 CASE = Case(Problem(2, 4, 2, 3, 4, 8, 2))
 
@@ -77,3 +80,16 @@ def test_mask_as_an_option_is_part_of_the_request(subject_of):
     options = requests[0].options
     assert isinstance(options["mask"], Packed)
     assert options["scale"] == 0.5
+
+
+def test_calls_with_new_shapes_are_booked_apart_where_each_is_compiled(subject_of):
+    under_test, x = subject_of(attention), realise(CASE)
+    call, stopwatch = under_test.worker.call, Stopwatch()
+    under_test.worker.call = lambda request: replace(call(request), seconds=1000.0)
+    with running(stopwatch):
+        under_test.again(x)
+        under_test.description = replace(under_test.description, compiles=True)
+        for other in (x, x.replace(q=-x.q), x.replace(scale=0.5), x.replace(q=x.q[:, :, :1])):
+            under_test.again(other)
+    thousands = {part: round(seconds / 1000) for part, seconds in stopwatch.seconds.items() if seconds > 500}
+    assert thousands == {"calls": 2, "first calls": 3}

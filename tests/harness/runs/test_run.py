@@ -21,6 +21,7 @@ from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import executors
 from attention_harness.runs.folder import RunRequest
 from attention_harness.runs.run import Progress, Run, check, plan_of, tables
+from attention_specs.stopwatch import PARTS
 
 ROW = CheckRow(
     implementation="numpy-eager", framework="numpy", version="0", device="cpu", dtype="float32", spec="attention",
@@ -93,6 +94,21 @@ def test_side_by_side_gives_the_rows_of_each_alone(tmp_path):
         alone = check_one(target, plan)
         assert [replace(row, seconds=0) for row in result.rows] == [replace(row, seconds=0) for row in alone.rows]
         assert (result.covered, result.asked, result.answered) == (alone.covered, alone.asked, alone.answered)
+
+
+def test_each_check_books_its_seconds_and_those_that_go_beside_share_the_oracle(tmp_path):
+    targets = resolve(["numpy-eager", "numpy-online"])
+    results = check_together(targets, plan_of(replace(SETTINGS, examples=10), tmp_path), lambda name: Listener())
+    first, second = (result.seconds for result in results)
+    assert set(first) == set(PARTS)
+    assert min(first[part] for part in ("start", "drawing", "inputs", "oracle", "bounds", "transfer", "calls", "judging")) > 0
+    assert second["calls"] > 0
+    assert (second["drawing"], second["inputs"]) == (0, 0)
+    run = Run(tmp_path / "run", {})
+    rows = tables(results, run)["profile"]
+    assert {(row["implementation"], row["part"]): row["seconds"] for row in rows} == {
+        (result.name, part): seconds for result in results for part, seconds in result.seconds.items()
+    }
 
 
 def test_one_that_cannot_be_loaded_and_one_that_is_wrong_keep_nothing_from_the_others(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attention_specs.hashing import uniform
+from attention_specs.draws import uniform
 
 
 def test_a_number_depends_on_its_own_index_alone():
