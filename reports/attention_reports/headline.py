@@ -85,6 +85,14 @@ def interruption(run: Run) -> str:
     return "This run was interrupted: what follows is what it had recorded by then."
 
 
+def extent(run: Run) -> list[str]:
+    """The further cases of a check that went on, and the implementations whose check ended before all cases were tried."""
+    further = run.section("further")
+    who = f"{listed(further, 6)} {'was' if len(further) == 1 else 'were'} asked"
+    went_on = [f"{who} {sum(further.values()):,} cases of further seeds."] if further else []
+    return went_on + [f"{name}: {sentence}." for name, sentence in run.section("unfinished").items()]
+
+
 def unknown(run: Run) -> str:
     """The outcomes that this version of the report does not know, in a sentence; "" where it knows all."""
     names = run.unknown_outcomes
@@ -109,7 +117,7 @@ def tried(run: Run) -> list[str]:
     ]
     if vacuous:
         sentences.append(f"{count(vacuous, 'judgement')} more could not tell right from wrong: vacuous, not credited.")
-    return sentences + _mutation_score(run) + _closest(run)
+    return sentences + extent(run) + _mutation_score(run) + _closest(run)
 
 
 def first_stage(run: Run) -> str:

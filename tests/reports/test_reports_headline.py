@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from attention_reports import Run, markdown, print_timings
+from attention_reports import Run, markdown, print_checks, print_timings
 from attention_reports.headline import budget, interruption, tried, trust, verdict
 from attention_reports.page import render
 
@@ -44,6 +44,16 @@ def test_the_verdict_is_one_sentence(
     rows = [row(name, "" if o == "unavailable" else "p", o, message="no such module") for name, o in names]
     result = verdict(Run.load(make_run(DONE, **({"checks": rows} if rows else {}))))
     assert (result.sentence, result.tone) == (sentence, tone)
+
+
+def test_a_check_that_its_time_ended_is_said(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    left_out = {"a": "its check ended after 180 s, since a call takes 0.2 s: 41 further cases were not tried"}
+    run = Run.load(make_run({**DONE, "unfinished": left_out}, checks=[row("a", "p", "agrees")]))
+    assert "a: its check ended after 180 s, since a call takes 0.2 s: 41 further cases were not tried." in tried(run)
+    console = Console(file=io.StringIO(), width=200)
+    print_checks(run, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "a: its check ended after 180 s" in console.file.getvalue()
 
 
 def test_an_interrupted_run_is_never_good(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:

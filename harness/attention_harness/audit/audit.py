@@ -150,7 +150,7 @@ TURNS = 8
 """Functions that declare something are asked on every so many cases: their oracle is theirs alone."""
 
 
-def _in_turn(trial: Trial) -> Iterator[tuple[Case, list[Property]]]:
+def _in_turn(trial: Trial) -> Iterator[tuple[Case, Sequence[Property]]]:
     """The cases and properties for a function; no property where a function that takes turns is not at its turn."""
     for number, (case, properties) in enumerate(trial.checking.scheduled()):
         yield case, properties if trial.turn is None or (number + trial.turn) % TURNS == 0 else []

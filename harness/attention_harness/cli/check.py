@@ -10,12 +10,14 @@ import typer
 
 from attention_harness.cli.exit_status import status_of
 from attention_harness.cli.options import (  # fmt: skip
+    CheckBudget,
     Declare,
     Dtype,
     Examples,
     Executor,
     FailFast,
     FirstStage,
+    For,
     HideCases,
     Jobs,
     Json,
@@ -30,6 +32,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Targets,
     Timeout,
     VerdictFile,
+    seconds_of,
     settings_of,
 )
 from attention_harness.cli.output import open_run, print_json, require_file, write_for_services, write_report
@@ -50,14 +53,16 @@ def check(
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None,
     jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None,
     resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False,
-    fail_fast: FailFast = False, profile: Profile = False,
+    fail_fast: FailFast = False, budget: CheckBudget = None, long: For = None, profile: Profile = False,
     verdict: VerdictFile = None, junit: Junit = None, summary: Summary = None, hide_cases: HideCases = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     from attention_harness.runs import run as running
 
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    settings = replace(settings, first_stage=quick, fail_fast=fail_fast)
+    settings = replace(
+        settings, first_stage=quick, fail_fast=fail_fast, budget=seconds_of(budget), go_on=seconds_of(long, "for") or 0.0
+    )
     if hide_cases and resume is not None:
         raise UsageError(f"resume={resume}, but should be left out: a check with --hide-cases begins anew")
     require_file("junit", junit)

@@ -68,6 +68,12 @@ Processes = Annotated[int | None, typer.Option("--processes", help="Fresh proces
 Budget = Annotated[
     str | None, typer.Option("--budget", help="Time for all, such as 90s, 6m, 1h: the timing ends with it, checks come first.")
 ]
+CheckBudget = Annotated[
+    str | None, typer.Option("--budget", help="Time for the check of each implementation, such as 90s, 3m: cases are left out.")
+]
+For = Annotated[
+    str | None, typer.Option("--for", help="Go on with cases of further seeds until so much time has passed: 30m, 8h.")
+]
 BaselineRun = Annotated[
     Path | None, typer.Option("--baseline-run", help="A stored run: fails where something is slower than in it, twice in a row.")
 ]
@@ -126,17 +132,17 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 """Unit of a time -> its seconds."""
 
 
-def seconds_of(budget: str | None) -> float | None:
+def seconds_of(text: str | None, option: str = "budget") -> float | None:
     """Seconds of a time such as 90s, 6m, 1h or 90. Raises UsageError."""
-    if budget is None:
+    if text is None:
         return None
-    number, unit = (budget[:-1], budget[-1]) if budget[-1:] in UNITS else (budget, "s")
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
     try:
         seconds = float(number) * UNITS[unit]
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < inf:
-        raise UsageError(f"budget={budget}, but should be a time above 0, such as 90s, 6m, 1h, or seconds")
+        raise UsageError(f"{option}={text}, but should be a time above 0, such as 90s, 6m, 1h, or seconds")
     return seconds
 
 

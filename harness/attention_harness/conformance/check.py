@@ -126,6 +126,8 @@ def _result(checking: ConformanceCheck) -> CheckResult:
         answered=judged.answered,
         covered=checking.covered,
         too_little=judged.too_little,
+        further=checking.further_cases,
+        unfinished=checking.unfinished,
     )
 
 

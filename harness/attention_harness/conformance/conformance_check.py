@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
+from itertools import takewhile
+from math import inf
 from time import monotonic
 from typing import TypeVar
 
@@ -15,9 +16,10 @@ from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.failures import waivers
 from attention_harness.conformance.judging import GATES, PLAIN, Failure, Find, Finding, Tally, find, judge
 from attention_harness.conformance.our_faults import our_fault, require_space
+from attention_harness.conformance.pace import Pace
 from attention_harness.conformance.plan import Listener, Plan
 from attention_harness.conformance.precision_fit import PrecisionFit
-from attention_harness.conformance.records import CheckRow, PrecisionRow, check_row
+from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.schedule import Schedule
 from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.under_test import UnderTest
@@ -55,10 +57,11 @@ class ConformanceCheck:
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
         self.worked_example: list[list[float]] = []
         self.answer_counts, self.hangs, self.untried = AnswerCounts(), 0, 0
+        self.pace = Pace(plan.settings.budget or inf)
         self.covered: dict[str, list[tuple[str, str]]] = {}
         self.known: dict[tuple[str, str], Failure] = {}
         """Ids of a case and a property -> the case and its finding in the first stage."""
-        self.failed = False
+        self.failed, self.further_cases = False, 0
         self.faults: list[str] = []
         """Ours, one sentence each."""
 
@@ -68,14 +71,18 @@ class ConformanceCheck:
         return bool(self.faults)
 
     @property
+    def unfinished(self) -> str:
+        """What the time of the check left out, in a sentence; empty if nothing."""
+        return self.pace.sentence(self.untried) if self.untried and self.pace.over else ""
+
+    @property
     def over(self) -> bool:
-        """Whether no more is asked: too many calls have timed out, or one failure is enough."""
-        return self.hangs >= HANGS or (self.failed and self.plan.settings.fail_fast)
+        """Whether no more is asked: too many calls have timed out, the time is up, or one failure is enough."""
+        return self.hangs >= HANGS or self.pace.over or (self.failed and self.plan.settings.fail_fast)
 
     def rows(self) -> list[CheckRow]:
         """All steps, then the rows."""
-        for _ in self.steps():
-            pass
+        deque(self.steps(), maxlen=0)
         return self.finished_rows()
 
     def steps(self) -> Iterator[None]:
@@ -84,13 +91,28 @@ class ConformanceCheck:
         if not self.plan.settings.first_stage:
             yield from self._each(self.schedule.first(), self._try)
         self.untried = 0
-        for step in self._each(self.scheduled(), self._ask):
+        for step in self._each(self.scheduled(self.pace.limited), self._ask):
             self.listener.step()
             yield step
         for case, finding in self.known.values():  # those that the standard suite did not come to
             self.count(case, [finding])
         if self.answer_counts.mostly_refused and not self.over:
             yield from self._ask_moved()
+        further = takewhile(lambda asked: self._goes_on, self.schedule.further() if self._goes_on else ())
+        for step in self._each(further, self._ask_more):
+            self.listener.step()
+            yield step
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether cases of further seeds are asked: there is time, and nothing has failed yet."""
+        return self.pace.spent < self.plan.settings.go_on and not (self.over or self.failed or self.answer_counts.too_little)
+
+    def _ask_more(self, case: Case, properties: Sequence[Property]) -> None:
+        """A step with a further case. What would grow with their number, such as their coverage, is not kept."""
+        self.under_test.forget()
+        self._hear(case, self.count(case, judge(self.under_test, self.under_test.realise(case), properties, self._find)))
+        self.further_cases += 1
 
     def _each(
         self, asked: Iterable[tuple[Case, Sequence[Property]]], step: Callable[[Case, Sequence[Property]], None]
@@ -99,7 +121,8 @@ class ConformanceCheck:
             if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused:
                 self.untried += self.over
                 if not self.over:
-                    self._guarded(partial(step, case, properties))
+                    self.pace.take(partial(self._guarded, partial(step, case, properties)))
+                    self.pace.measure(self.under_test.call_seconds)
             self.under_test.forget()
             yield
 
@@ -107,11 +130,18 @@ class ConformanceCheck:
         """The rows after the last step: of each property, with its smallest counterexample, and of the implementation."""
         self.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
-        rows = [*builder.rows(self.tallies), *self._outlived_waivers(), *self._not_judged(), *self._refusals(self.refused)]
+        judged, first = builder.rows(self.tallies), self.properties[0]
+        rows = [*judged, *builder.outlived_waivers(), *builder.not_judged(self.properties, self.tallies, self._no_case)]
+        rows += builder.refusals(self.refused, first)
         if self.untried and self.hangs >= HANGS:
-            rows.append(self._row(Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried"))
-        rows += [self._row(Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
-        return [*rows, self._row(Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else rows
+            rows.append(
+                builder.row(first, Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried")
+            )
+        rows += [builder.row(first, Outcome.ERRORED, message) for message in dict.fromkeys(self.faults)]
+        too_little = (
+            [builder.row(first, Outcome.TOO_LITTLE, self.answer_counts.sentence)] if self.answer_counts.too_little else []
+        )
+        return rows + too_little
 
     def _try(self, case: Case, properties: Sequence[Property]) -> None:
         """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
@@ -193,17 +223,7 @@ class ConformanceCheck:
         except Exception as error:
             require_space(error)
             self.faults.append(our_fault(error))
-            return None
-
-    def _row(self, outcome: Outcome, message: str, property_: Property | None = None) -> CheckRow:
-        """A row without a case: about a property, or about the implementation as a whole."""
-        row = check_row(self.under_test.description, property_ or self.properties[0], Tally(), message=message)
-        return replace(row, outcome=outcome)
-
-    def _outlived_waivers(self) -> list[CheckRow]:
-        """A failing row for each waiver that is no longer needed."""
-        outlived = waivers.outlived(self.under_test, self.waivers)
-        return [self._row(Outcome.VIOLATES, message, PROPERTIES[waiver.property]) for waiver, message in outlived]
+        return None
 
     def refused_dtypes(self) -> dict[str, str]:
         """Dtype -> reason: the declaration, else the error of a plain problem in that dtype."""
@@ -269,31 +289,9 @@ class ConformanceCheck:
         """The rows about rounding."""
         return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
 
-    def _not_judged(self) -> list[CheckRow]:
-        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
-        description, judged = self.under_test.description, {name for _, name in self.tallies}
-        rows = []
-        for property_ in self.properties:
-            if property_.name not in judged and self.plan.asks_for(property_):
-                missing = [option for option in property_.options if option not in description.options]
-                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
-                if property_.gradient and not description.gradient:
-                    nothing = Tally(reason="gradient not declared")
-                reason = nothing.reason or self.plan.absent.get(property_.name) or self._no_case
-                rows.append(check_row(description, property_, nothing, message=reason))
-        return rows
-
     @property
     def _no_case(self) -> str:
         """Why a property has no case."""
         if self.over:
             return "not asked before the check stopped"
         return "not in the first stage" if self.plan.settings.first_stage else "no case of this run applies"
-
-    def _refusals(self, refused: dict[str, str]) -> list[CheckRow]:
-        first = self.properties[0]
-        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
-        return [
-            check_row(self.under_test.description, first, Tally(reason=reason), dtype=dtype, message=reason)
-            for dtype, reason in wanted.items()
-        ]

@@ -58,6 +58,10 @@ class CheckResult:
     """Case -> the regions and values that it covers, of the cases as they were asked."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall-clock time by part of the check."""
+    further: int = 0
+    """Cases behind the standard suite, of further seeds."""
+    unfinished: str = ""
+    """What the time of the check left out, in a sentence."""
     too_little: bool = False
     """Whether so much was refused that the rest says little."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from attention_harness.conformance import first_stage
 from attention_harness.conformance.judging import GATES, PLAIN
+from attention_harness.conformance.pace import Asked, smallest_first
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
-from attention_harness.generation.suite import Suite
+from attention_harness.generation.suite import Suite, further_suite
 from attention_harness.generation.vectors import Vector
 from attention_specs.case import Case
 from attention_specs.property import Property, properties_of
@@ -38,11 +40,12 @@ class Schedule:
             if not (property_.needs_new_oracle or (property_.needs_recompile and self.compiles))
         ]
 
-    def cases(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases in the options of the implementation, each with the properties to judge on it."""
+    def cases(self, smallest: bool = False) -> Iterator[tuple[Case, Sequence[Property]]]:
+        """The cases in the options of the implementation, each with the properties to judge on it; if wanted, the smallest first."""
         if self.plan.settings.first_stage:
             return self.first()
-        return ((self.under_test.within_its_options(case), properties) for case, properties in self._asked())
+        asked = smallest_first(self._asked()) if smallest else chain.from_iterable(self._asked())
+        return ((self.under_test.within_its_options(case), properties) for case, properties in asked)
 
     def first(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand.
@@ -55,21 +58,37 @@ class Schedule:
                 asked = [one for one in (self.warm if self.compiles else self.properties) if one.id in telling.union(PLAIN)]
                 yield self.under_test.within_its_options(known[name]), asked
 
-    def _asked(self) -> Iterator[tuple[Case, list[Property]]]:
-        """The cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
-        yield from ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
-        yield from ((case, properties) for _, case, properties in self._known_cases())
-        yield from self._few_problems(self.suite.drawn) if self.compiles else self._in_turns(self.suite.drawn)
+    def further(self) -> Iterator[Asked]:
+        """Without end: the edge cases with new numbers, then new cases, larger as time goes on; for properties of single cases."""
+        settings = self.plan.settings
+        for number in count(1):
+            suite = further_suite(number, settings.examples, settings.seed, settings.dtypes)[self.spec]
+            for case, properties in chain(self._edge_cases(suite, number), self._drawn(suite)):
+                yield self.under_test.within_its_options(case), [one for one in properties if not one.over_run]
 
-    def _known_cases(self) -> Iterator[tuple[str, Case, list[Property]]]:
-        """The worked example and the edge cases, by the ids that they have for seed 0. Each seed has other numbers for them."""
-        edge_cases = self.suite.edge_cases
-        yield from ((case.id, case, self.properties) for case in self.suite.examples)
+    def _edge_cases(self, suite: Suite, shift: int = 0) -> Iterator[Asked]:
+        """Each seed has other numbers for them."""
+        numbers = self.plan.settings.seed + shift
+        edge_cases = suite.edge_cases
         asked = ((case, self.warm) for case in edge_cases) if self.compiles else self._in_turns(edge_cases, edge_cases=True)
-        for case, properties in asked:
-            yield case.id, replace(case, seed=case.seed + self.plan.settings.seed), properties
+        return ((replace(case, seed=case.seed + numbers), properties) for case, properties in asked)
 
-    def _in_turns(self, cases: Iterable[Case], edge_cases: bool = False) -> Iterator[tuple[Case, list[Property]]]:
+    def _drawn(self, suite: Suite) -> Iterator[Asked]:
+        return self._few_problems(suite.drawn) if self.compiles else self._in_turns(suite.drawn)
+
+    def _asked(self) -> Iterator[Iterator[Asked]]:
+        """The kinds of cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
+        yield ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
+        yield ((case, properties) for _, case, properties in self._known_cases())
+        yield self._drawn(self.suite)
+
+    def _known_cases(self) -> Iterator[tuple[str, Case, Sequence[Property]]]:
+        """The worked example and the edge cases, by the ids that they have for seed 0."""
+        yield from ((case.id, case, self.properties) for case in self.suite.examples)
+        for known, (case, properties) in zip(self.suite.edge_cases, self._edge_cases(self.suite), strict=True):
+            yield known.id, case, properties
+
+    def _in_turns(self, cases: Iterable[Case], edge_cases: bool = False) -> Iterator[Asked]:
         """The cases, each with the properties that are due on it."""
         for number, case in enumerate(cases):
             turns = ((property_, (number + place) % CASES_PER_TURN == 0) for place, property_ in enumerate(self.properties))
@@ -84,7 +103,7 @@ class Schedule:
             return [property_ for property_ in properties if property_.id.startswith("V")]
         return properties
 
-    def _few_problems(self, cases: Sequence[Case]) -> Iterator[tuple[Case, list[Property]]]:
+    def _few_problems(self, cases: Sequence[Case]) -> Iterator[Asked]:
         for number, case in enumerate(cases):
             start = number - number % VALUES_PER_PROBLEM
             whole = number % (VALUES_PER_PROBLEM * PROBLEMS_PER_NEW_ORACLE) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attention_harness.process.limits import Limits
 from attention_specs.formats import DTYPES
@@ -26,6 +26,10 @@ class Settings:
     declared: dict[str, bool | str] = field(default_factory=dict)
     first_stage: bool = False
     """Whether the first stage is all that is asked."""
+    budget: float | None = None
+    """Seconds of the check of each implementation; None for as many as it takes."""
+    go_on: float = 0.0
+    """Seconds of the whole check in which new cases of further seeds are asked, all implementations together."""
     fail_fast: bool = False
     """Whether an implementation is asked no more after its first failure."""
 
@@ -38,3 +42,7 @@ class Settings:
     def drawing(self) -> str:
         """The options that draw the same cases again."""
         return f"--examples {self.examples} --seed {self.seed}"
+
+    def of_each(self, implementations: int) -> Settings:
+        """The settings of the check of each of so many, of which as many as jobs are checked at once."""
+        return replace(self, go_on=self.go_on * min(self.jobs, implementations) / max(implementations, 1))

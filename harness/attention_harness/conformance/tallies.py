@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 
 from attention_harness.conformance.failures.evidence import Evidence, Exclusion, MinimalFailure, nothing
-from attention_harness.conformance.failures.waivers import Waiver, covering
+from attention_harness.conformance.failures.waivers import Waiver, covering, outlived
 from attention_harness.conformance.judging import Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
@@ -118,3 +118,36 @@ class RowBuilder:
             return replace(row, outcome=Outcome.WAIVED, message=f"{line.waiver}: {row.message}")
         known = FurtherFailure(outcome=Outcome.WAIVED, case="", message=str(line.waiver), replay="", cases=len(line.waived))
         return replace(row, others=[*line.others, known])
+
+    def not_judged(
+        self, properties: Sequence[Property], tallies: Mapping[tuple[str, str], Tally], no_case: str
+    ) -> list[CheckRow]:
+        """The rows of properties without a case: the signature lacks an option, or no case that fits was drawn."""
+        description, judged = self.under_test.description, {name for _, name in tallies}
+        rows = []
+        for property_ in properties:
+            if property_.name not in judged and self.plan.asks_for(property_):
+                missing = [option for option in property_.options if option not in description.options]
+                nothing = Tally(reason=f"{', '.join(missing)} not in its signature") if missing else Tally(vacuous=1)
+                if property_.gradient and not description.gradient:
+                    nothing = Tally(reason="gradient not declared")
+                reason = nothing.reason or self.plan.absent.get(property_.name) or no_case
+                rows.append(check_row(description, property_, nothing, message=reason))
+        return rows
+
+    def refusals(self, refused: Mapping[str, str], property_: Property) -> list[CheckRow]:
+        """The rows of refused dtypes."""
+        wanted = {dtype: reason for dtype, reason in refused.items() if dtype in self.plan.settings.dtypes}
+        return [
+            check_row(self.under_test.description, property_, Tally(reason=reason), dtype=dtype, message=reason)
+            for dtype, reason in wanted.items()
+        ]
+
+    def outlived_waivers(self) -> list[CheckRow]:
+        """A failing row for each waiver that is no longer needed."""
+        pairs = outlived(self.under_test, self.waivers)
+        return [self.row(PROPERTIES[waiver.property], Outcome.VIOLATES, message) for waiver, message in pairs]
+
+    def row(self, property_: Property, outcome: Outcome, message: str) -> CheckRow:
+        """A row without a case: about the property, or about the implementation as a whole."""
+        return replace(check_row(self.under_test.description, property_, Tally(), message=message), outcome=outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, cast
@@ -19,6 +20,9 @@ from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient,
 from attention_specs.stopwatch import book, timed
 
 Result = TypeVar("Result")
+
+LAST_CALLS = 1000
+"""Calls whose seconds are known."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class UnderTest:
         self.worker, self.description = worker, description
         self.spec = spec or spec_of(description.spec)
         self._kinds: set[Hashable] = set()
+        self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
+        """Of the last calls, without those that compile."""
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -204,7 +210,9 @@ class UnderTest:
     @timed("transfer")
     def _call(self, request: Request) -> Answer:
         answer = self.worker.call(request)
-        book("transfer", self._part_of(request), answer.seconds)
+        book("transfer", part := self._part_of(request), answer.seconds)
+        if part == "calls":
+            self.call_seconds.append(answer.seconds)
         return answer
 
     def _part_of(self, request: Request) -> str:

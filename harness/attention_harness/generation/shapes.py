@@ -136,40 +136,40 @@ TILES = ((64, 64), (128, 128), (3, 128), (3, 192), (3, 256), (3, 130), (128, 3))
 """Lengths in whole tiles, and two beyond one."""
 
 
-def pool(seed: int, size: int) -> list[Shape]:
+def pool(seed: int, size: int, budget: int = BUDGET) -> list[Shape]:
     """`size` shapes, smallest first: each region in its share; wide batches, equal sizes and an empty size among them."""
     rng = Random(seed)
     deal = Dealer(rng)
     names = [name for name, (weight, _) in REGIONS.items() for _ in range(weight)]
     rng.shuffle(names)
-    shapes = {_shape(deal, REGIONS[names[n % len(names)]][1](deal)) for n in range(size - 4)}
+    shapes = {_shape(deal, REGIONS[names[n % len(names)]][1](deal), budget) for n in range(size - 4)}
     return sorted(shapes | {_wide(deal, 1), _wide(deal, 2), _coinciding(deal), deal.choice(EMPTY)}, key=lambda s: (s.cells, s))
 
 
-def _shape(deal: Dealer, lengths: tuple[int, int]) -> Shape:
+def _shape(deal: Dealer, lengths: tuple[int, int], budget: int) -> Shape:
     dims = DIMS if max(lengths) < LONGEST[0] else NARROW
     (key_heads, group), head_dim = _heads(deal), deal.size(dims)
     value_dim = head_dim if deal.choice((True, True, True, False, False)) else deal.size(dims[::-1])  # dealt apart
-    return within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim))
+    return within_budget(Shape(deal.choice((1, 2, 3)), key_heads * group, key_heads, *lengths, head_dim, value_dim), budget)
 
 
 def _heads(deal: Dealer) -> tuple[int, int]:
     return deal.choice(HEADS) if deal.choice((True, False)) else (deal.size(KEY_HEADS), deal.size(GROUPS))
 
 
-def within_budget(shape: Shape) -> Shape:
+def within_budget(shape: Shape, budget: int = BUDGET) -> Shape:
     """The shape with fewer batch entries, then fewer heads, where it would cost too much."""
-    while _too_large(shape) and (shape.batch > 1 or shape.query_heads > 1):
+    while _too_large(shape, budget) and (shape.batch > 1 or shape.query_heads > 1):
         if shape.batch > 1:
             shape = shape._replace(batch=shape.batch - 1)
         else:
             shape = shape._replace(query_heads=shape.query_heads // shape.key_heads, key_heads=1)
-            shape = shape._replace(query_heads=1) if _too_large(shape) else shape
+            shape = shape._replace(query_heads=1) if _too_large(shape, budget) else shape
     return shape
 
 
-def _too_large(shape: Shape) -> bool:
-    return shape.cells > BUDGET or shape.numbers > 2 * BUDGET
+def _too_large(shape: Shape, budget: int) -> bool:
+    return shape.cells > budget or shape.numbers > 2 * budget
 
 
 def _wide(deal: Dealer, key_heads: int) -> Shape:

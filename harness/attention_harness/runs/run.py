@@ -118,10 +118,11 @@ def _description(data: dict[str, Any]) -> Description:
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
     """Judges all targets; returns their results in their order, and writes each down as it comes."""
     validate(settings)
-    plan = plan_of(settings, run.folder)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
+    plan = plan_of(settings.of_each(len(waiting)), run.folder)
+    if not settings.go_on:
+        progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
         run.append(checked)
         results[checked.name] = checked
@@ -160,7 +161,9 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
         "seed": settings.seed,
         "implementations": [_implementation(result) for result in results],
         "properties": property_metadata(),
-        "mutation_score": _mutation_score(results, settings),
+        "mutation_score": {} if any(result.unfinished for result in results) else _mutation_score(results, settings),
+        "further": {result.name: result.further for result in results if result.further},
+        "unfinished": {result.name: result.unfinished for result in results if result.unfinished},
         "worked_example": {
             "source": "a published introduction to attention",
             "words": list(WORDS),

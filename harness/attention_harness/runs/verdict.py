@@ -120,7 +120,8 @@ class Verdict:
         self.stage = Stage.LOAD if not described else Stage.SUITE if whole and asked else Stage.FIRST_STAGE
         self.failures = _failures(folder)
         status = status_of(results)
-        self.end(status, _reason(results) if status in (Status.TOO_LITTLE, Status.UNAVAILABLE) else "")
+        left_out = "; ".join(dict.fromkeys(filter(None, (result.unfinished for result in results))))
+        self.end(status, _reason(results) if status in (Status.TOO_LITTLE, Status.UNAVAILABLE) else left_out)
 
     def end(self, status: Status, message: str = "") -> None:
         """The last word. A file that can no longer be written keeps what it has."""

@@ -82,6 +82,12 @@ def test_a_failure_has_its_sentence_its_case_and_its_replay_line(endings, capsys
 
 
 @pytest.mark.slow
+def test_a_budget_that_ends_early_is_said(endings, capsys):
+    assert main(["check", "numpy-eager", "--budget", "0.1s", "--output", "run", "--verdict", "verdict.json"]) in (0, 3)
+    assert "further cases were not tried" in read()["message"]
+
+
+@pytest.mark.slow
 def test_the_share_is_that_of_the_cases_that_were_answered(endings, capsys):
     main(["check", "right.py:attention", *SMALL, "--verdict", "verdict.json"])
     whole = read()["share_judged"]
