@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from attention_harness.cli.app import app
+from attention_harness.cli.help import EXAMPLES
 from generator.markdown import page, table
 
 
@@ -34,7 +35,14 @@ def _page(name: str, command: Any) -> str:
     call = " ".join(["attention-harness", name, *map(_usage, arguments), *(["[OPTIONS]"] if options else [])])
     rows = [(f"`{_usage(one)}`", one.help, "") for one in arguments]
     rows += [(", ".join(f"`{_flag(one, flag)}`" for flag in one.opts), one.help, _default(one)) for one in options]
-    return page(name, "\n".join(_lines(command)), f"```text\n{call}\n```", table(("argument", "meaning", "default"), rows))
+    examples = "\n".join(f"attention-harness {words}" for words in EXAMPLES[name])
+    return page(
+        name,
+        "\n".join(_lines(command)),
+        f"```text\n{call}\n```",
+        table(("argument", "meaning", "default"), rows),
+        f"## Examples\n\n```sh\n{examples}\n```",
+    )
 
 
 def _usage(argument: Any) -> str:

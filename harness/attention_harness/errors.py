@@ -55,6 +55,10 @@ class UsageError(Exception):
     """A wrong call; the text names the mistake and the right form. Exit status 2."""
 
 
+class NotLoaded(UsageError):
+    """A function that cannot be imported, or not called as an attention."""
+
+
 def printable(text: str) -> str:
     """The text on one line, with escapes in place of surrogates, control and other unprintable characters."""
     return "".join(

@@ -13,6 +13,9 @@ from attention_reports.text import count, in_words, natural, number
 
 Row = dict[Any, Any]
 
+HIDDEN = "Its cases are hidden: `attention-harness properties` says what the property asks."
+"""The next step after a failure that came without a message."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -48,6 +51,16 @@ class Cell:
         return next((row for row in self.failing if row["case"]), self.rows[0])
 
     @property
+    def known_ratio(self) -> float:
+        """The same for a reader: NaN also where it is hidden together with the message."""
+        return self.worst_ratio if self.witness["message"] or not self.failing else math.nan
+
+    @property
+    def advice(self) -> str:
+        """The next step of a reader."""
+        return self.outcome.advice if self.witness["message"] else HIDDEN
+
+    @property
     def others(self) -> list[Row]:
         """The failures of its rows beside the witness, each cause once."""
         causes = {cause(self.witness): self.witness}
@@ -76,7 +89,7 @@ class Cell:
         parts = "; ".join(
             f"{name}{' in ' + ', '.join(filter(None, dtypes)) if any(dtypes) else ''}" for name, dtypes in kinds.items()
         )
-        worst = f"; worst error {number(self.worst_ratio)} of the bound" if not math.isnan(self.worst_ratio) else ""
+        worst = f"; worst error {number(self.known_ratio)} of the bound" if not math.isnan(self.known_ratio) else ""
         return f"{self.implementation}, {in_words(self.name)}: {parts}; {count(self.cases, 'case')}{worst}"
 
 

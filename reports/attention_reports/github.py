@@ -26,7 +26,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def fenced(*lines: str) -> str:
-    """Lines as they are, between fences longer than any run of backticks in them; nothing in there mentions or links."""
+    """Lines as they are, between fences longer than any run of backticks in them; nothing in there mentions or links. "" for none."""
     text = "\n".join(visible(line) for line in lines if line)
+    if not text:
+        return ""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence}text\n{text}\n{fence}"

@@ -17,17 +17,17 @@ MOST_PRECISION = 30
 MOST_SCALING = 30
 
 
-def render(run: Run) -> str:
-    """The report as GitHub-flavoured Markdown, short enough for one comment."""
-    blocks = audit.blocks(run) if run.audits else _blocks(run)
+def render(run: Run, most_findings: int = MOST_FINDINGS) -> str:
+    """The report as GitHub-flavoured Markdown, by default short enough for one comment."""
+    blocks = audit.blocks(run) if run.audits else _blocks(run, most_findings)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _blocks(run: Run) -> list[str]:
+def _blocks(run: Run, most_findings: int) -> list[str]:
     return [
         *_verdict(run),
         *_standing(run),
-        *_findings(run),
+        *_findings(run, most_findings),
         *_matrix(run),
         *_precision(run),
         *_timings(run),
@@ -83,11 +83,11 @@ def _sign(cell: Cell) -> str:
     return f"**{cell.outcome.sign}** only here" if cell.only_here else cell.outcome.sign
 
 
-def _findings(run: Run) -> list[str]:
+def _findings(run: Run, most: int) -> list[str]:
     all_findings = findings(run)
-    more = f"{count(len(all_findings) - MOST_FINDINGS, 'further finding')} in report.html and checks.csv."
-    blocks = [_finding(finding) for finding in all_findings[:MOST_FINDINGS]]
-    return ["#### What is wrong" if blocks else "", *blocks, more if len(all_findings) > MOST_FINDINGS else ""]
+    more = f"{count(len(all_findings) - most, 'further finding')} in report.html and checks.csv."
+    blocks = [_finding(finding) for finding in all_findings[:most]]
+    return ["#### What is wrong" if blocks else "", *blocks, more if len(all_findings) > most else ""]
 
 
 def _finding(finding: Finding) -> str:
@@ -95,12 +95,13 @@ def _finding(finding: Finding) -> str:
     row = cell.witness
     where = f"{in_words(cell.name)} ({', '.join(cell.dtypes)})"
     head = f"**{escape(cell.implementation)}** {escape(cell.outcome.name)}: {escape(where)}"
-    ratio = "" if cell.worst_ratio != cell.worst_ratio else f"; worst error {number(cell.worst_ratio)} of the bound"
+    ratio = "" if cell.known_ratio != cell.known_ratio else f"; worst error {number(cell.known_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
     more = f"\n\n{escape(finding.summary, 400)}." if finding.summary else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
     evidence = fenced(row["message"][:600], replay, *lines)
-    return f"{head}, {count(cell.cases, 'case')}{ratio}\n\n{evidence}\n\nNext: {cell.outcome.advice}{more}"
+    parts = [f"{head}, {count(cell.cases, 'case')}{ratio}", evidence, f"Next: {cell.advice}{more}"]
+    return "\n\n".join(filter(None, parts))
 
 
 def _other(row: Row) -> list[str]:

@@ -1,5 +1,7 @@
 """The report in a terminal: tables with colour for people, lines without for pipes."""
 
+from collections.abc import Iterable
+
 from rich.console import Console
 
 from attention_reports import headline, outcomes
@@ -9,7 +11,7 @@ from attention_reports.findings import findings
 from attention_reports.load import Run
 from attention_reports.printing import STYLES, print_table, say
 from attention_reports.tables import tabulate
-from attention_reports.text import count, duration, in_words, number
+from attention_reports.text import count, duration, in_words, listed, number
 
 MOST_FINDINGS = 20
 
@@ -50,12 +52,25 @@ def print_timings(run: Run, console: Console) -> None:
     invalid = dict.fromkeys((row["implementation"], row["reason"]) for row in rows if row["verdict"] == "INVALID")
     for line in [
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),
+        *_unsupported(rows),
         *(f"{name} was not timed: {reason}" for name, reason in run.section("absent").items() if name not in dict(invalid)),
         *headline.speed(run),
         *headline.budget(run),
         headline.trust(run)[1],
     ]:
         say(console, line)
+
+
+def _unsupported(rows: Iterable[Row]) -> list[str]:
+    """Why an implementation was not timed: a line for each reason, with the workloads."""
+    workloads: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["verdict"] == "UNSUPPORTED":
+            workloads.setdefault((row["implementation"], row["reason"]), []).append(row["workload"])
+    return [
+        f"{name} does not support {listed(dict.fromkeys(where))}: {reason or 'no reason given'}"
+        for (name, reason), where in workloads.items()
+    ]
 
 
 def print_audit(run: Run, console: Console) -> None:
@@ -114,7 +129,7 @@ def _print_findings(run: Run, console: Console) -> None:
         say(console, f"{cell.implementation} {cell.outcome.name}: {in_words(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
-        say(console, f"  next: {cell.outcome.advice}", "dim")
+        say(console, f"  next: {cell.advice}", "dim")
         for other in finding.others:
             say(console, f"  also {other['outcome']}: {other['message']}")
             say(console, f"  replay: {other['replay']}" if other["replay"] else "", "cyan")

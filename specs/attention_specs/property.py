@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 import numpy as np
 
+from attention_specs.choices import nearest
 from attention_specs.judge import Verdict
 from attention_specs.registry import Registry
 from attention_specs.spec import Inputs
@@ -149,3 +151,22 @@ def property_(
 def properties_of(spec: str) -> list[Property]:
     """The properties of one spec, in the order of the document."""
     return [known for known in PROPERTIES.values() if known.spec == spec]
+
+
+def matching(patterns: Iterable[str]) -> list[Property]:
+    """The properties that these ids, names and patterns over either mean, each once. ValueError for one that means none."""
+    return list(dict.fromkeys(property_ for pattern in patterns for property_ in _matching(pattern)))
+
+
+def _matching(pattern: str) -> Iterator[Property]:
+    meant = [known for known in PROPERTIES.values() if fnmatchcase(known.id, pattern) or fnmatchcase(known.name, pattern)]
+    if not meant:
+        raise ValueError(f"property={pattern[:60]}, but should be {likely(pattern)}")
+    yield from meant
+
+
+def likely(unknown: str) -> str:
+    """The id or name that an unknown one stands for most likely, or what there is to choose from."""
+    known = {word.lower(): word for one in PROPERTIES.values() for word in (one.id, one.name)}
+    near = known.get(nearest(unknown, known))
+    return near or "an id, a name or a pattern, such as P4 or 'M*': `attention-harness properties` lists them"

@@ -57,6 +57,25 @@ def test_what_has_no_time_has_no_numbers(make_run: Callable[..., Path]) -> None:
     assert "n/a" not in text
 
 
+def test_what_is_unsupported_says_why_with_the_workloads_of_each_reason(make_run: Callable[..., Path]) -> None:
+    reasons = {
+        "causal": "is_causal not in its signature",
+        "causal-long": "is_causal not in its signature",
+        "wide": "head_dim=128",
+        "odd": "",
+    }
+    rows = [
+        {"implementation": "kernel", "workload": name, "verdict": "UNSUPPORTED", "reason": reason}
+        for name, reason in reasons.items()
+    ]
+    lines = printed(Run.load(make_run(timings=rows)), terminal=False).splitlines()
+    assert [line for line in lines if "does not support" in line] == [
+        "kernel does not support causal and causal-long: is_causal not in its signature",
+        "kernel does not support wide: head_dim=128",
+        "kernel does not support odd: no reason given",
+    ]
+
+
 def test_a_terminal_gets_colour(whole_run: Path) -> None:
     assert "\x1b[1;31m9 of 12 implementations agree" in printed(Run.load(whole_run), terminal=True)
 

@@ -27,7 +27,7 @@ MOST = 60
 """Cases of the stage, of all specs together."""
 
 TWICE = 2
-"""Cases by which each fault is rejected, where there are so many: the numbers of a case change with the seed."""
+"""Cases and properties by which each fault is rejected, where there are so many: the numbers of a case change with the seed."""
 
 PRODUCTS = 1_000_000
 """Multiplications that take as long as all else about a small case."""
@@ -47,7 +47,7 @@ Rejections = Mapping[Place, Mapping[Mutant, frozenset[str]]]
 
 def choose(rejections: Rejections, costs: Mapping[Place, float], most: int) -> dict[Place, list[str]]:
     """Case -> ids of properties: greedily those cases that reject most new faults for their cost; once each fault is rejected,
-    those that reject most of them a second time. Of each case as few properties as reject the faults that it was chosen for."""
+    those that reject most of them a second time. Of each case as few properties as reject those faults, each by two if it can."""
     times: Counter[Mutant] = Counter()
     chosen: dict[Place, list[str]] = {}
     while len(chosen) < most:
@@ -56,7 +56,7 @@ def choose(rejections: Rejections, costs: Mapping[Place, float], most: int) -> d
         if best is None or not any(gains[best]):
             break
         new = {fault: ids for fault, ids in rejections[best].items() if times[fault] < TWICE}
-        chosen[best] = cover(new.values())
+        chosen[best] = cover(new.values(), TWICE)
         times.update(new.keys())
     return chosen
 
@@ -67,13 +67,13 @@ def _gain(faults: Iterable[Mutant], times: Mapping[Mutant, int], cost: float) ->
     return tuple(before[n] / cost for n in range(TWICE))
 
 
-def cover(sets: Iterable[frozenset[str]]) -> list[str]:
-    """Few names such that each set has one of them, the most frequent first."""
-    left, names = list(sets), list[str]()
-    while left:
+def cover(sets: Iterable[frozenset[str]], times: int = 1) -> list[str]:
+    """Few names such that each set has so many of them, or all of its own, the most frequent first."""
+    wanted = [(one, min(times, len(one))) for one in sets]
+    names = list[str]()
+    while left := [one - set(names) for one, number in wanted if len(one & set(names)) < number]:
         often = sorted({name for one in left for name in one}, key=_number)
         names.append(max(often, key=lambda name: sum(name in one for one in left)))
-        left = [one for one in left if names[-1] not in one]
     return sorted(names, key=_number)
 
 

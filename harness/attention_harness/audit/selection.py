@@ -14,6 +14,7 @@ from attention_harness.audit.faults import Fault, load_all
 from attention_harness.audit.faults._families import FAMILIES
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
+from attention_specs.choices import ALIKE, nearest
 
 Function = Callable[..., object]
 
@@ -78,7 +79,7 @@ def chosen(option: str, patterns: Sequence[str], known: Iterable[str], words: st
     matches = {pattern: {pattern} & set(names) or set(matching(names, pattern)) for pattern in patterns}
     for pattern, matched in matches.items():
         if not matched:
-            raise UsageError(f"{option}={pattern}, but should be {words}")
+            raise UsageError(f"{option}={pattern}, but should be {nearest(pattern, names, ALIKE) or words}")
     return [name for name in names if not patterns or any(name in matched for matched in matches.values())]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from attention_harness.cli.exit_status import status_of
 from attention_harness.cli.options import (  # fmt: skip
     CheckBudget,
@@ -16,35 +18,43 @@ from attention_harness.cli.options import (  # fmt: skip
     FailFast,
     FirstStage,
     For,
+    HideCases,
     Jobs,
     Json,
+    Junit,
     Memory,
     Output,
     Profile,
     Property,
     Resume,
     Seed,
+    Summary,
     Targets,
     Timeout,
+    VerdictFile,
     seconds_of,
     settings_of,
 )
-from attention_harness.cli.output import open_run, print_json, write_report
+from attention_harness.cli.output import open_run, print_json, require_file, write_for_services, write_report
 from attention_harness.cli.selection import loadable
 from attention_harness.conformance.settings import Settings
+from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
 from attention_harness.runs import folder as folders
+from attention_harness.runs.verdict import SILENT, Stage, Verdict
 
 if TYPE_CHECKING:
     from attention_harness.conformance.plan import CheckResult
-    from attention_harness.runs.run import Run
+    from attention_harness.runs.run import Progress, Run
 
 
 def check(
+    context: typer.Context,
     targets: Targets = None, examples: Examples = None, seed: Seed = 0, property_: Property = None, dtype: Dtype = None,
     jobs: Jobs = "auto", timeout: Timeout = 30.0, memory: Memory = 6144, executor: Executor = "local", output: Output = None,
     resume: Resume = None, declare: Declare = None, as_json: Json = False, quick: FirstStage = False,
     fail_fast: FailFast = False, budget: CheckBudget = None, long: For = None, profile: Profile = False,
+    verdict: VerdictFile = None, junit: Junit = None, summary: Summary = None, hide_cases: HideCases = False,
 ) -> int:  # fmt: skip
     """Conformance of the named implementations, or of all that are available."""
     from attention_harness.runs import run as running
@@ -53,23 +63,46 @@ def check(
     settings = replace(
         settings, first_stage=quick, fail_fast=fail_fast, budget=seconds_of(budget), go_on=seconds_of(long, "for") or 0.0
     )
+    if hide_cases and resume is not None:
+        raise UsageError(f"resume={resume}, but should be left out: a check with --hide-cases begins anew")
+    require_file("junit", junit)
+    require_file("summary", summary)
     request = folders.request("check", targets or [], settings, resume)
+    document: Verdict = context.obj
+    document.reach(Stage.LOAD)
     chosen = loadable(request.targets, request.settings)
-    run = open_run(output, resume, request)
-    results = check_into(run, chosen, request.settings, quiet=as_json)
+    run = open_run(output, resume, request, hide_cases)
+    document.reach(Stage.FIRST_STAGE)
+    results = check_into(run, chosen, request.settings, as_json, document, hide_cases)
     running.complete(run)
+    document.judge(results, run.folder, whole=not request.settings.first_stage)
     write_report(run.folder, show="" if as_json else "checks profile" if profile else "checks")
+    write_for_services(run.folder, junit, summary)
     if as_json:
         print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
     return status_of(results)
 
 
-def check_into(run: Run, targets: Sequence[Target], settings: Settings, quiet: bool) -> list[CheckResult]:
-    """Checks into the folder of the run; returns the results."""
+def check_into(
+    run: Run, targets: Sequence[Target], settings: Settings, quiet: bool, verdict: Verdict = SILENT, hidden: bool = False
+) -> list[CheckResult]:
+    """Checks into the folder of the run; returns the results, without cases if they are hidden."""
     from attention_harness.runs import run as running
     from attention_harness.runs.progress import check_progress
 
     with check_progress("checking", quiet) as progress:
-        results = running.check(targets, settings, run, progress)
+        listening = verdict.listening(progress, whole=not settings.first_stage)
+        results = _hidden(targets, settings, listening) if hidden else running.check(targets, settings, run, listening)
     running.write(results, run, settings)
+    if hidden:
+        run.save(seed=None)
     return results
+
+
+def _hidden(targets: Sequence[Target], settings: Settings, progress: Progress) -> list[CheckResult]:
+    from attention_harness.runs import hidden
+    from attention_harness.runs import run as running
+
+    with hidden.private_run() as private:
+        results = running.check(targets, settings, private, hidden.without_cases_in(progress))
+    return [hidden.without_cases(result) for result in results]

@@ -14,6 +14,7 @@ from attention_harness.errors import UsageError
 from attention_harness.process.limits import cores
 from attention_specs.contract import CHOICES
 from attention_specs.formats import DTYPES
+from attention_specs.property import matching
 
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
@@ -26,7 +27,10 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this 
 ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[int, typer.Option(help="Decides every case.")]
-Property = Annotated[list[str] | None, typer.Option("--property", help="Judge this property only (repeatable).")]
+Property = Annotated[
+    list[str] | None,
+    typer.Option("--property", help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable)."),
+]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
 Jobs = Annotated[str, typer.Option(help="Processes that check; auto: one for each core that this one may use.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a call may take.")]
@@ -47,6 +51,13 @@ FirstStage = Annotated[
 ]
 Profile = Annotated[bool, typer.Option("--profile", help="Print where the time of the checks went; the report has it anyway.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure of each implementation.")]
+VerdictFile = Annotated[Path | None, typer.Option("--verdict", help="File for one small JSON document, written at every end.")]
+Junit = Annotated[Path | None, typer.Option("--junit", help="File for the checks as JUnit XML.")]
+Summary = Annotated[Path | None, typer.Option("--summary", help="File to which a summary in Markdown is added, up to 1 MiB.")]
+HideCases = Annotated[
+    bool,
+    typer.Option("--hide-cases", help="No case, no number and no replay line, in no output: for those who must not learn them."),
+]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
 Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
 Workloads = Annotated[
@@ -86,7 +97,7 @@ def settings_of(
     return Settings(
         examples=Settings.examples if examples is None else examples,
         seed=seed,
-        properties=tuple(properties or ()),
+        properties=property_names(properties or ()),
         dtypes=tuple(dtypes or DTYPES),
         jobs=jobs_of(jobs),
         seconds=timeout,
@@ -94,6 +105,18 @@ def settings_of(
         executor=executor,
         declared=declarations_of(declare),
     )
+
+
+def property_names(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names of the properties that these ids, names and patterns mean. Raises UsageError."""
+    from attention_harness.conformance.check import load_properties
+
+    if patterns:
+        load_properties()
+    try:
+        return tuple(property_.name for property_ in matching(patterns))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def jobs_of(text: str) -> int:

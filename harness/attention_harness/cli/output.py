@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -18,9 +19,18 @@ from attention_harness.runs.folder import RunRequest
 if TYPE_CHECKING:
     from attention_harness.runs.run import Run
 
+GITHUB = "GITHUB_ACTIONS"
+"""Environment variable: true in a job of GitHub."""
 
-def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> Run:
-    """The folder of a run that begins or goes on, locked by this process. Raises UsageError."""
+VERSION = 1
+"""Of the documents of `--json`: `schemas/` has a schema for each command."""
+
+
+def open_run(output: Path | None, resume: Path | None, request: RunRequest, hidden: bool = False) -> Run:
+    """The folder of a run that begins or goes on, locked by this process. Raises UsageError.
+
+    With `hidden` it does not say which seed decides the cases.
+    """
     if output is not None and resume is not None:
         raise UsageError(f"output={output}, but should be left out: --resume {resume} names the folder")
     folder = resume or output or folders.fresh(request.command)
@@ -36,7 +46,8 @@ def open_run(output: Path | None, resume: Path | None, request: RunRequest) -> R
     ending.begun((request.command, folder))
     from attention_harness.runs.run import Run
 
-    return Run(folder, request.arguments(), shlex.join(["attention-harness", *sys.argv[1:]]), lock)
+    line = shlex.join(["attention-harness", *sys.argv[1:]])
+    return Run(folder, request.arguments() | {"seed": None}, "", lock) if hidden else Run(folder, request.arguments(), line, lock)
 
 
 def write_report(folder: Path, show: str) -> None:
@@ -63,9 +74,31 @@ def write_report(folder: Path, show: str) -> None:
     print(f"report: {page}", file=sys.stdout if show else sys.stderr)
 
 
+def require_file(option: str, path: Path | None) -> None:
+    """UsageError for a file that cannot be written, before anything is checked."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(f"{option}={path}, but should be a file in a folder that exists")
+
+
+def write_for_services(folder: Path, junit: Path | None = None, summary: Path | None = None) -> None:
+    """Writes JUnit XML and the summary, and on GitHub prints annotations, on standard error beside a document."""
+    if not (junit or summary or os.environ.get(GITHUB) == "true"):
+        return
+    import attention_reports as reports
+    from attention_reports import ci
+
+    run = reports.Run.load(folder)
+    if junit:
+        ci.write_junit(run, junit)
+    if summary:
+        ci.append_summary(run, summary)
+    if os.environ.get(GITHUB) == "true":
+        print(*ci.annotations(run), sep="\n", file=sys.stderr)
+
+
 def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(_finite(document), default=str))
+    """One JSON document on standard output, with the version of its schema."""
+    print(json.dumps(_finite({"version": VERSION, **document}), default=str))
 
 
 def _finite(value: object) -> object:

@@ -27,7 +27,7 @@ from attention_harness.cli.options import (  # fmt: skip
     seconds_of,
     settings_of,
 )
-from attention_harness.cli.output import open_run, print_json, write_report
+from attention_harness.cli.output import open_run, print_json, write_for_services, write_report
 from attention_harness.cli.selection import loadable
 from attention_harness.conformance.settings import QUICK
 from attention_harness.runs import folder as folders
@@ -71,6 +71,7 @@ def run(
     finally:  # the checks are reported, even if the timing fails
         tables = "checks timings profile" if profile else "checks timings"
         write_report(run.folder, show="" if as_json else tables)
+    write_for_services(run.folder)
     if as_json:
         checks = [row.to_json() for result in results for row in result.rows]
         print_json({"checks": checks, "timings": rows, "folder": str(run.folder)})

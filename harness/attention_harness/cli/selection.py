@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attention_harness.conformance.settings import Settings
-from attention_harness.errors import CallFailed, UsageError
+from attention_harness.errors import CallFailed, NotLoaded
 from attention_harness.process import compilation_cache
 from attention_harness.process.limits import Limits
 from attention_harness.process.worker import Worker, load_ahead
@@ -15,7 +15,7 @@ from attention_harness.registry.targets import Target
 def loadable(targets: Sequence[Target], settings: Settings, ask_here: bool = True) -> list[Target]:
     """The targets. With `ask_here`, workers keep what they compile, and this process asks a single one in the worker that has loaded it.
 
-    Raises UsageError for settings that are wrong, and for a function given by its place that cannot be loaded."""
+    Raises UsageError for settings that are wrong, NotLoaded for a function given by its place that cannot be loaded."""
     from attention_harness.runs import run as running
 
     running.validate(settings)
@@ -35,4 +35,4 @@ def _require(target: Target, limits: Limits, keep: bool) -> None:
         with Worker(target, limits) as worker:
             worker.description()
     except CallFailed as failure:
-        raise UsageError(str(failure)) from failure
+        raise NotLoaded(str(failure)) from failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -24,11 +25,19 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 RESUMED = ("check", "run")
 
 _begun: list[tuple[str, Path]] = []
+_private: list[Path] = []
 
 
 def begun(*run: tuple[str, Path]) -> None:
     """Notes the command and folder of the current run, so that its end can name them; no argument means no run."""
     _begun[:] = run
+    _private.clear()
+
+
+def hide(folder: Path) -> None:
+    """The end of the current run says nothing of its cases, and an interruption removes this folder of them."""
+    _begun.clear()
+    _private.append(folder)
 
 
 def kept() -> str:
@@ -53,6 +62,8 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
+    for folder in _private:
+        shutil.rmtree(folder, ignore_errors=True)
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
     os.write(2, f"{cursor}\nattention-harness: interrupted{kept()}\n".encode(errors="replace"))
     os._exit(128 + number)
@@ -68,7 +79,7 @@ def fault(error: Exception) -> str:
     """One line about an unexpected exception. Its traceback goes to a file in the run's folder, or is printed on request."""
     if isinstance(error, OSError) and error.errno in FULL:
         return f"disk={error.strerror}, but should have room{kept()}"
-    text = " ".join(str(error).split()) or "no text"
+    text = "its text is hidden" if _private else " ".join(str(error).split()) or "no text"
     return f"a fault of the harness, not of an implementation: {type(error).__name__}: {text[:300]}; {_trace(error)}{kept()}"
 
 

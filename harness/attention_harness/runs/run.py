@@ -30,7 +30,7 @@ from attention_harness.runs.mutation_score import caught
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
-from attention_specs.property import PROPERTIES
+from attention_specs.property import PROPERTIES, likely
 from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
@@ -147,7 +147,7 @@ def validate(settings: Settings) -> None:
     conformance.load_properties()
     unknown = [name for name in settings.properties if name not in PROPERTIES]
     if unknown:
-        raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(PROPERTIES)}")
+        raise UsageError(f"property={unknown[0]}, but should be {likely(unknown[0])}")
     try:
         Conventions.declared(settings.declared)
     except ValueError as error:

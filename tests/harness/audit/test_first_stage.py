@@ -33,15 +33,17 @@ def test_no_more_cases_than_wanted():
     assert list(choose({A: {"one": P4}, B: {"two": P4}, C: {"three": P4}}, costs(), 2)) == [A, B]
 
 
-def test_as_few_properties_as_reject_the_faults_of_a_case():
-    assert choose({A: {"one": P4 | W1, "two": W1, "three": G2}}, costs(), 10) == {A: ["W1", "G2"]} or cover(
-        [P4 | W1, W1, G2]
-    ) == [
-        "G2",
-        "W1",
-    ]
+def test_of_each_case_as_few_properties_as_reject_its_faults_each_by_two_if_it_can():
+    assert choose({A: {"one": P4 | W1, "two": W1, "three": G2}}, costs(), 10) == {A: ["P4", "W1", "G2"]}
 
 
 def test_the_most_frequent_property_covers_first():
     assert cover([P4 | W1, P4 | G2, P4]) == ["P4"]
+    assert cover([P4 | W1 | G2, P4 | G2, P4], 2) == ["P4", "G2"]
     assert cover([]) == []
+
+
+def test_a_fault_counts_for_each_seed_by_itself():
+    rejections = {A: {("one", 0): P4, ("one", 1): P4}, B: {("one", 0): P4, ("two", 0): P4}, C: {("two", 1): P4}}
+    assert list(choose(rejections, costs(), 2)) == [A, B]
+    assert list(choose(rejections, costs(), 10)) == [A, B, C]

@@ -44,7 +44,7 @@ BAD_CALLS = [
     (["check", "numpy-eager", "--timeout", "-2"], "timeout=-2.0, but should be above 0"),
     (["check", "numpy-eager", "--timeout", "nan"], "timeout=nan, but should be above 0"),
     (["check", "numpy-eager", "--memory", "0"], "memory=0, but should be above 0"),
-    (["check", "numpy-eager", "--property", "is_nice"], "property=is_nice, but should be one of"),
+    (["check", "numpy-eager", "--property", "is_nice"], "property=is_nice, but should be an id, a name or a pattern"),
     (["check", "numpy-eager", "--dtype", "int8"], "dtype=int8, but should be one of float32"),
     (["check", "numpy-eager", "--claim", "colour=red"], "declare=colour"),
     (
@@ -64,7 +64,7 @@ BAD_CALLS = [
     (["replay", "absent.json"], "file=absent.json, but should be a case that can be read: No such file or directory"),
     (["replay", "garbage.json"], "file=garbage.json, but should be a case as a run writes it"),
     (["replay", "other.json"], "file=other.json, but should be a case as a run writes it"),
-    (["replay", "old.json"], "property=gone, but should be one of"),
+    (["replay", "old.json"], "property=gone, but should be an id, a name or a pattern"),
     (["frobnicate"], "frobnicate"),
     ([], "Missing command"),
 ]

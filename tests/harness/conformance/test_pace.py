@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,8 @@ from attention_harness.conformance.conformance_check import ConformanceCheck
 from attention_harness.conformance.pace import FEWEST, SLOW, SLOW_BUDGET, Pace, smallest_first
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.settings import Settings
-from attention_harness.generation.suite import draw_suite
+from attention_harness.generation.shapes import BUDGET
+from attention_harness.generation.suite import draw_suite, further_suite
 from attention_harness.process.in_process import InProcessWorker
 from attention_implementations.numpy.eager import attention as eager
 from attention_specs.attention.problem import Problem
@@ -106,3 +108,57 @@ def test_all_cases_are_asked_in_either_order(tmp_path):
         check_function(InProcessWorker(attention), replace(plan, settings=replace(SETTINGS, budget=b))) for b in (None, 1e9)
     )
     assert [replace(row, seconds=0) for row in fast.rows] == [replace(row, seconds=0) for row in slow.rows]
+
+
+def asked_of(function, plan):
+    """The problems that a function is asked, in their order."""
+    worker, asked = InProcessWorker(function), []
+    call = worker.call
+    worker.call = lambda request: asked.append(request.kind) or call(request)
+    return check_function(worker, plan), asked
+
+
+def test_a_check_goes_on_with_cases_of_further_seeds(tmp_path, monkeypatch):
+    """For as many looks at the clock as there are seconds."""
+    monkeypatch.setattr("attention_harness.conformance.conformance_check.Pace", partial(Pace, clock=ticking()))
+    whole, asked = asked_of(attention, plan_of(tmp_path))
+    more, asked_more = asked_of(attention, plan_of(tmp_path, go_on=whole.asked + 300.0))
+    assert (whole.further, more.right) == (0, True)
+    assert more.further > 100
+    assert asked_more[: len(asked)] == asked
+    assert more.covered == whole.covered  # what would grow with the cases is not kept
+    assert sum(row.cases for row in more.rows) > sum(row.cases for row in whole.rows) + 100
+
+
+def test_it_goes_no_further_once_something_has_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr("attention_harness.conformance.conformance_check.Pace", partial(Pace, clock=ticking()))
+
+    def wrong_once_behind_the_suite(q, k, v):
+        calls.append(q)
+        return eager(q, k, v) + (len(calls) == known + 50)
+
+    calls, known = [], 10**9
+    whole, asked = asked_of(wrong_once_behind_the_suite, plan_of(tmp_path))
+    calls, known = [], len(asked)
+    more, _ = asked_of(wrong_once_behind_the_suite, plan_of(tmp_path, go_on=10**6))
+    assert (whole.wrong, more.wrong) == (False, True)
+    assert 0 < more.further <= 50
+
+
+def test_further_suites_have_other_cases_and_larger_ones_with_time():
+    first, second, late = (further_suite(n, 40, 0, ("float32",))["attention"] for n in (1, 2, 60))
+    ids = [{case.id for case in suite.drawn} for suite in (first, second)]
+    assert not ids[0] & ids[1]
+    scores = [
+        max(
+            case.problem.batch * case.problem.query_heads * case.problem.query_length * case.problem.key_length
+            for case in s.drawn
+        )
+        for s in (first, late)
+    ]
+    assert scores[0] <= BUDGET < scores[1] <= 64 * BUDGET
+
+
+@pytest.mark.parametrize(("jobs", "implementations", "seconds"), [(2, 1, 60.0), (2, 2, 60.0), (2, 6, 20.0), (8, 4, 60.0)])
+def test_the_time_of_a_check_is_shared(jobs, implementations, seconds):
+    assert Settings(jobs=jobs, go_on=60.0).of_each(implementations).go_on == seconds

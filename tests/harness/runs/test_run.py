@@ -181,10 +181,15 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"properties": ("no_such_property",)}, {"declared": {"colour": "red"}}, {"declared": {"lse_base": "10"}}]
+    ("change", "message"),
+    [
+        ({"properties": ("no_such_property",)}, "property=no_such_property, but should be an id, a name or a pattern"),
+        ({"declared": {"colour": "red"}}, "but should be one of"),
+        ({"declared": {"lse_base": "10"}}, "but should be one of"),
+    ],
 )
-def test_settings_that_mean_nothing_are_refused(change, tmp_path):
-    with pytest.raises(UsageError, match="but should be one of"):
+def test_settings_that_mean_nothing_are_refused(change, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
         check(resolve(["numpy-eager"]), replace(SETTINGS, **change), Run(tmp_path, {}))
 
 

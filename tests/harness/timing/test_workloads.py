@@ -47,6 +47,11 @@ def test_an_unknown_name_says_what_would_be_right() -> None:
         named(["gpt7"])
 
 
+def test_a_slip_gets_the_nearest_name_alone() -> None:
+    with pytest.raises(UsageError, match=r"^workload=gpt2-smal-512, but should be gpt2-small-512$"):
+        named(["gpt2-smal-512"])
+
+
 def test_a_file_is_a_workload(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('description = "d"\n[problem]\nquery_heads = 4\nkey_heads = 2\nwindow = [3, 0]\n')

@@ -24,7 +24,7 @@ from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.plain_data import require
-from attention_specs.property import PROPERTIES, Property
+from attention_specs.property import PROPERTIES, Property, likely
 from attention_specs.sizes import require_fitting
 from attention_specs.spec import Inputs, spec_of
 
@@ -74,7 +74,7 @@ def case_file(data: object) -> CaseFile:
     target, location, name = (require(key, record.get(key), str) for key in ("target", "location", "property"))
     when = require("when", record.get("when", ""), str)
     if name not in PROPERTIES:
-        raise ValueError(f"property={name[:60]}, but should be one of {', '.join(PROPERTIES)}")
+        raise ValueError(f"property={name[:60]}, but should be {likely(name)}")
     case, property_ = Case.from_json(record.get("case")), PROPERTIES[name]
     if property_.spec != case.problem.spec:
         raise ValueError(f"spec={case.problem.spec}, but should be {property_.spec} for {property_.name}")

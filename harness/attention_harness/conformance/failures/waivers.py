@@ -19,7 +19,7 @@ from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import Outcome
 from attention_specs.case import Case
 from attention_specs.plain_data import require
-from attention_specs.property import PROPERTIES
+from attention_specs.property import PROPERTIES, likely
 
 PATH = Path(attention_implementations.__path__[0], "waivers.toml")
 
@@ -52,7 +52,7 @@ def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
     if waiver.property not in PROPERTIES:
-        raise ValueError(f"waiver {number}: property={waiver.property}, but should be one of {', '.join(PROPERTIES)}")
+        raise ValueError(f"waiver {number}: property={waiver.property}, but should be {likely(waiver.property)}")
     return waiver
 
 

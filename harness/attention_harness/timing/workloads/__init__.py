@@ -17,6 +17,7 @@ from pathlib import Path
 from attention_harness.errors import UsageError
 from attention_harness.timing.workloads.sweeps import Member, members
 from attention_specs.attention.problem import Problem
+from attention_specs.choices import ALIKE, nearest
 
 FIELDS = ("description", "source", "quick", "direction", "tokens", "variants", "sweep", "problem")
 TRAINING = "forward+backward"
@@ -71,10 +72,12 @@ def _named(name: str) -> Sequence[Workload]:
     if name.endswith(".toml"):
         return read(Path(name))
     files = by_file()
-    every = (workload for workloads in files.values() for workload in workloads)
+    every = [workload for workloads in files.values() for workload in workloads]
     matches = files.get(name) or [workload for workload in every if name in (workload.name, workload.sweep)]
     if not matches:
-        raise UsageError(f"workload={name}, but should be one of {', '.join(files)}, a member of a sweep, or a .toml file")
+        near = nearest(name, [*files, *(workload.name for workload in every)], ALIKE)
+        words = near or f"one of {', '.join(files)}, a member of a sweep, or a .toml file"
+        raise UsageError(f"workload={name}, but should be {words}")
     return matches
 
 
