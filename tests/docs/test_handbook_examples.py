@@ -66,7 +66,10 @@ def attention_harness(folder, arguments):
 
 def test_the_function_of_the_front_page_is_that_of_the_first_check():
     assert blocks(README, "python")[0] == MINE
-    assert blocks(README, "console")[0] in blocks(FIRST, "console")[0]
+    check, _, again = blocks(FIRST, "console")
+    assert blocks(README, "console")[0] in check
+    cases = re.search(r"([\d,]+)\nmine\.py:attention agrees", again).group(1)
+    assert f"the corrected file agrees on {cases} cases" in " ".join(README.read_text(encoding="utf-8").split())
 
 
 def test_the_function_can_be_corrected():

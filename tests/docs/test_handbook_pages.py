@@ -48,6 +48,11 @@ def test_the_fault_on_a_page_is_one_that_fewest_others_reject(property_pages):
         assert f"**`{first.name}`**" in property_pages[f"properties/{one.id}.md"]
 
 
+def test_nearly_all_pages_have_a_small_failure(property_pages):
+    without = [name for name, text in property_pages.items() if "The smallest failure that a check finds" not in text]
+    assert len(without) < len(property_pages) / 10
+
+
 def test_each_command_and_option_has_its_line():
     pages = commands.pages()
     for name, command in typer.main.get_command(app).commands.items():
