@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from attention_harness.cli.check import check_into
 from attention_harness.cli.exit_status import WRONG, status_of
 from attention_harness.cli.options import (  # fmt: skip
@@ -32,6 +34,9 @@ from attention_harness.cli.selection import loadable
 from attention_harness.conformance.settings import QUICK
 from attention_harness.runs import folder as folders
 
+TIMING = 300.0
+"""Seconds of a budget that are kept for the timing. The check goes on for the others, with cases of further seeds."""
+
 DEEP = 1500
 """Examples of `run --deep`."""
 
@@ -54,6 +59,7 @@ def run(
     limit = seconds_of(USUAL_BUDGET if usual and budget is None else budget)
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
+    settings = replace(settings, go_on=max((limit or 0.0) - TIMING, 0.0))
     more = {"quick": quick, "baseline": baseline, "workload": workload or [], "budget": limit}
     request = folders.request("run", targets or [], settings, resume, **more)
     quick, baseline, workload, limit = (request.more[name] for name in more)

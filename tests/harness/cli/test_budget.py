@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from math import inf
 from types import SimpleNamespace
@@ -78,10 +79,16 @@ def test_a_run_of_the_built_ins_has_six_minutes(arguments, budget, asked, tmp_pa
     assert json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]["budget"] == budget
 
 
-def test_a_budget_changes_nothing_about_the_check(asked, tmp_path):
+def test_a_budget_changes_nothing_else_about_the_check(asked, tmp_path):
     for number, budget in enumerate(("1s", "1h")):
         assert main(["run", "numpy-eager", "--budget", budget, "--output", str(tmp_path / str(number))]) == 0
-    assert asked.settings[0] == asked.settings[1]
+    assert asked.settings[0] == replace(asked.settings[1], go_on=0.0)
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [("4m", 0.0), ("6m", 60.0), ("1h", 3300.0)])
+def test_a_long_budget_lets_the_check_go_on_with_further_seeds(budget, seconds, asked, tmp_path):
+    assert main(["run", "numpy-eager", "--budget", budget, "--output", str(tmp_path / "run")]) == 0
+    assert [settings.go_on for settings in asked.settings] == [seconds]
 
 
 def interrupted(folder, *arguments):
