@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from attention_harness import check_attention
+from attention_harness import Result, check_attention
 from attention_harness.audit.faults import Fault
 from attention_harness.conformance.check import load_properties
 from attention_specs.property import PROPERTIES
@@ -17,13 +19,28 @@ from generator.properties import FAILURES, Failure, audit, rejected_by
 
 
 def failure(fault: Fault, id: str) -> Failure:
-    """The first failure of the fault, made small; empty texts if no case shows it. A fault that may hang has a process of its own."""
+    """The first failure of the fault, made small; empty if no case shows it. A fault that may hang has a process of its own."""
     target = fault.location if fault.alone else fault.function
     for quick, seed in ((True, 0), (False, audit()["seed"])):
         result = check_attention(target, properties=[id], quick=quick, seed=seed, timeout=5)
         for first in result.failures:
-            return {"fault": fault.name, "outcome": first.outcome, "sentence": first.sentence, "problem": str(first.case or "")}
-    return {"fault": fault.name, "outcome": "", "sentence": "", "problem": ""}
+            return {
+                "fault": fault.name,
+                "outcome": first.outcome,
+                "sentence": first.sentence,
+                "case": recorded(result, first.record),
+            }
+    return {"fault": fault.name, "outcome": "", "sentence": "", "case": None}
+
+
+def recorded(result: Result, id: str) -> dict[str, Any] | None:
+    """The case of that id, as the run recorded it; None for a failure of all cases together."""
+    if not id:
+        return None
+    with TemporaryDirectory() as folder:
+        text = (result.save(f"{folder}/run") / "cases" / f"{id}.json").read_text(encoding="utf-8")
+    case: dict[str, Any] = json.loads(text)["case"]
+    return case
 
 
 def main(ids: list[str], path: Path = FAILURES) -> None:
@@ -33,7 +50,7 @@ def main(ids: list[str], path: Path = FAILURES) -> None:
     for one in PROPERTIES.values():
         if not ids or one.id in ids:
             known[one.id] = failure(rejected_by(one)[0], one.id)
-            path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from attention_specs.masks import Mask
 from generator.examples import TellingDraws
 
 matplotlib.rcParams |= {"svg.hashsalt": "handbook", "font.size": 7}
-CELL, MEMORY_CELL = 0.14, 0.2
+CELL, MEMORY_CELL, LARGEST_CELL = 0.14, 0.2, 0.3
 """Inches of a cell."""
+WIDEST = 6.0
+"""Inches of a large picture."""
 A_ROW = 12
 """Cells of memory in a row."""
 FAR = 30.0
@@ -49,6 +51,11 @@ def recipe(name: str) -> str:
         scores = (q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1]))[0, 0]
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return _cells(powers / powers.sum(axis=-1, keepdims=True), "Greens", 0, None)
+
+
+def weights(values: np.ndarray, row: int | None) -> str:
+    """Weights [Lq, Lk], NaN where a key is hidden, with a frame around one row."""
+    return _cells(values.astype(np.float64), "Greens", 0, 1, row, large=True)
 
 
 def layout(place: Callable[[np.ndarray], np.ndarray]) -> str:
@@ -90,12 +97,16 @@ def _first(array: np.ndarray) -> np.ndarray:
     return np.broadcast_to(array, _sizes())[0, 0]
 
 
-def _cells(values: np.ndarray, colours: str, low: float, high: float | None) -> str:
+def _cells(
+    values: np.ndarray, colours: str, low: float, high: float | None, framed: int | None = None, large: bool = False
+) -> str:
     rows, columns = values.shape
-    figure, axes = _figure(columns, rows, CELL)
+    figure, axes = _figure(columns, rows, min(LARGEST_CELL, WIDEST / max(rows, columns)) if large else CELL)
     colormap = matplotlib.colormaps[colours].with_extremes(bad="#bdbdbd")
     axes.pcolormesh(np.ma.masked_invalid(values), cmap=colormap, vmin=low, vmax=high, edgecolors="#9e9e9e", linewidth=0.4)
     axes.set(ylim=(rows, 0))
+    if framed is not None:
+        axes.add_patch(Rectangle((0, framed), columns, 1, fill=False, edgecolor="#d62728", linewidth=2, clip_on=False))
     return _svg(figure)
 
 

@@ -13,7 +13,9 @@ from attention_harness.audit.faults._families import FAMILIES
 from attention_harness.conformance.check import load_properties
 from attention_harness.runs.mutation_score import TABLE
 from attention_reports.audit.page import link
+from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
+from generator import failing
 from generator.markdown import docstring, first_line, in_words, page, table
 
 SPECIFICATION = Path(__file__).parents[2] / "specs" / "attention.md"
@@ -24,18 +26,19 @@ BUGS_SHOWN = 8
 
 
 class Failure(TypedDict):
-    """A planted fault, the outcome, its sentence, and the smallest problem that shows it."""
+    """A planted fault, the outcome, its sentence, and the smallest case that shows it, as data; None for a whole run."""
 
     fault: str
     outcome: str
     sentence: str
-    problem: str
+    case: dict[str, Any] | None
 
 
 def pages() -> dict[str, str]:
     """The index of all properties, and a page for each."""
     load_properties()
-    return {"properties/index.md": _index()} | {f"properties/{one.id}.md": _page(one) for one in PROPERTIES.values()}
+    written = {f"properties/{one.id}.md": _page(one) for one in PROPERTIES.values()}
+    return {"properties/index.md": _index()} | written | {f"properties/{id}.svg": svg for id, svg in failure_pictures().items()}
 
 
 def ordered() -> list[Property]:
@@ -152,14 +155,28 @@ def _fault(one: Property, fault: Fault) -> str:
 
 
 def _failure(one: Property, fault: Fault) -> str:
-    """The smallest failure of the fault; "" where `failures.json` has another fault, or none."""
-    failure: Failure = json.loads(FAILURES.read_text(encoding="utf-8")).get(one.id) or Failure(
-        fault="", outcome="", sentence="", problem=""
-    )
-    if failure["fault"] != fault.name or not failure["sentence"]:
+    """The smallest failure of the fault, with its picture; "" where `failures.json` has another fault, or none."""
+    failure = failures().get(one.id)
+    if not failure or failure["fault"] != fault.name or not failure["sentence"]:
         return ""
-    problem = f" [{failure['problem']}]" if failure["problem"] else ""
-    return f"The smallest failure that a check finds:\n\n```text\n{failure['outcome']}: {failure['sentence']}{problem}\n```\n\n"
+    problem = f" [{Case.from_json(failure['case'])}]" if failure["case"] else ""
+    text = f"The smallest failure that a check finds:\n\n```text\n{failure['outcome']}: {failure['sentence']}{problem}\n```\n\n"
+    return text + (f"![{failing.CAPTION}]({one.id}.svg)\n\n{failing.CAPTION}\n\n" if one.id in failure_pictures() else "")
+
+
+@cache
+def failures() -> dict[str, Failure]:
+    """The content of `failures.json`."""
+    known: dict[str, Failure] = json.loads(FAILURES.read_text(encoding="utf-8"))
+    return known
+
+
+@cache
+def failure_pictures() -> dict[str, str]:
+    """Id of a property -> the picture of its failure, where it has one."""
+    cases = {id: Case.from_json(failure["case"]) for id, failure in failures().items() if failure["case"]}
+    drawn = {id: failing.picture(case, failures()[id]["sentence"]) for id, case in cases.items()}
+    return {id: svg for id, svg in drawn.items() if svg}
 
 
 def _links(ids: list[str]) -> str:
