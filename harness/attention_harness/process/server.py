@@ -26,8 +26,9 @@ from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.packing import Packed, unpacked
+from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
-from attention_specs.contract import IN_LAYOUT, Description
+from attention_specs.contract import Description
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,7 @@ class Server:
     def __init__(self, function: Callable[..., object], description: Description) -> None:
         self.function, self.description = function, description
         self.framework = frameworks.load(description.framework)
-        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+        self.form = CallForm(description)
 
     def answer(self, request: Request) -> Answer | Failure:
         """Calls the function once, beside another call if one is given."""
@@ -83,48 +84,46 @@ class Server:
         return replace(answer, changed=changed) if changed else answer
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
-        positional = {name: self._native(name, array) for name, array in given.items()}
-        keywords = {name: self._native(name, value) for name, value in options.items()}
-        keywords |= {f"return_{name}": True for name in wanted}
+        asked: dict[str, object] = given | self.form.completed(given, options)
+        own = {name: self.form.given(name, value) for name, value in asked.items()}
+        native = {name: self._native(value) for name, value in own.items()}
+        keywords = {name: native[name] for name in native if name not in given} | {f"return_{name}": True for name in wanted}
         start = perf_counter()
-        result = self.function(*positional.values(), **keywords)
+        result = self.function(*(native[name] for name in given), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
-        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
-        changed = self._changed(arrays, positional | keywords)
-        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
-        named = dict(zip(wanted, extra, strict=True))
-        return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+        arrays = {name: array for name, array in own.items() if isinstance(array, np.ndarray) and array.size and out.size}
+        changed = self._changed(asked, own, native)
+        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array))
+        named = {name: np.array(self.form.back(name, array)) for name, array in zip(wanted, extra, strict=True)}
+        return Answer(np.array(self.form.back("out", out)), named, changed, aliased, seconds)
 
-    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, object]) -> tuple[str, ...]:
-        """Arguments that were written to on another device, whose memory is not that of the arrays."""
-        if self.description.device == "cpu":
-            return ()
-        return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
+    def _changed(self, asked: dict[str, object], own: dict[str, object], native: dict[str, object]) -> tuple[str, ...]:
+        """Arguments that were written to where their memory is not that of the arrays: on another device, or in another form."""
+        sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
+        on_cpu = self.description.device == "cpu"
+        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own[name])))]
+        return tuple(name for name in apart if self.form.back(name, self._numpy(native[name])).tobytes() != sent[name].tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, object], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
-        positional = {name: self._native(name, array) for name, array in given.items()}
-        keywords = {name: self._native(name, value) for name, value in options.items()}
+        asked = given | self.form.completed(given, options)
+        native = {name: self._native(self.form.given(name, value)) for name, value in asked.items()}
+        positional, keywords = {name: native[name] for name in given}, {n: native[n] for n in native if n not in given}
+        native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
+        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, native_dout)
         self.framework.wait(out)
-        results = {name: np.array(self._turned(name, self._numpy(array))) for name, array in gradients.items()}
+        results = {name: np.array(self.form.back(name, self._numpy(array))) for name, array in gradients.items()}
         seconds = perf_counter() - start
-        return Answer(np.array(self._turned("out", self._numpy(out))), results, (), (), seconds)
+        return Answer(np.array(self.form.back("out", self._numpy(out))), results, (), (), seconds)
 
-    def _native(self, name: str, value: object) -> object:
-        if not isinstance(value, np.ndarray):
-            return value
-        return self.framework.from_numpy(self._turned(name, value), self.description.device)
-
-    def _turned(self, name: str, array: np.ndarray) -> np.ndarray:
-        """An argument, its gradient or the output, from the layout of the contract to the function's own, or back."""
-        return array.transpose(self.axes) if self.axes and name in IN_LAYOUT and array.ndim == 4 else array
+    def _native(self, value: object) -> object:
+        return self.framework.from_numpy(value, self.description.device) if isinstance(value, np.ndarray) else value
 
     def _numpy(self, value: object) -> np.ndarray:
         return self.framework.to_numpy(value)

@@ -13,17 +13,12 @@ from types import ModuleType
 from typing import Protocol
 
 from attention_harness import frameworks
-from attention_harness.registry.declarations import (
-    POSITIONAL,
-    by_its_names,
-    names_of,
-    options_of,
-    refuse_other_kinds,
-    refuse_unread,
-)
+from attention_harness.registry.call_form import in_contract_form
+from attention_harness.registry.declarations import POSITIONAL, refuse_other_kinds, refuse_unread
+from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import ATTRIBUTES, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import named_precision
 
@@ -45,7 +40,7 @@ def load(name: str, location: str) -> tuple[Callable[..., object], Description]:
     module = _import(container)
     function = _entry(module, attribute, name) or _function(module, attribute, location)
     description = available(function, name)
-    return by_its_names(function), replace(description, version=_version(description, container, function))
+    return in_contract_form(function, description), replace(description, version=_version(description, container, function))
 
 
 def load_file(path: Path) -> ModuleType:
@@ -175,28 +170,26 @@ def from_protocol(module: ModuleType) -> Callable[..., object]:
     return attention
 
 
-LAYOUTS = ("bhld", "blhd")
-
-
 def describe(function: Callable[..., object], name: str) -> Description:
     """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
         refuse_other_kinds(function)
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
-        layout = one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
+        layout = one_of("layout", getattr(function, "layout", "bhld"), LAYOUTS)
         written = getattr(function, "conventions", {})
         conventions = _conventions(written)
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
+        parameters = Parameters(function, spec)
         return Description(
             name=name,
             spec=spec,
             framework=framework,
             version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
             device=_device(str(getattr(function, "device", "cpu")), framework),
-            options=options_of(function, spec),
-            names=names_of(function),
+            options=parameters.options,
+            names=parameters.names,
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=conventions,
             precision=_precision(getattr(function, "precision", {})),
@@ -205,6 +198,13 @@ def describe(function: Callable[..., object], name: str) -> Description:
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
             declared=(*(name for name in ATTRIBUTES if hasattr(function, name)), *_written(written)),
+            positional=parameters.positional,
+            needed=parameters.needed,
+            returns=parameters.returns,
+            mask_means=one_of("mask_means", getattr(function, "mask_means", "visible"), MASK_MEANINGS),
+            contiguous=one_of("contiguous", getattr(function, "contiguous", False), (False, True)),
+            open_side=parameters.open_side,
+            notes=parameters.notes,
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error
