@@ -163,10 +163,10 @@ def unexpected(error: Exception) -> tuple[Kind, str]:
     return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
 
 
-def serve(channel: Channel, name: str, location: str) -> None:
+def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
     requests = _requests(channel)
-    first, loaded = next(requests).request, _loaded(name, location)
+    first, loaded = next(requests).request, _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
@@ -177,15 +177,15 @@ def serve(channel: Channel, name: str, location: str) -> None:
 
 
 def describe(channel: Channel) -> None:
-    """Answers each request, the name and the location of an implementation, with its description, or a Failure."""
+    """Answers each request, the arguments of `load`, with its description, or a Failure."""
     for frame in _requests(channel):
         loaded = _loaded(*pickle.loads(frame.document))
         channel.reply(frame.request, loaded if isinstance(loaded, Failure) else loaded[1])
 
 
-def _loaded(name: str, location: str) -> tuple[Callable[..., object], Description] | Failure:
+def _loaded(name: str, location: str, declared: str) -> tuple[Callable[..., object], Description] | Failure:
     try:
-        return load(name, location)
+        return load(name, location, declared)
     except LoadError as error:
         return Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error))
 
@@ -225,5 +225,5 @@ def channel_to_parent(descriptor: str) -> Channel:
 
 
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:4]
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
     serve(to_parent, *implementation) if implementation else describe(to_parent)

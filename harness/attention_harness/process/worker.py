@@ -61,7 +61,9 @@ class Worker:
             self.starts, self.foreign = 1, loaded[0]
             return loaded[1]
         target, variables = self.target, os.environ | self.variables
-        self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
+        self.foreign = ForeignProcess(
+            SERVER, [target.name, target.location, target.declared], variables, self.limits.memory, POLL_SECONDS
+        )
         self.starts += 1
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
@@ -121,7 +123,7 @@ def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed
         for target in targets:
             process = process or ForeignProcess(SERVER, [], os.environ | ONE_THREAD, Limits.memory, POLL_SECONDS)
             try:
-                request = process.send((target.name, target.location), START_SECONDS)
+                request = process.send((target.name, target.location, target.declared), START_SECONDS)
                 described = process.receive(request, Description, START_SECONDS)
                 yield CallFailed(described.kind, described.message) if isinstance(described, Failure) else described
             except ProcessEnded as ended:

@@ -16,6 +16,9 @@ OTHERS = ("name",)
 """Attributes of the authors' own that are spelt nearly like one of ATTRIBUTES."""
 
 
+TAKEN = "_taken"
+"""Attribute of a function of ours: names of the attributes that nobody declared."""
+
 NAMES = tuple, list, Set
 ORDERED = tuple, list
 KINDS: dict[str, tuple[Any, str]] = {

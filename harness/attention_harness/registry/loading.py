@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -14,13 +15,17 @@ from typing import Protocol
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import POSITIONAL, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
+from attention_harness.registry.sources import beside, joined
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES, LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import named_precision
+
+Function = Callable[..., object]
 
 
 class LoadError(Exception):
@@ -31,16 +36,29 @@ class LoadError(Exception):
         self.unavailable = unavailable
 
 
-def load(name: str, location: str) -> tuple[Callable[..., object], Description]:
-    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError."""
+def load(name: str, location: str, declared: str = "") -> tuple[Callable[..., object], Description]:
+    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError.
+
+    `declared` is JSON of attributes that count before those beside the code, and these before those of the function.
+    """
     container, _, attribute = location.rpartition(":")
     framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
     function = _entry(module, attribute, name) or _function(module, attribute, location)
+    function = _declaring(function, module, attribute, json.loads(declared or "{}"))
     description = available(function, name)
     return in_contract_form(function, description), replace(description, version=_version(description, container, function))
+
+
+def _declaring(function: Function, module: ModuleType, attribute: str, declared: Mapping[str, object]) -> Function:
+    """The function with what is declared beside it. Raises LoadError."""
+    path = getattr(module, "__file__", None)
+    try:
+        return declaring(function, joined(beside(Path(path), attribute or "attention") if path else {}, declared))
+    except ValueError as error:
+        raise LoadError(str(error)) from error
 
 
 def load_file(path: Path) -> ModuleType:
@@ -121,6 +139,9 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
+    if inspect.isclass(candidates[0]):
+        made = f"an instance in that file, such as attention = {candidates[0].__name__}(...)"
+        raise LoadError(f"target={location}, but should be a function, or {made}, not a class")
     if not callable(candidates[0]):
         raise LoadError(f"target={location}, but should be a function, not {type(candidates[0]).__name__}")
     protocol = not attribute and "prepare" in vars(module) and (len(candidates) == 1 or "supports" in vars(module))
@@ -181,7 +202,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
         conventions = _conventions(written)
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
-        parameters = Parameters(function, spec)
+        parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
         return Description(
             name=name,
             spec=spec,
@@ -197,14 +218,14 @@ def describe(function: Callable[..., object], name: str) -> Description:
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
-            declared=(*(name for name in ATTRIBUTES if hasattr(function, name)), *_written(written)),
+            declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_written(written)),
             positional=parameters.positional,
             needed=parameters.needed,
             returns=parameters.returns,
             mask_means=one_of("mask_means", getattr(function, "mask_means", "visible"), MASK_MEANINGS),
             contiguous=one_of("contiguous", getattr(function, "contiguous", False), (False, True)),
             open_side=parameters.open_side,
-            notes=parameters.notes,
+            notes=(*(f"taken from its code: {name}={getattr(function, name)}" for name in taken), *parameters.notes),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import get_args, get_type_hints
 
 from attention_harness import frameworks
 from attention_harness.frameworks.values import framework_of_module
-from attention_harness.registry.declarations import refuse_unread
+from attention_harness.registry.declarations import TAKEN, refuse_unread
+from attention_harness.registry.sources import beside, joined
 from attention_specs.contract import ATTRIBUTES
 
 Function = Callable[..., object]
@@ -27,11 +29,11 @@ def innermost(function: object) -> object:
     return innermost(function.func) if isinstance(function, partial) else function
 
 
-def as_function(function: Function, framework: str | None = None) -> Function:
-    """The callable as a function of its own, with the declarations of `function`; the object itself is not changed.
+def as_function(function: Function, declared: Mapping[str, object] = {}) -> Function:
+    """The callable as a function of its own, with its declarations and those beside it; the object itself is not changed.
 
-    `framework` counts before what is declared, and that before what is found. Raises ValueError for declarations that nobody reads,
-    or without a signature.
+    `declared` counts before the attributes of the function, and a framework that is found where none is declared. Raises ValueError
+    for declarations that nobody reads, or without a signature.
     """
     refuse_unread(getattr(function, "__dict__", {}) if inspect.isfunction(function) else {})
 
@@ -39,11 +41,29 @@ def as_function(function: Function, framework: str | None = None) -> Function:
         return function(*arrays, **options)
 
     inner = innermost(function)
-    declared = {name: getattr(inner, name) for name in ATTRIBUTES if hasattr(inner, name)}
-    vars(attention).update(declared, __signature__=_signature(function))
-    vars(attention)["framework"] = framework or declared.get("framework") or framework_of_object(function)
+    attributes = joined({name: getattr(inner, name) for name in ATTRIBUTES if hasattr(inner, name)}, declared)
+    if "framework" not in attributes and (framework := framework_of_object(function)) != "numpy":
+        attributes["framework"], vars(attention)[TAKEN] = framework, ("framework",)
+    vars(attention).update(attributes, __signature__=_signature(function))
     attention.__name__, attention.__doc__ = name_of(function), inspect.getdoc(inner)
     return attention
+
+
+def declaring(function: Function, declared: Mapping[str, object]) -> Function:
+    """The function itself where it needs nothing more, else as a function of its own."""
+    if (
+        inspect.isfunction(function)
+        and not declared
+        and (hasattr(function, "framework") or framework_of_object(function) == "numpy")
+    ):
+        return function
+    return as_function(function, declared)
+
+
+def beside_object(function: Function) -> Mapping[str, object]:
+    """What the file beside the code of the function declares. ValueError for a file that cannot be read so."""
+    code = getattr(_code_owner(innermost(function)), "__code__", None)
+    return beside(Path(code.co_filename), name_of(function)) if isinstance(code, CodeType) else {}
 
 
 def _signature(function: Function) -> inspect.Signature:

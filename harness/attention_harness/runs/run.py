@@ -146,7 +146,7 @@ def validate(settings: Settings) -> None:
     if unknown:
         raise UsageError(f"property={', '.join(unknown)}, but should be one of {', '.join(PROPERTIES)}")
     try:
-        Conventions.declared(settings.declared)
+        Conventions.declared(settings.conventions)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -77,7 +77,7 @@ def test_a_declaration_counts_before_what_is_found_and_an_argument_before_both()
 
     attention.framework = "numpy"
     assert as_function(attention).framework == "numpy"
-    assert as_function(attention, "torch").framework == "torch"
+    assert as_function(attention, {"framework": "torch"}).framework == "torch"
     assert vars(attention) == {"framework": "numpy"}
 
 

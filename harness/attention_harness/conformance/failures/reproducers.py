@@ -51,6 +51,7 @@ def write(
         "target": target.name,
         "location": target.location,
         "registered": target.registered,
+        "declared": json.loads(target.declared or "{}"),
         "conventions": asdict(under_test.description.conventions),
         "limits": asdict(getattr(under_test.worker, "limits", Limits())),
         "property": property_.name,
