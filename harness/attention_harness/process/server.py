@@ -79,9 +79,17 @@ class Server:
             else:
                 answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
-            return _failure(error)
+            return _failure(error, self._advice(error))
         changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
         return replace(answer, changed=changed) if changed else answer
+
+    def _advice(self, error: Exception) -> str:
+        """The declaration that may be missing, where arrays of another framework than NumPy are loaded and none is declared."""
+        others = [name for name in frameworks.NAMES if name in sys.modules and name != "numpy"]
+        about_arrays = isinstance(error, TypeError | AttributeError) and self.description.framework == "numpy"
+        if not others or not about_arrays or "framework" in self.description.declared:
+            return ""
+        return f'; it gets arrays of NumPy, for those of {others[0]} declare attention.framework = "{others[0]}"'
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)
@@ -137,10 +145,13 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+ALWAYS = ': if it always is a tuple, declare attention.returns = ("out", "lse")'
+
+
 def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
     if not wanted:
         if isinstance(result, tuple):
-            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")
+            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for{ALWAYS}")
         return (result,)
     if not isinstance(result, tuple) or len(result) != 1 + len(wanted):
         kind = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
@@ -148,13 +159,14 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
     return result
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: Exception, advice: str = "") -> Failure:
     lines = "".join(traceback.format_exception(error))
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Failure(Outcome.OUT_OF_MEMORY, f"{type(error).__name__}: {error}", lines)
-    return Failure(*unexpected(error), lines)
+    outcome, text = unexpected(error)
+    return Failure(outcome, text + advice, lines)
 
 
 def unexpected(error: Exception) -> tuple[Kind, str]:

@@ -138,15 +138,16 @@ _loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
 """Processes that have loaded their implementation, and have not been asked anything yet."""
 
 
-def load_ahead(target: Target, limits: Limits) -> None:
+def load_ahead(target: Target, limits: Limits) -> Description:
     """Starts the process that the next `Worker` of this kind takes over, since a framework takes a second to import.
 
-    Raises CallFailed.
+    Returns the declaration. Raises CallFailed.
     """
     worker = Worker(target, limits)
     described = worker.description()
     assert worker.foreign
     _loaded[worker._kind] = worker.foreign, described
+    return described
 
 
 def stop_loaded() -> None:

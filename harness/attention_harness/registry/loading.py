@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -18,7 +20,7 @@ from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.declarations import POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
-from attention_harness.registry.sources import beside, joined
+from attention_harness.registry.sources import beside, joined, written
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES, LAYOUTS, MASK_MEANINGS, Conventions, Description
@@ -57,7 +59,7 @@ def _declaring(function: Function, module: ModuleType, attribute: str, declared:
     path = getattr(module, "__file__", None)
     try:
         return declaring(function, joined(beside(Path(path), attribute or "attention") if path else {}, declared))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise LoadError(str(error)) from error
 
 
@@ -118,19 +120,48 @@ def _import(container: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """The file as a module. Files beside it come first while it is imported, as in a script, and last for all others."""
+    """The file as a module: of its package where it imports from there, else by itself, with the files beside it."""
+    package = package_of(path) if _imports_from_package(path) else ""
+    if package:
+        with _first_on_path(path.parents[package.count(".") + 1]):
+            return import_module(f"{package}.{path.stem}")
     name = path.stem if path.stem.isidentifier() and not known(path.stem) else f"file_{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec and spec.loader
     module = module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
+    with _first_on_path(path.parent):
         spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-        sys.path.append(str(path.parent))
     return module
+
+
+@contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    """What lies in the folder comes first while a file is imported, as in a script, and last for all others."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.path.append(str(folder))
+
+
+def package_of(path: Path) -> str:
+    """The package whose file it is, by its folders with `__init__.py`; "" for none.
+
+    >>> package_of(Path(__file__))
+    'attention_harness.registry'
+    """
+    folders: list[str] = []
+    for folder in path.resolve().parents:
+        if not (folder / "__init__.py").exists():
+            break
+        folders.insert(0, folder.name)
+    return ".".join(folders)
+
+
+def _imports_from_package(path: Path) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(ast.parse(path.read_bytes())))
 
 
 def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., object]:
@@ -198,8 +229,8 @@ def describe(function: Callable[..., object], name: str) -> Description:
         refuse_other_kinds(function)
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
         layout = one_of("layout", getattr(function, "layout", "bhld"), LAYOUTS)
-        written = getattr(function, "conventions", {})
-        conventions = _conventions(written)
+        named = getattr(function, "conventions", {})
+        conventions = _conventions(named)
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
         parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
@@ -218,14 +249,17 @@ def describe(function: Callable[..., object], name: str) -> Description:
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
-            declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_written(written)),
+            declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_named(named)),
             positional=parameters.positional,
             needed=parameters.needed,
             returns=parameters.returns,
             mask_means=one_of("mask_means", getattr(function, "mask_means", "visible"), MASK_MEANINGS),
             contiguous=one_of("contiguous", getattr(function, "contiguous", False), (False, True)),
             open_side=parameters.open_side,
-            notes=(*(f"taken from its code: {name}={getattr(function, name)}" for name in taken), *parameters.notes),
+            notes=(
+                *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
+                *parameters.notes,
+            ),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error
@@ -235,7 +269,7 @@ def _conventions(declared: object) -> Conventions:
     return declared if isinstance(declared, Conventions) else Conventions.declared(declared)
 
 
-def _written(declared: Conventions | Mapping[str, object]) -> Iterator[str]:
+def _named(declared: Conventions | Mapping[str, object]) -> Iterator[str]:
     """The named conventions; from an object that has all of them, those that differ from the defaults."""
     if not isinstance(declared, Conventions):
         yield from declared

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from attention_harness.registry.loading import describe
-from attention_harness.registry.objects import as_function, framework_of_object, name_of
+from attention_harness.registry.objects import as_function, name_of
+from attention_harness.registry.reading import framework_of_object
 
 torch = pytest.importorskip("torch")
 

@@ -161,7 +161,14 @@ def native(a, device={device!r}, framework={framework!r}):
 def load(location={location!r}):
     """The implementation."""
     container, _, name = location.rpartition(":")
-    if container.endswith(".py"):
+    folder, package = os.path.dirname(container), []
+    while container.endswith(".py") and os.path.exists(os.path.join(folder, "__init__.py")):
+        package.insert(0, os.path.basename(folder))
+        folder = os.path.dirname(folder)
+    if package:
+        sys.path.insert(0, folder)
+        module = importlib.import_module(".".join([*package, os.path.basename(container)[:-3]]))
+    elif container.endswith(".py"):
         sys.path.insert(0, os.path.dirname(container))
         spec = importlib.util.spec_from_file_location("implementation", container)
         module = importlib.util.module_from_spec(spec)
