@@ -27,11 +27,12 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored", "positional", "returns", "mask_means", "contiguous",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
-`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back."""
+`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
@@ -170,6 +171,10 @@ class Description:
     """Whether it is asked with contiguous arrays only."""
     open_side: int | None = None
     """The number that stands for a side of a window that is open."""
+    domain: tuple[str, ...] = ()
+    """Conditions on the problems that it takes, as `attention_specs.domain` reads them; () for all."""
+    implied: tuple[str, ...] = ()
+    """Options that the domain fixes and that have no parameter: they are not passed."""
     notes: tuple[str, ...] = ()
     """What was taken without a declaration, a sentence each."""
 

@@ -51,8 +51,9 @@ class CallForm:
         return ~array if name == "mask" and self.description.mask_means == "hidden" else array
 
     def completed(self, arrays: Mapping[str, np.ndarray], options: Mapping[str, object]) -> dict[str, object]:
-        """The options, with those that the function has no default for: values that change nothing."""
-        return {**{name: _neutral(name, arrays) for name in self.description.needed}, **options}
+        """The options without those that the domain fixes, and with those that the function has no default for, which change nothing."""
+        neutral = {name: _neutral(name, arrays) for name in self.description.needed}
+        return {name: value for name, value in {**neutral, **options}.items() if name not in self.description.implied}
 
     def own_call(self, call: Call) -> tuple[dict[str, object], dict[str, object]]:
         """The call as the function gets it: what is passed by position, in this order, and the rest by the names of its parameters."""

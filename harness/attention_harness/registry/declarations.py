@@ -31,10 +31,11 @@ KINDS: dict[str, tuple[Any, str]] = {
     "ignored": (NAMES, "a tuple of names"),
     "positional": (ORDERED, "a tuple of names"),
     "returns": (ORDERED, "a tuple of names"),
+    "domain": (ORDERED, "a tuple of conditions"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
-HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns")
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain")
 """Declarations that hold text alone."""
 
 

@@ -256,6 +256,8 @@ def describe(function: Callable[..., object], name: str) -> Description:
             mask_means=one_of("mask_means", getattr(function, "mask_means", "visible"), MASK_MEANINGS),
             contiguous=one_of("contiguous", getattr(function, "contiguous", False), (False, True)),
             open_side=parameters.open_side,
+            domain=parameters.domain,
+            implied=parameters.implied,
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,

@@ -11,6 +11,7 @@ from functools import cached_property
 from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import OPTIONS, RETURNED
+from attention_specs.domain import Domain
 
 ARRAYS = ("q", "k", "v")
 
@@ -95,6 +96,21 @@ class Parameters:
         return declared
 
     @cached_property
+    def domain(self) -> tuple[str, ...]:
+        """Conditions on problems, as declared, and that of a layout without a batch."""
+        declared = tuple(getattr(self.function, "domain", ()))
+        if declared and self.spec != "attention":
+            raise ValueError(f"domain={', '.join(declared)}, but should be left out of a layer")
+        batch = () if "b" in getattr(self.function, "layout", "bhld") else ("batch == 1",)
+        return tuple(one.text for one in Domain.of((*declared, *batch)).conditions)
+
+    @cached_property
+    def implied(self) -> tuple[str, ...]:
+        """Options that the domain fixes and that have no parameter."""
+        fixed = [name for one in Domain.of(self.domain).conditions if one.constant for name in one.fields]
+        return tuple(name for name in fixed if self.names.get(name, name) not in self.signature.parameters)
+
+    @cached_property
     def by_position(self) -> dict[str, str]:
         """Parameter -> the array or option that it gets by position. TypeError where they cannot be passed so."""
         wanted = self.positional or (*ARRAYS, *(f"array {n}" for n in range(3, POSITIONAL.get(self.spec, 3))))
@@ -136,7 +152,7 @@ class Parameters:
         if declared is not None:
             return tuple(one_of("options", option, OPTIONS) for option in declared)
         returned = [f"return_{part}" for part in self.returns if part in RETURNED]
-        taken = {*self.positional, *returned, *(given.get(name) for name in self.beyond)}
+        taken = {*self.positional, *self.implied, *returned, *(given.get(name) for name in self.beyond)}
         self._refuse_required()
         return tuple(option for option in OPTIONS if option in taken)
 

@@ -5,6 +5,7 @@ The command counts before the file, and the file before the attributes of the fu
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from attention_specs.contract import ATTRIBUTES, CHOICES, Conventions
 FILE = "attention-harness.toml"
 
 FLAGS = ("gradient", "contiguous")
-LISTS = ("dtypes", "options", "ignored", "positional", "returns")
+LISTS = ("dtypes", "options", "ignored", "positional", "returns", "domain")
 MAPPINGS = ("names", "precision")
 DECLARABLE = tuple(name for name in ATTRIBUTES if name not in ("conventions", "backward"))
 """Attributes that a text can give."""
@@ -53,12 +54,12 @@ def beside(path: Path, function: str) -> Declarations:
         raise ValueError(
             f"{FILE}={str(error)!r}, but should be a TOML file with a table for each function, [{function}]"
         ) from error
-    found = [tables.get(name, {}) for name in (function, f"{path.name}:{function}")]
-    for table in found:
+    both = [tables.get(name, {}) for name in (function, f"{path.name}:{function}")]
+    for table in both:
         if not isinstance(table, dict):
             raise ValueError(f"{function}={table} in {FILE}, but should be a table, [{function}]")
         _require_known(table)
-    return joined(*found)
+    return joined(*both)
 
 
 def _require_known(table: Mapping[str, object]) -> None:
@@ -73,8 +74,16 @@ def parsed(texts: Iterable[str]) -> Declarations:
 
     >>> parsed(["layout=blhd", "names=mask:attn_mask", "names=scale:sm_scale", "returns=out,lse", "lse_base=2"])
     {'layout': 'blhd', 'names': {'mask': 'attn_mask', 'scale': 'sm_scale'}, 'returns': ['out', 'lse'], 'lse_base': '2'}
+    >>> parsed(["domain=head_dim in {64, 128}, batch == 1", "domain=is_causal == True"])
+    {'domain': ['head_dim in {64, 128}', 'batch == 1', 'is_causal == True']}
     """
-    return joined(*map(_parsed, texts))
+    together: Declarations = {}
+    for declared in map(_parsed, texts):
+        for name, value in declared.items():
+            before = together.get(name)
+            value = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
+            together = joined(together, {name: value})
+    return together
 
 
 def _parsed(text: str) -> Declarations:
@@ -89,9 +98,18 @@ def _parsed(text: str) -> Declarations:
 
 
 EXAMPLES = {
-    "names": "mask:attn_mask,scale:sm_scale", "positional": "q,k,v,mask", "returns": "out,lse", "layout": "blhd", "mask_means": "hidden",
-    "contiguous": "true", "ignored": "block", "dtypes": "float32", "precision": "scores-rounded", "framework": "torch",
-}  # fmt: skip
+    "names": "mask:attn_mask,scale:sm_scale",
+    "positional": "q,k,v,mask",
+    "returns": "out,lse",
+    "layout": "blhd",
+    "mask_means": "hidden",
+    "contiguous": "true",
+    "ignored": "block",
+    "dtypes": "float32",
+    "precision": "scores-rounded",
+    "framework": "torch",
+    "domain": "'head_dim in {64, 128}'",
+}
 
 
 def _choice(name: str, value: str, text: str) -> bool | str:
@@ -102,7 +120,7 @@ def _choice(name: str, value: str, text: str) -> bool | str:
 
 
 def _value(name: str, value: str) -> object:
-    parts = [part.strip() for part in value.split(",")]
+    parts = [part.strip() for part in re.split(r",(?![^{]*})", value)]  # no comma of {64, 128}
     if name in FLAGS:
         return {"true": True, "false": False}.get(value.lower(), value)
     if name in LISTS:

@@ -110,7 +110,7 @@ def _parse(line: str) -> CheckResult | None:
 
 
 def _description(data: dict[str, Any]) -> Description:
-    tuples = {name: tuple(data[name]) for name in ("options", "dtypes", "declared") if data.get(name) is not None}
+    tuples = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
     return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
 
 
