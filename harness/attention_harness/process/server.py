@@ -84,12 +84,14 @@ class Server:
         return replace(answer, changed=changed) if changed else answer
 
     def _advice(self, error: Exception) -> str:
-        """The declaration that may be missing, where arrays of another framework than NumPy are loaded and none is declared."""
-        others = [name for name in frameworks.NAMES if name in sys.modules and name != "numpy"]
-        about_arrays = isinstance(error, TypeError | AttributeError) and self.description.framework == "numpy"
-        if not others or not about_arrays or "framework" in self.description.declared:
+        """The declaration that may be missing, where a function without one fails over the type of its arrays."""
+        if self.description.framework != "numpy" or "framework" in self.description.declared:
             return ""
-        return f'; it gets arrays of NumPy, for those of {others[0]} declare attention.framework = "{others[0]}"'
+        others = [name for name in frameworks.NAMES if name in sys.modules and name != "numpy"]
+        if not isinstance(error, TypeError | AttributeError) or not (others or "ndarray" in str(error)):
+            return ""
+        wanted = " or ".join(f'"{name}"' for name in others or ("torch", "jax"))
+        return f"; it gets arrays of NumPy, for others declare attention.framework = {wanted}"
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)

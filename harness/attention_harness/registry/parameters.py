@@ -201,9 +201,10 @@ class Parameters:
         required = [name for name in self.ignored if self._default(name) is Parameter.empty]
         if required:
             raise self.unfitting(f"missing a required argument: '{required[0]}', but should have a default")
-        nameless = [name for name in self.beyond if self.signature.parameters[name].kind is Parameter.POSITIONAL_ONLY]
+        free = [name for name in self.beyond if name not in self.ignored]
+        nameless = [name for name in free if self.signature.parameters[name].kind is Parameter.POSITIONAL_ONLY]
         if nameless:
-            order = ", ".join(f'"{name}"' for name in (*ARRAYS, *nameless))
+            order = ", ".join(f'"{name}"' for name in (*(self.positional or ARRAYS), *nameless))
             raise self.unfitting(f"{nameless[0]} has no name for a call, declare attention.positional = ({order})")
 
     def _refuse_unknown(self, parameters: list[str]) -> None:
