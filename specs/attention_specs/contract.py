@@ -172,7 +172,7 @@ class Description:
     open_side: int | None = None
     """The number that stands for a side of a window that is open."""
     domain: tuple[str, ...] = ()
-    """Conditions on the problems that it takes, as `attention_specs.domain` reads them; () for all."""
+    """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
     notes: tuple[str, ...] = ()

@@ -28,7 +28,6 @@ RIGHT = {
     "tutorial.py:instance": ("P4",),
     "tutorial.py:in_any_order": ("P4", "T7"),
     "tutorial.py:by_pointer": ("P4", "R10"),
-    "package/outer.py:attention": ("P4",),
     "of_torch.py:compiled": ("P4",),
     "of_torch.py:operator": ("P4",),
     "of_torch.py:applied": ("P4",),

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from attention_harness.generation.domain import MOST_SCORES
+from attention_specs.attention.domain import FIELDS, Domain
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.case import Case
 from attention_specs.contract import Description
-from attention_specs.domain import FIELDS, Domain
 
 AXES = {
     "batch": ("qkv", 0), "query_heads": ("q", 1), "key_heads": ("kv", 1), "query_length": ("q", 2), "key_length": ("kv", 2),

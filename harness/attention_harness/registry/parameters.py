@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
+from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import OPTIONS, RETURNED
-from attention_specs.domain import Domain
 
 ARRAYS = ("q", "k", "v")
 

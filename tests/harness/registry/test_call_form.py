@@ -139,3 +139,13 @@ def test_an_option_that_the_domain_fixes_is_not_passed():
         return q + 0
 
     assert np.array_equal(asked(attention, is_causal=True).out, Q)
+
+
+def test_a_function_that_wants_other_arrays_is_told_what_to_declare():
+    def attention(q, k, v):
+        return q.softmax(-1)
+
+    with pytest.raises(CallFailed, match='it gets arrays of NumPy, for others declare attention.framework = "'):
+        asked(attention)
+    with pytest.raises(CallFailed, match="has no attribute 'softmax'$"):
+        asked(declares(framework="numpy")(attention))

@@ -243,21 +243,12 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
     return attention(q, k[:, :, :length], v[:, :, :length], **options)
 
 
-@fault("outside_of_its_domain_it_refuses_or_is_right")
-def leaves_out_an_odd_key(q, k, v, **options):
-    even = slice(k.shape[2] % 2, None) if not options else slice(None)
-    return attention(q, k[:, :, even], v[:, :, even], **options)
-
-
-FAULTS["outside_of_its_domain_it_refuses_or_is_right"].domain = ("key_length % 2 == 0",)
-
-
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not property_.gradient and not property_.over_run and not property_.id.startswith("V")
+    if not (property_.gradient or property_.over_run or property_.domain or property_.id.startswith("V"))
 ]
-"""Gradients, published vectors and properties of whole runs have tests of their own."""
+"""Gradients, domains, published vectors and properties of whole runs have tests of their own."""
 
 
 FROM_THE_CATALOGUE = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from attention_specs.attention.domain import FIELDS, Domain
 from attention_specs.attention.problem import Problem
-from attention_specs.domain import FIELDS, Domain
 
 
 def values(**fields):

@@ -1,1 +1,0 @@
-"""A package whose files import each other."""
