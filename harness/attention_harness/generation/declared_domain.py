@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 
 from attention_harness.generation.domain import MOST_SCORES
-from attention_specs.attention.domain import FIELDS, Domain
+from attention_specs.attention.domain import AXES, FIELDS, Domain, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.case import Case
 from attention_specs.contract import Description
-
-AXES = {
-    "batch": ("qkv", 0), "query_heads": ("q", 1), "key_heads": ("kv", 1), "query_length": ("q", 2), "key_length": ("kv", 2),
-    "head_dim": ("qk", 3), "value_dim": ("v", 3),
-}  # fmt: skip
-"""Size -> the arrays that have it, and their axis."""
 
 PLAIN: dict[str, Any] = dict.fromkeys(("mask", "bias", "query_lengths", "key_lengths", "sinks", "past"))
 """Options whose arrays have the sizes of others."""
@@ -57,12 +51,6 @@ class DeclaredDomain:
         for text, name, value in self.domain.outside(values_of(plain)):
             if name not in self.implied and (other := _changed(plain, name, value)):
                 yield text, other
-
-
-def values_of(x: Inputs) -> dict[str, Any]:
-    """Field of a problem -> its value in these inputs."""
-    sizes = {name: getattr(x, arrays[0]).shape[axis] for name, (arrays, axis) in AXES.items()}
-    return {**sizes, "scale": x.scale, "softcap": x.softcap, "is_causal": x.is_causal}
 
 
 def _fitting(problem: Problem, changes: dict[str, Any]) -> Problem:

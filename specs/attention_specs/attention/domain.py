@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import gcd, isqrt
 from typing import Any
 
+from attention_specs.attention.inputs import Inputs
+
 SIZES = ("batch", "query_heads", "key_heads", "query_length", "key_length", "head_dim", "value_dim")
 NUMBERS = (*SIZES, "scale", "softcap")
 FIELDS = (*NUMBERS, "is_causal")
@@ -24,6 +26,12 @@ GROUPS = {
     "sizes": SIZES,
 }
 """Name -> the fields that a condition on it holds for, each by itself."""
+
+AXES = {
+    "batch": ("qkv", 0), "query_heads": ("q", 1), "key_heads": ("kv", 1), "query_length": ("q", 2), "key_length": ("kv", 2),
+    "head_dim": ("qk", 3), "value_dim": ("v", 3),
+}  # fmt: skip
+"""Size -> the arrays that have it, and their axis."""
 
 FORM = re.compile(
     r"(?P<name>\w+)\s*(?:(?P<modulus>%\s*\d+\s*==)\s*0|in\s*\{(?P<choices>[^}]+)\}|(?P<sign>==|>=|<=|>|<)\s*(?P<value>\S+))"
@@ -153,3 +161,9 @@ def _other_values(value: Any) -> tuple[Any, ...]:
     if isinstance(value, bool) or value is None:
         return () if value is None else (not value,)
     return (value - 1, value + 1, 2 * value) if isinstance(value, int) else (-value,)
+
+
+def values_of(x: Inputs) -> dict[str, Any]:
+    """Field of a problem -> its value in these inputs."""
+    sizes = {name: getattr(x, arrays[0]).shape[axis] for name, (arrays, axis) in AXES.items()}
+    return {**sizes, "scale": x.scale, "softcap": x.softcap, "is_causal": x.is_causal}

@@ -17,6 +17,7 @@ from attention_harness.timing.measure.buffers import Signs, own_copy, same_bits
 from attention_harness.timing.measure.messages import FirstCalls, Outputs, WarmUp
 from attention_harness.timing.workloads import TRAINING
 from attention_specs.attention import spec as spec
+from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CACHE, Description
 from attention_specs.properties.gradients import output_gradient
@@ -54,6 +55,8 @@ class Candidate:
         dtypes = self.description.dtypes
         if dtypes is not None and copies[0].dtype not in dtypes:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
+        if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
+            raise NotImplementedError(f"outside of the declared domain, {broken}")
         calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
         douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
