@@ -127,6 +127,8 @@ def _named(name: str, framework: str | None, plan: Plan) -> CheckResult:
     """The check of a target by its name, in processes of its own."""
     if framework is not None:
         raise UsageError(f"framework={framework}, but should be left out: {name} declares its own (function.framework = ...)")
+    if "backward" in plan.settings.declared:
+        raise UsageError(f"declare=backward, but should be left out: {name} declares its own (function.backward = ...)")
     targets: list[Target] = resolve([name], plan.settings.attributes)
     if len(targets) > 1:
         raise UsageError(f"f={name}, but should name one function: it names {', '.join(target.name for target in targets)}")
