@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import pickle
+import re
 import signal
 import socket
 import sys
@@ -32,6 +33,9 @@ from attention_specs.contract import Description
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+ABOUT_ARRAYS = re.compile(r"ndarray|torch|jax|\bTensors?\b|\bArrayImpl\b", re.IGNORECASE)
+"""Words of exceptions about the type of an array."""
 
 MEETINGS = 3
 """Calls that each of two threads makes."""
@@ -87,11 +91,9 @@ class Server:
         """The declaration that may be missing, where a function without one fails over the type of its arrays."""
         if self.description.framework != "numpy" or "framework" in self.description.declared:
             return ""
-        others = [name for name in frameworks.NAMES if name in sys.modules and name != "numpy"]
-        if not isinstance(error, TypeError | AttributeError) or not (others or "ndarray" in str(error)):
+        if not isinstance(error, TypeError | AttributeError) or not ABOUT_ARRAYS.search(str(error)):
             return ""
-        wanted = " or ".join(f'"{name}"' for name in others or ("torch", "jax"))
-        return f"; it gets arrays of NumPy, for others declare attention.framework = {wanted}"
+        return '; it gets arrays of NumPy, for others declare attention.framework = "torch" or "jax"'
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)

@@ -149,3 +149,11 @@ def test_a_function_that_wants_other_arrays_is_told_what_to_declare():
         asked(attention)
     with pytest.raises(CallFailed, match="has no attribute 'softmax'$"):
         asked(declares(framework="numpy")(attention))
+
+
+def test_an_exception_of_the_authors_own_is_left_as_it_is():
+    def attention(q, k, v):
+        raise TypeError("no mask of that shape")
+
+    with pytest.raises(CallFailed, match="^TypeError: no mask of that shape$"):
+        asked(attention)
