@@ -48,7 +48,7 @@ def main(ids: list[str], path: Path = FAILURES) -> None:
     load_properties()
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for one in PROPERTIES.values():
-        if not ids or one.id in ids:
+        if rejected_by(one) and (not ids or one.id in ids):
             known[one.id] = failure(rejected_by(one)[0], one.id)
             path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

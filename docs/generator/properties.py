@@ -115,7 +115,7 @@ def _page(one: Property) -> str:
         "## When it is judged",
         table(("condition", "value"), _conditions(one)),
         "## A fault that it rejects",
-        _fault(one, faults[0]) if faults else "No planted fault of the catalogue.",
+        _fault(one, faults[0]) if faults else "The last full audit had no fault for it.",
         "## Public bugs",
         _bugs(one, faults),
     )
@@ -138,6 +138,8 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
         rows.append(("options in the signature", ", ".join(f"`{name}`" for name in one.options)))
     if one.gradient:
         rows.append(("asks for", "gradients, of an implementation that declares them"))
+    if one.domain:
+        rows.append(("of implementations", "that declare a domain"))
     if one.over_run:
         rows.append(("verdict", "one for all cases of a run and dtype together"))
     return [*rows, ("looks for", "; ".join(f"{FAMILIES[name]} ({name})" for name in _classes(one)))]
@@ -191,7 +193,7 @@ def _bugs(one: Property, faults: list[Fault]) -> str:
     else:
         families = {fault.family for fault in faults} | set(_classes(one))
         linked = [fault for fault in load_all().values() if fault.link and fault.family in families]
-        lead = "The faults that it rejects restate no reported bug. Reported bugs of the same classes:"
+        lead = f"{'The faults that it rejects restate no reported bug. ' if faults else ''}Reported bugs of the same classes:"
     first = {fault.link: fault for fault in reversed(linked)}
     listed = [fault for fault in linked if first[fault.link] is fault][:BUGS_SHOWN]
     rows = [(f"[{fault.link}]({link(fault.link)})", f"`{fault.name}`", first_line(fault.function)) for fault in listed]

@@ -30,10 +30,30 @@ def verdict(run: Run) -> Verdict:
     so_far = "" if run.complete else " as far as the run got"
     known = _waived(list(judged.loc[judged["standing"] == "waived", "implementation"]))
     if failing.empty:
-        return Verdict(f"{_all_agree(list(judged['implementation']))}{so_far}{known}.", "good" if run.complete else "open")
+        agreeing = list(judged["implementation"])
+        where = f" where {listed(_domain(run, agreeing[0]), 9)}" if len(agreeing) == 1 and _domain(run, agreeing[0]) else ""
+        return Verdict(f"{_all_agree(agreeing)}{where}{so_far}{known}.", "good" if run.complete else "open")
     if len(judged) == 1:
         return Verdict(_one_fails(str(failing["implementation"].iloc[0]), str(failing["standing"].iloc[0]), so_far), "bad")
     return Verdict(f"{_some_agree(len(judged) - len(failing), len(judged))}{so_far}; {_wrong(failing)}{known}.", "bad")
+
+
+def _domain(run: Run, name: str) -> list[str]:
+    """The conditions under which the implementation was asked, as declared."""
+    entries = [entry for entry in run.implementations if entry.get("name") == name]
+    return [str(one) for entry in entries if isinstance(entry.get("domain"), list) for one in entry["domain"]]
+
+
+def asked_only(run: Run) -> list[str]:
+    """A sentence for each implementation that was not asked everything, since it declares so."""
+    sentences = []
+    for entry in run.implementations:
+        name, contiguous = str(entry.get("name", "")), entry.get("contiguous") is True
+        where = [f"where {listed(_domain(run, name), 9)}"] if _domain(run, name) else []
+        asked = [*where, *(["with contiguous arrays"] if contiguous else [])]
+        if asked:
+            sentences.append(f"{name} was asked only {' and '.join(asked)}, as it declares.")
+    return sentences
 
 
 def _waived(names: list[str]) -> str:
@@ -120,7 +140,7 @@ def tried(run: Run) -> list[str]:
         sentences.append(
             f"{count(vacuous, 'judgement')} more {verb} vacuous: no case exercised the property, so they do not count."
         )
-    return sentences + extent(run) + _mutation_score(run) + _closest(run)
+    return sentences + asked_only(run) + extent(run) + _mutation_score(run) + _closest(run)
 
 
 def first_stage(run: Run) -> str:

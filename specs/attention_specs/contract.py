@@ -27,10 +27,21 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
-`names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults."""
+`names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
+`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`."""
+
+LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
+"""Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
+
+MASK_MEANINGS = ("visible", "hidden")
+"""Meanings of True in a mask."""
+
+RETURNED = ("out", "weights", "lse")
+"""Parts of a tuple that are judged; others are left out."""
 
 CHOICES: dict[str, tuple[bool | str, ...]] = {
     "empty_rows": ("zeros", "nan", "uniform", "unspecified"),
@@ -149,6 +160,23 @@ class Description:
     layout: str = "bhld"
     declared: tuple[str, ...] = ()
     """The attributes and conventions that the author wrote down, whatever their values: all others are defaults."""
+    positional: tuple[str, ...] = ()
+    """Arrays and options that are passed by position, in this order; the three arrays where it is empty."""
+    needed: tuple[str, ...] = ()
+    """Options without a default: where a problem has none, a value is passed that changes nothing."""
+    returns: tuple[str, ...] = ()
+    """The parts of the tuple that always comes back; () for the output alone."""
+    mask_means: str = "visible"
+    contiguous: bool = False
+    """Whether it is asked with contiguous arrays only."""
+    open_side: int | None = None
+    """The number that stands for a side of a window that is open."""
+    domain: tuple[str, ...] = ()
+    """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
+    implied: tuple[str, ...] = ()
+    """Options that the domain fixes and that have no parameter: they are not passed."""
+    notes: tuple[str, ...] = ()
+    """What was taken without a declaration, a sentence each."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -69,6 +69,11 @@ class Attend(Protocol):
     def refusal(self, x: Inputs) -> str:
         """The message of the refusal of these inputs, which are handed over as they are; "" if there is an answer."""
 
+    def outside(self, x: Inputs) -> Iterable[tuple[str, tuple[np.ndarray, Any] | None]]:
+        """The replies to calls outside of the declared domain: the condition that is broken, and the output with what is expected of
+        it, or None for a refusal.
+        """
+
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 
@@ -92,6 +97,7 @@ class Property:
     every_other_case: bool = False
     gradient: bool = False
     needs_recompile: bool = False
+    domain: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
 
     def takes_turns(self, edge_case: bool) -> bool:
@@ -112,16 +118,17 @@ def property_(
     spec: str = "attention",
     gradient: bool = False,
     needs_recompile: bool = False,
+    domain: bool = False,
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
     """Registers a check as the property of that id.
 
     `needs` says which inputs it can be judged on; `options` must be named by the implementation's own signature. Inputs other
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
-    the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the
-    audit (15 or more other properties catch what it catches), so it runs on every other case, as those of a new oracle do.
-    A property of the `gradient` is for implementations that declare one. With `over_run` the check gathers `samples`, and the
-    verdict is that on the samples of all cases of a dtype.
+    the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
+    properties catch what it catches), so it runs on every other case, as those of a new oracle do.
+    A property of the `gradient` or the `domain` is for implementations that declare one. With `over_run` the check gathers
+    `samples`, and the verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -140,6 +147,7 @@ def property_(
             every_other_case=every_other_case,
             gradient=gradient,
             needs_recompile=needs_recompile,
+            domain=domain,
             over_run=over_run,
         )
         PROPERTIES.register(registered, name)

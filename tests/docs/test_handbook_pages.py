@@ -35,13 +35,15 @@ def test_each_property_has_a_page_with_its_statement_a_fault_and_a_public_bug(pr
     for one in PROPERTIES.values():
         text = property_pages[f"properties/{one.id}.md"]
         assert properties.statements()[one.id] in text
-        assert re.search(r"^\*\*`\w+`\*\* \(", text, re.MULTILINE), one.id
+        assert re.search(r"^\*\*`\w+`\*\* \(", text, re.MULTILINE) or not properties.rejected_by(one), one.id
         assert re.search(r"^\| \[[^]]+\]\(https://github\.com/[\w.-]+/[\w.-]+/(issues|commit)/\w+\)", text, re.MULTILINE), one.id
 
 
 def test_the_fault_on_a_page_is_one_that_fewest_others_reject(property_pages):
     rejections = properties.rejections()
-    for one in PROPERTIES.values():
+    tried = [one for one in PROPERTIES.values() if properties.rejected_by(one)]
+    assert len(tried) > 100
+    for one in tried:
         first, *others = properties.rejected_by(one)
         assert one.id in rejections[first.name]
         assert all(len(rejections[first.name]) <= len(rejections[other.name]) for other in others)

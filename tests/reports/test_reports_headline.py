@@ -56,6 +56,16 @@ def test_a_check_that_its_time_ended_is_said(make_run: Callable[..., Path], row:
     assert "a: its check ended after 180 s" in console.file.getvalue()
 
 
+def test_the_verdict_names_the_declared_domain(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
+    declared = {"name": "a", "domain": ["dims == 64", "is_causal == True"], "contiguous": True}
+    run = Run.load(make_run(DONE | {"implementations": [declared]}, checks=[row("a", "p", "agrees")]))
+    assert verdict(run).sentence == "a agrees with the specification where dims == 64 and is_causal == True."
+    asked = "a was asked only where dims == 64 and is_causal == True and with contiguous arrays, as it declares."
+    assert asked in tried(run)
+    damaged = Run.load(make_run(DONE | {"implementations": [{"name": "a", "domain": 3}]}, checks=[row("a", "p", "agrees")]))
+    assert verdict(damaged).sentence == "a agrees with the specification."
+
+
 def test_an_interrupted_run_is_never_good(make_run: Callable[..., Path], row: Callable[..., dict[str, Any]]) -> None:
     run = Run.load(make_run({}, checks=[row("a", "p", "agrees")]))
     assert verdict(run).sentence == "a agrees with the specification as far as the run got."

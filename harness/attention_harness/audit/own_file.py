@@ -6,9 +6,11 @@ A process of its own reads the file first: whatever the import does, the command
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,8 @@ from attention_harness.audit.quiet_process import quiet_process
 from attention_harness.audit.selection import Entry, Function, Selection, chosen
 from attention_harness.errors import UsageError
 from attention_harness.registry.loading import LoadError, available, load_file
+from attention_harness.registry.objects import declaring
+from attention_harness.registry.sources import beside, joined
 from attention_harness.registry.targets import Target
 from attention_harness.runs.executors import map_in_pool
 
@@ -29,31 +33,34 @@ CONTROL = "sound"
 HELPERS = "; the name of a helper begins with _, or FAULTS = {...} has the functions to try"
 
 
-def from_file(file: str, patterns: Sequence[str]) -> Selection:
-    """The functions of a file, or those of these names or globs. Raises UsageError."""
+def from_file(file: str, patterns: Sequence[str], attributes: Mapping[str, object] = {}) -> Selection:
+    """The functions of a file, or those of these names or globs, with these attributes on top. Raises UsageError."""
     path = Path(file)
     try:
         path.read_bytes()
     except OSError as error:
         raise UsageError(f"file={file}, but should be a file that can be read: {error.strerror}") from error
     try:
-        (entries,) = map_in_pool(_read, [path.resolve()], 1, lambda name: None)
+        (entries,) = map_in_pool(partial(_read, attributes=json.dumps(attributes)), [path.resolve()], 1, lambda name: None)
     except BrokenProcessPool as error:
         raise UsageError(f"file={file}, but should be a file that can be imported: its import ends the process") from error
     known = {entry.name: entry for entry in entries}
     names = chosen("only", patterns, known, f"a name of {path.name}, or a glob over them: {', '.join(known)}")
-    return Selection(tuple(known[name] for name in names), partial(functions, path.resolve()), path.resolve())
+    return Selection(
+        tuple(known[name] for name in names), partial(functions, path.resolve(), json.dumps(attributes)), path.resolve()
+    )
 
 
-def _read(path: Path, tick: Callable[[str], None]) -> list[Entry]:
+def _read(path: Path, tick: Callable[[str], None], attributes: str) -> list[Entry]:
     quiet_process()
-    return entries_of(path)
+    return entries_of(path, attributes)
 
 
-def entries_of(path: Path) -> list[Entry]:
+def entries_of(path: Path, attributes: str = "{}") -> list[Entry]:
     """One entry for each function of the file, in its order. Imports it; raises UsageError."""
     alone = _alone(path)
-    return [_entry(path, name, function, name in alone) for name, function in functions(path).items()]
+    entries = [_entry(path, name, function, name in alone) for name, function in functions(path, attributes).items()]
+    return [replace(entry, target=entry.target.declaring(json.loads(attributes))) for entry in entries]
 
 
 def _entry(path: Path, name: str, function: Function, alone: bool) -> Entry:
@@ -75,8 +82,8 @@ def _entry(path: Path, name: str, function: Function, alone: bool) -> Entry:
 
 
 @cache
-def functions(path: Path) -> dict[str, Function]:
-    """Name -> function: the mapping of the file, or else its public functions. Raises UsageError."""
+def functions(path: Path, attributes: str = "{}") -> dict[str, Function]:
+    """Name -> function with what is declared beside it: the mapping of the file, or else its public functions. Raises UsageError."""
     module, mapping = _module(path), _mapping(path)
     named = (
         _mapped(path, mapping)
@@ -85,7 +92,10 @@ def functions(path: Path) -> dict[str, Function]:
     )
     if not named:
         raise UsageError(f"file={path.name}, but should have {f'a function in {mapping}' if mapping else 'a public function'}")
-    return named
+    try:
+        return {name: declaring(function, joined(beside(path, name), json.loads(attributes))) for name, function in named.items()}
+    except ValueError as error:
+        raise UsageError(f"{path.name}: {error}") from error
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ class Audited:
     failures: list[str]
 
 
-def select(arguments: Sequence[str], only: Sequence[str], declare: Sequence[str], other_checks: bool) -> Selection:
+def select(arguments: Sequence[str], only: Sequence[str], declared: Mapping[str, object], other_checks: bool) -> Selection:
     """The faults of the catalogue that the arguments name, or the functions of the file that they are. Raises UsageError."""
     file = next(
         (argument for argument in arguments if ".py" in (Path(argument).suffix, Path(argument.partition(":")[0]).suffix)), ""
@@ -43,12 +43,12 @@ def select(arguments: Sequence[str], only: Sequence[str], declare: Sequence[str]
     if file and not file.endswith(".py"):
         path, _, name = file.partition(":")
         raise UsageError(f"fault={file}, but should be {path} --only {name or 'NAME'}")
-    given = {"other-checks": file and other_checks, "only": not file and only, "declare": not file and declare}
+    given = {"other-checks": file and other_checks, "only": not file and only, "declare": not file and declared}
     for option, value in given.items():
         if value:
             words = "of the catalogue alone" if file else "for the functions of a file, FILE.py"
             raise UsageError(f"{option}, but should be {words}")
-    return from_file(file, only) if file else from_catalogue(arguments)
+    return from_file(file, only, declared) if file else from_catalogue(arguments)
 
 
 def run(selection: Selection, settings: Settings, into: Run, quick: bool, other_checks: bool, quiet: bool) -> Audited:

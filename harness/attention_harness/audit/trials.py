@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker, Script
 from attention_harness.conformance.conformance_check import ConformanceCheck
@@ -69,7 +69,7 @@ class Trial:
     def __init__(self, name: str, worker: DescribedCaller, plan: Plan, specs: Mapping[str, Spec]) -> None:
         self.name, self.worker = name, worker
         declared: Description = worker.description
-        self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.declared))
+        self.description = replace(declared, conventions=declared.conventions.updated(plan.settings.conventions))
         self.under_test = DeclarationSpy(worker, self.description, specs[declared.spec])
         self.checking = ConformanceCheck(self.under_test, Target(name, name), plan)
         self.kills: dict[str, Kill] = {}
@@ -85,8 +85,9 @@ class Trial:
     def kind(self, dtype: str) -> tuple[Description, str | None]:
         """Functions of one kind get the same questions and verdicts in this dtype, but for declarations that a property asks about."""
         valued = Conventions(**{name: getattr(self.description.conventions, name) for name in VALUED})
-        kind = replace(self.description, name="", summary="", version="", names={}, declared=(), conventions=valued, precision={})
-        return kind, self.description.precision.get(dtype)
+        plain = replace(self.description, name="", summary="", version="", declared=(), conventions=valued, precision={})
+        form: dict[str, Any] = {"names": {}, "positional": (), "needed": (), "returns": (), "open_side": None, "notes": ()}
+        return replace(plain, **form), self.description.precision.get(dtype)
 
     def step_at(self, place: int, case: Case, properties: Sequence[Property]) -> None:
         """One case at its place in the suite."""

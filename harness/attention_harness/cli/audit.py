@@ -26,7 +26,7 @@ def audit(
 
     limits = auditing.LIMITS
     settings = settings_of(examples, seed, None, None, jobs, limits.seconds, limits.memory, "local", declare)
-    selection = auditing.select(faults or [], only or [], declare or [], other_checks)
+    selection = auditing.select(faults or [], only or [], settings.attributes, other_checks)
     run = open_run(output, None, RunRequest("audit", [], settings, {"quick": quick, **selection.arguments}))
     audited = auditing.run(selection, settings, run, quick, other_checks, quiet=as_json)
     write_report(run.folder, show="" if as_json else "audit")

@@ -9,6 +9,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Baseline,
     BaselineRun,
     Budget,
+    Declare,
     Json,
     Output,
     Processes,
@@ -17,6 +18,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Seed,
     Targets,
     Workloads,
+    declarations_of,
     seconds_of,
 )
 from attention_harness.cli.output import open_run, print_json, write_report
@@ -29,7 +31,7 @@ from attention_harness.runs.folder import RunRequest
 def bench(
     targets: Targets = None, baseline: Baseline = "numpy-eager", workload: Workloads = None, seed: Seed = 0, output: Output = None,
     quick: Quick = False, seconds: Seconds = None, processes: Processes = None, budget: Budget = None, baseline_run: BaselineRun = None,
-    as_json: Json = False,
+    declare: Declare = None, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Times the named implementations against a baseline; a wrong implementation has no time."""
     from attention_harness.cli import comparison, timing
@@ -37,9 +39,10 @@ def bench(
     limit, pace = seconds_of(budget), timing.pace(quick, seed, baseline, seconds, processes)
     pace = replace(pace, early=baseline_run is None)  # a verdict that is sure is not yet a ratio that shows a regression
     stored = comparison.load(baseline_run) if baseline_run else None
-    chosen = loadable(resolve(targets or []), Settings(), ask_here=False)
+    settings = Settings(seed=seed, declared=declarations_of(declare))
+    chosen = loadable(resolve(targets or [], settings.attributes), settings, ask_here=False)
     workloads = timing.workloads(workload or [], quick, baseline)
-    run = open_run(output, None, RunRequest("bench", chosen, replace(Settings(), seed=seed), {}))
+    run = open_run(output, None, RunRequest("bench", chosen, settings, {}))
     rows = timing.bench(chosen, run, workloads, pace, quiet=as_json, budget=limit)
     compared: comparison.Compared = comparison.against(stored, run, chosen, workloads, pace, quiet=as_json) if stored else {}
     run.save(complete=True)

@@ -12,7 +12,7 @@ import typer
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.process.limits import cores
-from attention_specs.contract import CHOICES
+from attention_harness.registry.sources import parsed
 from attention_specs.formats import DTYPES
 from attention_specs.property import matching
 
@@ -42,7 +42,8 @@ OtherChecks = Annotated[
     bool, typer.Option("--other-checks", "--peers", help="The same faults under the checks that people use today.")
 ]
 Declare = Annotated[
-    list[str] | None, typer.Option("--declare", "--claim", help="A convention of a bare function, NAME=VALUE (repeatable).")
+    list[str] | None,
+    typer.Option("--declare", "--claim", help="A convention or attribute of a bare function, NAME=VALUE (repeatable)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document alone on standard output.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A minute and a half: fewer cases, three workloads.")]
@@ -152,15 +153,9 @@ def _among(option: str, given: Sequence[str], known: Collection[str]) -> None:
         raise UsageError(f"{option}={', '.join(unknown)}, but should be one of {', '.join(known)}")
 
 
-def declarations_of(texts: list[str] | None) -> dict[str, bool | str]:
-    """Convention -> value, of texts NAME=VALUE. Raises UsageError."""
-    return dict(_declaration(text) for text in texts or ())
-
-
-def _declaration(text: str) -> tuple[str, bool | str]:
-    name, _, value = text.partition("=")
-    _among("declare", (name,), CHOICES)
-    matches = [choice for choice in CHOICES[name] if str(choice).lower() == value.lower()]
-    if not matches:
-        raise UsageError(f"declare={text}, but should be {name}= one of {', '.join(map(str, CHOICES[name]))}")
-    return name, matches[0]
+def declarations_of(texts: list[str] | None) -> dict[str, object]:
+    """Convention or attribute -> value, of texts NAME=VALUE. Raises UsageError."""
+    try:
+        return parsed(texts or ())
+    except ValueError as error:
+        raise UsageError(str(error)) from error

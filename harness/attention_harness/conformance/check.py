@@ -20,7 +20,6 @@ from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
-from attention_specs.contract import Description
 from attention_specs.properties import load_all
 from attention_specs.registry import SPECS
 from attention_specs.spec import spec_of
@@ -50,7 +49,7 @@ def check_function(worker: InProcessWorker, plan: Plan, listener: Listener = Lis
     """As `check`, of a function that is called in this process: whatever ends the process ends the check with it."""
     load_properties()
     target = Target(worker.description.name, "", registered=False)
-    under_test = UnderTest(worker, _as_declared(worker.description, target, plan))
+    under_test = UnderTest(worker, worker.description)
     return _side_by_side([Participant(target, lambda: ConformanceCheck(under_test, target, plan, listener))], {})[0]
 
 
@@ -100,7 +99,7 @@ def _begun(
     """The check of a target whose process has started; its result where that cannot be loaded."""
     worker, aside = (processes.enter_context(Worker(target, plan.settings.limits)) for _ in range(2))
     try:
-        description = _as_declared(worker.description(), target, plan)
+        description = worker.description()
     except CallFailed as failure:
         outcome = Outcome.UNAVAILABLE if failure.outcome == Outcome.UNLOADABLE else failure.outcome
         message = printable(str(failure))
@@ -135,10 +134,3 @@ def load_properties() -> None:
     """Registers all properties in `PROPERTIES`: those of the property modules and the worked example."""
     load_all()
     import_module("attention_specs.worked_example")
-
-
-def _as_declared(description: Description, target: Target, plan: Plan) -> Description:
-    """Conventions of the command line apply to functions that cannot declare any themselves."""
-    if target.registered or not plan.settings.declared:
-        return description
-    return replace(description, conventions=description.conventions.updated(plan.settings.declared))

@@ -167,7 +167,8 @@ PLAIN = (*GATES, "P4", "L4")
 
 def applies(under_test: UnderTest, property_: Property, x: Inputs) -> bool:
     """Whether the property can be judged on these inputs with the options of the signature and the declarations."""
-    if property_.gradient and not under_test.description.gradient:
+    declared = under_test.description
+    if (property_.gradient and not declared.gradient) or (property_.domain and not declared.domain):
         return False
     with np.errstate(all="ignore"):
         return set(property_.options) <= set(under_test.description.options) and bool(property_.needs(x))

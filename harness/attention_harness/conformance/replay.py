@@ -14,7 +14,7 @@ from attention_harness.errors import CallFailed, Outcome, UsageError, printable
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import resolve
 from attention_specs.case import Case
-from attention_specs.contract import Description
+from attention_specs.contract import ATTRIBUTES, Description
 from attention_specs.property import Property
 
 REPEATED = ("P10", "P11", "R15", "S5")
@@ -35,11 +35,12 @@ class ReplayResult:
 def replay(path: Path, other: str | None = None, declared: Mapping[str, object] | None = None) -> ReplayResult:
     """Judges the recorded property on the recorded case. UsageError for a file or a target that cannot be used.
 
-    A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top.
+    A function that cannot declare conventions has those of the run that judged it; those in `declared` come on top, and so do attributes.
     """
     load_properties()
     record = read(path)
-    target = resolve([other])[0] if other else record.target
+    attributes = {name: value for name, value in (declared or {}).items() if name in ATTRIBUTES}
+    target = (resolve([other])[0] if other else record.target).declaring(attributes)
     if not target.location:
         raise UsageError(f"target={target.name}, but should be given beside the file: the check was of a function object")
     with Worker(target, record.limits) as worker:
@@ -50,7 +51,8 @@ def replay(path: Path, other: str | None = None, declared: Mapping[str, object] 
         if description.spec != record.property_.spec:
             raise UsageError(f"target={target.name}, but should be of the spec {record.property_.spec}: it is {description.spec}")
         kept = {} if other or target.registered else record.conventions
-        return _judged(UnderTest(worker, _under(description, {**kept, **(declared or {})})), record)
+        conventions = {name: value for name, value in (declared or {}).items() if name not in ATTRIBUTES}
+        return _judged(UnderTest(worker, _under(description, {**kept, **conventions})), record)
 
 
 def _under(description: Description, declared: Mapping[str, object]) -> Description:

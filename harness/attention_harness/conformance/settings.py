@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from attention_harness.process.limits import Limits
+from attention_specs.contract import ATTRIBUTES
 from attention_specs.formats import DTYPES
 
 QUICK = 15
@@ -23,7 +24,8 @@ class Settings:
     seconds: float = 30.0
     memory: int = 6144
     executor: str = "local"
-    declared: dict[str, bool | str] = field(default_factory=dict)
+    declared: dict[str, object] = field(default_factory=dict)
+    """Conventions and attributes of functions by their place."""
     first_stage: bool = False
     """Whether the first stage is all that is asked."""
     budget: float | None = None
@@ -37,6 +39,18 @@ class Settings:
     def limits(self) -> Limits:
         """The limits of a worker."""
         return Limits(self.seconds, self.memory)
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """Those of `declared` as attributes: the conventions are one of them."""
+        conventions = self.conventions
+        attributes = {name: value for name, value in self.declared.items() if name in ATTRIBUTES}
+        return {**attributes, "conventions": conventions} if conventions else attributes
+
+    @property
+    def conventions(self) -> dict[str, object]:
+        """Those of `declared` that are conventions."""
+        return {name: value for name, value in self.declared.items() if name not in ATTRIBUTES}
 
     @property
     def drawing(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
+from attention_harness.generation.declared_domain import DeclaredDomain
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.case import Case
@@ -72,15 +73,19 @@ class UnderTest:
 
     def __init__(self, worker: Caller, description: Description, spec: Spec | None = None) -> None:
         self.worker, self.description = worker, description
-        self.spec = spec or spec_of(description.spec)
+        self.spec, self.domain = spec or spec_of(description.spec), DeclaredDomain(description)
         self._kinds: set[Hashable] = set()
         self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
         """Of the last calls, without those that compile."""
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
-        """The case without options that the signature lacks; a case with given numbers stays as it is."""
-        return case if case.arrays else replace(case, problem=self.spec.restrict(case.problem, self.description.options))
+        """The case without options that the signature lacks, in the declared domain; a case with given numbers stays as it is."""
+        if case.arrays:
+            return case
+        layouts = {} if self.description.contiguous else case.layouts
+        problem = self.spec.restrict(case.problem, self.description.options)
+        return self.domain.moved(replace(case, problem=problem, layouts=layouts))
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
@@ -117,6 +122,21 @@ class UnderTest:
                 return str(failure)
             raise
         return ""
+
+    def outside(self, x: Inputs) -> Iterator[tuple[str, tuple[np.ndarray, Expected] | None]]:
+        """The replies to calls outside of the declared domain, each with the condition that it breaks. Raises CallFailed."""
+        self.lowered(x)  # inside
+        model, conventions = self.description.precision.get(x.dtype), self.description.conventions
+        for condition, other in self.domain.outside(x):
+            try:
+                asked = self.spec.lower(other, self.description.options)
+                out = shaped("out", self._ask(asked, ()).out, other.output_shape)
+            except (CallFailed, Unsupported) as failure:
+                if isinstance(failure, CallFailed) and failure.outcome not in REFUSALS:
+                    raise
+                yield condition, None
+            else:
+                yield condition, (out, self.spec.expect(asked, conventions, model))
 
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
@@ -177,6 +197,8 @@ class UnderTest:
         return self._known.once("lowered", lambda: self._lowered(x), x)
 
     def _lowered(self, x: Inputs) -> Inputs:
+        if broken := self.domain.broken(x):
+            raise CallFailed(Outcome.UNSUPPORTED, f"outside of the declared domain, {broken}")
         try:
             asked = self.spec.lower(x, self.description.options)
         except Unsupported as error:

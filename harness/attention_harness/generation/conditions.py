@@ -49,6 +49,17 @@ AXES: tuple[Mapping[str, Condition], ...] = (
 )
 """Conditions, one of each group at most. The order is that in which they are met."""
 
+AS_DECLARED = {
+    "is_causal": "is_causal == True",
+    **{f"lengths in blocks of {size}": f"lengths % {size} == 0" for size in (16, 64, 128)},
+    **{f"head_dim == {size}": f"dims == {size}" for size in (64, 128, 32, 8)},
+    "batch == 1": "batch == 1",
+    "one key head": "key_heads == 1",
+    "one head": "heads == 1",
+    "one query": "query_length == 1",
+}
+"""Condition -> as a declared domain has it; the others depend on options that a call may have."""
+
 NEEDS = {"is_causal": "is_causal", "a scale": "scale", "a mask": "mask"}
 """Condition -> the option that it gives."""
 

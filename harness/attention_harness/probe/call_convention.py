@@ -12,6 +12,7 @@ from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, by_value, quantity
 from attention_specs import masks
 from attention_specs.attention.inputs import Inputs
+from attention_specs.contract import LAYOUTS, MASK_MEANINGS
 from attention_specs.formats import DTYPES
 
 DEATHS = 2
@@ -93,8 +94,10 @@ def layout(session: ProbeSession) -> Observation:
         scales = ", ".join(SCALES)
         return Observation("plain call", NOTHING, f"{size}: fits neither layout with a scale of {scales}", "fixed", "attention")
     session.swapped = fits == ["blhd"]
-    turned = session.under_test.description.layout == "blhd"  # the worker has exchanged the axes already
-    order, numbers = ("blhd", "positions") if session.swapped is not turned else ("bhld", "heads")
+    declared = session.under_test.description.layout  # the worker has exchanged the axes already, and taken the batch away
+    positions_first = session.swapped is not (LAYOUTS[declared] == LAYOUTS["blhd"])
+    order, numbers = ("blhd", "positions") if positions_first else ("bhld", "heads")
+    order = order if "b" in declared else order.removeprefix("b")
     return Observation("layout", order, f"{size}: the second axis numbers {numbers}", "layout")
 
 
@@ -148,9 +151,9 @@ def head_order(session: ProbeSession) -> Observation:
     return Observation("key head of query head h", value, f"{called}: {reads}", "fixed", "h // group")
 
 
-@experiment("mask", layers=True, title="mask, True")
+@experiment("mask", layers=True, title="mask_means")
 def mask_polarity(session: ProbeSession) -> Observation:
-    """A mask that leaves some keys to each query, read in each sense."""
+    """A mask that leaves some keys to each query, read in each sense. The worker turns it already as it is declared."""
     x = session.inputs(mask=masks.random(session.seed + 1, 0.5, "bhij") | masks.window(0, 0))
     assert x.mask is not None
     readings = {"attend": x, "do not attend": x.replace(mask=~x.mask), "nothing": x.replace(mask=None)}
@@ -158,6 +161,10 @@ def mask_polarity(session: ProbeSession) -> Observation:
         readings["one is added to the score"] = x.replace(mask=None, bias=x.mask.astype(x.q.dtype))
     value = session.fitting(x, readings)
     session.inverted = value == "do not attend"
-    session.off |= set() if value in ("attend", "do not attend") else {"mask"}
-    means = "fits no sense of True" if value == NOTHING else f"True means: {value}"
-    return Observation("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")
+    if value not in ("attend", "do not attend"):
+        session.off |= {"mask"}
+        means = "fits no sense of True" if value == NOTHING else f"True means: {value}"
+        return Observation("mask, True", value, f"half of the keys masked: {means}", "fixed", "attend")
+    declared = session.under_test.description.mask_means
+    meaning = declared if value == "attend" else next(one for one in MASK_MEANINGS if one != declared)
+    return Observation("mask_means", meaning, f"half of the keys masked: where it is True, a key is {meaning}", "mask_means")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from attention_harness.generation.conditions import AS_DECLARED
 from attention_harness.probe.empty_rows import UNSPECIFIED, implied
 from attention_harness.probe.experiments import Observation, Value
 from attention_harness.registry.targets import Target
@@ -23,6 +24,10 @@ UNTOLD, MATCHES, COULD, OWED, REFUTED, DIFFERS, NOTED = (
 )
 
 
+FORM = ("layout", "mask_means")
+"""Kinds of observations that are attributes of the same name."""
+
+
 @dataclass(frozen=True)
 class ProbeReport:
     """All observations about one implementation."""
@@ -35,7 +40,7 @@ class ProbeReport:
         """The declared value, or the default where nothing is declared."""
         if observation.kind == "precision":
             return held_to(self.description.precision, observation.name.split()[1])
-        if observation.kind in ("dtypes", "layout"):
+        if observation.kind in ("dtypes", *FORM):
             return getattr(self.description, observation.kind)
         return (
             getattr(self.description.conventions, observation.name, None)
@@ -89,8 +94,10 @@ class ProbeReport:
         by_dtype = {f.name.split()[1]: f.value for f in known if f.kind == "precision"}
         precision = {dtype: model for dtype, model in by_dtype.items() if model != default_model(dtype)}
         dtypes = next((f.value for f in known if f.kind == "dtypes" and _parts(f.value) != set(DTYPES)), None)
-        layout = next((f.value for f in known if f.kind == "layout" and f.value != Description.layout), None)
-        attributes = {"layout": layout, "dtypes": dtypes, "conventions": conventions, "precision": precision}
+        form = {f.kind: f.value for f in known if f.kind in FORM and f.value != getattr(Description, f.kind)}
+        where = [str(f.value).split(", ") for f in known if f.kind == "domain" and isinstance(f.value, str)]
+        domain = [AS_DECLARED[condition] for conditions in where for condition in conditions if condition in AS_DECLARED]
+        attributes = {**form, "domain": domain, "dtypes": dtypes, "conventions": conventions, "precision": precision}
         return {name: value for name, value in attributes.items() if value}
 
     def to_json(self) -> dict[str, object]:

@@ -98,7 +98,8 @@ class ProbeSession:
         else:
             key_heads, value_dim = heads if key_heads is None else key_heads, dim if value_dim is None else value_dim
             problem = Problem(batch, heads, key_heads, queries, keys, dim, value_dim, dtype)
-        case = Case(self.domains.get(dtype, Domain()).moved(problem), recipe, 1000 * self.seed + number, dict(layouts))
+        moved = self.domains.get(dtype, Domain()).moved(problem)
+        case = self.under_test.domain.moved(Case(moved, recipe, 1000 * self.seed + number, dict(layouts)))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
         realise: Callable[[Case], CallInputs] = multi_head.realise if self.layer else attention.realise
         return realise(case.with_problem(**given)).under(Conventions.declared(self.known))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.server import Server
-from attention_harness.registry.declarations import by_its_names
+from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.loading import describe
 
 
@@ -16,7 +16,7 @@ class InProcessWorker:
 
     def __init__(self, function: Callable[..., object], name: str = "") -> None:
         self.description = describe(function, name or function.__name__)
-        self.server = Server(by_its_names(function), self.description)
+        self.server = Server(in_contract_form(function, self.description), self.description)
 
     def call(self, request: Request) -> Answer:
         """The answer. Raises CallFailed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import pickle
+import re
 import signal
 import socket
 import sys
@@ -26,11 +27,15 @@ from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.packing import Packed, unpacked
+from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
-from attention_specs.contract import IN_LAYOUT, Description
+from attention_specs.contract import Description
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+ABOUT_ARRAYS = re.compile(r"ndarray|torch|jax|\bTensors?\b|\bArrayImpl\b", re.IGNORECASE)
+"""Words of exceptions about the type of an array."""
 
 MEETINGS = 3
 """Calls that each of two threads makes."""
@@ -42,7 +47,7 @@ class Server:
     def __init__(self, function: Callable[..., object], description: Description) -> None:
         self.function, self.description = function, description
         self.framework = frameworks.load(description.framework)
-        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+        self.form = CallForm(description)
 
     def answer(self, request: Request) -> Answer | Failure:
         """Calls the function once, beside another call if one is given."""
@@ -78,53 +83,59 @@ class Server:
             else:
                 answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
-            return _failure(error)
+            return _failure(error, self._advice(error))
         changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
         return replace(answer, changed=changed) if changed else answer
 
+    def _advice(self, error: Exception) -> str:
+        """The declaration that may be missing, where a function without one fails over the type of its arrays."""
+        if self.description.framework != "numpy" or "framework" in self.description.declared:
+            return ""
+        if not isinstance(error, TypeError | AttributeError) or not ABOUT_ARRAYS.search(str(error)):
+            return ""
+        return '; it gets arrays of NumPy, for others declare attention.framework = "torch" or "jax"'
+
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
-        positional = {name: self._native(name, array) for name, array in given.items()}
-        keywords = {name: self._native(name, value) for name, value in options.items()}
-        keywords |= {f"return_{name}": True for name in wanted}
+        asked: dict[str, object] = given | self.form.completed(given, options)
+        own = {name: self.form.given(name, value) for name, value in asked.items()}
+        native = {name: self._native(value) for name, value in own.items()}
+        keywords = {name: native[name] for name in native if name not in given} | {f"return_{name}": True for name in wanted}
         start = perf_counter()
-        result = self.function(*positional.values(), **keywords)
+        result = self.function(*(native[name] for name in given), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
         results = _results(result, wanted)
         out, *extra = (self._numpy(r) for r in results)
-        arrays = given | {name: value for name, value in options.items() if isinstance(value, np.ndarray)}
-        changed = self._changed(arrays, positional | keywords)
-        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array) and out.size and array.size)
-        named = dict(zip(wanted, extra, strict=True))
-        return Answer(np.array(self._turned("out", out)), {n: np.array(a) for n, a in named.items()}, changed, aliased, seconds)
+        arrays = {name: array for name, array in own.items() if isinstance(array, np.ndarray) and array.size and out.size}
+        changed = self._changed(asked, own, native)
+        aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array))
+        named = {name: np.array(self.form.back(name, array)) for name, array in zip(wanted, extra, strict=True)}
+        return Answer(np.array(self.form.back("out", out)), named, changed, aliased, seconds)
 
-    def _changed(self, arrays: dict[str, np.ndarray], native: dict[str, object]) -> tuple[str, ...]:
-        """Arguments that were written to on another device, whose memory is not that of the arrays."""
-        if self.description.device == "cpu":
-            return ()
-        return tuple(n for n, a in arrays.items() if self._turned(n, self._numpy(native[n])).tobytes() != a.tobytes())
+    def _changed(self, asked: dict[str, object], own: dict[str, object], native: dict[str, object]) -> tuple[str, ...]:
+        """Arguments that were written to where their memory is not that of the arrays: on another device, or in another form."""
+        sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
+        on_cpu = self.description.device == "cpu"
+        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own[name])))]
+        return tuple(name for name in apart if self.form.back(name, self._numpy(native[name])).tobytes() != sent[name].tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, object], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
-        positional = {name: self._native(name, array) for name, array in given.items()}
-        keywords = {name: self._native(name, value) for name, value in options.items()}
+        asked = given | self.form.completed(given, options)
+        native = {name: self._native(self.form.given(name, value)) for name, value in asked.items()}
+        positional, keywords = {name: native[name] for name in given}, {n: native[n] for n in native if n not in given}
+        native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, self._native("dout", dout))
+        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, native_dout)
         self.framework.wait(out)
-        results = {name: np.array(self._turned(name, self._numpy(array))) for name, array in gradients.items()}
+        results = {name: np.array(self.form.back(name, self._numpy(array))) for name, array in gradients.items()}
         seconds = perf_counter() - start
-        return Answer(np.array(self._turned("out", self._numpy(out))), results, (), (), seconds)
+        return Answer(np.array(self.form.back("out", self._numpy(out))), results, (), (), seconds)
 
-    def _native(self, name: str, value: object) -> object:
-        if not isinstance(value, np.ndarray):
-            return value
-        return self.framework.from_numpy(self._turned(name, value), self.description.device)
-
-    def _turned(self, name: str, array: np.ndarray) -> np.ndarray:
-        """An argument, its gradient or the output, from the layout of the contract to the function's own, or back."""
-        return array.transpose(self.axes) if self.axes and name in IN_LAYOUT and array.ndim == 4 else array
+    def _native(self, value: object) -> object:
+        return self.framework.from_numpy(value, self.description.device) if isinstance(value, np.ndarray) else value
 
     def _numpy(self, value: object) -> np.ndarray:
         return self.framework.to_numpy(value)
@@ -138,10 +149,13 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+ALWAYS = ': if it always is a tuple, declare attention.returns = ("out", "lse")'
+
+
 def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
     if not wanted:
         if isinstance(result, tuple):
-            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for")
+            raise TypeError(f"output=a tuple of {len(result)}, but should be one array where nothing more is asked for{ALWAYS}")
         return (result,)
     if not isinstance(result, tuple) or len(result) != 1 + len(wanted):
         kind = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
@@ -149,13 +163,14 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
     return result
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: Exception, advice: str = "") -> Failure:
     lines = "".join(traceback.format_exception(error))
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Failure(Outcome.OUT_OF_MEMORY, f"{type(error).__name__}: {error}", lines)
-    return Failure(*unexpected(error), lines)
+    outcome, text = unexpected(error)
+    return Failure(outcome, text + advice, lines)
 
 
 def unexpected(error: Exception) -> tuple[Kind, str]:
@@ -164,10 +179,10 @@ def unexpected(error: Exception) -> tuple[Kind, str]:
     return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
 
 
-def serve(channel: Channel, name: str, location: str) -> None:
+def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
     requests = _requests(channel)
-    first, loaded = next(requests).request, _loaded(name, location)
+    first, loaded = next(requests).request, _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
@@ -178,15 +193,15 @@ def serve(channel: Channel, name: str, location: str) -> None:
 
 
 def describe(channel: Channel) -> None:
-    """Answers each request, the name and the location of an implementation, with its description, or a Failure."""
+    """Answers each request, the arguments of `load`, with its description, or a Failure."""
     for frame in _requests(channel):
         loaded = _loaded(*pickle.loads(frame.document))
         channel.reply(frame.request, loaded if isinstance(loaded, Failure) else loaded[1])
 
 
-def _loaded(name: str, location: str) -> tuple[Callable[..., object], Description] | Failure:
+def _loaded(name: str, location: str, declared: str) -> tuple[Callable[..., object], Description] | Failure:
     try:
-        return load(name, location)
+        return load(name, location, declared)
     except LoadError as error:
         return Failure(Outcome.UNAVAILABLE if error.unavailable else Outcome.UNLOADABLE, str(error))
 
@@ -226,5 +241,5 @@ def channel_to_parent(descriptor: str) -> Channel:
 
 
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:4]
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
     serve(to_parent, *implementation) if implementation else describe(to_parent)

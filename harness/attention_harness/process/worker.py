@@ -61,7 +61,9 @@ class Worker:
             self.starts, self.foreign = 1, loaded[0]
             return loaded[1]
         target, variables = self.target, os.environ | self.variables
-        self.foreign = ForeignProcess(SERVER, [target.name, target.location], variables, self.limits.memory, POLL_SECONDS)
+        self.foreign = ForeignProcess(
+            SERVER, [target.name, target.location, target.declared], variables, self.limits.memory, POLL_SECONDS
+        )
         self.starts += 1
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
@@ -121,7 +123,7 @@ def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed
         for target in targets:
             process = process or ForeignProcess(SERVER, [], os.environ | ONE_THREAD, Limits.memory, POLL_SECONDS)
             try:
-                request = process.send((target.name, target.location), START_SECONDS)
+                request = process.send((target.name, target.location, target.declared), START_SECONDS)
                 described = process.receive(request, Description, START_SECONDS)
                 yield CallFailed(described.kind, described.message) if isinstance(described, Failure) else described
             except ProcessEnded as ended:
@@ -136,15 +138,16 @@ _loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
 """Processes that have loaded their implementation, and have not been asked anything yet."""
 
 
-def load_ahead(target: Target, limits: Limits) -> None:
+def load_ahead(target: Target, limits: Limits) -> Description:
     """Starts the process that the next `Worker` of this kind takes over, since a framework takes a second to import.
 
-    Raises CallFailed.
+    Returns the declaration. Raises CallFailed.
     """
     worker = Worker(target, limits)
     described = worker.description()
     assert worker.foreign
     _loaded[worker._kind] = worker.foreign, described
+    return described
 
 
 def stop_loaded() -> None:

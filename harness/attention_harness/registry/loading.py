@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -13,19 +16,18 @@ from types import ModuleType
 from typing import Protocol
 
 from attention_harness import frameworks
-from attention_harness.registry.declarations import (
-    POSITIONAL,
-    by_its_names,
-    names_of,
-    options_of,
-    refuse_other_kinds,
-    refuse_unread,
-)
+from attention_harness.registry.call_form import in_contract_form
+from attention_harness.registry.declarations import POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.objects import declaring
+from attention_harness.registry.parameters import Parameters
+from attention_harness.registry.sources import beside, joined, written
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import ATTRIBUTES, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import named_precision
+
+Function = Callable[..., object]
 
 
 class LoadError(Exception):
@@ -36,16 +38,29 @@ class LoadError(Exception):
         self.unavailable = unavailable
 
 
-def load(name: str, location: str) -> tuple[Callable[..., object], Description]:
-    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError."""
+def load(name: str, location: str, declared: str = "") -> tuple[Callable[..., object], Description]:
+    """The function at `location`, with options by their names in the contract, and its description. Raises LoadError.
+
+    `declared` is JSON of attributes that count before those beside the code, and these before those of the function.
+    """
     container, _, attribute = location.rpartition(":")
     framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
     if framework and (reason := frameworks.installed(framework)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
     function = _entry(module, attribute, name) or _function(module, attribute, location)
+    function = _declaring(function, module, attribute, json.loads(declared or "{}"))
     description = available(function, name)
-    return by_its_names(function), replace(description, version=_version(description, container, function))
+    return in_contract_form(function, description), replace(description, version=_version(description, container, function))
+
+
+def _declaring(function: Function, module: ModuleType, attribute: str, declared: Mapping[str, object]) -> Function:
+    """The function with what is declared beside it. Raises LoadError."""
+    path = getattr(module, "__file__", None)
+    try:
+        return declaring(function, joined(beside(Path(path), attribute or "attention") if path else {}, declared))
+    except (TypeError, ValueError) as error:
+        raise LoadError(str(error)) from error
 
 
 def load_file(path: Path) -> ModuleType:
@@ -105,19 +120,48 @@ def _import(container: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """The file as a module. Files beside it come first while it is imported, as in a script, and last for all others."""
+    """The file as a module: of its package where it imports from there, else by itself, with the files beside it."""
+    package = package_of(path) if _imports_from_package(path) else ""
+    if package:
+        with _first_on_path(path.parents[package.count(".") + 1]):
+            return import_module(f"{package}.{path.stem}")
     name = path.stem if path.stem.isidentifier() and not known(path.stem) else f"file_{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec and spec.loader
     module = module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
+    with _first_on_path(path.parent):
         spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-        sys.path.append(str(path.parent))
     return module
+
+
+@contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    """What lies in the folder comes first while a file is imported, as in a script, and last for all others."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.path.append(str(folder))
+
+
+def package_of(path: Path) -> str:
+    """The package whose file it is, by its folders with `__init__.py`; "" for none.
+
+    >>> package_of(Path(__file__))
+    'attention_harness.registry'
+    """
+    folders: list[str] = []
+    for folder in path.resolve().parents:
+        if not (folder / "__init__.py").exists():
+            break
+        folders.insert(0, folder.name)
+    return ".".join(folders)
+
+
+def _imports_from_package(path: Path) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(ast.parse(path.read_bytes())))
 
 
 def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., object]:
@@ -126,6 +170,9 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
+    if inspect.isclass(candidates[0]):
+        made = f"an instance in that file, such as attention = {candidates[0].__name__}(...)"
+        raise LoadError(f"target={location}, but should be a function, or {made}, not a class")
     if not callable(candidates[0]):
         raise LoadError(f"target={location}, but should be a function, not {type(candidates[0]).__name__}")
     protocol = not attribute and "prepare" in vars(module) and (len(candidates) == 1 or "supports" in vars(module))
@@ -175,28 +222,26 @@ def from_protocol(module: ModuleType) -> Callable[..., object]:
     return attention
 
 
-LAYOUTS = ("bhld", "blhd")
-
-
 def describe(function: Callable[..., object], name: str) -> Description:
     """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
         refuse_unread(getattr(function, "__dict__", {}))
         refuse_other_kinds(function)
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
-        layout = one_of("layout", getattr(function, "layout", LAYOUTS[0]), LAYOUTS)
-        written = getattr(function, "conventions", {})
-        conventions = _conventions(written)
+        layout = one_of("layout", getattr(function, "layout", "bhld"), LAYOUTS)
+        named = getattr(function, "conventions", {})
+        conventions = _conventions(named)
         by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
+        parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
         return Description(
             name=name,
             spec=spec,
             framework=framework,
             version="" if frameworks.installed(framework) else frameworks.load(framework).version(),
             device=_device(str(getattr(function, "device", "cpu")), framework),
-            options=options_of(function, spec),
-            names=names_of(function),
+            options=parameters.options,
+            names=parameters.names,
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=conventions,
             precision=_precision(getattr(function, "precision", {})),
@@ -204,7 +249,19 @@ def describe(function: Callable[..., object], name: str) -> Description:
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             layout=layout,
-            declared=(*(name for name in ATTRIBUTES if hasattr(function, name)), *_written(written)),
+            declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_named(named)),
+            positional=parameters.positional,
+            needed=parameters.needed,
+            returns=parameters.returns,
+            mask_means=one_of("mask_means", getattr(function, "mask_means", "visible"), MASK_MEANINGS),
+            contiguous=one_of("contiguous", getattr(function, "contiguous", False), (False, True)),
+            open_side=parameters.open_side,
+            domain=parameters.domain,
+            implied=parameters.implied,
+            notes=(
+                *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
+                *parameters.notes,
+            ),
         )
     except (TypeError, ValueError) as error:
         raise LoadError(f"{name}: {error}") from error
@@ -214,7 +271,7 @@ def _conventions(declared: object) -> Conventions:
     return declared if isinstance(declared, Conventions) else Conventions.declared(declared)
 
 
-def _written(declared: Conventions | Mapping[str, object]) -> Iterator[str]:
+def _named(declared: Conventions | Mapping[str, object]) -> Iterator[str]:
     """The named conventions; from an object that has all of them, those that differ from the defaults."""
     if not isinstance(declared, Conventions):
         yield from declared

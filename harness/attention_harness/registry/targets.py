@@ -6,10 +6,11 @@ Only metadata are imported here: loading happens in the worker of the implementa
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import attention_implementations
 from attention_harness.errors import UsageError
+from attention_harness.registry.sources import joined
 
 GROUP = "attention_harness.implementations"
 
@@ -28,6 +30,15 @@ class Target:
     name: str
     location: str
     registered: bool = True
+    declared: str = ""
+    """JSON of attributes that are declared beside the function, by the command or from Python; "" for none."""
+
+    def declaring(self, attributes: Mapping[str, object]) -> Target:
+        """The target with these attributes on top; a registered one declares its own."""
+        if self.registered or not attributes:
+            return self
+        before = json.loads(self.declared) if self.declared else {}
+        return replace(self, declared=json.dumps(joined(before, attributes)))
 
 
 def registered() -> list[Target]:
@@ -50,13 +61,13 @@ def _built_in() -> list[Target]:
     return [Target("-".join(parts).replace("_", "-"), ".".join((package.name, *parts)) + ":") for parts in places]
 
 
-def resolve(wanted: Sequence[str]) -> list[Target]:
-    """The targets named on the command line, each once; all registered ones if none is named."""
+def resolve(wanted: Sequence[str], attributes: Mapping[str, object] = {}) -> list[Target]:
+    """The targets named on the command line, each once; all registered ones if none is named. Those by place get the attributes."""
     everything = registered()
     if not wanted:
         return everything
     targets = {target.name: target for name in wanted for target in _matches(name, everything)}
-    return list(targets.values())
+    return [target.declaring(attributes) for target in targets.values()]
 
 
 def _matches(name: str, everything: list[Target]) -> list[Target]:

@@ -20,7 +20,8 @@ from attention_harness.frameworks.switches import precise
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import SERVER
 from attention_harness.registry.loading import LoadError, available
-from attention_harness.registry.objects import as_function, name_of
+from attention_harness.registry.objects import as_function, beside_object, name_of
+from attention_harness.registry.sources import joined
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import run as running
 from attention_harness.runs.notebook import notebook_progress
@@ -39,7 +40,7 @@ def check_attention(
     seed: int = 0,
     dtypes: Sequence[str] | None = None,
     properties: Sequence[str] | None = None,
-    declare: Mapping[str, bool | str] | None = None,
+    declare: Mapping[str, object] | None = None,
     quick: bool = False,
     framework: str | None = None,
     timeout: float = Settings.seconds,
@@ -59,7 +60,7 @@ def check_attention(
     | `seed` | decides every case |
     | `dtypes` | draw these only, out of float64, float32, bfloat16, float16 |
     | `properties` | judge these only, by id (`"P4"`) or name |
-    | `declare` | conventions of a function that cannot declare any itself: `{"causal_alignment": "bottom-right"}` |
+    | `declare` | conventions and attributes of a function that declares none itself: `{"layout": "blhd", "lse_base": "2"}` |
     | `framework` | whose arrays a function object gets, numpy, torch or jax: as declared, else by its type, annotations, code |
     | `timeout`, `memory` | seconds of a call and MiB of the process, of a name |
 
@@ -135,7 +136,9 @@ def _named(name: str, framework: str | None, plan: Plan, listener: Listener) -> 
     """The check of a target by its name, in processes of its own."""
     if framework is not None:
         raise UsageError(f"framework={framework}, but should be left out: {name} declares its own (function.framework = ...)")
-    targets: list[Target] = resolve([name])
+    if "backward" in plan.settings.declared:
+        raise UsageError(f"declare=backward, but should be left out: {name} declares its own (function.backward = ...)")
+    targets: list[Target] = resolve([name], plan.settings.attributes)
     if len(targets) > 1:
         raise UsageError(f"f={name}, but should name one function: it names {', '.join(target.name for target in targets)}")
     checked = check(targets[0], plan, listener)
@@ -152,8 +155,8 @@ def _object(function: Function, framework: str | None, plan: Plan, listener: Lis
         raise UsageError(f"f=the class {function.__name__}, but should be an instance of it, or a function")
     name = name_of(function)
     try:
-        wanted = framework and one_of("framework", framework, frameworks.NAMES)
-        plain = as_function(function, wanted)
+        given = {"framework": one_of("framework", framework, frameworks.NAMES)} if framework else {}
+        plain = as_function(function, joined(beside_object(function), plan.settings.attributes, given))
         with warnings.catch_warnings(action="ignore"), precise(getattr(plain, "framework", "numpy")):
             available(plain, name)
             return check_function(InProcessWorker(plain, name), plan, listener)

@@ -123,8 +123,8 @@ USUAL = RunRequest("", [], Settings(), {"quick": False, "baseline": "numpy-eager
 def request(command: str, named: Sequence[str], settings: Settings, resume: Path | None, **more: object) -> RunRequest:
     """The request of the command line, or that of the interrupted run, which the command line may repeat."""
     if resume is None:
-        return RunRequest(command, resolve(named), settings, more)
+        return RunRequest(command, resolve(named, settings.attributes), settings, more)
     before = stored(resume, command)
-    given = RunRequest(command, resolve(named) if named else [], settings, more).arguments()
+    given = RunRequest(command, resolve(named, settings.attributes) if named else [], settings, more).arguments()
     arguments = resumed(resume, before, given, USUAL.arguments())
     return RunRequest(command, targets_of(arguments), settings_from(arguments), {name: arguments.get(name) for name in more})

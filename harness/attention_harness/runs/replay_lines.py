@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from attention_harness.conformance.settings import Settings
+from attention_harness.registry.sources import written
 from attention_specs.formats import DTYPES
 
 
@@ -26,7 +27,7 @@ def command_line(name: str, settings: Settings, properties: list[str]) -> str:
     given = {
         "--property": properties,
         "--dtype": [] if settings.dtypes == DTYPES else list(settings.dtypes),
-        "--declare": [f"{convention}={value}" for convention, value in settings.declared.items()],
+        "--declare": written(settings.declared),
     }
     options = [word for option, values in given.items() for value in values for word in (option, value)]
     return shlex.join(["attention-harness", "check", name, *options, *settings.drawing.split()])

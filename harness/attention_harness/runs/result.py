@@ -89,7 +89,10 @@ class Result:
         """How it was called: where, and with whose arrays."""
         described = self._checked.description
         place = "in this process: a crash would have been one of the caller" if self.in_process else "in a process of its own"
-        return f"{self.name} was called with {described.framework} arrays, {place}." if described else ""
+        if not described:
+            return ""
+        taken = "".join(f" {note[0].upper()}{note[1:]}." for note in described.notes)
+        return f"{self.name} was called with {described.framework} arrays, {place}.{taken}"
 
     @property
     def rows(self) -> list[CheckRow]:

@@ -111,7 +111,7 @@ def _parse(line: str) -> CheckResult | None:
 
 
 def _description(data: dict[str, Any]) -> Description:
-    tuples = {name: tuple(data[name]) for name in ("options", "dtypes", "declared") if data.get(name) is not None}
+    tuples = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
     return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
 
 
@@ -149,7 +149,7 @@ def validate(settings: Settings) -> None:
     if unknown:
         raise UsageError(f"property={unknown[0]}, but should be {likely(unknown[0])}")
     try:
-        Conventions.declared(settings.declared)
+        Conventions.declared(settings.conventions)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -104,6 +104,19 @@ def weights_and_lse_come_together_as_each_alone(attend: Attend, x: Inputs) -> Ve
     return out & weights & _lse_agrees(expected, both["lse"], "lse beside weights")
 
 
+@property_("P17", needs=_sees_something, needs_new_oracle=True, domain=True)
+def outside_of_its_domain_it_refuses_or_is_right(attend: Attend, x: Inputs) -> Verdict:
+    """A call that the declared domain excludes is refused, or its output is right all the same (C32)."""
+    replies = list(attend.outside(x))
+    verdict = holds(True, "")
+    for condition, reply in replies:
+        if reply is not None:
+            out, expected = reply
+            what = f"out outside of {condition}"
+            verdict &= within(out, expected.out, expected.out_bound, what, expected.specified)
+    return verdict if replies else VACUOUS
+
+
 @property_("P10", needs=_sees_something)
 def same_call_twice_gives_the_same_bits(attend: Attend, x: Inputs) -> Verdict:
     """Repeating a call repeats its output, bit for bit where `deterministic` is declared (C30, C34, C35)."""

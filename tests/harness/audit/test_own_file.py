@@ -193,10 +193,10 @@ def test_a_wrong_call_is_one_line(arguments, words, capsys):
 
 def test_only_these_functions(saved):
     file = saved(FILE)
-    chosen = select([str(file)], ["s*", "eager"], [], False)
+    chosen = select([str(file)], ["s*", "eager"], {}, False)
     assert [entry.name for entry in chosen.entries] == ["sound_eager", "sound_but_doubled", "eager", "survives"]
     with pytest.raises(UsageError, match="only=z, but should be a name of mutants.py, or a glob over them: sound_eager"):
-        select([str(file)], ["z"], [], False)
+        select([str(file)], ["z"], {}, False)
 
 
 def test_a_worker_finds_functions_and_entries_of_mappings(saved):

@@ -75,9 +75,10 @@ def written(tmp_path):
 
     def write(source, property_, case=PLAIN, declared=(), attribute="attention", when=""):
         (tmp_path / "mine.py").write_text(source)
-        target = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
+        bare = Target("mine.py:attention", f"{tmp_path / 'mine.py'}:{attribute}", registered=False)
+        target = bare.declaring(Settings(declared=dict(declared)).attributes)
         with Worker(target) as worker:
-            given = check._as_declared(worker.description(), target, Plan({}, tmp_path, Settings(declared=dict(declared))))
+            given = worker.description()
             return reproducers.write(
                 tmp_path / "run", target, UnderTest(worker, given), PROPERTIES[property_], case, "what was wrong", when
             )

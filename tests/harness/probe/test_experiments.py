@@ -111,7 +111,7 @@ def test_a_function_is_probed_inside_what_it_answers(conditions, function, obser
 def test_what_only_one_dtype_answers_is_probed_in_it(observations_of):
     observations = observations_of(only(lambda q, k, v, causal: q.dtype == np.float16 and causal and q.shape[3] == 64))
     assert observations["dtypes"][0] == ("float16",) and observations["answered only with"][0] == "is_causal, head_dim == 64"
-    assert observations["causal_alignment"][0] == "top-left" and observations["mask, True"][0] == "attend"
+    assert observations["causal_alignment"][0] == "top-left" and observations["mask_means"][0] == "visible"
 
 
 def test_dtypes_may_answer_under_conditions_of_their_own(observations_of):
@@ -289,5 +289,5 @@ def test_a_wrong_function_is_said_to_be_wrong_once(observations_of):
     observations = observations_of(lambda q, k, v, *, mask=None: (1 + control(q, k, v, mask=mask)).astype(q.dtype))
     assert (
         observations["plain call"][:2] == ("something else", DIFFERS)
-        and observations["mask, True"][1] == observations["empty_rows"][1] == UNTOLD
+        and observations["mask_means"][1] == observations["empty_rows"][1] == UNTOLD
     )

@@ -131,7 +131,7 @@ def other_layout(q, k, v):
 DEVIATIONS = [
     ("empty_rows", made(), "zeros"), ("empty_rows", made(rows="nan"), "nan"), ("empty_rows", made(rows="uniform"), "uniform"),
     ("causal_alignment", made(), "top-left"), ("causal_alignment", made(bottom_right=True), "bottom-right"),
-    ("mask, True", made(), "attend"), ("mask, True", made(hides=True), "do not attend"),
+    ("mask_means", made(), "visible"), ("mask_means", made(hides=True), "hidden"),
     ("empty_rows", made(hides=True, rows="nan"), "nan"), ("empty_rows", made(bottom_right=True, rows="uniform"), "uniform"),
     ("key head of query head h", made(), "h // group"), ("key head of query head h", made(tiled=True), "h % Hkv"),
     ("lse_base", made(base=2), "2"), ("lse_base", made(), "e"),

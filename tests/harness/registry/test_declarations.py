@@ -16,8 +16,8 @@ from attention_specs.contract import Conventions
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("layout", "bshd", "layout=bshd, but should be one of bhld, blhd$"),
-        ("layout", ["bhld"], r"layout=\['bhld'\], but should be one of bhld, blhd$"),
+        ("layout", "bshd", "layout=bshd, but should be one of bhld, blhd, hld, lhd$"),
+        ("layout", ["bhld"], r"layout=\['bhld'\], but should be one of bhld, blhd, hld, lhd$"),
         ("conventions", ["empty_rows"], r"conventions=\['empty_rows'\], but should be a dict$"),
         ("conventions", None, "conventions=None, but should be a dict$"),
         ("conventions", {1: "zeros"}, "convention=1, but should be one of empty_rows"),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from attention_harness import frameworks
-from attention_harness.registry.declarations import by_its_names
+from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.loading import LoadError, _version, describe, from_protocol, load
 from attention_specs.contract import OPTIONS, Conventions, declares
 
@@ -54,9 +54,9 @@ def test_names_of_the_arrays_are_free():
     assert describe(lambda a, b, c, bias=None: a, "mine").options == ("bias",)
 
 
-def other_names(q, k, v, *, attn_mask=None, causal=False, sm_scale=None, block=64):
+def other_names(q, k, v, *, masked=None, causality=False, scaled=None, block=64):
     """Returns its options."""
-    return attn_mask, causal, sm_scale, block
+    return masked, causality, scaled, block
 
 
 def declared(function, **attributes):
@@ -66,7 +66,7 @@ def declared(function, **attributes):
     return declares(**attributes)(update_wrapper(copy, function))
 
 
-NAMES = {"mask": "attn_mask", "is_causal": "causal", "scale": "sm_scale"}
+NAMES = {"mask": "masked", "is_causal": "causality", "scale": "scaled"}
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ NAMES = {"mask": "attn_mask", "is_causal": "causal", "scale": "sm_scale"}
     [
         (
             other_names,
-            r'parameter=attn_mask, causal, sm_scale, block, but should be mask, is_causal, scale: .*"mask": "attn_mask"',
+            r'parameter=masked, causality, scaled, block, but should be mask, is_causal, scale: .*"mask": "masked"',
         ),
         (other_names, r'attention.ignored = \("block",\)$'),
-        (lambda q, k, v, *, attn_mask: q, r'parameter=attn_mask, but should be mask: .*names = {"mask": "attn_mask"}$'),
+        (lambda q, k, v, *, masked: q, r'parameter=masked, but should be mask: .*names = {"mask": "masked"}$'),
         (lambda q, k, v, w: q, r'parameter=w, but should be an option of the contract: .*ignored = \("w",\)$'),
         (declared(other_names, names=NAMES), "parameter=block, but should"),
         (declared(other_names, ignored=tuple(NAMES.values())), "parameter=block, but should"),
         (declared(other_names, names={"masks": "attn_mask"}), "names=masks, but should be mask$"),
-        (declared(other_names, names={"mask": "mask"}), "declared=mask, but should be among the parameters: q, k, v, attn_mask"),
+        (declared(other_names, names={"mask": "mask"}), "declared=mask, but should be among the parameters: q, k, v, masked"),
         (declared(other_names, ignored=("blocks",)), "declared=blocks, but should be among the parameters"),
         (declared(plain, options=("mask", "scale")), "declared=scale, but should be among the parameters"),
         (declared(plain, options=("masks",)), "declared=masks|options=masks, but should be mask$"),
@@ -102,7 +102,7 @@ def test_options_arrive_under_the_names_that_are_declared(tmp_path):
     function = declared(other_names, names=NAMES, ignored=("block",))
     description = describe(function, "mine")
     assert (description.options, description.names) == (("mask", "is_causal", "scale"), NAMES)
-    assert by_its_names(function)(0, 0, 0, mask=1, scale=2.0) == (1, False, 2.0, 64)
+    assert in_contract_form(function, description)(0, 0, 0, mask=1, scale=2.0) == (1, False, 2.0, 64)
     text = "def attention(q, k, v, *, attn_mask=None):\n    return attn_mask\n\n\nattention.names = {'mask': 'attn_mask'}\n"
     (tmp_path / "named.py").write_text(text)
     loaded, _ = load("mine", f"{tmp_path / 'named.py'}:attention")
@@ -171,7 +171,7 @@ def test_a_function_called_multi_head_is_a_layer():
     ("function", "message"),
     [
         (lambda q, k: q, "missing|too many"),
-        (lambda q, k, v, mask: q, "missing a required argument: 'mask'"),
+        (lambda q, k, v, mask, /: q, r'mask has no name for a call, declare attention.positional = \("q", "k", "v", "mask"\)'),
         (lambda q, *, k, v: q, "too many positional"),
         (lambda: None, "too many positional"),
     ],

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from attention_harness.registry.loading import describe
-from attention_harness.registry.objects import as_function, framework_of_object, name_of
+from attention_harness.registry.objects import as_function, name_of
+from attention_harness.registry.reading import framework_of_object
 
 torch = pytest.importorskip("torch")
 
@@ -77,7 +78,7 @@ def test_a_declaration_counts_before_what_is_found_and_an_argument_before_both()
 
     attention.framework = "numpy"
     assert as_function(attention).framework == "numpy"
-    assert as_function(attention, "torch").framework == "torch"
+    assert as_function(attention, {"framework": "torch"}).framework == "torch"
     assert vars(attention) == {"framework": "numpy"}
 
 

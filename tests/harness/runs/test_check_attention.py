@@ -215,6 +215,8 @@ def test_a_place_that_cannot_be_written_is_named(failed, tmp_path):
         ({"properties": ["output_agrees"]}, "property=output_agrees, but should be an id or a name: "),
         ({"properties": "P4"}, "properties=P4, but should be a list"),
         ({"declare": {"causal": "top"}}, "convention=causal, but should be one of"),
+        ({"declare": {"layout": "bdhl"}}, "layout=bdhl, but should be"),
+        ({"declare": {"returns": ("lse",)}}, "returns=lse, but should have out once"),
         ({"framework": "tensorflow"}, "framework=tensorflow, but should be one of numpy, torch, jax"),
         ({"f": 3}, "f=int, but should be a function, or the name of one"),
         ({"f": Instance}, "f=the class Instance, but should be an instance of it"),
@@ -222,6 +224,7 @@ def test_a_place_that_cannot_be_written_is_named(failed, tmp_path):
         ({"f": "numpy-*"}, r"f=numpy-\*, but should name one function"),
         ({"f": "numpy-eagr"}, "target=numpy-eagr, but should be numpy-eager"),
         ({"f": "numpy-eager", "framework": "torch"}, "framework=torch, but should be left out"),
+        ({"f": "numpy-eager", "declare": {"backward": print}}, "declare=backward, but should be left out"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments, message):

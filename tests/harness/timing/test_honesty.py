@@ -147,8 +147,7 @@ def test_a_timed_call_has_its_cache_in_the_declared_layout() -> None:
         return numpy_eager.attention(q, k, v, past_k=past[0], past_v=past[1]).swapaxes(1, 2)
 
     x = realise(Case(Problem(2, 4, 2, 3, 8, 16, 6, past=5)))
-    eager.layout = "blhd"  # type: ignore[attr-defined]
-    made = Candidate(eager, Description("eager", options=CACHE))
+    made = Candidate(eager, Description("eager", options=CACHE, layout="blhd"))
     made.open([x])
     assert np.array_equal(made.output(made.call(0))["out"], numpy_eager.attention(x.q, x.k, x.v))
 

@@ -15,9 +15,9 @@ load_properties()
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not property_.gradient and not property_.over_run and not property_.id.startswith("V")
+    if not (property_.gradient or property_.over_run or property_.domain or property_.id.startswith("V"))
 ]
-"""Gradients, published vectors and properties of whole runs have tests of their own."""
+"""Gradients, domains, published vectors and properties of whole runs have tests of their own."""
 
 
 @pytest.mark.slow

@@ -81,7 +81,9 @@ def case_file(data: object) -> CaseFile:
     require_affordable(case.problem)
     require_buildable(case)
     return CaseFile(
-        target=Target(target, location, record.get("registered") is not False),
+        target=Target(target, location, record.get("registered") is not False).declaring(
+            require("declared", record.get("declared", {}), dict)
+        ),
         property_=property_,
         case=case,
         conventions=_conventions(record.get("conventions", {})),

@@ -16,10 +16,10 @@ from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed, printable
 from attention_harness.process.limits import Limits
 from attention_harness.process.packing import pack
+from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.targets import Target
 from attention_specs.attention.oracle import Reference
 from attention_specs.case import Case
-from attention_specs.contract import IN_LAYOUT
 from attention_specs.property import Property
 from attention_specs.spec import Inputs
 
@@ -51,6 +51,7 @@ def write(
         "target": target.name,
         "location": target.location,
         "registered": target.registered,
+        "declared": json.loads(target.declared or "{}"),
         "conventions": asdict(under_test.description.conventions),
         "limits": asdict(getattr(under_test.worker, "limits", Limits())),
         "property": property_.name,
@@ -86,23 +87,20 @@ def _picture(under_test: UnderTest, x: Inputs) -> dict[str, object]:
 
 
 def _script(under_test: UnderTest, target: Target, x: Inputs, message: str) -> str:
-    """A program that builds the same arrays, calls the implementation and prints its answer and the right one."""
-    lowered = under_test.lowered(x)
-    call = under_test.spec.call(lowered)
-    names = under_test.description.names
-    options = {names.get(name, name): _literal(value) for name, value in call.options.items()}
+    """A program that builds the same arrays, calls the implementation in its own form and prints its answer and the right one."""
+    form, description = CallForm(under_test.description), under_test.description
+    by_position, by_name = form.own_call(under_test.spec.call(under_test.lowered(x)))
     expected = under_test.expected(x)
-    wanted, bound = (
-        array.astype(np.float64) for array in (expected.out, np.broadcast_to(expected.bounds.out, expected.out.shape))
-    )
+    bound = np.broadcast_to(expected.bounds.out, expected.out.shape)
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),
-        arrays="".join(f"    {name!r}: {_literal(array)},\n" for name, array in call.arrays.items()),
-        options="".join(f"    {name!r}: {text},\n" for name, text in options.items()),
-        in_layout=tuple(names.get(name, name) for name in (*call.arrays, *call.options) if name in IN_LAYOUT),
-        wanted=_literal(wanted),
-        bound=_literal(bound),
-        framework=under_test.description.framework,
+        arrays="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_position.items()),
+        options="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_name.items()),
+        part=f"[{description.returns.index('out')}]" if description.returns else "",
+        wanted=_literal(form.given("out", expected.out.astype(np.float64))),
+        bound=_literal(form.given("out", bound.astype(np.float64))),
+        device=description.device,
+        framework=description.framework,
         location=target.location,
     )
 
@@ -143,7 +141,7 @@ def array(data, dtype, shape, strides, offset):
     return np.ndarray(shape, dtype, bytearray(zlib.decompress(base64.b64decode(data))), offset, strides)
 
 
-def native(a, device="cpu", framework={framework!r}):
+def native(a, device={device!r}, framework={framework!r}):
     """The array as the framework's own."""
     if not isinstance(a, np.ndarray) or framework == "numpy":
         return a
@@ -163,7 +161,14 @@ def native(a, device="cpu", framework={framework!r}):
 def load(location={location!r}):
     """The implementation."""
     container, _, name = location.rpartition(":")
-    if container.endswith(".py"):
+    folder, package = os.path.dirname(container), []
+    while container.endswith(".py") and os.path.exists(os.path.join(folder, "__init__.py")):
+        package.insert(0, os.path.basename(folder))
+        folder = os.path.dirname(folder)
+    if package:
+        sys.path.insert(0, folder)
+        module = importlib.import_module(".".join([*package, os.path.basename(container)[:-3]]))
+    elif container.endswith(".py"):
         sys.path.insert(0, os.path.dirname(container))
         spec = importlib.util.spec_from_file_location("implementation", container)
         module = importlib.util.module_from_spec(spec)
@@ -182,27 +187,19 @@ def prepared(module):
         problem = {{"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}}
         return module.prepare(problem)(q, k, v, **options)
 
-    attention.layout, attention.device = getattr(module, "layout", "bhld"), getattr(module, "device", "cpu")
     return attention
 
 
 def called(function, arrays, options):
-    """The output as float64, in the layout [batch, heads, length, dim]."""
-    device, blhd = getattr(function, "device", "cpu"), getattr(function, "layout", "bhld") == "blhd"
-
-    def given(name, a):
-        return native(a.transpose(0, 2, 1, 3) if blhd and name in IN_LAYOUT else a, device)
-
-    out = function(*(given(*pair) for pair in arrays.items()), **{{name: given(name, a) for name, a in options.items()}})
-    out = np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
-    return out.transpose(0, 2, 1, 3) if blhd and out.ndim == 4 else out
+    """The output as float64."""
+    out = function(*map(native, arrays.values()), **{{name: native(a) for name, a in options.items()}}){part}
+    return np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
 
 
 ARRAYS = {{
 {arrays}}}
 OPTIONS = {{
 {options}}}
-IN_LAYOUT = {in_layout}
 WANTED = {wanted}
 BOUND = {bound}
 

@@ -12,10 +12,12 @@ from time import perf_counter_ns
 import numpy as np
 
 from attention_harness import frameworks
+from attention_harness.registry.call_form import CallForm
 from attention_harness.timing.measure.buffers import Signs, own_copy, same_bits
 from attention_harness.timing.measure.messages import FirstCalls, Outputs, WarmUp
 from attention_harness.timing.workloads import TRAINING
 from attention_specs.attention import spec as spec
+from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CACHE, Description
 from attention_specs.properties.gradients import output_gradient
@@ -35,7 +37,7 @@ class Candidate:
     def __init__(self, function: Callable[..., object], description: Description, clock: Clock = perf_counter_ns) -> None:
         self.attention, self.description, self.clock = function, description, clock
         self.framework = frameworks.load(description.framework)
-        self.axes = (0, 2, 1, 3) if getattr(function, "layout", "bhld") == "blhd" else None
+        self.form = CallForm(description)
         self.close()
 
     def close(self) -> None:
@@ -53,12 +55,16 @@ class Candidate:
         dtypes = self.description.dtypes
         if dtypes is not None and copies[0].dtype not in dtypes:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
+        if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
+            raise NotImplementedError(f"outside of the declared domain, {broken}")
         calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
         douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
+        options = [self.form.completed(call.arrays, call.options) for call in calls]
         self.options = [
-            {name: self._native(value) for name, value in call.options.items() if name not in CACHE} for call in calls
+            {name: self._native(self.form.given(name, value)) for name, value in given.items() if name not in CACHE}
+            for given in options
         ]
         if direction == TRAINING:
             self.function = self.framework.compiled(self._train, self.options[0])
@@ -73,7 +79,7 @@ class Candidate:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
         cache = {name: value for name, value in call.options.items() if name in CACHE and isinstance(value, np.ndarray)}
         arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
-        return {name: self._turned(array) for name, array in (arrays | cache).items()}
+        return {name: self._own(name, array) for name, array in (arrays | cache).items()}
 
     def fill(self, number: int) -> bool:
         """Moves the contents on by `number` buffers, with signs of that number: neither an address nor earlier values give the
@@ -109,18 +115,21 @@ class Candidate:
         self.framework.wait(native)
         return native
 
-    def _turned(self, array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(array.transpose(self.axes)) if self.axes else array
+    def _own(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The array in the form of the function, in the usual order."""
+        own = self.form.given(name, array)
+        assert isinstance(own, np.ndarray)
+        return own if own is array else np.ascontiguousarray(own)
 
     def output(self, native: object) -> Outputs:
         """The output, or also its gradients, as NumPy's, on memory of its own, for the values without signs. Raises TypeError."""
         if isinstance(native, tuple):
             raise TypeError(f"output=a tuple of {len(native)}, but should be one array where nothing more is asked for")
         named = native if isinstance(native, dict) else {"out": native}
-        return {name: self.signs.taken(name, self._back(self.framework.to_numpy(array))) for name, array in named.items()}
+        return {name: self.signs.taken(name, self._back(name, self.framework.to_numpy(array))) for name, array in named.items()}
 
-    def _back(self, out: np.ndarray) -> np.ndarray:
-        return np.array(out.transpose(self.axes) if self.axes and out.ndim == 4 else out)
+    def _back(self, name: str, array: np.ndarray) -> np.ndarray:
+        return np.array(self.form.back(name.removeprefix("d"), array))
 
     def call(self, buffer: int) -> object:
         """The output on this buffer, computed to the end."""

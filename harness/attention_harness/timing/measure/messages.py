@@ -28,6 +28,7 @@ class Load(Message[Description]):
     name: str
     target: str
     location: str
+    declared: str = ""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Server:
 
     def load(self, message: Load) -> Description:
         """Imports a candidate."""
-        function, description = load(message.target, message.location)
+        function, description = load(message.target, message.location, message.declared)
         if description.spec == "attention":
             self.candidates[message.name] = Candidate(function, description, self.clock)
         return description

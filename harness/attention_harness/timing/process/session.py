@@ -76,7 +76,7 @@ class Session:
                 self.descriptions[name] = description
 
     def _load(self, name: str, target: str) -> Load:
-        return Load(name, target, self.targets[target].location)
+        return Load(name, target, self.targets[target].location, self.targets[target].declared)
 
     def load_again(self, target: str, name: str) -> None:
         """Loads a target once more, under another name. Raises CandidateFailed."""
