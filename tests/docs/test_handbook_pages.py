@@ -19,14 +19,14 @@ from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
 from attention_specs.precision import MODELS
 from attention_specs.property import PROPERTIES
-from generator import catalogue, commands, findings, markdown, properties, python_api, records, write_pages
+from generator import catalogue, commands, failing, findings, markdown, properties, python_api, records, write_pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def property_pages():
-    return properties.pages()
+    return {name: text for name, text in properties.pages().items() if name.endswith(".md")}
 
 
 def test_each_property_has_a_page_with_its_statement_a_fault_and_a_public_bug(property_pages):
@@ -53,6 +53,13 @@ def test_the_fault_on_a_page_is_one_that_fewest_others_reject(property_pages):
 def test_nearly_all_pages_have_a_small_failure(property_pages):
     without = [name for name, text in property_pages.items() if "The smallest failure that a check finds" not in text]
     assert len(without) < len(property_pages) / 10
+
+
+def test_a_failure_of_several_scores_has_a_picture():
+    drawn = properties.failure_pictures()
+    assert len(drawn) > 30
+    assert all("<svg" in svg for svg in drawn.values())
+    assert f"![{failing.CAPTION}](R16.svg)" in properties.pages()["properties/R16.md"]
 
 
 def test_each_command_and_option_has_its_line():
