@@ -14,7 +14,7 @@ from generator import pictures
 CAPTION = (
     "The right weights of the head that fails: queries are rows, keys are columns, grey cells are hidden, a framed row is wrong."
 )
-LONGEST = 64
+LONGEST = 32
 """Rows or columns of a picture; longer problems have none."""
 
 

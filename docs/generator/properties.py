@@ -161,7 +161,7 @@ def _failure(one: Property, fault: Fault) -> str:
     failure = failures().get(one.id)
     if not failure or failure["fault"] != fault.name or not failure["sentence"]:
         return ""
-    problem = f" [{Case.from_json(failure['case'])}]" if failure["case"] else ""
+    problem = f"\n[{Case.from_json(failure['case'])}]" if failure["case"] else ""
     text = f"The smallest failure that a check finds:\n\n```text\n{failure['outcome']}: {failure['sentence']}{problem}\n```\n\n"
     return text + (f"![{failing.CAPTION}]({one.id}.svg)\n\n{failing.CAPTION}\n\n" if one.id in failure_pictures() else "")
 
