@@ -1,0 +1,100 @@
+"""A reading is a wrong meaning of a call, worked out exactly: the answer of an implementation may be right under it.
+
+    @reading()
+    def key_heads_are_tiled(x: Inputs) -> Inputs | None:
+        \"\"\"Query head h reads key head h % Hkv.\"\"\"
+
+The function makes the call that is answered in place of the one that was asked, or None where the two are the same; the docstring
+is the sentence that a reader sees. Simpler readings are registered before others: of several that fit, the first counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from attention_harness.conformance.diagnosis.observations import Asked, Observation, Prediction
+from attention_specs.attention.inputs import Inputs
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.registry import Registry
+
+Predict = Callable[[Asked, str], Prediction | None]
+"""The prediction for one result of a call; None where the reading says nothing about it, or changes nothing."""
+
+X = TypeVar("X", Inputs, LayerInputs)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reading by its name. `declaration` is what makes it right, where it is a convention."""
+
+    name: str
+    sentence: str
+    predict: Predict
+    spec: str = "attention"
+    declaration: str = ""
+    shows: Callable[[np.ndarray], bool] = lambda got: True
+    """Whether a result looks like it at all."""
+
+    def explains(self, seen: Observation) -> bool:
+        """Whether the result is right under this reading."""
+        if seen.asked.spec.NAME != self.spec or not self.shows(seen.got):
+            return False
+        prediction = self.predict(seen.asked, seen.result)
+        return prediction is not None and seen.agrees(prediction)
+
+
+READINGS: Registry[Reading] = Registry("reading")
+
+
+def register(name: str, sentence: str, predict: Predict, **more: Any) -> None:
+    """Adds a reading; its sentence is the first line of a docstring. `more`: further fields of `Reading`."""
+    first = sentence.strip().splitlines()[0].removesuffix(".")
+    capital = first[1:2].islower()
+    READINGS.register(Reading(name, first[:1].lower() + first[1:] if capital else first, predict, **more), name)
+
+
+def reading(declaration: str = "", spec: str = "attention") -> Callable[[Callable[[X], X | None]], Callable[[X], X | None]]:
+    """Registers a function of the call that makes the call as it is read."""
+
+    def add(function: Callable[[X], X | None]) -> Callable[[X], X | None]:
+        register(function.__name__, function.__doc__ or "", as_another_call(function), spec=spec, declaration=declaration)
+        return function
+
+    return add
+
+
+def as_another_call(function: Callable[[X], X | None]) -> Predict:
+    """The right answers to another call."""
+
+    def predict(asked: Asked, result: str) -> Prediction | None:
+        other = function(asked.x)  # type: ignore[arg-type]  # of the spec of the reading
+        return None if other is None else known(asked.meant_as(other), result)
+
+    return predict
+
+
+def known(asked: Asked, result: str) -> Prediction:
+    """The right values of a result, without the rows that see no key in this reading: nothing says what they would be."""
+    prediction = asked.predicted(result)
+    if result.startswith("d"):
+        return prediction
+    empty = asked.expected.exact.empty
+    rows = prediction.rows if empty.ndim != prediction.rows.ndim else prediction.rows & ~empty
+    return Prediction(prediction.values, prediction.bound, rows)
+
+
+def of_results(*results: str, spec: str = "attention", declaration: str = "") -> Callable[[Callable[[Asked], Prediction | None]], object]:
+    """Registers a function of the call that predicts these results."""
+
+    def add(function: Callable[[Asked], Prediction | None]) -> Callable[[Asked], Prediction | None]:
+        def predict(asked: Asked, result: str) -> Prediction | None:
+            return function(asked) if result in results else None
+
+        register(function.__name__, function.__doc__ or "", predict, spec=spec, declaration=declaration)
+        return function
+
+    return add

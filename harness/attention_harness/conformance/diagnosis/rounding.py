@@ -1,0 +1,71 @@
+"""Readings of precision: inputs, scores, weights or outputs that are rounded to fewer digits than the declaration says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from attention_harness.conformance.diagnosis.observations import Asked, Prediction
+from attention_harness.conformance.diagnosis.readings import as_another_call, known, register
+from attention_harness.conformance.diagnosis.results import right
+from attention_specs.attention.inputs import Inputs
+from attention_specs.formats import numpy_dtype, unit_roundoff
+from attention_specs.registry import SPECS
+
+COARSE = ("float16", "bfloat16")
+
+
+def rounded(a: np.ndarray, name: str) -> np.ndarray:
+    """The numbers rounded to a dtype, in the dtype that they had."""
+    return a.astype(np.float64).astype(numpy_dtype(name)).astype(a.dtype)
+
+
+def _coarser(name: str, x: Inputs) -> bool:
+    return unit_roundoff(name) > unit_roundoff(x.dtype)
+
+
+def _inputs(name: str, x: Inputs) -> Inputs | None:
+    """q, k and v rounded; the dtype of the call stays."""
+    return x.replace(**{a: rounded(getattr(x, a), name) for a in "qkv"}) if _coarser(name, x) else None
+
+
+def _weights(name: str, asked: Asked, result: str) -> Prediction | None:
+    if result != "out":
+        return None
+    expected = right(asked)
+    out = known(asked, "out")
+    return replace(out, values=rounded(expected.weights, name) @ expected.exact.values)
+
+
+def _stored(name: str, asked: Asked, result: str) -> Prediction | None:
+    """The right values within one more rounding, to this dtype."""
+    if result not in ("out", "out beside") or unit_roundoff(name) <= unit_roundoff(asked.x.dtype):
+        return None
+    out = known(asked, "out")
+    return replace(out, bound=out.bound + 2 * unit_roundoff(name) * np.abs(out.values).astype(np.float64))
+
+
+def _computed(asked: Asked, result: str) -> Prediction | None:
+    """The right values within the bounds of sums in float32."""
+    return known(replace(asked, model="computed-in-float32"), result) if asked.x.dtype == "float64" else None
+
+
+def _holds(name: str, got: np.ndarray) -> bool:
+    """Whether the dtype holds all these numbers."""
+    return np.array_equal(rounded(got, name), got, equal_nan=True)
+
+
+for _name in COARSE:
+    register(f"q, k and v are rounded to {_name}", f"q, k and v are rounded to {_name}", as_another_call(partial(_inputs, _name)))
+    register(f"weights are rounded to {_name}", f"weights are rounded to {_name}", partial(_weights, _name))
+for _spec in SPECS:
+    for _name in COARSE:
+        _text = f"the output is rounded to {_name}"
+        register(f"{_text} ({_spec})", _text, partial(_stored, _name), spec=_spec, shows=partial(_holds, _name))
+    _text = "float64 is computed in float32"
+    register(
+        f"{_text} ({_spec})", _text, _computed, spec=_spec, shows=partial(_holds, "float32"),
+        declaration='"float64": "computed-in-float32"',
+    )  # fmt: skip
