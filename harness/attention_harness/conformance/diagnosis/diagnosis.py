@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from time import monotonic
 
+from attention_harness.conformance.diagnosis.larger import larger
 from attention_harness.conformance.diagnosis.observations import Observation, observe
 from attention_harness.conformance.diagnosis.readings import READINGS, Reading
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed
-from attention_specs.attention.problem import Problem
+from attention_harness.errors import CallFailed, Outcome
 from attention_specs.case import Case
-from attention_specs.multi_head.problem import LayerProblem
+
+TABLE = Path(__file__).with_name("planted_faults.json")
+"""`python -m attention_harness.audit.diagnosis` makes it."""
 
 SECONDS = 1.0
 """For all failures of one implementation."""
 
 FEWEST = 2
 """Failing calls that a reading must explain."""
+
+MOST_PRODUCTS = 1_000_000
+"""Multiplications of a case; larger ones would take all the time."""
 
 
 def load_readings() -> dict[str, Reading]:
@@ -30,83 +37,77 @@ def load_readings() -> dict[str, Reading]:
     return READINGS
 
 
+def nearest_fault(reading: Reading) -> str:
+    """The planted fault that looks like this, with the public bug that it stands for; empty where none is known."""
+    known = planted_faults().get(reading.name)
+    return f"; planted fault {known[0]} ({known[1]})" if known else ""
+
+
+@cache
+def planted_faults() -> dict[str, tuple[str, str]]:
+    """Reading -> the first fault of the catalogue that looks like it and stands for a public bug, and the link."""
+    table: dict[str, tuple[str, str]] = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    return table
+
+
 class Diagnosis:
-    """Explains failures of one implementation, as long as the time lasts."""
+    """Explains failures of one implementation, as long as the time lasts. All are heard before the first is explained."""
 
     def __init__(self, under_test: UnderTest, seconds: float = SECONDS) -> None:
         self.under_test, self.left = under_test, seconds
         self.readings = list(load_readings().values())
-        self.known: dict[str, Reading | None] = {}
+        self.fitting: dict[str, list[Reading]] = {}
+        """Case -> the readings that explain it and all that fail like it."""
+
+    def hear(self, case: Case) -> None:
+        """A failure on this case, which is small. Nothing is done once the time is over."""
+        if _key(case) not in self.fitting and self.left > 0 and case.problem.products <= MOST_PRODUCTS:
+            start = monotonic()
+            self.fitting[_key(case)] = self._fitting(case, start + self.left)
+            self.left -= monotonic() - start
 
     def of(self, case: Case) -> Reading | None:
-        """The reading that explains the failure on this case, which is small; None where none does, or the time is over."""
-        key = case.with_problem(dtype="float32").id
-        if key not in self.known and self.left > 0:
-            start = monotonic()
-            self.known[key] = self._explained(case, start + self.left)
-            self.left -= monotonic() - start
-        return self.known.get(key)
+        """The reading that explains this failure; of several the one that explains most of the others too, and the simplest."""
+        explained = [one.name for fitting in self.fitting.values() for one in fitting]
+        return max(self.fitting.get(_key(case), []), key=lambda one: explained.count(one.name), default=None)
 
-    def _explained(self, case: Case, deadline: float) -> Reading | None:
-        """The first reading that explains the case and all that fail like it."""
+    def sentence(self, case: Case) -> str:
+        """What the failure looks like, with the declaration that would make it right; empty where nothing explains it."""
+        explained = self.of(case)
+        if explained is None:
+            return ""
+        declare = f"; if it is meant so, declare {explained.declaration}" if explained.declaration else ""
+        return f"{explained.sentence}{declare}{nearest_fault(explained)}"
+
+    def _fitting(self, case: Case, deadline: float) -> list[Reading]:
         fitting, failing = self.readings, 0
-        for like in self._alike(case, deadline):
-            if monotonic() > deadline and failing:
-                break
-            seen = self._wrong(like)
-            if not seen:
-                continue
+        for seen in self._failures_like(case):
             failing += 1
             fitting = [reading for reading in fitting if any(reading.explains(one) for one in seen)]
-            if not fitting:
-                return None
-        return fitting[0] if failing >= FEWEST else None
+            if not fitting or monotonic() > deadline:
+                break
+        return fitting if failing >= FEWEST else []
 
-    def _alike(self, case: Case, deadline: float) -> Iterator[Case]:
-        """The case, and others with its options: in float64 where that fails too, since its bounds are the narrowest."""
-        yield case
+    def _failures_like(self, case: Case) -> Iterator[list[Observation]]:
+        """The wrong results on the case, and on others with its options: in float64 where that fails too, since its bounds are
+        the narrowest."""
+        yield from filter(None, [self._wrong(case)])
+        if case.arrays:
+            return
         wide = case.with_problem(dtype="float64")
-        base = wide if not case.arrays and self._wrong(wide) else case
-        if not case.arrays:
-            yield replace(base, seed=base.seed + 1)
-            yield from grown(base)
+        for like in larger(wide if self._wrong(wide) else case):
+            yield from filter(None, [self._wrong(like)])
 
     def _wrong(self, case: Case) -> list[Observation]:
         try:
             return observe(self.under_test, case)
-        except (CallFailed, ValueError):  # no answer, or no problem at all
-            return []
+        except CallFailed as failure:
+            self.left = 0.0 if failure.outcome == Outcome.TIMED_OUT else self.left
+        except ValueError:  # no problem at all
+            pass
+        return []
 
 
-GROWTH = ((1, 2, 2, 2, 2), (1, 1, 4, 1, 3), (0, 3, 3, 0, 0))
-"""Further batch entries, queries, keys, head dims and value dims: equal sizes stay equal, or differ from now on."""
-
-
-def grown(case: Case) -> Iterator[Case]:
-    """Larger problems with the options of the case; ValueError is left to who asks."""
-    p = case.problem
-    if isinstance(p, Problem):
-        for batch, queries, keys, dim, value in GROWTH:
-            yield _resized(
-                case, batch=p.batch + batch, query_length=p.query_length + queries, key_length=p.key_length + keys,
-                head_dim=p.head_dim + dim, value_dim=p.value_dim + value, query_heads=2 * p.query_heads, key_heads=2 * p.key_heads,
-            )  # fmt: skip
-        longer = [n * 17 // 10 for n in (p.query_length, p.key_length)]
-        yield _resized(case, query_length=longer[0], key_length=longer[1], head_dim=p.head_dim * 17 // 10)
-    elif isinstance(p, LayerProblem):
-        for batch, queries, keys, _, _ in GROWTH:
-            keys = queries if p.self_attention else keys
-            sizes = {"batch": p.batch + batch, "query_length": p.query_length + queries, "key_length": p.key_length + keys}
-            yield _resized(case, **sizes, heads=p.heads + 1, d_model=3 * (p.heads + 1))
-
-
-def _resized(case: Case, **sizes: int) -> Case:
-    """The case with other sizes; lists of lengths are continued by those that they have."""
-    p = case.problem
-    changes: dict[str, object] = dict(sizes)
-    for name, axis in (("query_lengths", "query_length"), ("key_lengths", "key_length")):
-        lengths = getattr(p, name, None)
-        if lengths:
-            batch = sizes.get("batch", p.batch)
-            changes[name] = tuple(min(lengths[n % len(lengths)] + n // len(lengths), sizes[axis]) for n in range(batch))
-    return replace(case, seed=case.seed + sum(sizes.values())).with_problem(**changes)
+def _key(case: Case) -> str:
+    """The same for the dtypes of a case."""
+    return case.with_problem(dtype="float32").id

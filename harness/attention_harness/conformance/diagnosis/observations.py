@@ -25,21 +25,23 @@ EXTRAS = {"lse": "return_lse", "weights": "return_weights"}
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The values of a result under a reading, and their bound. `rows`, bool in the leading axes: rows about which it says something."""
+    """The values of a result under a reading, and their bound. `rows`, bool in the leading axes: those in which nothing else may be."""
 
     values: np.ndarray
     bound: np.ndarray | float
     rows: np.ndarray
 
     def beyond(self, got: np.ndarray) -> np.ndarray:
-        """Bool in the shape of the result: elements, of rows about which it says something, that are beyond the bound."""
+        """Bool in the shape of the result: elements of any row that are beyond the bound."""
         if got.shape != self.values.shape:
             return np.ones(got.shape, bool)
         with np.errstate(all="ignore"):
-            return self._shaped(got) & ~(error_ratios(got, self.values, self.bound) <= 1)
+            return ~(error_ratios(got, self.values, self.bound) <= 1)
 
-    def _shaped(self, got: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(self.rows.reshape(self.rows.shape + (1,) * (got.ndim - self.rows.ndim)), got.shape)
+    def within_rows(self, elements: np.ndarray) -> np.ndarray:
+        """These elements, those of other rows left out."""
+        rows: np.ndarray = elements & self.rows.reshape(self.rows.shape + (1,) * (elements.ndim - self.rows.ndim))
+        return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,11 @@ class Observation:
     """Bool in the shape of `got`."""
 
     def agrees(self, prediction: Prediction) -> bool:
-        """Whether the prediction holds wherever it says something, and says something of an element that is wrong."""
-        if prediction.values.shape != self.got.shape or prediction.beyond(self.got).any():
+        """Whether the prediction holds in the rows about which it says something, and for an element that is wrong."""
+        if prediction.values.shape != self.got.shape:
             return False
-        return bool((self.wrong & prediction._shaped(self.got)).any())
+        beyond = prediction.beyond(self.got)
+        return bool((self.wrong & ~beyond).any()) and not prediction.within_rows(beyond).any()
 
 
 def observe(under_test: UnderTest, case: Case) -> list[Observation]:
@@ -130,7 +133,8 @@ def observe(under_test: UnderTest, case: Case) -> list[Observation]:
 
 
 def _observed(asked: Asked, name: str, got: np.ndarray) -> Observation:
-    return Observation(asked, name, got, asked.predicted(name).beyond(got))
+    right = asked.predicted(name)
+    return Observation(asked, name, got, right.within_rows(right.beyond(got)))
 
 
 def _results(under_test: UnderTest, x: AnyInputs) -> Iterator[list[tuple[str, np.ndarray]]]:

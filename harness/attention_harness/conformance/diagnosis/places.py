@@ -32,7 +32,7 @@ for _alignment in ("bottom-right", "top-left"):
             f"{_option} is {_alignment}",
             f"{_option} counts from {COUNTED_FROM[_alignment]}",
             as_another_call(lambda x, o=_option, c=_convention, a=_alignment: _aligned(o, c, a, x)),
-            declaration=f'"{_convention}": "{_alignment}"',
+            declaration=f'attention.conventions = {{"{_convention}": "{_alignment}"}}',
         )
 
 

@@ -92,7 +92,7 @@ def _tails(block: int) -> None:
         n = call(asked).v.shape[3]
         return zeroed(asked, np.arange(n) < n // block * block) if n > block else None
 
-    for function, what in ((rows, "Queries"), (columns, "Value dims")):
+    for function, what in ((rows, "queries"), (columns, "value dims")):
         function.__doc__ = f"{what} behind the last full block of {block} are not written: zeros"
         function.__name__ = function.__doc__
         of_results("out")(function)
@@ -115,7 +115,7 @@ def _convention_of_empty_rows(value: str, sentence: str) -> None:
         return _empty_rows(asked, value)
 
     register(f"empty rows are {value}", sentence, lambda asked, result: rows(asked) if result == "out" else None,
-             declaration=f'"empty_rows": "{value}"')
+             declaration=f'attention.conventions = {{"empty_rows": "{value}"}}')
 
 
 for _value, _sentence in {
@@ -126,10 +126,16 @@ for _value, _sentence in {
     _convention_of_empty_rows(_value, _sentence)
 
 
-@of_results("lse", declaration='"lse_base": "2"')
+@of_results("lse", declaration='attention.conventions = {"lse_base": "2"}')
 def the_lse_is_to_base_two(asked: Asked) -> Prediction | None:
     """The lse is the logarithm to base 2."""
-    return _other_lse(asked, lambda lse: lse / np.log(2))
+    return None if asked.conventions.lse_base == "2" else _other_lse(asked, lambda lse: lse / np.log(2))
+
+
+@of_results("lse", declaration='attention.conventions = {"lse_base": "e"}')
+def the_lse_is_to_base_e(asked: Asked) -> Prediction | None:
+    """The lse is the natural logarithm."""
+    return None if asked.conventions.lse_base == "e" else _other_lse(asked, lambda lse: lse * np.log(2))
 
 
 @of_results("lse")

@@ -67,5 +67,5 @@ for _spec in SPECS:
     _text = "float64 is computed in float32"
     register(
         f"{_text} ({_spec})", _text, _computed, spec=_spec, shows=partial(_holds, "float32"),
-        declaration='"float64": "computed-in-float32"',
+        declaration='attention.precision = {"float64": "computed-in-float32"}',
     )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Larger cases with the options of a failing one: on small ones too many readings come to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from attention_specs.attention.problem import Problem
+from attention_specs.case import Case
+from attention_specs.multi_head.problem import LayerProblem
+
+GROWTH = ((1, 2, 2, 2, 2), (1, 1, 4, 1, 3), (0, 1, 29, 0, 0), (0, 29, 3, 0, 0), (0, 29, 58, 0, 0))
+"""Further batch entries, queries, keys, head dims and value dims: equal sizes stay equal, or differ from now on."""
+
+LONG = 8
+"""A size from which a failure may have to do with blocks."""
+
+PERIOD, REMAINDERS = 256, (0b10101011, 0b11010101)
+"""Lengths whose last blocks of 8, 16, ... 128 have other sizes each, the two taken together."""
+
+
+LONGER = 29
+"""By so much padding grows first, and the lengths of entries after it."""
+
+
+def larger(case: Case) -> Iterator[Case]:
+    """The case with other numbers, then larger ones."""
+    yield replace(case, seed=case.seed + 1)
+    p = case.problem
+    for growth in GROWTH:
+        if isinstance(p, Problem):
+            yield resized(case, _attention(p, *growth))
+        elif isinstance(p, LayerProblem):
+            yield resized(case, _layer(p, *growth))
+    for remainder in REMAINDERS:
+        names = ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
+        long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
+        if long:
+            yield resized(case, {name: size + (remainder - size) % PERIOD for name, size in long.items()})
+
+
+def _attention(p: Problem, batch: int, queries: int, keys: int, dim: int, value: int) -> dict[str, int]:
+    heads = {"query_heads": 2 * p.query_heads, "key_heads": 2 * p.key_heads} if batch else {}
+    lengths = {"query_length": p.query_length + queries, "key_length": p.key_length + keys}
+    return {"batch": p.batch + batch, **heads, **lengths, "head_dim": p.head_dim + dim, "value_dim": p.value_dim + value}
+
+
+def _layer(p: LayerProblem, batch: int, queries: int, keys: int, *_: int) -> dict[str, int]:
+    lengths = {"query_length": p.query_length + queries, "key_length": p.key_length + (queries if p.self_attention else keys)}
+    heads = p.heads + batch
+    return {"batch": p.batch + batch, "heads": heads, **lengths, "d_model": heads * (p.head_dim + 2 * batch)}
+
+
+def resized(case: Case, sizes: dict[str, int]) -> Case:
+    """The case with other sizes; lists of lengths go on as they began, and a cache grows with the keys."""
+    p = case.problem
+    changes: dict[str, object] = dict(sizes)
+    for name in ("query", "key"):
+        lengths = getattr(p, f"{name}_lengths", None)
+        if lengths:
+            most = sizes.get(f"{name}_length", getattr(p, f"{name}_length"))
+            more = max(most - getattr(p, f"{name}_length") - LONGER, 0)
+            changes[f"{name}_lengths"] = tuple(min(n + more, most) for n in _continued(lengths, sizes.get("batch", p.batch)))
+    if past := getattr(p, "past", None):
+        changes["past"] = past + max(sizes.get("key_length", p.key_length) - p.key_length - 1, 0)
+    return replace(case, seed=case.seed + sum(sizes.values())).with_problem(**changes)
+
+
+def _continued(lengths: tuple[int, ...], batch: int) -> list[int]:
+    return [lengths[n % len(lengths)] + n // len(lengths) for n in range(batch)]
