@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +20,9 @@ from attention_specs.case import Case
 TABLE = Path(__file__).with_name("planted_faults.json")
 """`python -m attention_harness.audit.diagnosis` makes it."""
 
+MODULES = ("options", "scales", "places", "heads", "blocks", "results", "gradients", "layers", "rounding")
+"""The modules of readings, which register themselves: the simpler ones first."""
+
 SECONDS = 1.0
 """For all failures of one implementation."""
 
@@ -30,10 +35,8 @@ MOST_PRODUCTS = 1_000_000
 
 def load_readings() -> dict[str, Reading]:
     """All readings by name, the simpler ones first."""
-    from attention_harness.conformance.diagnosis import (  # noqa: F401  # they register themselves, in this order
-        options, scales, places, heads, blocks, results, gradients, layers, rounding,
-    )  # fmt: skip  # isort: skip
-
+    for module in MODULES:
+        import_module(f"{__package__}.{module}")
     return READINGS
 
 
@@ -58,6 +61,8 @@ class Diagnosis:
         self.readings = list(load_readings().values())
         self.fitting: dict[str, list[Reading]] = {}
         """Case -> the readings that explain it and all that fail like it."""
+        self.explained: Counter[str] = Counter()
+        """Reading -> failing calls that it explains."""
 
     def hear(self, case: Case) -> None:
         """A failure on this case, which is small. Nothing is done once the time is over."""
@@ -68,8 +73,8 @@ class Diagnosis:
 
     def of(self, case: Case) -> Reading | None:
         """The reading that explains this failure; of several the one that explains most of the others too, and the simplest."""
-        explained = [one.name for fitting in self.fitting.values() for one in fitting]
-        return max(self.fitting.get(_key(case), []), key=lambda one: explained.count(one.name), default=None)
+        fitting = [one for one in self.fitting.get(_key(case), []) if self.explained[one.name] >= FEWEST]
+        return max(fitting, key=lambda one: self.explained[one.name], default=None)
 
     def sentence(self, case: Case) -> str:
         """What the failure looks like, with the declaration that would make it right; empty where nothing explains it."""
@@ -86,7 +91,8 @@ class Diagnosis:
             fitting = [reading for reading in fitting if any(reading.explains(one) for one in seen)]
             if not fitting or monotonic() > deadline:
                 break
-        return fitting if failing >= FEWEST else []
+        self.explained.update({one.name: failing for one in fitting})
+        return fitting
 
     def _failures_like(self, case: Case) -> Iterator[list[Observation]]:
         """The wrong results on the case, and on others with its options: in float64 where that fails too, since its bounds are

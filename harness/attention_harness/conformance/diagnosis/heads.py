@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -156,5 +157,5 @@ for _name in ("mask", "bias"):
         register(
             _axes.format(_name).replace(" ", "_"),
             _axes.format(_name),
-            as_another_call(lambda x, name=_name, axes=_axes: _with_axes(name, axes, x)),
+            as_another_call(partial(_with_axes, _name, _axes)),
         )

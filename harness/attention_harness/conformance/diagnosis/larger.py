@@ -19,7 +19,7 @@ PERIOD, REMAINDERS = 256, (0b10101011, 0b11010101)
 """Lengths whose last blocks of 8, 16, ... 128 have other sizes each, the two taken together."""
 
 
-LONGER = 29
+LONGER = 18
 """By so much padding grows first, and the lengths of entries after it."""
 
 
@@ -33,7 +33,9 @@ def larger(case: Case) -> Iterator[Case]:
         elif isinstance(p, LayerProblem):
             yield resized(case, _layer(p, *growth))
     for remainder in REMAINDERS:
-        names = ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
+        names = (
+            ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
+        )
         long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
         if long:
             yield resized(case, {name: size + (remainder - size) % PERIOD for name, size in long.items()})

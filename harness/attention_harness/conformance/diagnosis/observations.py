@@ -28,7 +28,7 @@ class Prediction:
     """The values of a result under a reading, and their bound. `rows`, bool in the leading axes: those in which nothing else may be."""
 
     values: np.ndarray
-    bound: np.ndarray | float
+    bound: np.ndarray
     rows: np.ndarray
 
     def beyond(self, got: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ class Asked:
         if not isinstance(x, Inputs):
             return replace(self, x=x)
         alignments = {"causal_alignment": x.causal_alignment, "window_alignment": x.window_alignment}
-        return replace(self, x=x, conventions=replace(self.conventions, **alignments))
+        return replace(self, x=x, conventions=self.conventions.updated(alignments))
 
     @cached_property
     def expected(self) -> Expected | multi_head.Expected:
@@ -82,8 +82,8 @@ class Asked:
 
     @property
     def _weightless(self) -> np.ndarray:
-        exact = self.expected.exact
-        return exact.empty if isinstance(self.expected, Expected) else exact.attention.empty
+        expected = self.expected
+        return expected.exact.empty if isinstance(expected, Expected) else expected.exact.attention.empty
 
     def _output(self) -> Prediction:
         expected = self.expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
@@ -17,7 +19,7 @@ def _without(name: str, x: Inputs) -> Inputs | None:
 
 
 for _name in IGNORED:
-    register(f"{_name}_is_ignored", f"{_name} is ignored", as_another_call(lambda x, name=_name: _without(name, x)))
+    register(f"{_name}_is_ignored", f"{_name} is ignored", as_another_call(partial(_without, _name)))
 
 
 @reading()

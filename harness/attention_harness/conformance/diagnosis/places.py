@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
@@ -31,7 +33,7 @@ for _alignment in ("bottom-right", "top-left"):
         register(
             f"{_option} is {_alignment}",
             f"{_option} counts from {COUNTED_FROM[_alignment]}",
-            as_another_call(lambda x, o=_option, c=_convention, a=_alignment: _aligned(o, c, a, x)),
+            as_another_call(partial(_aligned, _option, _convention, _alignment)),
             declaration=f'attention.conventions = {{"{_convention}": "{_alignment}"}}',
         )
 
@@ -237,4 +239,3 @@ def key_lengths_are_rounded_up_to_blocks_of_32(x: Inputs) -> Inputs | None:
     if x.key_lengths is None:
         return None
     return x.replace(key_lengths=np.minimum(-(-x.key_lengths // 32) * 32, x.k.shape[2]))
-

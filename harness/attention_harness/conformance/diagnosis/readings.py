@@ -41,7 +41,7 @@ class Reading:
 
     def explains(self, seen: Observation) -> bool:
         """Whether the result is right under this reading."""
-        if seen.asked.spec.NAME != self.spec or not self.shows(seen.got):
+        if self.spec != seen.asked.spec.NAME or not self.shows(seen.got):
             return False
         prediction = self.predict(seen.asked, seen.result)
         return prediction is not None and seen.agrees(prediction)
@@ -87,7 +87,9 @@ def known(asked: Asked, result: str) -> Prediction:
     return Prediction(prediction.values, prediction.bound, rows)
 
 
-def of_results(*results: str, spec: str = "attention", declaration: str = "") -> Callable[[Callable[[Asked], Prediction | None]], object]:
+def of_results(
+    *results: str, spec: str = "attention", declaration: str = ""
+) -> Callable[[Callable[[Asked], Prediction | None]], object]:
     """Registers a function of the call that predicts these results."""
 
     def add(function: Callable[[Asked], Prediction | None]) -> Callable[[Asked], Prediction | None]:

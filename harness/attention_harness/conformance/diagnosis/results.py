@@ -32,7 +32,7 @@ def moved(asked: Asked, move: Move) -> Prediction:
     """The right output, in other places."""
     out = known(asked, "out")
     full = np.broadcast_to(out.rows[..., None], out.values.shape)
-    return Prediction(move(out.values), move(np.broadcast_to(out.bound, out.values.shape)), move(full).all(-1))
+    return Prediction(move(out.values), move(np.broadcast_to(out.bound, out.values.shape)), np.asarray(move(full).all(-1)))
 
 
 def zeroed(asked: Asked, kept: np.ndarray) -> Prediction | None:
@@ -114,8 +114,12 @@ def _convention_of_empty_rows(value: str, sentence: str) -> None:
     def rows(asked: Asked) -> Prediction | None:
         return _empty_rows(asked, value)
 
-    register(f"empty rows are {value}", sentence, lambda asked, result: rows(asked) if result == "out" else None,
-             declaration=f'attention.conventions = {{"empty_rows": "{value}"}}')
+    register(
+        f"empty rows are {value}",
+        sentence,
+        lambda asked, result: rows(asked) if result == "out" else None,
+        declaration=f'attention.conventions = {{"empty_rows": "{value}"}}',
+    )
 
 
 for _value, _sentence in {
@@ -189,7 +193,7 @@ def the_lse_of_an_empty_row_is_nan(asked: Asked) -> Prediction | None:
 def the_lse_is_not_written(asked: Asked) -> Prediction | None:
     """The lse is not written: zeros."""
     lse = asked.predicted("lse")
-    return replace(lse, values=np.zeros_like(lse.values), bound=0.0)
+    return replace(lse, values=np.zeros_like(lse.values), bound=np.zeros_like(lse.values))
 
 
 def _other_lse(asked: Asked, change: Move) -> Prediction:
@@ -237,7 +241,7 @@ def weights_leave_out_the_sink(asked: Asked) -> Prediction | None:
 def _other_weights(asked: Asked, change: Move) -> Prediction:
     weights = asked.predicted("weights")
     rows = change(np.broadcast_to(weights.rows[..., None], weights.values.shape) * 1.0) > 0
-    return Prediction(change(weights.values), change(weights.bound), rows.all(-1))
+    return Prediction(change(weights.values), change(weights.bound), np.asarray(rows.all(-1)))
 
 
 @of_results("out")
@@ -250,7 +254,7 @@ def the_mask_comes_after_the_softmax(asked: Asked) -> Prediction | None:
     hidden_by_nothing = x.replace(mask=None, is_causal=False, window=None, query_lengths=None, key_lengths=None)
     before = right(asked.meant_as(hidden_by_nothing))
     values = np.where(seen, before.weights, 0) @ before.exact.values
-    return Prediction(values, before.bounds.weights @ np.abs(before.exact.values) + before.bounds.out, seen.any(-1))
+    return Prediction(values, before.bounds.weights @ np.abs(before.exact.values) + before.bounds.out, np.asarray(seen.any(-1)))
 
 
 @of_results("out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
 from attention_specs.attention.inputs import Inputs
@@ -35,7 +36,7 @@ for _formula in DEFAULTS:
     register(
         f"the default scale is {_formula}",
         f"the default scale is {_formula}",
-        as_another_call(lambda x, formula=_formula: _by_default(formula, x)),
+        as_another_call(partial(_by_default, _formula)),
     )
 
 
