@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from attention_specs import masks
 from attention_specs.attention.problem import Problem
+from attention_specs.biases import noise
 from attention_specs.case import Case
 from attention_specs.multi_head.problem import LayerProblem
 
@@ -24,13 +26,14 @@ LONGER = 18
 
 
 def larger(case: Case) -> Iterator[Case]:
-    """The case with other numbers, then larger ones."""
+    """The case with other numbers, then larger ones, then one with other values of its options."""
     yield replace(case, seed=case.seed + 1)
     p = case.problem
+    assert isinstance(p, Problem | LayerProblem)
     for growth in GROWTH:
         if isinstance(p, Problem):
             yield resized(case, _attention(p, *growth))
-        elif isinstance(p, LayerProblem):
+        else:
             yield resized(case, _layer(p, *growth))
     for remainder in REMAINDERS:
         names = (
@@ -39,6 +42,23 @@ def larger(case: Case) -> Iterator[Case]:
         long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
         if long:
             yield resized(case, {name: size + (remainder - size) % PERIOD for name, size in long.items()})
+
+    yield with_other_values(resized(case, _attention(p, *GROWTH[1]) if isinstance(p, Problem) else _layer(p, *GROWTH[1])))
+
+
+def with_other_values(case: Case) -> Case:
+    """The case with masks and biases of noise, and other numbers: readings that come to the same on its own differ there."""
+    given = {
+        name: value for name in ("mask", "bias", "window", "softcap", "scale") if (value := getattr(case.problem, name, None))
+    }
+    others: dict[str, object] = {
+        "mask": masks.random(case.seed, 0.5, "bhij"),
+        "bias": noise(case.seed, 2.0, "bhij"),
+        "window": tuple(None if side is None else 1 + place for place, side in enumerate(given.get("window", ()))),
+        "softcap": 1.7,
+        "scale": 0.3,
+    }
+    return case.with_problem(**{name: others[name] for name in given})
 
 
 def _attention(p: Problem, batch: int, queries: int, keys: int, dim: int, value: int) -> dict[str, int]:
