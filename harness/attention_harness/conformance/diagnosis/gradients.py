@@ -10,9 +10,10 @@ import numpy as np
 from attention_harness.conformance.diagnosis.observations import Asked, Prediction
 from attention_harness.conformance.diagnosis.readings import register
 from attention_specs.attention.gradients import Gradients, gradients, over_group, seen_keys, summed_to
-from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.inputs import RULES, Inputs
 from attention_specs.attention.oracle import default_scale
 from attention_specs.properties.gradients import output_gradient
+from attention_specs.remembered import remembered
 
 RESULTS = ("dq", "dk", "dv", "dbias", "dsinks")
 
@@ -28,7 +29,7 @@ class Pass:
 
     def by_scores(self, scores: np.ndarray) -> dict[str, np.ndarray]:
         """The gradients that follow from another dS."""
-        return self.by_products(scores * self.right.slopes * self.scale) | self._bias(scores)
+        return self.by_products(scores * self.right.slopes * self.scale) | self.of_bias(scores)
 
     def by_products(self, scaled: np.ndarray) -> dict[str, np.ndarray]:
         """dq and dk from another gradient of the products."""
@@ -46,24 +47,35 @@ class Pass:
         g = self.right
         return self.by_scores(g.exact.weights * (g.products - means[..., None]))
 
-    def _bias(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+    def of_bias(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """The gradient of the bias from another dS."""
         return {} if self.x.bias is None else {"dbias": summed_to(scores, self.x.bias.shape)}
 
+
+@remembered
+def backward_pass(asked: Asked) -> Pass:
+    """The right backward pass of a call."""
+    return Pass(asked)
+
+
+HIDING = ("mask", *RULES)
+"""Options that hide keys."""
 
 Change = Callable[[Pass], dict[str, np.ndarray]]
 
 
 def _predict(change: Change, asked: Asked, result: str) -> Prediction | None:
-    """The changed gradient within twice the bound of the right one, as far as it is larger."""
-    if result not in RESULTS:
-        return None
-    wrong = change(Pass(asked)).get(result)
+    """The changed gradient, within the largest bound of the right one and as much more as it is larger; None where all is right."""
+    wrong = change(backward_pass(asked)).get(result) if result in RESULTS else None
     if wrong is None:
         return None
     right = asked.predicted(result)
+    if not right.beyond(wrong).any():
+        return None
     with np.errstate(all="ignore"):
         growth = np.abs(wrong).max(initial=0) / max(np.abs(right.values).max(initial=0), np.finfo(np.float64).tiny)
-    return Prediction(wrong, right.bound * max(2.0, 2 * float(growth)), right.rows)
+    most = right.bound.max(initial=0) * max(2.0, 2 * float(growth))
+    return Prediction(wrong, np.full(right.values.shape, most), right.rows)
 
 
 def _per_group(p: Pass, order: str) -> dict[str, np.ndarray]:
@@ -109,17 +121,52 @@ def _bias_over_batch(p: Pass) -> dict[str, np.ndarray]:
     return {} if d is None or d.ndim < 4 else {"dbias": np.broadcast_to(d.sum(0, keepdims=True), d.shape)}
 
 
-def _open_weights(p: Pass) -> dict[str, np.ndarray]:
-    """exp(s - lse) also where hidden."""
-    x = p.x.replace(mask=None, is_causal=False, window=None, query_lengths=None, key_lengths=None)
-    lse = p.right.exact.lse
-    return p.by_weights(np.exp(gradients(x, p.right.dout).exact.scores - np.where(np.isneginf(lse), np.inf, lse)[..., None]))
+def _opened(p: Pass, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Gradients that count what these rules hide, by weights exp(s - lse) with the right lse."""
+    other = p.x.replace(**{name: RULES.get(name) for name in names})
+    if not (other.allowed() & ~p.x.allowed()).any():
+        return {}
+    g, lse = gradients(other, p.right.dout), p.right.exact.lse
+    weights = np.exp(g.exact.scores - np.where(np.isneginf(lse), np.inf, lse)[..., None])
+    scores = weights * (g.products - p.right.means[..., None])
+    scaled = scores * g.slopes * p.scale
+    dk, dv = (over_group(a.swapaxes(-1, -2) @ b, p.x) for a, b in ((scaled, p.x.q.astype(scaled.dtype)), (weights, g.dout)))
+    return {"dq": scaled @ seen_keys(other), "dk": dk, "dv": dv} | p.of_bias(scores)
+
+
+def _last_key(p: Pass, name: str) -> dict[str, np.ndarray]:
+    """A gradient of keys or values that is 0 at the last key."""
+    right = getattr(p.right, name)
+    n = right.shape[2]
+    return {name: np.where((np.arange(n) < n - 1)[:, None], right, 0)} if n > 1 else {}
+
+
+def _without_last_query(p: Pass, name: str) -> dict[str, np.ndarray]:
+    """dk or dv as the sum over all queries but the last."""
+    g = p.right
+    others = (np.arange(p.x.q.shape[2]) < p.x.q.shape[2] - 1)[:, None]
+    if name == "dv":
+        return {"dv": over_group(np.where(others, g.exact.weights, 0).swapaxes(-1, -2) @ g.dout, p.x)}
+    return {"dk": p.by_products(np.where(others, g.scores * g.slopes * p.scale, 0))["dk"]}
+
+
+def _whole_blocks(p: Pass) -> dict[str, np.ndarray]:
+    """dq without the keys behind the last full block of 16."""
+    n = p.x.k.shape[2] // 16 * 16
+    kept = np.arange(p.x.k.shape[2]) < n
+    return {"dq": p.by_products(np.where(kept, p.right.scores * p.right.slopes * p.scale, 0))["dq"]} if n else {}
 
 
 def _base_two(p: Pass) -> dict[str, np.ndarray]:
     exact = p.right.exact
     seen = ~np.isneginf(exact.scores)
     return p.by_weights(np.where(seen, np.exp2(exact.scores - np.where(seen.any(-1), exact.lse, 0)[..., None]), 0))
+
+
+def _first_lse(p: Pass) -> dict[str, np.ndarray]:
+    exact = p.right.exact
+    seen = ~np.isneginf(exact.scores)
+    return p.by_weights(np.where(seen, np.exp(exact.scores - np.where(seen.any(-1), exact.lse[:, :1], 0)[..., None]), 0))
 
 
 def _other_slopes(p: Pass, slopes: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
@@ -154,11 +201,16 @@ CHANGES: dict[str, Change] = {
         np.broadcast_to(p.right.means[:1], p.right.means.shape)
     ),
     "weights of the backward pass are 2 ** (s - lse)": _base_two,
+    "all heads have the lse of head 0 in the backward pass": _first_lse,
     "weights of the backward pass leave out the sink": _without_sink,
     "the slope of the softcap is left out of the backward pass": lambda p: _other_slopes(p, np.ones_like),
     "the slope of the softcap is 1 - tanh, without the square": lambda p: _other_slopes(p, lambda t: 1 - t),
     "the gradient of the bias has the slope of the softcap": _sloped_bias,
-    "hidden keys count in the backward pass": _open_weights,
+    **{f"{name} is ignored in the backward pass": partial(_opened, names=(name,)) for name in HIDING},
+    "hidden keys count in the backward pass": partial(_opened, names=HIDING),
+    **{f"{name} is 0 at the last key": partial(_last_key, name=name) for name in ("dk", "dv")},
+    **{f"the last query does not count in {name}": partial(_without_last_query, name=name) for name in ("dk", "dv")},
+    "keys behind the last full block of 16 do not count in dq": _whole_blocks,
     "dk and dv are those of the first head of each group": partial(_per_group, order="first"),
     "dk and dv are those of the last head of each group": partial(_per_group, order="last"),
     "dk and dv are the mean over the group": partial(_per_group, order="mean"),

@@ -35,13 +35,13 @@ def larger(case: Case) -> Iterator[Case]:
             yield resized(case, _attention(p, *growth))
         else:
             yield resized(case, _layer(p, *growth))
-    for remainder in REMAINDERS:
+    for place, remainder in enumerate(REMAINDERS):
         names = (
             ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
         )
         long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
         if long:
-            yield resized(case, {name: size + (remainder - size) % PERIOD for name, size in long.items()})
+            yield resized(case, {name: size + (remainder - size) % PERIOD + place * PERIOD for name, size in long.items()})
 
     yield with_other_values(resized(case, _attention(p, *GROWTH[1]) if isinstance(p, Problem) else _layer(p, *GROWTH[1])))
 

@@ -71,6 +71,8 @@ def as_another_call(function: Callable[[X], X | None]) -> Predict:
     """The right answers to another call."""
 
     def predict(asked: Asked, result: str) -> Prediction | None:
+        if result.startswith("d"):  # the forward pass is right: what is wrong is a step of the backward pass
+            return None
         other = function(asked.x)  # type: ignore[arg-type]  # of the spec of the reading
         return None if other is None else known(asked.meant_as(other), result)
 

@@ -15,11 +15,13 @@ from attention_specs.formats import numpy_dtype, unit_roundoff
 from attention_specs.registry import SPECS
 
 COARSE = ("float16", "bfloat16")
+OUTPUTS = ("out", "out beside")
 
 
 def rounded(a: np.ndarray, name: str) -> np.ndarray:
     """The numbers rounded to a dtype, in the dtype that they had."""
-    return a.astype(np.float64).astype(numpy_dtype(name)).astype(a.dtype)
+    with np.errstate(all="ignore"):
+        return a.astype(np.float64).astype(numpy_dtype(name)).astype(a.dtype)
 
 
 def _coarser(name: str, x: Inputs) -> bool:
@@ -41,7 +43,7 @@ def _weights(name: str, asked: Asked, result: str) -> Prediction | None:
 
 def _stored(name: str, asked: Asked, result: str) -> Prediction | None:
     """The right values within one more rounding, to this dtype."""
-    if result not in ("out", "out beside") or unit_roundoff(name) <= unit_roundoff(asked.x.dtype):
+    if result not in OUTPUTS or unit_roundoff(name) <= unit_roundoff(asked.x.dtype):
         return None
     out = known(asked, "out")
     return replace(out, bound=out.bound + 2 * unit_roundoff(name) * np.abs(out.values).astype(np.float64))
@@ -49,7 +51,16 @@ def _stored(name: str, asked: Asked, result: str) -> Prediction | None:
 
 def _computed(asked: Asked, result: str) -> Prediction | None:
     """The right values within the bounds of sums in float32."""
-    return known(replace(asked, model="computed-in-float32"), result) if asked.x.dtype == "float64" else None
+    if asked.x.dtype != "float64" or result not in OUTPUTS:
+        return None
+    return known(replace(asked, model="computed-in-float32"), result)
+
+
+def _stored_lse(name: str, asked: Asked, result: str) -> Prediction | None:
+    if result != "lse" or unit_roundoff(name) <= unit_roundoff(asked.x.dtype):
+        return None
+    lse = asked.predicted("lse")
+    return replace(lse, bound=lse.bound + 2 * unit_roundoff(name) * np.abs(lse.values).astype(np.float64))
 
 
 def _holds(name: str, got: np.ndarray) -> bool:
@@ -60,11 +71,14 @@ def _holds(name: str, got: np.ndarray) -> bool:
 for _name in COARSE:
     register(f"q, k and v are rounded to {_name}", f"q, k and v are rounded to {_name}", as_another_call(partial(_inputs, _name)))
     register(f"weights are rounded to {_name}", f"weights are rounded to {_name}", partial(_weights, _name))
+for _name in ("float32", *COARSE):
+    _text = f"the lse is rounded to {_name}"
+    register(_text, _text, partial(_stored_lse, _name), shows=partial(_holds, _name))
 for _spec in SPECS:
     for _name in COARSE:
         _text = f"the output is rounded to {_name}"
         register(f"{_text} ({_spec})", _text, partial(_stored, _name), spec=_spec, shows=partial(_holds, _name))
-    _text = "float64 is computed in float32"
+    _text = "float64 is computed in float32, or rounded to it"
     register(
         f"{_text} ({_spec})", _text, _computed, spec=_spec, shows=partial(_holds, "float32"),
         declaration='attention.precision = {"float64": "computed-in-float32"}',
