@@ -101,21 +101,18 @@ def the_softcap_comes_after_the_mask(x: Inputs) -> Inputs | None:
     """The softcap is applied after the mask, so that hidden keys have the score -softcap."""
     if x.softcap is None or x.visible().all():
         return None
-    return capped_last(x.with_explicit_mask(), hidden=-x.softcap)
+    return capped_last(x.with_explicit_mask(), masks_too=True)
 
 
-def capped_last(x: Inputs, hidden: float = -np.inf) -> Inputs:
-    """The same scores as a bias, capped with the bias in them; what a mask or the bias hides has the score `hidden`."""
+def capped_last(x: Inputs, masks_too: bool = False) -> Inputs:
+    """The same scores as a bias on uncapped ones, capped with the bias in them; with `masks_too` hidden ones are -softcap, and seen."""
     assert x.softcap is not None
-    visible = x.replace(mask=None, bias=None, softcap=None) if np.isfinite(hidden) else x.replace(bias=None, softcap=None)
-    scaled = attention(visible).scaled
+    uncapped = x.replace(bias=None, softcap=None, mask=None if masks_too else x.mask)
+    scaled, seen = attention(uncapped).scaled, x.visible()
     with np.errstate(all="ignore"):
-        bias = 0.0 if x.bias is None else x.bias.astype(scaled.dtype)
-        capped = x.softcap * np.tanh((scaled + bias) / x.softcap)
-    seen = x.visible()
-    total = np.where(seen, capped, hidden)
-    mask = None if np.isfinite(hidden) else x.mask
-    return x.replace(softcap=None, mask=mask, bias=np.where(np.isneginf(total), total, total - scaled))
+        total = x.softcap * np.tanh((scaled + (0.0 if x.bias is None else x.bias.astype(scaled.dtype))) / x.softcap)
+    total = np.where(seen, total, -x.softcap if masks_too else -np.inf)
+    return x.replace(softcap=None, mask=None if masks_too else x.mask, bias=np.where(np.isneginf(total), total, total - scaled))
 
 
 @reading()
