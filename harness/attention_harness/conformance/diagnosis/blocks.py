@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from attention_harness.conformance.diagnosis.places import hide
-from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
+from attention_harness.conformance.diagnosis.readings import reading, register_call
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
 
@@ -108,7 +108,7 @@ for _block in BLOCKS:
         f"the mask hides no key behind the last full block of {_block}": _mask_of_whole_blocks,
         f"as many blocks of {_block} keys are visited as there are blocks of queries": _keys_in_blocks_of_queries,
     }.items():
-        register(_name, _name, as_another_call(partial(_function, _block)))
+        register_call(_name, partial(_function, _block))
 
 
 @reading()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -85,14 +85,25 @@ class Diagnosis:
         return f"{explained.sentence}{declare}{nearest_fault(explained)}"
 
     def _fitting(self, case: Case, deadline: float) -> list[Reading]:
-        fitting, failing = self.readings, 0
+        """The readings that explain the case and all that fail like it, and that one of them shows."""
+        fitting, shown, failing = self.readings, set[str](), 0
         for seen in self._failures_like(case):
             failing += 1
-            fitting = [reading for reading in fitting if any(reading.explains(one) for one in seen)]
+            fitting = [reading for reading in fitting if self._explains(reading, seen, shown)]
             if not fitting or monotonic() > deadline:
                 break
-        self.explained.update({one.name: failing for one in fitting})
+        fitting = [reading for reading in fitting if reading.name in shown]
+        self.explained.update({reading.name: failing for reading in fitting})
         return fitting
+
+    def _explains(self, reading: Reading, seen: Sequence[Observation], shown: set[str]) -> bool:
+        """Whether it explains one of the results; notes its name where they show it."""
+        for one in seen:
+            explained = reading.explained(one)
+            if explained is not None:
+                shown |= {reading.name} if reading.shown(one, explained) else set()
+                return True
+        return False
 
     def _failures_like(self, case: Case) -> Iterator[list[Observation]]:
         """The wrong results on the case, and on others with its options: in float64 where that fails too, since its bounds are
@@ -109,7 +120,7 @@ class Diagnosis:
             return observe(self.under_test, case)
         except CallFailed as failure:
             self.left = 0.0 if failure.outcome == Outcome.TIMED_OUT else self.left
-        except ValueError:  # no problem at all
+        except (ValueError, IndexError):  # no problem at all, or a mask of other sizes
             pass
         return []
 

@@ -214,7 +214,7 @@ CHANGES: dict[str, Change] = {
     "dk and dv are those of the first head of each group": partial(_per_group, order="first"),
     "dk and dv are those of the last head of each group": partial(_per_group, order="last"),
     "dk and dv are the mean over the group": partial(_per_group, order="mean"),
-    "key head h gets dk and dv of the query heads h, h + Hkv, ...": partial(_per_group, order="tiled"),
+    "key head h gets dk and dv of the query heads h + n * Hkv": partial(_per_group, order="tiled"),
     "the gradient of the bias is the mean over the axes of its broadcast": _bias_mean,
     "the gradient of the bias is scaled": lambda p: _times(p, "dbias", p.scale),
     "the gradient of the bias is summed over the batch": _bias_over_batch,
@@ -223,4 +223,4 @@ CHANGES: dict[str, Change] = {
 }
 
 for _name, _change in CHANGES.items():
-    register(_name, _name, partial(_predict, _change))
+    register(_name, partial(_predict, _change))

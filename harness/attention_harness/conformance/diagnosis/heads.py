@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
+from attention_harness.conformance.diagnosis.readings import reading, register_call
 from attention_specs.attention.inputs import Inputs
 
 
@@ -154,8 +154,4 @@ def _with_axes(name: str, axes: str, x: Inputs) -> Inputs | None:
 
 for _name in ("mask", "bias"):
     for _axes in AXES:
-        register(
-            _axes.format(_name).replace(" ", "_"),
-            _axes.format(_name),
-            as_another_call(partial(_with_axes, _name, _axes)),
-        )
+        register_call(_axes.format(_name), partial(_with_axes, _name, _axes))

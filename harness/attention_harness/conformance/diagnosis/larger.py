@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from attention_harness.conformance.failures.shrink import PLAIN
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
+from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import noise
 from attention_specs.case import Case
 from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.multi_head.recipes import LAYER_DRAWN
 
 GROWTH = ((1, 2, 2, 2, 2), (1, 1, 4, 1, 3), (0, 1, 29, 0, 0), (0, 29, 3, 0, 0), (0, 29, 58, 0, 0))
 """Further batch entries, queries, keys, head dims and value dims: equal sizes stay equal, or differ from now on."""
+
+MORE = (1, 5, 4, 9, 3)
+"""That of the case with other values."""
 
 LONG = 8
 """A size from which a failure may have to do with blocks."""
@@ -26,7 +32,8 @@ LONGER = 18
 
 
 def larger(case: Case) -> Iterator[Case]:
-    """The case with other numbers, then larger ones, then one with other values of its options."""
+    """The case with other numbers, then larger ones, then one with other values of its options; a named case with plain numbers."""
+    case = case if case.recipe in (*DRAWN, *LAYER_DRAWN) else replace(case, recipe=PLAIN)
     yield replace(case, seed=case.seed + 1)
     p = case.problem
     assert isinstance(p, Problem | LayerProblem)
@@ -35,6 +42,7 @@ def larger(case: Case) -> Iterator[Case]:
             yield resized(case, _attention(p, *growth))
         else:
             yield resized(case, _layer(p, *growth))
+    yield resized(case, {name: size + 2 + place for place, (name, size) in enumerate(_several(p).items())})
     for place, remainder in enumerate(REMAINDERS):
         names = (
             ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
@@ -43,7 +51,7 @@ def larger(case: Case) -> Iterator[Case]:
         if long:
             yield resized(case, {name: size + (remainder - size) % PERIOD + place * PERIOD for name, size in long.items()})
 
-    yield with_other_values(resized(case, _attention(p, *GROWTH[1]) if isinstance(p, Problem) else _layer(p, *GROWTH[1])))
+    yield with_other_values(resized(case, _attention(p, *MORE) if isinstance(p, Problem) else _layer(p, *MORE)))
 
 
 def with_other_values(case: Case) -> Case:
@@ -59,6 +67,14 @@ def with_other_values(case: Case) -> Case:
         "scale": 0.3,
     }
     return case.with_problem(**{name: others[name] for name in given})
+
+
+def _several(p: Problem | LayerProblem) -> dict[str, int]:
+    """The sizes that are not 1: where one query or one entry has code of its own, the others may grow."""
+    names = (
+        ("batch", "query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("batch", "key_length")
+    )
+    return {name: size for name in names if (size := getattr(p, name)) > 1}
 
 
 def _attention(p: Problem, batch: int, queries: int, keys: int, dim: int, value: int) -> dict[str, int]:

@@ -111,12 +111,13 @@ class Observation:
     wrong: np.ndarray
     """Bool in the shape of `got`."""
 
-    def agrees(self, prediction: Prediction) -> bool:
-        """Whether the prediction holds in the rows about which it says something, and for an element that is wrong."""
+    def explained(self, prediction: Prediction) -> np.ndarray | None:
+        """The wrong elements for which the prediction holds; None where there are none, or it fails where nothing else may be."""
         if prediction.values.shape != self.got.shape:
-            return False
+            return None
         beyond = prediction.beyond(self.got)
-        return bool((self.wrong & ~beyond).any()) and not prediction.within_rows(beyond).any()
+        explained: np.ndarray = self.wrong & ~beyond
+        return explained if explained.any() and not prediction.within_rows(beyond).any() else None
 
 
 def observe(under_test: UnderTest, case: Case) -> list[Observation]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
+from attention_harness.conformance.diagnosis.readings import reading, register_call
 from attention_specs.attention.inputs import RULES, Inputs
 from attention_specs.attention.oracle import attention, default_scale
 
@@ -19,7 +19,7 @@ def _without(name: str, x: Inputs) -> Inputs | None:
 
 
 for _name in IGNORED:
-    register(f"{_name}_is_ignored", f"{_name} is ignored", as_another_call(partial(_without, _name)))
+    register_call(f"{_name} is ignored", partial(_without, _name))
 
 
 @reading()

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
+from attention_harness.conformance.diagnosis.readings import reading, register_call
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Window
 
@@ -30,10 +30,10 @@ def _aligned(option: str, name: str, alignment: str, x: Inputs) -> Inputs | None
 
 for _alignment in ("bottom-right", "top-left"):
     for _option, _convention in (("is_causal", "causal_alignment"), ("window", "window_alignment")):
-        register(
-            f"{_option} is {_alignment}",
+        register_call(
             f"{_option} counts from {COUNTED_FROM[_alignment]}",
-            as_another_call(partial(_aligned, _option, _convention, _alignment)),
+            partial(_aligned, _option, _convention, _alignment),
+            f"{_option} is {_alignment}",
             declaration=f'attention.conventions = {{"{_convention}": "{_alignment}"}}',
         )
 

@@ -38,30 +38,45 @@ class Reading:
     declaration: str = ""
     shows: Callable[[np.ndarray], bool] = lambda got: True
     """Whether a result looks like it at all."""
+    any_number: bool = True
+    """Whether a wrong 0 or NaN may show it; of another call both say little: each that hides too much gives them."""
 
-    def explains(self, seen: Observation) -> bool:
-        """Whether the result is right under this reading."""
+    def explained(self, seen: Observation) -> np.ndarray | None:
+        """Bool in the shape of the result: wrong elements that are right under this reading; None where it does not hold."""
         if self.spec != seen.asked.spec.NAME or not self.shows(seen.got):
-            return False
+            return None
         prediction = self.predict(seen.asked, seen.result)
-        return prediction is not None and seen.agrees(prediction)
+        return None if prediction is None else seen.explained(prediction)
+
+    def shown(self, seen: Observation, explained: np.ndarray) -> bool:
+        """Whether these elements tell it from readings that leave nothing of a row."""
+        return self.any_number or bool((explained & (seen.got != 0) & np.isfinite(seen.got.astype(np.float64))).any())
 
 
 READINGS: Registry[Reading] = Registry("reading")
 
 
-def register(name: str, sentence: str, predict: Predict, **more: Any) -> None:
-    """Adds a reading; its sentence is the first line of a docstring. `more`: further fields of `Reading`."""
-    first = sentence.strip().splitlines()[0].removesuffix(".")
-    capital = first[1:2].islower()
-    READINGS.register(Reading(name, first[:1].lower() + first[1:] if capital else first, predict, **more), name)
+def register(sentence: str, predict: Predict, name: str = "", **more: Any) -> None:
+    """Adds a reading, under its sentence if it has no other name. `more`: further fields of `Reading`."""
+    READINGS.register(Reading(name or sentence, sentence, predict, **more), name or sentence)
+
+
+def register_call(sentence: str, function: Callable[[X], X | None], name: str = "", **more: Any) -> None:
+    """Adds the reading that a call was taken for another one."""
+    register(sentence, as_another_call(function), name, any_number=False, **more)
+
+
+def sentence_of(function: Callable[..., object]) -> str:
+    """The first line of the docstring as a part of a sentence."""
+    first = (function.__doc__ or "").strip().splitlines()[0].removesuffix(".")
+    return first[:1].lower() + first[1:] if first[1:2].islower() else first
 
 
 def reading(declaration: str = "", spec: str = "attention") -> Callable[[Callable[[X], X | None]], Callable[[X], X | None]]:
     """Registers a function of the call that makes the call as it is read."""
 
     def add(function: Callable[[X], X | None]) -> Callable[[X], X | None]:
-        register(function.__name__, function.__doc__ or "", as_another_call(function), spec=spec, declaration=declaration)
+        register_call(sentence_of(function), function, function.__name__, spec=spec, declaration=declaration)
         return function
 
     return add
@@ -90,15 +105,15 @@ def known(asked: Asked, result: str) -> Prediction:
 
 
 def of_results(
-    *results: str, spec: str = "attention", declaration: str = ""
-) -> Callable[[Callable[[Asked], Prediction | None]], object]:
+    *results: str, declaration: str = ""
+) -> Callable[[Callable[[Asked], Prediction | None]], Callable[[Asked], Prediction | None]]:
     """Registers a function of the call that predicts these results."""
 
     def add(function: Callable[[Asked], Prediction | None]) -> Callable[[Asked], Prediction | None]:
         def predict(asked: Asked, result: str) -> Prediction | None:
             return function(asked) if result in results else None
 
-        register(function.__name__, function.__doc__ or "", predict, spec=spec, declaration=declaration)
+        register(sentence_of(function), predict, function.__name__, declaration=declaration)
         return function
 
     return add

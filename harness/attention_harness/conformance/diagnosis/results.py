@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -108,26 +109,15 @@ def _empty_rows(asked: Asked, value: str) -> Prediction | None:
     return replace(asked, conventions=replace(asked.conventions, empty_rows=value)).predicted("out")
 
 
-def _convention_of_empty_rows(value: str, sentence: str) -> None:
-    """Registers the reading that a row without keys gives this."""
+def _convention_of_empty_rows(value: str, asked: Asked, result: str) -> Prediction | None:
+    return _empty_rows(asked, value) if result == "out" else None
 
-    def rows(asked: Asked) -> Prediction | None:
-        return _empty_rows(asked, value)
 
+for _value, _gives in {"nan": "NaN", "uniform": "the mean of all values", "zeros": "zeros"}.items():
     register(
-        f"empty rows are {value}",
-        sentence,
-        lambda asked, result: rows(asked) if result == "out" else None,
-        declaration=f'attention.conventions = {{"empty_rows": "{value}"}}',
-    )
-
-
-for _value, _sentence in {
-    "nan": "A row that sees no key gives NaN",
-    "uniform": "A row that sees no key gives the mean of all values",
-    "zeros": "A row that sees no key gives zeros",
-}.items():
-    _convention_of_empty_rows(_value, _sentence)
+        f"a row that sees no key gives {_gives}", partial(_convention_of_empty_rows, _value), f"empty rows are {_value}",
+        declaration=f'attention.conventions = {{"empty_rows": "{_value}"}}',
+    )  # fmt: skip
 
 
 @of_results("lse", declaration='attention.conventions = {"lse_base": "2"}')

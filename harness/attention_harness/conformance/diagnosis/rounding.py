@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from attention_harness.conformance.diagnosis.observations import Asked, Prediction
-from attention_harness.conformance.diagnosis.readings import as_another_call, known, register
+from attention_harness.conformance.diagnosis.readings import known, register, register_call
 from attention_harness.conformance.diagnosis.results import right
 from attention_specs.attention.inputs import Inputs
 from attention_specs.formats import numpy_dtype, unit_roundoff
@@ -69,17 +69,17 @@ def _holds(name: str, got: np.ndarray) -> bool:
 
 
 for _name in COARSE:
-    register(f"q, k and v are rounded to {_name}", f"q, k and v are rounded to {_name}", as_another_call(partial(_inputs, _name)))
-    register(f"weights are rounded to {_name}", f"weights are rounded to {_name}", partial(_weights, _name))
+    _digits = "float16 or tf32" if _name == "float16" else _name
+    register_call(f"q, k and v are rounded to {_digits}", partial(_inputs, _name))
+    register(f"weights are rounded to {_name}", partial(_weights, _name))
 for _name in ("float32", *COARSE):
-    _text = f"the lse is rounded to {_name}"
-    register(_text, _text, partial(_stored_lse, _name), shows=partial(_holds, _name))
+    register(f"the lse is rounded to {_name}", partial(_stored_lse, _name), shows=partial(_holds, _name))
 for _spec in SPECS:
     for _name in COARSE:
         _text = f"the output is rounded to {_name}"
-        register(f"{_text} ({_spec})", _text, partial(_stored, _name), spec=_spec, shows=partial(_holds, _name))
+        register(_text, partial(_stored, _name), f"{_text} ({_spec})", spec=_spec, shows=partial(_holds, _name))
     _text = "float64 is computed in float32, or rounded to it"
     register(
-        f"{_text} ({_spec})", _text, _computed, spec=_spec, shows=partial(_holds, "float32"),
+        _text, _computed, f"{_text} ({_spec})", spec=_spec, shows=partial(_holds, "float32"),
         declaration='attention.precision = {"float64": "computed-in-float32"}',
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from attention_harness.conformance.diagnosis.readings import as_another_call, reading, register
+from attention_harness.conformance.diagnosis.readings import reading, register_call
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
 
@@ -33,11 +33,7 @@ def _by_default(formula: str, x: Inputs) -> Inputs | None:
 
 
 for _formula in DEFAULTS:
-    register(
-        f"the default scale is {_formula}",
-        f"the default scale is {_formula}",
-        as_another_call(partial(_by_default, _formula)),
-    )
+    register_call(f"the default scale is {_formula}", partial(_by_default, _formula))
 
 
 @reading()
