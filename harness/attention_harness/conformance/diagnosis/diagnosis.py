@@ -29,6 +29,13 @@ SECONDS = 1.0
 FEWEST = 2
 """Failing calls that a reading must explain."""
 
+WHERE = {
+    "lse": " in the returned lse",
+    "weights": " in the returned weights",
+    "out beside": " where more than the output is returned",
+}
+"""Result of a call whose output is right -> where another meaning of the call shows."""
+
 MOST_PRODUCTS = 1_000_000
 """Multiplications of a case; larger ones would take all the time."""
 
@@ -61,6 +68,8 @@ class Diagnosis:
         self.readings = list(load_readings().values())
         self.fitting: dict[str, list[Reading]] = {}
         """Case -> the readings that explain it and all that fail like it."""
+        self.results: dict[str, str] = {}
+        """Case -> the first of its results that is wrong."""
         self.explained: Counter[str] = Counter()
         """Reading -> failing calls that it explains."""
 
@@ -81,14 +90,16 @@ class Diagnosis:
         explained = self.of(case)
         if explained is None:
             return ""
+        where = "" if explained.any_number else WHERE.get(self.results[_key(case)], "")
         declare = f"; if it is meant so, declare {explained.declaration}" if explained.declaration else ""
-        return f"{explained.sentence}{declare}{nearest_fault(explained)}"
+        return f"{explained.sentence}{where}{declare}{nearest_fault(explained)}"
 
     def _fitting(self, case: Case, deadline: float) -> list[Reading]:
         """The readings that explain the case and all that fail like it, and that one of them shows."""
         fitting, shown, failing = self.readings, set[str](), 0
         for seen in self._failures_like(case):
             failing += 1
+            self.results.setdefault(_key(case), seen[0].result)
             fitting = [reading for reading in fitting if self._explains(reading, seen, shown)]
             if not fitting or monotonic() > deadline:
                 break

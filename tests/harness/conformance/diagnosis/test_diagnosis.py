@@ -26,7 +26,7 @@ SMALL = {
     "the_mask_is_inverted": (Problem(key_length=3, mask=MASK), "the_mask_is_inverted"),
     "a_mask_is_added_as_zeros_and_ones": (Problem(key_length=2, mask=MASK), "the_mask_is_added"),
     "the_scale_divides": (Problem(key_length=2, head_dim=2), "the default scale is sqrt(D)"),
-    "the_scale is ignored": (Problem(key_length=2, scale=0.7), "scale_is_ignored"),
+    "the_scale_is_ignored": (Problem(key_length=2, scale=0.7), "scale_is_ignored"),
     "causality_is_bottom_right": (Problem(key_length=2, is_causal=True), "is_causal is bottom-right"),
     "causality_is_dropped_without_a_mask": (Problem(key_length=2, is_causal=True), "is_causal is ignored"),
     "the_window_is_one_key_too_wide": (Problem(query_length=4, key_length=2, window=(1, None)), "the_window_is_one_key_too_wide"),
@@ -120,6 +120,13 @@ def test_a_convention_comes_with_its_declaration(subject_of):
     sentence = diagnosed.sentence(case)
     assert sentence.startswith("is_causal counts from the last query and the last key; if it is meant so, declare ")
     assert 'attention.conventions = {"causal_alignment": "bottom-right"}' in sentence
+
+
+def test_a_result_beside_a_right_output_is_named(subject_of):
+    case = Case(Problem(key_length=2, head_dim=2, softcap=5.0))
+    diagnosed = Diagnosis(subject_of(FAULTS["lse_leaves_out_the_softcap"].function), seconds=60)
+    diagnosed.hear(case)
+    assert diagnosed.sentence(case).startswith("softcap is ignored in the returned lse")
 
 
 def test_the_nearest_planted_fault_is_named_with_its_bug():
