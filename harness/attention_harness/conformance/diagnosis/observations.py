@@ -88,7 +88,8 @@ class Asked:
     def _output(self) -> Prediction:
         expected = self.expected
         if not isinstance(expected, Expected):
-            return Prediction(expected.out, expected.bounds.out, ~expected.exact.empty)
+            rows = np.full(expected.exact.empty.shape, expected.empty_rows != "unspecified")
+            return Prediction(expected.out, expected.bounds.out, rows | ~expected.exact.empty)
         return Prediction(expected.out, expected.out_bound, expected.specified)
 
     @cached_property

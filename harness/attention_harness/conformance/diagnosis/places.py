@@ -226,6 +226,12 @@ def queries_have_the_lengths_of_the_keys(x: Inputs) -> Inputs | None:
 
 
 @reading()
+def keys_have_the_lengths_of_the_queries(x: Inputs) -> Inputs | None:
+    """Keys beyond query_lengths are taken for padding."""
+    return None if x.query_lengths is None else x.replace(key_lengths=np.minimum(x.query_lengths, x.k.shape[2]))
+
+
+@reading()
 def lengths_are_exchanged(x: Inputs) -> Inputs | None:
     """query_lengths and key_lengths are exchanged."""
     if x.key_lengths is None or x.query_lengths is None:

@@ -13,6 +13,7 @@ from attention_harness.conformance.diagnosis.observations import Asked, Predicti
 from attention_harness.conformance.diagnosis.readings import known, of_results, register
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.spec import Expected
+from attention_specs.registry import SPECS
 
 Move = Callable[[np.ndarray], np.ndarray]
 
@@ -114,10 +115,11 @@ def _convention_of_empty_rows(value: str, asked: Asked, result: str) -> Predicti
 
 
 for _value, _gives in {"nan": "NaN", "uniform": "the mean of all values", "zeros": "zeros"}.items():
-    register(
-        f"a row that sees no key gives {_gives}", partial(_convention_of_empty_rows, _value), f"empty rows are {_value}",
-        declaration=f'attention.conventions = {{"empty_rows": "{_value}"}}',
-    )  # fmt: skip
+    for _spec in SPECS:
+        register(
+            f"a row that sees no key gives {_gives}", partial(_convention_of_empty_rows, _value), f"empty rows are {_value} ({_spec})",
+            spec=_spec, declaration=f'attention.conventions = {{"empty_rows": "{_value}"}}',
+        )  # fmt: skip
 
 
 @of_results("lse", declaration='attention.conventions = {"lse_base": "2"}')
@@ -144,6 +146,21 @@ def the_lse_leaves_out_the_maximum(asked: Asked) -> Prediction | None:
     scores = right(asked).exact.scores
     top = scores.max(-1, initial=-np.inf)
     return _other_lse(asked, lambda lse: lse - np.where(np.isneginf(top), 0, top))
+
+
+@of_results("lse")
+def the_lse_is_the_maximum(asked: Asked) -> Prediction | None:
+    """The lse is the maximum of the scores."""
+    top = right(asked).exact.scores.max(-1, initial=-np.inf)
+    return _other_lse(asked, lambda lse: np.where(np.isneginf(lse), lse, top))
+
+
+@of_results("lse")
+def the_lse_lies_as_blh(asked: Asked) -> Prediction | None:
+    """The lse lies as [B, L, H], and is called [B, H, L]."""
+    if 1 in asked.expected.lse.shape[1:]:
+        return None
+    return _other_lse(asked, lambda lse: np.ascontiguousarray(lse.swapaxes(1, 2)).reshape(lse.shape))
 
 
 @of_results("lse")
@@ -187,9 +204,10 @@ def the_lse_is_not_written(asked: Asked) -> Prediction | None:
 
 
 def _other_lse(asked: Asked, change: Move) -> Prediction:
-    """The lse changed; where the change shrinks it, its bound shrinks less."""
+    """The lse changed, and its bound the largest of all: none of the changes makes it twice as large."""
     lse = asked.predicted("lse")
-    return replace(lse, values=change(lse.values), bound=2 * lse.bound)
+    finite = np.where(np.isfinite(lse.bound), lse.bound, 0)
+    return replace(lse, values=change(lse.values), bound=np.full(lse.values.shape, 2 * finite.max(initial=0)))
 
 
 def _lse_where_infinite(asked: Asked, value: float) -> Prediction | None:

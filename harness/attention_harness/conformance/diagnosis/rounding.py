@@ -28,15 +28,18 @@ def _coarser(name: str, x: Inputs) -> bool:
     return unit_roundoff(name) > unit_roundoff(x.dtype)
 
 
-def _inputs(name: str, x: Inputs) -> Inputs | None:
-    """q, k and v rounded; the dtype of the call stays."""
-    return x.replace(**{a: rounded(getattr(x, a), name) for a in "qkv"}) if _coarser(name, x) else None
+def _inputs(name: str, arrays: tuple[str, ...], x: Inputs) -> Inputs | None:
+    """These arrays rounded; the dtype of the call stays."""
+    given = {array: value for array in arrays if (value := getattr(x, array)) is not None}
+    return x.replace(**{a: rounded(value, name) for a, value in given.items()}) if given and _coarser(name, x) else None
 
 
 def _weights(name: str, asked: Asked, result: str) -> Prediction | None:
-    if result != "out":
+    if result not in (*OUTPUTS, "weights"):
         return None
     expected = right(asked)
+    if result == "weights":
+        return replace(known(asked, "weights"), values=rounded(expected.weights, name))
     out = known(asked, "out")
     return replace(out, values=rounded(expected.weights, name) @ expected.exact.values)
 
@@ -70,9 +73,11 @@ def _holds(name: str, got: np.ndarray) -> bool:
 
 for _name in COARSE:
     _digits = "float16 or tf32" if _name == "float16" else _name
-    register_call(f"q, k and v are rounded to {_digits}", partial(_inputs, _name))
+    register_call(f"q, k and v are rounded to {_digits}", partial(_inputs, _name, ("q", "k", "v")))
+    register_call(f"v is rounded to {_digits}", partial(_inputs, _name, ("v",)))
     register(f"weights are rounded to {_name}", partial(_weights, _name))
 for _name in ("float32", *COARSE):
+    register_call(f"the bias is rounded to {_name}", partial(_inputs, _name, ("bias",)))
     register(f"the lse is rounded to {_name}", partial(_stored_lse, _name), shows=partial(_holds, _name))
 for _spec in SPECS:
     for _name in COARSE:

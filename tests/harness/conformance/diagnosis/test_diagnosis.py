@@ -35,7 +35,7 @@ SMALL = {
     "output_is_reshaped_without_transposing": (Problem(query_heads=2, key_heads=2, query_length=2), "the_output_lies_as_blhd"),
     "lse_is_to_base_two": (Problem(), "the_lse_is_to_base_two"),
     "last_partial_block_is_forgotten": (Problem(key_length=33), "keys behind the last full block of 32 are ignored"),
-    "empty_rows_give_nan": (Problem(query_length=2, mask=masks.hidden_query(1)), "empty rows are nan"),
+    "empty_rows_give_nan": (Problem(query_length=2, mask=masks.hidden_query(1)), "empty rows are nan (attention)"),
     "the_first_key_length_serves_all": (Problem(batch=2, key_length=3, key_lengths=(3, 2)), "the_first_key_length_serves_all"),
     "the_scale_is_forgotten_in_dk": (Problem(query_length=2, key_length=2, head_dim=2), "dk is not scaled"),
     "the_query_weights_are_transposed": (LayerProblem(key_length=2, d_model=2), "the_query_weights_are_transposed"),
