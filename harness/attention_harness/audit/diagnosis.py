@@ -1,7 +1,7 @@
 """What the failures of planted faults look like: whether a diagnosis names the cause, and never another.
 
-`python -m attention_harness.audit.diagnosis` diagnoses the catalogue, prints a line for each fault, and writes the table of the
-nearest planted faults that a check names beside a diagnosis.
+`python -m attention_harness.audit.diagnosis` diagnoses the catalogue, prints a line for each fault, and writes the table from
+which a check names the nearest planted fault.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attention_harness.audit.first_stage import MOST
 from attention_harness.audit.quiet_process import quiet_process
 from attention_harness.audit.selection import from_catalogue
 from attention_harness.conformance import check
-from attention_harness.conformance.diagnosis.diagnosis import TABLE, Diagnosis
+from attention_harness.conformance.diagnosis.diagnosis import TABLE, Diagnosis, PlantedFault
 from attention_harness.conformance.failures.causes import alike
 from attention_harness.conformance.failures.shrink import minimise
 from attention_harness.conformance.judging import PLAIN, Finding, judge
@@ -84,16 +84,6 @@ def _small(under_test: UnderTest, case: Case, finding: Finding) -> Case:
     return minimise(case, still, SECONDS)
 
 
-def nearest(diagnoses: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
-    """Reading -> the first fault that looks like it alone and stands for a public bug, and the link."""
-    table: dict[str, tuple[str, str]] = {}
-    for name, by_property in diagnoses.items():
-        readings, link = set(by_property.values()) - {""}, load_all()[name].link
-        if len(readings) == 1 and link:
-            table.setdefault(readings.pop(), (name, link))
-    return table
-
-
 def diagnose_all(names: Sequence[str], jobs: int) -> dict[str, dict[str, str]]:
     """Fault -> property -> reading."""
     work = [(names[first :: jobs * 4]) for first in range(min(jobs * 4, len(names)))]
@@ -109,13 +99,21 @@ def _diagnose(names: Sequence[str], step: Callable[..., None]) -> dict[str, dict
     return {name: diagnosed(load_all()[name].function, name) for name in names}
 
 
+def table(diagnoses: Mapping[str, Mapping[str, str]]) -> dict[str, PlantedFault]:
+    """The table of planted faults for these diagnoses."""
+    return {
+        name: PlantedFault(link=load_all()[name].link, readings=sorted(set(by_property.values()) - {""}))
+        for name, by_property in diagnoses.items()
+    }
+
+
 def main(jobs: int = 2) -> None:
     """Diagnoses the catalogue, and writes the table. Faults that may end their process are left out."""
     names = [entry.name for entry in from_catalogue(()).faults if not entry.alone]
-    diagnoses = diagnose_all(names, jobs)
-    for name, by_property in diagnoses.items():
-        print(name, "; ".join(sorted(set(by_property.values()) - {""})) or "-", sep=": ")  # noqa: T201
-    TABLE.write_text(json.dumps(nearest(diagnoses), indent=1) + "\n", encoding="utf-8")
+    faults = table(diagnose_all(names, jobs))
+    for name, fault in faults.items():
+        print(name, "; ".join(fault["readings"]) or "-", sep=": ")  # noqa: T201
+    TABLE.write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

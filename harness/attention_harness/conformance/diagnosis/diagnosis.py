@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
+from typing import TypedDict
 
 from attention_harness.conformance.diagnosis.larger import larger
 from attention_harness.conformance.diagnosis.observations import Observation, observe
@@ -47,17 +48,24 @@ def load_readings() -> dict[str, Reading]:
     return READINGS
 
 
-def nearest_fault(reading: Reading) -> str:
-    """The planted fault that looks like this, with the public bug that it stands for; empty where none is known."""
-    known = planted_faults().get(reading.name)
-    return f"; planted fault {known[0]} ({known[1]})" if known else ""
+class PlantedFault(TypedDict):
+    """A fault of the catalogue: the public bug that it stands for, "" where it stands for none, and the readings that explain it."""
+
+    link: str
+    readings: list[str]
 
 
 @cache
-def planted_faults() -> dict[str, tuple[str, str]]:
-    """Reading -> the first fault of the catalogue that looks like it and stands for a public bug, and the link."""
-    table: dict[str, tuple[str, str]] = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+def planted_faults() -> dict[str, PlantedFault]:
+    """Name -> fault, of those that an audit has diagnosed."""
+    table: dict[str, PlantedFault] = json.loads(TABLE.read_text(encoding="utf-8"))
     return table
+
+
+def nearest_fault(reading: Reading) -> str:
+    """The first planted fault that this reading alone explains and that stands for a public bug, with its link; "" without one."""
+    alike = ((name, fault["link"]) for name, fault in planted_faults().items() if fault["readings"] == [reading.name])
+    return next((f"; planted fault {name} ({link})" for name, link in alike if link), "")
 
 
 class Diagnosis:

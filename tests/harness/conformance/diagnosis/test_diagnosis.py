@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import load_all
-from attention_harness.conformance.diagnosis import diagnosis
-from attention_harness.conformance.diagnosis.diagnosis import Diagnosis, load_readings, nearest_fault
+from attention_harness.conformance.diagnosis.diagnosis import Diagnosis, load_readings, nearest_fault, planted_faults
 from attention_harness.conformance.diagnosis.larger import larger, resized
 from attention_implementations.numpy.eager import attention as right
 from attention_specs import biases, masks
@@ -134,9 +131,10 @@ def test_the_nearest_planted_fault_is_named_with_its_bug():
 
 
 def test_the_table_of_planted_faults_names_readings_and_faults_that_there_are():
-    table = json.loads(diagnosis.TABLE.read_text(encoding="utf-8"))
-    assert set(table) <= set(load_readings())
-    assert all(FAULTS[fault].link == link for fault, link in table.values())
+    table = planted_faults()
+    assert set(table) == {name for name, fault in FAULTS.items() if not fault.alone}
+    assert {reading for fault in table.values() for reading in fault["readings"]} <= set(load_readings())
+    assert {name: fault["link"] for name, fault in table.items()} == {name: FAULTS[name].link for name in table}
 
 
 def test_sentences_are_plain_text():
