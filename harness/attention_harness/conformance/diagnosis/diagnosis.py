@@ -103,7 +103,7 @@ class Diagnosis:
         return f"{explained.sentence}{where}{declare}{nearest_fault(explained)}"
 
     def _fitting(self, case: Case, deadline: float) -> list[Reading]:
-        """The readings that explain the case and all that fail like it, and that one of them shows."""
+        """The readings that explain the case and all that fail like it, and that one of them shows; or the only one."""
         fitting, shown, failing = self.readings, set[str](), 0
         for seen in self._failures_like(case):
             failing += 1
@@ -111,7 +111,7 @@ class Diagnosis:
             fitting = [reading for reading in fitting if self._explains(reading, seen, shown)]
             if not fitting or monotonic() > deadline:
                 break
-        fitting = [reading for reading in fitting if reading.name in shown]
+        fitting = [reading for reading in fitting if reading.name in shown or len(fitting) == 1]
         self.explained.update({reading.name: failing for reading in fitting})
         return fitting
 
