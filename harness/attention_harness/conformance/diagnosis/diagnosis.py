@@ -130,8 +130,9 @@ class Diagnosis:
         yield from filter(None, [self._wrong(case)])
         if case.arrays:
             return
-        wide = case.with_problem(dtype="float64")
-        for like in larger(wide if self._wrong(wide) else case):
+        wide, dtypes = case.with_problem(dtype="float64"), self.under_test.description.dtypes
+        fails_too = (dtypes is None or "float64" in dtypes) and self._wrong(wide)
+        for like in larger(wide if fails_too else case):
             yield from filter(None, [self._wrong(like)])
 
     def _wrong(self, case: Case) -> list[Observation]:
