@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -103,15 +103,25 @@ class Diagnosis:
         return f"{explained.sentence}{where}{declare}{nearest_fault(explained)}"
 
     def _fitting(self, case: Case, deadline: float) -> list[Reading]:
+        """The readings that explain the failures in float64, whose bounds are the narrowest, else those in the case's own dtype."""
+        wide, dtypes = case.with_problem(dtype="float64"), self.under_test.description.dtypes
+        if wide != case and not case.arrays and (dtypes is None or "float64" in dtypes) and self._wrong(wide):
+            return self._explaining(wide, deadline) or self._explaining(case, deadline)
+        return self._explaining(case, deadline)
+
+    def _explaining(self, case: Case, deadline: float) -> list[Reading]:
         """The readings that explain the case and all that fail like it, and that one of them shows; or the only one."""
         fitting, shown, failing = self.readings, set[str](), 0
-        for seen in self._failures_like(case):
+        for like in (case,) if case.arrays else (case, *larger(case)):
+            seen = self._wrong(like)
+            if not seen:
+                continue
             failing += 1
             self.results.setdefault(_key(case), seen[0].result)
             fitting = [reading for reading in fitting if self._explains(reading, seen, shown)]
             if not fitting or monotonic() > deadline:
                 break
-        fitting = [reading for reading in fitting if reading.name in shown or len(fitting) == 1]
+        fitting = [reading for reading in fitting if reading.name in shown or len(fitting) == 1] if failing else []
         self.explained.update({reading.name: failing for reading in fitting})
         return fitting
 
@@ -123,17 +133,6 @@ class Diagnosis:
                 shown |= {reading.name} if reading.shown(one, explained) else set()
                 return True
         return False
-
-    def _failures_like(self, case: Case) -> Iterator[list[Observation]]:
-        """The wrong results on the case, and on others with its options: in float64 where that fails too, since its bounds are
-        the narrowest."""
-        yield from filter(None, [self._wrong(case)])
-        if case.arrays:
-            return
-        wide, dtypes = case.with_problem(dtype="float64"), self.under_test.description.dtypes
-        fails_too = (dtypes is None or "float64" in dtypes) and self._wrong(wide)
-        for like in larger(wide if fails_too else case):
-            yield from filter(None, [self._wrong(like)])
 
     def _wrong(self, case: Case) -> list[Observation]:
         try:

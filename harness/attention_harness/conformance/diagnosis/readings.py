@@ -111,7 +111,7 @@ def of_results(
 
     def add(function: Callable[[Asked], Prediction | None]) -> Callable[[Asked], Prediction | None]:
         def predict(asked: Asked, result: str) -> Prediction | None:
-            return function(asked) if result in results else None
+            return function(asked) if result.removesuffix(" beside") in results else None
 
         register(sentence_of(function), predict, function.__name__, declaration=declaration)
         return function

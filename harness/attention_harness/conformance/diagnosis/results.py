@@ -111,7 +111,7 @@ def _empty_rows(asked: Asked, value: str) -> Prediction | None:
 
 
 def _convention_of_empty_rows(value: str, asked: Asked, result: str) -> Prediction | None:
-    return _empty_rows(asked, value) if result == "out" else None
+    return _empty_rows(asked, value) if result in ("out", "out beside") else None
 
 
 for _value, _gives in {"nan": "NaN", "uniform": "the mean of all values", "zeros": "zeros"}.items():
