@@ -158,3 +158,8 @@ def test_lengths_and_a_cache_grow_with_the_keys():
     assert grown.key_lengths == (41, 42)
     assert grown.past == 57
     assert np.diff([grown.past, grown.key_length]) > 0
+
+
+def test_larger_cases_of_a_layer_keep_self_attention():
+    case = Case(LayerProblem(batch=2, query_length=9, key_length=9, d_model=4, self_attention=True))
+    assert {like.problem.self_attention for like in larger(case)} == {True}
