@@ -44,7 +44,34 @@ def larger(case: Case) -> Iterator[Case]:
             yield resized(case, _layer(p, *growth))
     yield resized(case, {name: size + 2 + place for place, (name, size) in enumerate(_several(p).items())})
     for place, remainder in enumerate(REMAINDERS):
-        names = ["batch", "query_length", "key_length", "head_dim", "value_dim"]
+        names = (
+            ("query_length", "key_length", "head_dim", "value_dim") if isinstance(p, Problem) else ("query_length", "key_length")
+        )
+        long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
+        if long:
+            yield resized(case, {name: size + (remainder - size) % PERIOD + place * PERIOD for name, size in long.items()})
+
+    yield with_other_values(resized(case, _attention(p, *MORE) if isinstance(p, Problem) else _layer(p, *MORE)))
+
+
+def with_other_values(case: Case) -> Case:
+    """The case with masks and biases of noise, and other numbers: readings that come to the same on its own differ there."""
+    given = {
+        name: value for name in ("mask", "bias", "window", "softcap", "scale") if (value := getattr(case.problem, name, None))
+    }
+    others: dict[str, object] = {
+        "mask": masks.random(case.seed, 0.5, "bhij"),
+        "bias": noise(case.seed, 2.0, "bhij"),
+        "window": tuple(None if side is None else 1 + place for place, side in enumerate(given.get("window", ()))),
+        "softcap": 1.7,
+        "scale": 0.3,
+    }
+    return case.with_problem(**{name: others[name] for name in given})
+
+
+def _several(p: Problem | LayerProblem) -> dict[str, int]:
+    """The sizes that are not 1: where one query or one entry has code of its own, the others may grow."""
+    names = ["batch", "query_length", "key_length", "head_dim", "value_dim"]
     if isinstance(p, LayerProblem):
         names = ["batch"] if p.self_attention else ["batch", "query_length", "key_length"]
     return {name: size for name in names if (size := getattr(p, name)) > 1}
