@@ -73,7 +73,6 @@ class Diagnosis:
 
     def __init__(self, under_test: UnderTest, seconds: float = SECONDS) -> None:
         self.under_test, self.left = under_test, seconds
-        self.readings = list(load_readings().values())
         self.fitting: dict[str, list[Reading]] = {}
         """Case -> the readings that explain it and all that fail like it."""
         self.results: dict[str, str] = {}
@@ -111,26 +110,26 @@ class Diagnosis:
 
     def _explaining(self, case: Case, deadline: float) -> list[Reading]:
         """The readings that explain the case and all that fail like it, and that one of them shows; or the only one."""
-        fitting, shown, failing = self.readings, set[str](), 0
+        fitting, telling, failing = list(load_readings().values()), set[str](), 0
         for like in (case,) if case.arrays else (case, *larger(case)):
             seen = self._wrong(like)
             if not seen:
                 continue
             failing += 1
             self.results.setdefault(_key(case), seen[0].result)
-            fitting = [reading for reading in fitting if self._explains(reading, seen, shown)]
+            fitting = [reading for reading in fitting if self._explains(reading, seen, telling)]
             if not fitting or monotonic() > deadline:
                 break
-        fitting = [reading for reading in fitting if reading.name in shown or len(fitting) == 1] if failing else []
+        fitting = [reading for reading in fitting if reading.name in telling or len(fitting) == 1] if failing else []
         self.explained.update({reading.name: failing for reading in fitting})
         return fitting
 
-    def _explains(self, reading: Reading, seen: Sequence[Observation], shown: set[str]) -> bool:
+    def _explains(self, reading: Reading, seen: Sequence[Observation], telling: set[str]) -> bool:
         """Whether it explains one of the results; notes its name where they show it."""
         for one in seen:
             explained = reading.explained(one)
             if explained is not None:
-                shown |= {reading.name} if reading.shown(one, explained) else set()
+                telling |= {reading.name} if reading.is_telling(one, explained) else set()
                 return True
         return False
 

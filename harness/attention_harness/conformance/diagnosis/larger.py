@@ -50,7 +50,6 @@ def larger(case: Case) -> Iterator[Case]:
         long = {name: getattr(p, name) for name in names if getattr(p, name) >= LONG}
         if long:
             yield resized(case, {name: size + (remainder - size) % PERIOD + place * PERIOD for name, size in long.items()})
-
     yield with_other_values(resized(case, _attention(p, *MORE) if isinstance(p, Problem) else _layer(p, *MORE)))
 
 

@@ -48,7 +48,7 @@ class Reading:
         prediction = self.predict(seen.asked, seen.result)
         return None if prediction is None else seen.explained(prediction)
 
-    def shown(self, seen: Observation, explained: np.ndarray) -> bool:
+    def is_telling(self, seen: Observation, explained: np.ndarray) -> bool:
         """Whether these elements tell it from readings that leave nothing of a row."""
         return self.any_number or bool((explained & (seen.got != 0) & np.isfinite(seen.got.astype(np.float64))).any())
 
