@@ -104,4 +104,4 @@ def resized(case: Case, sizes: dict[str, int]) -> Case:
 
 
 def _continued(lengths: tuple[int, ...], batch: int) -> list[int]:
-    return [lengths[n % len(lengths)] + n // len(lengths) for n in range(batch)]
+    return [lengths[n % len(lengths)] + (n if n >= len(lengths) else 0) for n in range(batch)]

@@ -111,13 +111,18 @@ class Observation:
     got: np.ndarray
     wrong: np.ndarray
     """Bool in the shape of `got`."""
+    right: Prediction
+    """What is right."""
 
-    def explained(self, prediction: Prediction) -> np.ndarray | None:
-        """The wrong elements for which the prediction holds; None where there are none, or it fails where nothing else may be."""
+    def explained(self, prediction: Prediction, rounds: bool) -> np.ndarray | None:
+        """The wrong elements for which the prediction holds; None where there are none, or it fails where nothing else may be.
+
+        The prediction must be wrong there too, unless it is one that rounds: the right values within more than their bound.
+        """
         if prediction.values.shape != self.got.shape:
             return None
         beyond = prediction.beyond(self.got)
-        explained: np.ndarray = self.wrong & ~beyond
+        explained: np.ndarray = self.wrong & ~beyond & (rounds | self.right.beyond(prediction.values))
         return explained if explained.any() and not prediction.within_rows(beyond).any() else None
 
 
@@ -136,7 +141,7 @@ def observe(under_test: UnderTest, case: Case) -> list[Observation]:
 
 def _observed(asked: Asked, name: str, got: np.ndarray) -> Observation:
     right = asked.predicted(name)
-    return Observation(asked, name, got, right.within_rows(right.beyond(got)))
+    return Observation(asked, name, got, right.within_rows(right.beyond(got)), right)
 
 
 def _results(under_test: UnderTest, x: AnyInputs) -> Iterator[list[tuple[str, np.ndarray]]]:

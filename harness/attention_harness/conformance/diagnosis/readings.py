@@ -38,6 +38,8 @@ class Reading:
     declaration: str = ""
     shows: Callable[[np.ndarray], bool] = lambda got: True
     """Whether a result looks like it at all."""
+    rounds: bool = False
+    """Whether it predicts the right values within more than their bound."""
     any_number: bool = True
     """Whether a wrong 0 or NaN may show it; of another call both say little: each that hides too much gives them."""
 
@@ -46,7 +48,7 @@ class Reading:
         if self.spec != seen.asked.spec.NAME or not self.shows(seen.got):
             return None
         prediction = self.predict(seen.asked, seen.result)
-        return None if prediction is None else seen.explained(prediction)
+        return None if prediction is None else seen.explained(prediction, self.rounds)
 
     def is_telling(self, seen: Observation, explained: np.ndarray) -> bool:
         """Whether these elements tell it from readings that leave nothing of a row."""

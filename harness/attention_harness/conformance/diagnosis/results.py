@@ -50,7 +50,7 @@ def zeroed(asked: Asked, kept: np.ndarray) -> Prediction | None:
 def the_last_query_is_not_written(asked: Asked) -> Prediction | None:
     """The last row of the output is not written: zeros."""
     n = call(asked).q.shape[2]
-    return zeroed(asked, (np.arange(n) < n - 1)[:, None])
+    return zeroed(asked, (np.arange(n) < n - 1)[:, None]) if n > 1 else None
 
 
 @of_results("out")
@@ -262,7 +262,8 @@ def the_mask_comes_after_the_softmax(asked: Asked) -> Prediction | None:
     hidden_by_nothing = x.replace(mask=None, is_causal=False, window=None, query_lengths=None, key_lengths=None)
     before = right(asked.meant_as(hidden_by_nothing))
     values = np.where(seen, before.weights, 0) @ before.exact.values
-    return Prediction(values, before.bounds.weights @ np.abs(before.exact.values) + before.bounds.out, np.asarray(seen.any(-1)))
+    bound = before.bounds.weights @ np.abs(before.exact.values) + before.bounds.out
+    return Prediction(values, np.where(seen.any(-1, keepdims=True), bound, 0.0), np.asarray(seen.any(-1)))
 
 
 @of_results("out")

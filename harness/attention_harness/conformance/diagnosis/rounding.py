@@ -78,13 +78,13 @@ for _name in COARSE:
     register(f"weights are rounded to {_name}", partial(_weights, _name))
 for _name in ("float32", *COARSE):
     register_call(f"the bias is rounded to {_name}", partial(_inputs, _name, ("bias",)))
-    register(f"the lse is rounded to {_name}", partial(_stored_lse, _name), shows=partial(_holds, _name))
+    register(f"the lse is rounded to {_name}", partial(_stored_lse, _name), rounds=True, shows=partial(_holds, _name))
 for _spec in SPECS:
     for _name in COARSE:
         _text = f"the output is rounded to {_name}"
-        register(_text, partial(_stored, _name), f"{_text} ({_spec})", spec=_spec, shows=partial(_holds, _name))
+        register(_text, partial(_stored, _name), f"{_text} ({_spec})", spec=_spec, rounds=True, shows=partial(_holds, _name))
     _text = "float64 is computed in float32, or rounded to it"
     register(
-        _text, _computed, f"{_text} ({_spec})", spec=_spec, shows=partial(_holds, "float32"),
+        _text, _computed, f"{_text} ({_spec})", spec=_spec, rounds=True, shows=partial(_holds, "float32"),
         declaration='attention.precision = {"float64": "computed-in-float32"}',
     )  # fmt: skip
