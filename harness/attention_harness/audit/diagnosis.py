@@ -37,7 +37,7 @@ MOST_FAILURES = 3
 DIRECT = {"P4", "P5", "P6", "P7", "L4", "L5", "L6", "G2", "G3"}
 """Ids of the properties that compare the answer to the case itself with the oracle."""
 
-MOST_CASES = 300
+MOST_CASES = 150
 """Cases that are tried behind one another."""
 
 MOST_PRODUCTS = 2_000_000

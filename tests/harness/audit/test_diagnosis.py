@@ -218,6 +218,7 @@ CAUSES = {
 """Reading -> the faults that have this cause, by their sources; the last ones have a cause that no reading describes, and should."""
 
 ALSO_TRUE = {
+    "an_empty_split_gives_nan": "empty rows are nan (attention)",
     "few_queries_read_the_bytes_of_a_bias_as_a_mask": "bias is ignored",
     "filler_in_the_key_padding_only": "the_softcap_comes_after_the_mask",
     "queries_expanded_over_the_batch_are_answered_once": "the_first_entry_serves_all",

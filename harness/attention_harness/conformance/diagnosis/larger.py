@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from attention_harness.conformance.failures.shrink import PLAIN
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
@@ -63,7 +65,7 @@ def with_other_values(case: Case) -> Case:
         "bias": noise(case.seed, 2.0, "bhij"),
         "window": tuple(None if side is None else 1 + place for place, side in enumerate(given.get("window", ()))),
         "softcap": 1.7,
-        "scale": 0.3,
+        "scale": np.copysign(0.3, given.get("scale", 1.0)).item(),
     }
     return case.with_problem(**{name: others[name] for name in given})
 

@@ -71,15 +71,6 @@ def causality_counts_without_the_cache(x: Inputs) -> Inputs | None:
 
 
 @reading()
-def causality_moves_with_the_key_length(x: Inputs) -> Inputs | None:
-    """is_causal counts from the last query and the last key within key_lengths, which may lie before it."""
-    if not x.is_causal or x.key_lengths is None:
-        return None
-    i, j = positions(x)
-    return hide(x.replace(is_causal=False), j <= i + (x.key_lengths - x.q.shape[2])[:, None, None, None])
-
-
-@reading()
 def causality_ends_at_the_key_length(x: Inputs) -> Inputs | None:
     """is_causal counts from the last query and the last key within key_lengths."""
     if not x.is_causal or x.key_lengths is None:
@@ -87,6 +78,15 @@ def causality_ends_at_the_key_length(x: Inputs) -> Inputs | None:
     i, j = positions(x)
     shift = np.maximum(x.key_lengths - x.q.shape[2], 0)[:, None, None, None]
     return hide(x.replace(is_causal=False), j <= i + shift)
+
+
+@reading()
+def causality_moves_with_the_key_length(x: Inputs) -> Inputs | None:
+    """is_causal counts from the last query and the last key within key_lengths, which may lie before it."""
+    if not x.is_causal or x.key_lengths is None:
+        return None
+    i, j = positions(x)
+    return hide(x.replace(is_causal=False), j <= i + (x.key_lengths - x.q.shape[2])[:, None, None, None])
 
 
 def _edges(x: Inputs, left: int | None, right: int | None) -> Inputs | None:
