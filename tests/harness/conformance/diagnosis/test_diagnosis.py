@@ -23,7 +23,7 @@ SMALL = {
     "the_mask_is_inverted": (Problem(key_length=3, mask=MASK), "the_mask_is_inverted"),
     "a_mask_is_added_as_zeros_and_ones": (Problem(key_length=2, mask=MASK), "the_mask_is_added"),
     "the_scale_divides": (Problem(key_length=2, head_dim=2), "the default scale is sqrt(D)"),
-    "the_scale_is_ignored": (Problem(key_length=2, scale=0.7), "scale_is_ignored"),
+    "the_scale_is_ignored": (Problem(key_length=2, scale=0.7), "scale is ignored"),
     "causality_is_bottom_right": (Problem(key_length=2, is_causal=True), "is_causal is bottom-right"),
     "causality_is_dropped_without_a_mask": (Problem(key_length=2, is_causal=True), "is_causal is ignored"),
     "the_window_is_one_key_too_wide": (Problem(query_length=4, key_length=2, window=(1, None)), "the_window_is_one_key_too_wide"),
