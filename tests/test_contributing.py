@@ -107,6 +107,22 @@ from attention_harness.probe import EXPERIMENTS
 (experiment,) = [one for one in EXPERIMENTS.values() if one.title == "scale of zero"]
 assert experiment.options == ("scale",) and experiment.run.__doc__
 """,
+    "A reading of a diagnosis": """
+import numpy as np
+from attention_harness.conformance.diagnosis.diagnosis import Diagnosis
+from attention_harness.conformance.under_test import UnderTest
+from attention_harness.process.in_process import InProcessWorker
+from attention_implementations.numpy.eager import attention
+from attention_specs.attention.problem import Problem
+from attention_specs.biases import noise
+from attention_specs.case import Case
+def above(q, k, v, *, bias=None):
+    return attention(q, k, v, bias=None if bias is None else np.maximum(bias, 0))
+worker = InProcessWorker(above)
+diagnosis, case = Diagnosis(UnderTest(worker, worker.description), seconds=60), Case(Problem(key_length=3, bias=noise(0, 2.0, "bhij")))
+diagnosis.hear(case)
+assert diagnosis.sentence(case) == "of the bias only numbers above 0 are added"
+""",
     "A row of the coverage table": """
 from attention_harness.generation.coverage import drawn
 from attention_specs.worked_example import CASES

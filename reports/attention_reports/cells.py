@@ -61,6 +61,11 @@ class Cell:
         return self.outcome.advice if self.witness["message"] else HIDDEN
 
     @property
+    def looks_like(self) -> str:
+        """The wrong reading of a call that explains a failure; "" where none is known."""
+        return next((row["looks_like"] for row in self.failing if row["looks_like"]), "")
+
+    @property
     def others(self) -> list[Row]:
         """The failures of its rows beside the witness, each cause once."""
         causes = {cause(self.witness): self.witness}

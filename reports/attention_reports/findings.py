@@ -1,6 +1,6 @@
 """Findings: failures of one likely cause together, and the finding that explains most first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from attention_reports.cells import Cell, Row, cause, failures
@@ -40,6 +40,8 @@ class Finding:
 
     head: Cell
     same: tuple[Cell, ...] = ()
+    looks_like: str = ""
+    """The wrong reading that explains it; "" where none is known, or an earlier finding of the implementation has it."""
 
     @property
     def others(self) -> list[Row]:
@@ -66,7 +68,17 @@ def findings(run: Run) -> list[Finding]:
     owners: dict[tuple[str, str], list[Cell]] = {}
     for cell in failures(run):
         owners.setdefault((cell.implementation, cell.spec), []).extend(_by_outcome(cell))
-    return [finding for own in owners.values() for finding in _folded(sorted(own, key=_order))]
+    return [finding for own in owners.values() for finding in _explained(_folded(sorted(own, key=_order)))]
+
+
+def _explained(own: list[Finding]) -> Iterator[Finding]:
+    """The findings of one implementation, the first of each explanation with it."""
+    named = {""}
+    for finding in own:
+        texts = [cell.looks_like for cell in (finding.head, *finding.same)]
+        new = next((text for text in texts if text not in named), "")
+        named.add(new)
+        yield replace(finding, looks_like=new)
 
 
 def _by_outcome(cell: Cell) -> list[Cell]:

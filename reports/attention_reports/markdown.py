@@ -99,7 +99,8 @@ def _finding(finding: Finding) -> str:
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""
     more = f"\n\n{escape(finding.summary, 400)}." if finding.summary else ""
     lines = [line for other in finding.others[:MOST_OTHERS] for line in _other(other)]
-    evidence = fenced(row["message"][:600], replay, *lines)
+    looks_like = f"looks like: {finding.looks_like[:400]}" if finding.looks_like else ""
+    evidence = fenced(row["message"][:600], looks_like, replay, *lines)
     parts = [f"{head}, {count(cell.cases, 'case')}{ratio}", evidence, f"Next: {cell.advice}{more}"]
     return "\n\n".join(filter(None, parts))
 

@@ -6,6 +6,7 @@ CHECKS = {
     "implementation": "str", "framework": "str", "version": "str", "device": "str", "dtype": "str", "spec": "str",
     "property": "str", "clause": "str", "outcome": "str", "cases": "int64", "vacuous": "int64", "worst_ratio": "float64",
     "seconds": "float64", "case": "str", "message": "str", "replay": "str", "others": "str",
+    "looks_like": "str",
 }  # fmt: skip
 AGREEMENT = {"a": "str", "b": "str", "spec": "str", "cases": "int64", "worst_ratio": "float64", "case": "str"}
 PRECISION = {

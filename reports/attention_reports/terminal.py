@@ -128,6 +128,7 @@ def _print_findings(run: Run, console: Console) -> None:
         where = f" ({', '.join(cell.dtypes)}{only})" if cell.dtypes or only else ""
         say(console, f"{cell.implementation} {cell.outcome.name}: {in_words(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
+        say(console, f"  looks like: {finding.looks_like}" if finding.looks_like else "", "bold")
         say(console, f"  replay: {row['replay']}" if row["replay"] else "", "cyan")
         say(console, f"  next: {cell.advice}", "dim")
         for other in finding.others:

@@ -143,3 +143,29 @@ def test_one_cause_beside_the_first_is_told_once(make_run, row):
 def test_what_stands_beside_the_first_may_be_missing_or_damaged(make_run, row, damaged):
     (finding,) = findings(Run.load(make_run(checks=[row("a", "law_P1", "errored", clause="P1", message=SCALE, others=damaged)])))
     assert len(finding.others) == (damaged == '[{"outcome": 3}]')
+
+
+def test_what_a_failure_looks_like_is_said_once_of_each_implementation(make_run, row):
+    reading = {"looks_like": "query head h reads key head h % Hkv"}
+    rows = [
+        row("a", "law_P4", "violates", clause="P4", dtype="float32", message="out=1, but should be 2 [B=1 Hq=2]"),
+        row("a", "law_P4", "violates", clause="P4", dtype="float64", message="out=1, but should be 2 [B=1 Hq=2]", **reading),
+        row("a", "law_P6", "violates", clause="P6", message="lse=1, but should be 2 [B=1 Hq=2]", **reading),
+        row("a", "law_P7", "violates", clause="P7", message="weights=1, but should be 2 [B=1]", looks_like="mask is ignored"),
+        row("b", "law_P4", "violates", clause="P4", message="out=1, but should be 2 [B=1 Hq=2]", **reading),
+    ]
+    run = Run.load(make_run(checks=rows))
+    named = {(finding.head.implementation, finding.head.id): finding.looks_like for finding in findings(run)}
+    heads = reading["looks_like"]
+    assert named == {("a", "P4"): heads, ("a", "P6"): "", ("a", "P7"): "mask is ignored", ("b", "P4"): heads}
+    console = Console(file=io.StringIO(), width=300)
+    print_checks(run, console)
+    for text in (console.file.getvalue(), markdown.render(run)):
+        assert text.count(f"looks like: {heads}") == 2
+        assert text.count("looks like: mask is ignored") == 1
+    assert f"<dt>looks like</dt><dd>{heads}</dd>" in page.render(run)
+
+
+def test_a_run_from_before_has_no_explanations(make_run, row):
+    (finding,) = findings(Run.load(make_run(checks=[row("a", "law_P1", "errored", clause="P1", message=SCALE)])))
+    assert finding.looks_like == ""

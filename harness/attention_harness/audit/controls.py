@@ -49,16 +49,14 @@ def merged(a: State, b: State) -> State:
     return top, total, weighted
 
 
-def _each_by_itself(parts: list[Any]) -> State:
+def _each_by_itself(first: State, *blocks: tuple[Array, Array]) -> State:
     """Every block of keys starts anew, and the states are merged in the end."""
-    first, *blocks = parts
     states = [seen_further(start(None, first[0].shape, v.shape[-1], s.dtype), s, v) for s, v in blocks]
     return reduce(merged, states, first)
 
 
-def _from_the_end(parts: list[Any]) -> State:
+def _from_the_end(first: State, *blocks: tuple[Array, Array]) -> State:
     """The last block of keys is visited first."""
-    first, *blocks = parts
     return reduce(lambda state, block: seen_further(state, *block), reversed(blocks), first)
 
 
@@ -100,14 +98,14 @@ def _in_sixteen_bits(function: Function, precision: str, *without: str) -> Funct
 
 def backwards(q: Array, k: Array, v: Array, **o: object) -> Result:
     """Blocks of 16 keys, the last first."""
-    return in_tiles(q, k, v, _from_the_end, 16, **o)
+    return in_tiles(q, k, v, lambda parts: _from_the_end(*parts), 16, **o)
 
 
 def in_splits(size: int) -> Function:
     """Splits of so many keys, each by itself, merged in the end."""
 
     def split(q: Array, k: Array, v: Array, **o: object) -> Result:
-        return in_tiles(q, k, v, _each_by_itself, size, **o)
+        return in_tiles(q, k, v, lambda parts: _each_by_itself(*parts), size, **o)
 
     return split
 

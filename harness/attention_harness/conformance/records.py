@@ -54,6 +54,8 @@ class CheckRow(Row):
     replay: str
     others: list[FurtherFailure] = field(default_factory=list)
     """Failures of other kinds."""
+    looks_like: str = ""
+    """The wrong reading of a call that explains the failure, in words; empty where none is known."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

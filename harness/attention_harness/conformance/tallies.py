@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 
+from attention_harness.conformance.diagnosis.diagnosis import Diagnosis
 from attention_harness.conformance.failures.evidence import Evidence, Exclusion, MinimalFailure, nothing
 from attention_harness.conformance.failures.waivers import Waiver, covering, outlived
-from attention_harness.conformance.judging import Failure, Finding, Tally
+from attention_harness.conformance.judging import PLAIN, Failure, Finding, Tally
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.records import CheckRow, FurtherFailure, check_row
 from attention_harness.conformance.under_test import UnderTest
@@ -38,11 +39,17 @@ class Line:
     excluded: Exclusion = nothing
     minimal: MinimalFailure | None = None
     others: list[FurtherFailure] = field(default_factory=list)
+    looks_like: str = ""
 
     @property
     def new(self) -> bool:
         """Whether anything fails that no waiver covers."""
         return self.tally.failures != self.waived
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an answer is wrong, and none is absent."""
+        return self.tally.outcome == Outcome.VIOLATES
 
 
 class RowBuilder:
@@ -60,6 +67,7 @@ class RowBuilder:
         self.under_test, self.plan, self.waivers, self.guard = under_test, plan, waivers, guard
         self.evidence = Evidence(under_test, target, plan, [waiver.case for waiver in waivers], aside)
         self.left = MINIMISE_SECONDS
+        self.diagnosis = Diagnosis(under_test)
 
     def rows(self, tallies: Mapping[tuple[str, str], Tally]) -> list[CheckRow]:
         """One row for each dtype and property that is asked for or fails."""
@@ -70,6 +78,7 @@ class RowBuilder:
         more = sorted(((line, line.minimal) for line in lines if line.minimal and line.new), key=lambda pair: not pair[1].new)
         for place, (line, first) in enumerate(more):
             self._timed(partial(self._show_others, line, first, self.left / (len(more) - place)))
+        self.guard(partial(self._explain, lines))
         return [self._row(line) for line in lines if self.plan.asks_for(line.property_) or line.tally.first]
 
     def _timed(self, step: Callable[[], None]) -> None:
@@ -99,6 +108,14 @@ class RowBuilder:
         minimal = self.evidence.others(line.tally.kinds, first, seconds, line.excluded)
         line.others = [one.among(line.tally.failures) for one in minimal]
 
+    def _explain(self, lines: Sequence[Line]) -> None:
+        """Says what wrong answers look like, those of the easiest properties first."""
+        wrong = [(line, line.minimal.failure[0]) for line in lines if line.minimal and line.wrong and line.new]
+        for _, case in sorted(wrong, key=lambda pair: pair[0].property_.id not in PLAIN):
+            self.diagnosis.hear(case)
+        for line, case in wrong:
+            line.looks_like = self.diagnosis.sentence(case)
+
     def _row(self, line: Line) -> CheckRow:
         again = self.evidence.again(line.property_) if line.tally.outcome == Outcome.VIOLATES and not line.tally.first else ""
         minimal = line.minimal
@@ -112,6 +129,7 @@ class RowBuilder:
             replay=minimal.replay if minimal else again,
             others=line.others,
         )
+        row = replace(row, looks_like=line.looks_like)
         if line.waiver is None:
             return row
         if not line.new:

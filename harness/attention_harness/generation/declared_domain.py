@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from attention_specs.attention.recipes import DRAWN
 from attention_specs.case import Case
 from attention_specs.contract import Description
 
-PLAIN: dict[str, Any] = dict.fromkeys(("mask", "bias", "query_lengths", "key_lengths", "sinks", "past"))
+PLAIN: dict[str, None] = dict.fromkeys(("mask", "bias", "query_lengths", "key_lengths", "sinks", "past"))
 """Options whose arrays have the sizes of others."""
 
 
@@ -53,17 +52,18 @@ class DeclaredDomain:
                 yield text, other
 
 
-def _fitting(problem: Problem, changes: dict[str, Any]) -> Problem:
+def _fitting(problem: Problem, changes: dict[str, object]) -> Problem:
     """The problem with other fields, and without the options that count in sizes that change. ValueError where it is none."""
     if {"batch", "query_length", "key_length"} & changes.keys():
         changes = changes | dict.fromkeys(("query_lengths", "key_lengths", "past"))
     return problem.replace(**changes)
 
 
-def _changed(x: Inputs, name: str, value: Any) -> Inputs | None:
+def _changed(x: Inputs, name: str, value: object) -> Inputs | None:
     """The inputs with another size or option; None where heads do not share key heads evenly then, or nothing is left."""
     if name not in AXES:
         return x.replace(**{name: value})
+    assert isinstance(value, int)
     arrays, axis = AXES[name]
     places = np.arange(value) % getattr(x, arrays[0]).shape[axis]
     other = x.replace(**{array: np.take(getattr(x, array), places, axis) for array in arrays})

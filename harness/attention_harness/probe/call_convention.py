@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from attention_harness.conformance.diagnosis.heads import key_heads_are_tiled
+from attention_harness.conformance.diagnosis.options import the_mask_is_added
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.probe.domain import Domain, learned
 from attention_harness.probe.experiments import Observation, experiment
@@ -144,7 +146,8 @@ def head_order(session: ProbeSession) -> Observation:
         raise UnaskableQuestion(f"plain calls are answered with {session.domains[session.dtype]}")
     x, _ = next(session.answers(calls))
     heads, key_heads = x.q.shape[1], x.k.shape[1]
-    tiled = x.replace(**{name: np.tile(getattr(x, name), (1, x.group, 1, 1)) for name in "kv"})
+    tiled = key_heads_are_tiled(x)
+    assert tiled is not None
     value = session.fitting(x, {"h // group": x, "h % Hkv": tiled})
     reads = "fits neither order" if value == NOTHING else f"query head h reads key head {value}"
     called = f"{heads} query heads on {key_heads} key heads"
@@ -158,7 +161,7 @@ def mask_polarity(session: ProbeSession) -> Observation:
     assert x.mask is not None
     readings = {"attend": x, "do not attend": x.replace(mask=~x.mask), "nothing": x.replace(mask=None)}
     if isinstance(x, Inputs):
-        readings["one is added to the score"] = x.replace(mask=None, bias=x.mask.astype(x.q.dtype))
+        readings["one is added to the score"] = the_mask_is_added(x) or x
     value = session.fitting(x, readings)
     session.inverted = value == "do not attend"
     if value not in ("attend", "do not attend"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from attention_harness.conformance.diagnosis.options import capped_last, the_bias_is_scaled
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion
 from attention_harness.probe.terms import Options
 from attention_specs import masks
-from attention_specs.attention.inputs import Inputs
+from attention_specs.attention.oracle import default_scale
 from attention_specs.biases import noise
 from attention_specs.judge import within
 
@@ -44,22 +43,13 @@ def softcap(session: ProbeSession) -> Observation:
     given: dict[str, Options] = {"bias": {"bias": noise(session.seed, 2.0, "hij")}, "mask": {"mask": masks.hidden_key(1)}, "": {}}
     x = session.x(recipe="steep", **(given[beside] | {"softcap": 2.0}))
     first = f"before the {beside}" if beside else "capped"
-    readings = {first: x, "no cap": x.replace(softcap=None)} | (
-        {f"after the {beside}": _capped_last(session, x)} if beside else {}
-    )
+    readings = {first: x, "no cap": x.replace(softcap=None)}
+    if beside:
+        readings[f"after the {beside}"] = capped_last(session.with_its_scale(x), masks_too=True)
     value = session.fitting(x, readings)
     session.off |= set() if value == first else {"softcap"}
     what = f"softcap=2 beside a {beside}" if beside else "softcap=2"
     return Observation("softcap", value, f"{what}: {_meaning(value)}", "fixed", first)
-
-
-def _capped_last(session: ProbeSession, x: Inputs) -> Inputs:
-    """The same numbers as a bias on uncapped scores. A masked score is capped to -softcap, and seen."""
-    assert x.softcap is not None
-    scores = session.expected(x.replace(mask=None)).exact.scaled
-    total = scores + (0 if x.bias is None else x.bias.astype(scores.dtype))
-    total = total if x.mask is None else np.where(x.mask, total, -np.inf)
-    return x.replace(softcap=None, mask=None, bias=x.softcap * np.tanh(total / x.softcap) - scores)
 
 
 ADDED = "added to the scaled scores"
@@ -70,10 +60,10 @@ def bias(session: ProbeSession) -> Observation:
     """A bias of noise: added, or read as something else."""
     x = session.x(bias=noise(session.seed, 2.0, "hij"))
     assert x.bias is not None
-    scale = float(x.q.shape[3] ** -session.power) if x.scale is None else x.scale
     readings = {ADDED: x, "nothing": x.replace(bias=None)}
-    if scale != 1:
-        readings["added before scaling"] = x.replace(bias=x.bias.astype(np.float64) * scale)
+    scaled = the_bias_is_scaled(session.with_its_scale(x))
+    if scaled and default_scale(session.with_its_scale(x)) != 1:
+        readings["added before scaling"] = scaled
     hidden = x.bias > 0 if x.mask is None else x.mask & (x.bias > 0)
     readings["as a mask"] = x.replace(bias=None, mask=hidden)
     value = session.fitting(x, readings)

@@ -151,10 +151,14 @@ class ProbeSession:
         model = model or WIDEST.get(x.dtype, "scores-rounded")
         if isinstance(x, LayerInputs):
             return multi_head.expect(x, Conventions.declared(conventions), model)
-        if x.scale is None and self.power != DEFAULT_POWER:
-            x = x.replace(scale=float(x.q.shape[3] ** -self.power))
         known = {name: getattr(x, name) for name in ALIGNMENTS}
-        return attention.expect(x, Conventions.declared(known | conventions), model)
+        return attention.expect(self.with_its_scale(x), Conventions.declared(known | conventions), model)
+
+    def with_its_scale(self, x: Inputs) -> Inputs:
+        """The call with the default scale of the implementation written out, where that is another one."""
+        if x.scale is None and self.power != DEFAULT_POWER:
+            return x.replace(scale=float(x.q.shape[3] ** -self.power))
+        return x
 
     def ratio(self, out: np.ndarray, reading: CallInputs) -> float:
         """Largest error in units of the bound, over rows that see a key, if the call meant this."""

@@ -29,12 +29,12 @@ def private_run() -> Iterator[Run]:
 
 
 def without_cases(result: CheckResult) -> CheckResult:
-    """The result without cases, messages, replay lines and errors. Messages go as a whole: a function may write them."""
+    """The result without cases, messages, readings, replay lines and errors. Messages go as a whole: a function may write them."""
     return replace(result, rows=[_bare(row, result) for row in result.rows], precision=[], worked_example=[])
 
 
 def _bare(row: CheckRow, result: CheckResult) -> CheckRow:
-    return replace(row, worst_ratio=nan, case="", message=_message(row, result), replay="", others=[])
+    return replace(row, worst_ratio=nan, case="", message=_message(row, result), replay="", others=[], looks_like="")
 
 
 def _message(row: CheckRow, result: CheckResult) -> str:

@@ -49,10 +49,14 @@ class FailureRecord:
     """The call or the command that judges the property again."""
     record: str = ""
     """The id of the case: `save` writes it to cases/<id>.json."""
+    looks_like: str = ""
+    """The wrong reading of a call that explains it, in words; empty where none is known."""
 
     def __str__(self) -> str:
         where = f" [{self.case}]" if self.case else ""
-        return f"{self.id} {self.property.replace('_', ' ')} ({self.dtype}): {self.sentence}{where}\n  replay: {self.replay}"
+        looks_like = f"\n  looks like: {self.looks_like}" if self.looks_like else ""
+        head = f"{self.id} {self.property.replace('_', ' ')} ({self.dtype}): {self.sentence}{where}"
+        return f"{head}{looks_like}\n  replay: {self.replay}"
 
 
 class Result:
@@ -185,6 +189,7 @@ class Result:
             case=case,
             replay=row["replay"],
             record=row["case"],
+            looks_like=row["looks_like"],
         )
 
     def _case(self, name: str) -> str:

@@ -69,6 +69,8 @@ def test_a_wrong_function_is_false_and_its_failure_has_the_smallest_problem(fail
     assert one.sentence.startswith("out[")
     assert "but should be" in one.sentence
     assert one.case.startswith("B=1 Hq=4 Hkv=2 Lq=1 Lk=1")
+    assert one.looks_like.startswith("query head h reads key head h % Hkv")
+    assert f"\n  looks like: {one.looks_like}\n" in str(one)
 
 
 def test_the_replay_line_judges_it_again(failed):
@@ -85,6 +87,7 @@ def test_the_text_is_that_of_the_terminal(failed):
     lines = str(failed).splitlines()
     assert lines[0].split() == ["implementation", "outcome", "violates", "cases"]
     assert lines[2] == "tiled violates: output agrees with the oracle (float32)"
+    assert lines[4].startswith("  looks like: query head h reads key head h % Hkv")
     assert lines[-1] == "tiled was called with numpy arrays, in this process: a crash would have been one of the caller."
 
 
