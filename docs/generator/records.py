@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
+from attention_harness.conformance.diagnosis.diagnosis import load_readings
 from attention_harness.timing.workloads import Workload, by_file, published
 from attention_reports import outcomes, schema
 from attention_specs.contract import CHOICES, EMPTY_ROWS, Conventions
@@ -15,13 +16,14 @@ from generator.properties import SPECIFICATION
 
 
 def pages() -> dict[str, str]:
-    """Outcomes, conventions, precision models, tables of a run, workloads."""
+    """Outcomes, conventions, precision models, tables of a run, workloads, readings."""
     return {
         "outcomes.md": _outcomes(),
         "conventions.md": _conventions(),
         "precision-models.md": _models(),
         "tables.md": _tables(),
         "workloads.md": _workloads(),
+        "readings.md": _readings(),
     }
 
 
@@ -114,4 +116,14 @@ def _sizes(one: Workload) -> str:
     p = one.problem
     return (
         f"B={p.batch} Hq={p.query_heads} Hkv={p.key_heads} Lq={p.query_length} Lk={p.key_length} D={p.head_dim} Dv={p.value_dim}"
+    )
+
+
+def _readings() -> str:
+    rows = [(one.sentence, one.spec, f"`{one.declaration}`" if one.declaration else "") for one in load_readings().values()]
+    return page(
+        "Readings of a failure",
+        "The wrong meanings of a call that a check tries after a failure, the simplest first. "
+        "[What a failure looks like](/docs/diagnosis.md) says when one is named.",
+        table(("reading", "of", "declaration, where it is a convention"), rows),
     )
