@@ -76,3 +76,25 @@ def test_no_obscure_phrase_is_left():
 
 def test_such_a_phrase_is_seen():
     assert OBSCURE.search("no case could tell right from\n  wrong: counted, not credited")
+
+
+QUESTIONS = [
+    "Install", "Check a function", "In a test of your own", "What the outcomes mean", "Commands", "Can I trust it?", "Further",
+]  # fmt: skip
+
+
+def test_the_front_page_answers_in_the_order_of_a_users_questions():
+    text = README.read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == QUESTIONS
+    assert [line for line in ("**A layer**", "**In CI**", "**GPU.**", "| `vacuous` |") if line not in text] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'python -m pip install -c constraints.txt -e ".[all]" && attention-harness run',
+        "python -m pip install tox && tox run-parallel",
+    ],
+)
+def test_a_command_to_set_up_is_a_line_of_its_own(command):
+    assert command in README.read_text(encoding="utf-8").splitlines()
