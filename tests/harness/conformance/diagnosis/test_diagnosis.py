@@ -165,7 +165,7 @@ def test_the_table_of_planted_faults_names_readings_and_faults_that_there_are():
 
 def test_sentences_are_plain_text():
     sentences = [reading.sentence for reading in load_readings().values()]
-    assert all(sentence and not sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
+    assert all(sentence[0].islower() and not sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize("problem", [problem for problem, _ in SMALL.values()], ids=str)
