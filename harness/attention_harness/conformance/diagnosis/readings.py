@@ -71,7 +71,7 @@ def register_call(sentence: str, function: Callable[[X], X | None], name: str = 
 def sentence_of(function: Callable[..., object]) -> str:
     """The first line of the docstring as a part of a sentence."""
     first = (function.__doc__ or "").strip().splitlines()[0].removesuffix(".")
-    return first[:1].lower() + first[1:] if first[1:2].islower() else first
+    return first if first[1:2].isupper() else first[:1].lower() + first[1:]
 
 
 def reading(declaration: str = "", spec: str = "attention") -> Callable[[Callable[[X], X | None]], Callable[[X], X | None]]:
