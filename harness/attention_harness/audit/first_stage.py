@@ -21,7 +21,6 @@ from attention_harness.generation.suite import Suite, draw_suite
 from attention_harness.runs.progress import progress_bar
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
-from attention_specs.property import PROPERTIES
 
 MOST = 60
 """Cases of the stage, of all specs together."""
@@ -77,8 +76,10 @@ def cover(sets: Iterable[frozenset[str]], times: int = 1) -> list[str]:
     return sorted(names, key=_number)
 
 
-def _number(property_id: str) -> int:
-    return [one.id for one in PROPERTIES.values()].index(property_id)
+def _number(property_id: str) -> tuple[str, int]:
+    """The letter and the number of an id."""
+    letters = property_id.rstrip("0123456789")
+    return letters, int(property_id.removeprefix(letters))
 
 
 def main(jobs: int = 2) -> None:

@@ -116,7 +116,7 @@ def test_the_versions_are_those_of_the_code():
 ROW = {
     "implementation": "a", "framework": "numpy", "version": "2", "device": "cpu", "dtype": "float32", "spec": "attention", "property": "p",
     "clause": "P4", "outcome": "agrees", "cases": 1, "vacuous": 0, "worst_ratio": None, "seconds": 0.1, "case": "", "message": "",
-    "replay": "", "others": [],
+    "replay": "", "others": [], "looks_like": "",
 }  # fmt: skip
 
 

@@ -114,16 +114,22 @@ class Diagnosis:
         return self._explaining(case, deadline)
 
     def _explaining(self, case: Case, deadline: float) -> list[Reading]:
-        """The readings that explain the case and all that fail like it, and that one of them shows; or the only one."""
+        """The readings that explain the case and all that fail like it, and that one of them shows; or the only one.
+
+        Where the time is over before all were asked, the others might still differ: only one that is left alone counts.
+        """
         fitting, telling, failing = list(load_readings().values()), set[str](), 0
         for like in (case,) if case.arrays else (case, *larger(case)):
+            if self.left == 0 or monotonic() > deadline:
+                telling.clear()
+                break
             seen = self._wrong(like)
             if not seen:
                 continue
             failing += 1
             self.results.setdefault(_key(case), seen[0].result)
             fitting = [reading for reading in fitting if self._explains(reading, seen, telling)]
-            if not fitting or monotonic() > deadline:
+            if not fitting:
                 break
         fitting = [reading for reading in fitting if reading.name in telling or len(fitting) == 1] if failing else []
         self.explained.update({reading.name: failing for reading in fitting})

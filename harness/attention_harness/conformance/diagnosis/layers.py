@@ -159,7 +159,7 @@ def the_mask_of_a_layer_is_ignored(x: LayerInputs) -> LayerInputs | None:
 
 @reading(spec=LAYER)
 def the_mask_of_a_layer_is_inverted(x: LayerInputs) -> LayerInputs | None:
-    """True or 1 in a mask hides the key."""
+    """A mask hides the key where it is True or 1."""
     return None if x.mask is None else x.replace(mask=x.mask == 0)
 
 

@@ -24,7 +24,7 @@ for _name in IGNORED:
 
 @reading()
 def the_mask_is_inverted(x: Inputs) -> Inputs | None:
-    """True in a mask hides the key."""
+    """A mask hides the key where it is True."""
     return None if x.mask is None else x.replace(mask=~x.mask)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -55,23 +55,34 @@ class Reading:
         return self.any_number or bool((explained & (seen.got != 0) & np.isfinite(seen.got.astype(np.float64))).any())
 
 
+class More(TypedDict, total=False):
+    """Further fields of a reading."""
+
+    spec: str
+    declaration: str
+    shows: Callable[[np.ndarray], bool]
+    rounds: bool
+    any_number: bool
+
+
 READINGS: Registry[Reading] = Registry("reading")
 
 
-def register(sentence: str, predict: Predict, name: str = "", **more: Any) -> None:
+def register(sentence: str, predict: Predict, name: str = "", **more: Unpack[More]) -> None:
     """Adds a reading, under its sentence if it has no other name. `more`: further fields of `Reading`."""
     READINGS.register(Reading(name or sentence, sentence, predict, **more), name or sentence)
 
 
-def register_call(sentence: str, function: Callable[[X], X | None], name: str = "", **more: Any) -> None:
+def register_call(sentence: str, function: Callable[[X], X | None], name: str = "", **more: Unpack[More]) -> None:
     """Adds the reading that a call was taken for another one."""
-    register(sentence, as_another_call(function), name, any_number=False, **more)
+    more["any_number"] = False
+    register(sentence, as_another_call(function), name, **more)
 
 
 def sentence_of(function: Callable[..., object]) -> str:
     """The first line of the docstring as a part of a sentence."""
     first = (function.__doc__ or "").strip().splitlines()[0].removesuffix(".")
-    return first[:1].lower() + first[1:] if first[1:2].islower() else first
+    return first if first[1:2].isupper() else first[:1].lower() + first[1:]
 
 
 def reading(declaration: str = "", spec: str = "attention") -> Callable[[Callable[[X], X | None]], Callable[[X], X | None]]:

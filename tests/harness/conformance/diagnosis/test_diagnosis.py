@@ -7,8 +7,11 @@ import pytest
 
 from attention_harness.audit.controls import CONTROLS
 from attention_harness.audit.faults import load_all
+from attention_harness.conformance.diagnosis import diagnosis
 from attention_harness.conformance.diagnosis.diagnosis import Diagnosis, load_readings, nearest_fault, planted_faults
 from attention_harness.conformance.diagnosis.larger import larger, resized
+from attention_harness.conformance.diagnosis.observations import observe
+from attention_harness.errors import CallFailed, Outcome
 from attention_implementations.numpy.eager import attention as right
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
@@ -110,6 +113,29 @@ def test_nothing_is_asked_once_the_time_is_over(subject_of):
     assert diagnosed.of(case) is None
 
 
+def test_after_a_call_that_hangs_no_other_is_made(subject_of, monkeypatch):
+    diagnosed, asked = Diagnosis(subject_of(FAULTS["the_mask_is_inverted"].function), seconds=60), []
+
+    def hangs_at_last(under_test, case):
+        asked.append(case)
+        if len(asked) == 6:
+            raise CallFailed(Outcome.TIMED_OUT, "no answer")
+        return observe(under_test, case)
+
+    monkeypatch.setattr(diagnosis, "observe", hangs_at_last)
+    for case in (Case(Problem(key_length=3, mask=MASK)), Case(Problem(key_length=4, mask=MASK))):
+        diagnosed.hear(case)
+    assert len(asked) == 6
+
+
+def test_of_several_readings_none_is_named_before_all_cases_were_asked(subject_of, monkeypatch):
+    case, now = Case(Problem(key_length=2, is_causal=True)), iter(range(1000))
+    diagnosed = Diagnosis(subject_of(FAULTS["causality_is_bottom_right"].function), seconds=3.5)
+    monkeypatch.setattr(diagnosis, "monotonic", lambda: next(now))
+    diagnosed.hear(case)
+    assert diagnosed.of(case) is None
+
+
 def test_a_convention_comes_with_its_declaration(subject_of):
     case = Case(Problem(key_length=2, is_causal=True))
     diagnosed = Diagnosis(subject_of(FAULTS["causality_is_bottom_right"].function), seconds=60)
@@ -139,7 +165,7 @@ def test_the_table_of_planted_faults_names_readings_and_faults_that_there_are():
 
 def test_sentences_are_plain_text():
     sentences = [reading.sentence for reading in load_readings().values()]
-    assert all(sentence and not sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
+    assert all(sentence[0].islower() and not sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize("problem", [problem for problem, _ in SMALL.values()], ids=str)
