@@ -55,4 +55,4 @@ def _flag(option: Any, flag: str) -> str:
 
 
 def _default(option: Any) -> str:
-    return "" if option.default in (None, False, ()) else f"`{option.default}`"
+    return "" if option.default is None or option.is_flag else f"`{option.default}`"
