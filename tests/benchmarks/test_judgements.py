@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-EXAMPLES = {"numpy-eager": 300, "torch-sdpa-math": 300, "jax-nn": 4}
+EXAMPLES = {"numpy-eager": 300, "torch-sdpa-math": 300, "jax-nn": 20}
 """Of the ordinary form, for each property: JAX compiles each of its shapes."""
 
 ORDINARY_FORM = Path(__file__).with_name("ordinary_form.py")
