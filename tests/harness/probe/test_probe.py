@@ -249,7 +249,7 @@ def test_json_is_one_document(mine, capsys):
     mine.write_text(MINE + "\n\nattention.conventions = {'empty_rows': 'nan'}\n")
     assert main(["probe", f"{mine}:attention", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == {"target", "found", "declaration", "matches"} and not document["matches"]
+    assert set(document) == {"version", "target", "found", "declaration", "matches"} and not document["matches"]
     row = next(row for row in document["found"] if row["name"] == "empty_rows")
     assert (row["value"], row["held_to"], row["declared"], row["verdict"]) == ("uniform", "nan", True, REFUTED)
     assert document["declaration"]["conventions"]["causal_alignment"] == "bottom-right"

@@ -106,8 +106,10 @@ def test_a_target_is_checked_without_a_file_and_alone(target):
 def test_a_failure_of_a_target_is_the_sentence_the_problem_and_the_replay_line(target):
     replay = "attention-harness check mine.py:tiled --property output_agrees_with_the_oracle --examples 2 --seed 0"
     _, _, section = target.output.partition("tiled-P4 __")
-    assert section.splitlines()[1:3] == [f"{P4} [{CASE}]", f"  replay: {replay}"]
-    assert section.splitlines()[3].startswith("---")
+    sentence, looks_like, last, end = section.splitlines()[1:5]
+    assert (sentence, last) == (f"{P4} [{CASE}]", f"  replay: {replay}")
+    assert looks_like.startswith("  looks like: query head h reads key head h % Hkv")
+    assert end.startswith("---")
     assert target.properties["tiled-P4"]["replay"] == replay
     assert target.properties["tiled-P4"]["case"] == CASE
 
