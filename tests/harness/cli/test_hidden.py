@@ -29,7 +29,7 @@ FAILING = ("tiled.py:attention", "tells.py:attention")
 
 def everything(folder):
     """The text of all that was written, tables included."""
-    for path in (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py"):
+    for path in (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")):
         yield path.name, pd.read_parquet(path).to_csv() if path.suffix == ".parquet" else path.read_text(errors="replace")
 
 
