@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
@@ -82,7 +82,8 @@ class ConformanceCheck:
 
     def rows(self) -> list[CheckRow]:
         """All steps, then the rows."""
-        deque(self.steps(), maxlen=0)
+        for _ in self.steps():
+            pass
         return self.finished_rows()
 
     def steps(self) -> Iterator[None]:

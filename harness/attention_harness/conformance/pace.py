@@ -47,8 +47,8 @@ class Pace:
 
     def measure(self, calls: Sequence[float]) -> None:
         """The seconds of calls until now, without those that compile: a slow function gets a budget."""
-        if len(calls) >= FEWEST and median(calls) >= SLOW:
-            self.call, self.budget = median(calls), min(self.budget, SLOW_BUDGET)
+        if len(calls) >= FEWEST and (usual := median(calls)) >= SLOW:
+            self.call, self.budget = usual, min(self.budget, SLOW_BUDGET)
 
     @property
     def limited(self) -> bool:

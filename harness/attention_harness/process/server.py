@@ -114,8 +114,10 @@ class Server:
 
     def _changed(self, asked: dict[str, object], own: dict[str, object], native: dict[str, object]) -> tuple[str, ...]:
         """Arguments that were written to where their memory is not that of the arrays: on another device, or in another form."""
-        sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
         on_cpu = self.description.device == "cpu"
+        if on_cpu and not self.form.copies:
+            return ()
+        sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
         apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own[name])))]
         return tuple(name for name in apart if self.form.back(name, self._numpy(native[name])).tobytes() != sent[name].tobytes())
 

@@ -28,6 +28,8 @@ class CallForm:
         self.description = description
         self.axes = LAYOUTS[description.layout]
         self.batch = "b" in description.layout
+        self.copies = description.contiguous or description.mask_means == "hidden"
+        """Whether `given` may copy an array: in all other forms it is a view."""
 
     def given(self, name: str, value: object) -> object:
         """An argument, its gradient or the output of the contract in the form of the function. NotImplementedError for a batch of

@@ -69,10 +69,8 @@ def check_attention(
     Raises UsageError for a wrong argument, and for a function that cannot be loaded or called so.
     """
     _refuse_in_worker()
-    if quick and examples is not None:
-        raise UsageError(f"examples={examples}, but should be left out: quick asks {QUICK}")
     settings = Settings(
-        examples=examples if examples is not None else QUICK if quick else Settings.examples,
+        examples=_examples(examples, quick),
         seed=seed,
         properties=property_names(properties or ()),
         dtypes=_dtypes(dtypes),
@@ -91,6 +89,13 @@ def check_attention(
     except BaseException:
         rmtree(folder, ignore_errors=True)
         raise
+
+
+def _examples(given: int | None, quick: bool) -> int:
+    """The cases to draw. UsageError for two numbers."""
+    if quick and given is not None:
+        raise UsageError(f"examples={given}, but should be left out: quick asks {QUICK}")
+    return given if given is not None else QUICK if quick else Settings.examples
 
 
 def _refuse_in_worker() -> None:

@@ -113,7 +113,9 @@ class Verdict:
         return replace(progress, step=step, failed=failed)
 
     def judge(self, results: Sequence[CheckResult], folder: Path, whole: bool) -> None:
-        """The end of a check, from its results and the tables in its folder."""
+        """The end of a check, from its results and the tables in its folder, which are read only where the verdict is wanted."""
+        if self.path is None:
+            return
         asked, answered = sum(result.asked for result in results), sum(result.answered for result in results)
         self.share = round(answered / asked, 4) if asked else None
         described = any(result.description for result in results)

@@ -37,12 +37,22 @@ ENDINGS = {
 
 
 @pytest.fixture
-def endings(tmp_path, monkeypatch):
+def folder_of(tmp_path, monkeypatch):
+    """`folder_of({name: text})` makes the working folder of these files."""
+
+    def filled(files):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return filled
+
+
+@pytest.fixture
+def endings(folder_of):
     """The working folder."""
-    for name, text in ENDINGS.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return folder_of(ENDINGS)
 
 
 @pytest.fixture(scope="session")

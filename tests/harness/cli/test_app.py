@@ -71,12 +71,9 @@ BAD_CALLS = [
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(folder_of):
     """A working folder with files that are wrong in many ways."""
-    for name, text in BROKEN.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return folder_of(BROKEN)
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_CALLS, ids=[" ".join(arguments) for arguments, _ in BAD_CALLS])

@@ -111,6 +111,12 @@ def _outcome(case: ElementTree.Element) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
+def outcome_of() -> Callable[[ElementTree.Element], tuple[str, str]]:
+    """The outcome of a test case of JUnit, and its message."""
+    return _outcome
+
+
+@pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Repository]:
     """`repository(name=text)`: a new one, with further files."""
     assert "attention_harness" in {one.name for one in entry_points(group="pytest11")}, "`python -m pip install -e .` again"

@@ -32,7 +32,7 @@ def tiled(q, k, v):
 '''
 
 
-def judged(folder, text, *options):
+def judged(folder, text, outcome_of, *options):
     """Test -> its outcome and its message, in a session of pytest of its own."""
     (folder / "test_mine.py").write_text(HEAD + text)
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
@@ -40,19 +40,11 @@ def judged(folder, text, *options):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
     tests = ElementTree.parse(folder / "tests.xml").iter("testcase")
-    return {test.get("name"): _outcome(test) for test in tests}
-
-
-def _outcome(test):
-    inner = next((one for one in test if one.tag != "properties"), None)
-    if inner is None:
-        return "passed", ""
-    kind = "xfail" if inner.get("type") == "pytest.xfail" else inner.tag
-    return kind, f"{inner.get('message')} {inner.text or ''}"
+    return {test.get("name"): outcome_of(test) for test in tests}
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
+def session(tmp_path_factory, outcome_of):
     text = """
 
 @parametrize_with_properties(
@@ -76,7 +68,7 @@ def test_nothing_is_called_at_collection_and_one_check_serves_all():
     assert len(NUMBERS) == 8
     assert len(set(NUMBERS[1:])) == 1
 """
-    return judged(tmp_path_factory.mktemp("session"), text)
+    return judged(tmp_path_factory.mktemp("session"), text, outcome_of)
 
 
 @pytest.mark.slow
@@ -127,7 +119,7 @@ def test_what_is_expected_to_fail_and_passes_or_is_not_judged_fails(session):
 
 
 @pytest.mark.slow
-def test_nothing_passes_where_there_is_no_answer_or_too_little(tmp_path):
+def test_nothing_passes_where_there_is_no_answer_or_too_little(tmp_path, outcome_of):
     text = """
 
 def raises(q, k, v):
@@ -152,7 +144,7 @@ def test_refuses(check):
 def test_absent(check):
     check()
 """
-    tests = judged(tmp_path, text)
+    tests = judged(tmp_path, text, outcome_of)
     assert tests["test_raises[raises-P4]"][0] == "failure"
     assert "RuntimeError: broken" in tests["test_raises[raises-P4]"][1]
     assert tests["test_refuses[refuses-P1]"][0] == "failure"
