@@ -35,7 +35,9 @@ from attention_harness.conformance.settings import QUICK
 from attention_harness.runs import folder as folders
 
 TIMING = 300.0
-"""Seconds of a budget that are kept for the timing. The check goes on for the others, with cases of further seeds."""
+"""Seconds of a budget that are kept for the timing. The check goes on for the others, with cases of further seeds.
+
+Only where a budget is given: a plain run judges the same cases on a fast machine as on a slow one."""
 
 DEEP = 1500
 """Examples of `run --deep`."""
@@ -56,10 +58,11 @@ def run(
     from attention_harness.runs import run as running
 
     usual = not (targets or quick or deep or resume) and examples is None
-    limit = seconds_of(USUAL_BUDGET if usual and budget is None else budget)
+    given = seconds_of(budget)
+    limit = seconds_of(USUAL_BUDGET) if usual and given is None else given
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    settings = replace(settings, go_on=max((limit or 0.0) - TIMING, 0.0))
+    settings = replace(settings, go_on=max((given or 0.0) - TIMING, 0.0))
     more = {"quick": quick, "baseline": baseline, "workload": workload or [], "budget": limit}
     request = folders.request("run", targets or [], settings, resume, **more)
     quick, baseline, workload, limit = (request.more[name] for name in more)

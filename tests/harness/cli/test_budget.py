@@ -85,6 +85,11 @@ def test_a_budget_changes_nothing_else_about_the_check(asked, tmp_path):
     assert asked.settings[0] == replace(asked.settings[1], go_on=0.0)
 
 
+def test_a_plain_run_judges_the_same_cases_on_every_machine(asked, tmp_path):
+    assert main(["run", "--output", str(tmp_path / "run")]) == 0
+    assert (asked.budgets, [settings.go_on for settings in asked.settings]) == ([360.0], [0.0])
+
+
 @pytest.mark.parametrize(("budget", "seconds"), [("4m", 0.0), ("6m", 60.0), ("1h", 3300.0)])
 def test_a_long_budget_lets_the_check_go_on_with_further_seeds(budget, seconds, asked, tmp_path):
     assert main(["run", "numpy-eager", "--budget", budget, "--output", str(tmp_path / "run")]) == 0
