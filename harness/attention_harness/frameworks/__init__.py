@@ -1,4 +1,4 @@
-"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, device_peak, version, missing.
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, forget_programs, device_peak, version, missing.
 
 Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
 """
@@ -60,6 +60,9 @@ class Framework(Protocol):
 
     def compiled(self, step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
         """The function as one would call it in a loop with such options: compiled where the framework compiles."""
+
+    def forget_programs(self) -> None:
+        """Gives back the memory of what was compiled; a later call compiles again."""
 
     def device_peak(self, call: Callable[[], object]) -> float:
         """Bytes that the call takes on another device than the CPU, above those before it; NaN where the framework does not say."""

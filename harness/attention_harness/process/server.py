@@ -25,6 +25,7 @@ import numpy as np
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel, Frame
+from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.call_form import CallForm
@@ -59,6 +60,11 @@ class Server:
         answers = [threads().submit(self._after, together, asked) for asked in (request, request.beside)]
         wait(answers)
         return answers[0].result()
+
+    def spare_memory(self) -> None:
+        """Forgets compiled programs once they take much memory: a check compiles hundreds, and calls few of them again."""
+        if self.description.compiles and resident() > PROGRAMS:
+            self.framework.forget_programs()
 
     def _after(self, start: Barrier, request: Request) -> Answer | Failure:
         """The last of several answers, so that the calls of two threads overlap, however long one of them takes."""
@@ -192,6 +198,7 @@ def serve(channel: Channel, name: str, location: str, declared: str = "") -> Non
     channel.reply(first, server.description)
     for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
+        server.spare_memory()
 
 
 def describe(channel: Channel) -> None:

@@ -51,11 +51,16 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
 
 
 def shares_of(targets: Sequence[Target], jobs: int) -> list[list[Target]]:
-    """Targets that go side by side: those of one folder, which share a framework, and among them layers after attentions."""
-    size = min(SIDE_BY_SIDE, -(-len(targets) // jobs))
+    """Targets that go side by side: those of one folder, which share a framework, and among them layers after attentions.
+
+    Each folder is spread over all jobs, so that no process is left with all that compile.
+    """
     ordered = sorted(targets, key=lambda target: (_folder(target), target.name.endswith("multi-head")))
     groups = [list(group) for _, group in groupby(ordered, _folder)]
-    return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
+    sizes = [min(SIDE_BY_SIDE, -(-len(group) // jobs)) for group in groups]
+    return [
+        group[first : first + size] for group, size in zip(groups, sizes, strict=True) for first in range(0, len(group), size)
+    ]
 
 
 def _folder(target: Target) -> str:
