@@ -184,7 +184,8 @@ def unexpected(error: Exception) -> tuple[Kind, str]:
 def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
     requests = _requests(channel)
-    first, loaded = next(requests).request, _loaded(name, location, declared)
+    first = next(requests).request
+    loaded = _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return

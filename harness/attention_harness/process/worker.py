@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process import compilation_cache
+from attention_harness.process.described import refuse_forged
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -69,6 +70,11 @@ class Worker:
         if isinstance(described, Failure):
             self.stop()
             raise CallFailed(described.kind, described.message)
+        try:
+            refuse_forged(described, self.target.name)
+        except ValueError as error:
+            self.stop()
+            raise CallFailed(Outcome.CRASHED, f"the description is forged: {error}") from None
         return described
 
     @property
