@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from threading import Barrier
@@ -24,8 +24,10 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
+from attention_harness.process import sandbox
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.messages import Answer, Failure, Kind, Request
+from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
@@ -167,6 +169,10 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
 
 def _failure(error: Exception, advice: str = "") -> Failure:
     lines = "".join(traceback.format_exception(error))
+    if isinstance(error, AsksTheJudge):
+        return Failure(Outcome.VIOLATES, str(error), lines)
+    if isinstance(error, PermissionError) and of_the_judge(error.filename):
+        return Failure(Outcome.VIOLATES, f"it reads {error.filename}: an implementation has to compute its answer itself", lines)
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -178,10 +184,11 @@ def _failure(error: Exception, advice: str = "") -> Failure:
 def unexpected(error: Exception) -> tuple[Kind, str]:
     """The outcome of an unexpected exception, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
-    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
+    advice = f"; {sandbox.ADVICE}" if isinstance(error, PermissionError) else ""
+    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}{advice}"
 
 
-def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
+def serve(channel: Channel, own: OwnModules, name: str, location: str, declared: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
     requests = _requests(channel)
     first = next(requests).request
@@ -189,7 +196,7 @@ def serve(channel: Channel, name: str, location: str, declared: str = "") -> Non
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
-    server = Server(*loaded)
+    server, own.calling = Server(*loaded), True
     channel.reply(first, server.description)
     for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
@@ -243,6 +250,14 @@ def channel_to_parent(descriptor: str) -> Channel:
     return Channel(end)
 
 
+def bound(rooms: Sequence[str] = ()) -> OwnModules:
+    """Binds this process: from now on it has no module of the judge, and the sandbox of the system. For its start alone."""
+    own = OwnModules(rooms)
+    sandbox.enter(own.hidden())
+    return own
+
+
 if __name__ == "__main__":
     to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
-    serve(to_parent, *implementation) if implementation else describe(to_parent)
+    own_modules = bound()
+    serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)

@@ -17,6 +17,7 @@ from typing import TypeVar
 import psutil
 
 from attention_harness.errors import Outcome
+from attention_harness.process import sandbox
 from attention_harness.process.framing import Channel, GarbledAnswer
 from attention_harness.process.messages import Failure
 
@@ -54,6 +55,7 @@ class ForeignProcess:
         self.mark = os.urandom(8).hex()
         self.seconds = self.deadline = self.next_look = self.next_children = 0.0
         self.children, self.seen = 0, stage()
+        self.scratch = contextlib.ExitStack()
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments],
@@ -61,7 +63,7 @@ class ForeignProcess:
             stdin=subprocess.DEVNULL,
             stdout=self.errors,
             stderr=self.errors,
-            env={**environment, "PYTHONPATH": search_path(), MARK: self.mark},
+            env={**environment, **self.scratch.enter_context(sandbox.scratch()), "PYTHONPATH": search_path(), MARK: self.mark},
             start_new_session=True,
         )
         self.began = _began(psutil.Process(self.process.pid))
@@ -146,6 +148,7 @@ class ForeignProcess:
             sleep(ROUND_SECONDS)
         self.channel.close()
         self.errors.close()
+        self.scratch.close()
 
 
 def descendants(pid: int) -> list[psutil.Process]:
