@@ -7,6 +7,7 @@ name would else be part of a path, and its parameters part of a program.
 from __future__ import annotations
 
 from attention_harness.frameworks import DEVICES
+from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import one_of
@@ -35,6 +36,8 @@ def refuse_forged(described: Description, name: str) -> None:
         for value in values:
             _among(field, value, choices)
     _require_parameters(described)
+    if long := [text for text in (described.summary, described.version, *described.notes) if len(text) > LONGEST_TEXT]:
+        raise ValueError(f"text={long[0][:40]!r}..., but should have {LONGEST_TEXT} characters at most")
     for dtype, precision in described.precision.items():
         named_precision(precision, dtype)
     Domain.of(described.domain)

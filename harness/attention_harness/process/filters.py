@@ -51,13 +51,13 @@ def supported() -> bool:
 def program(machine: str) -> list[Instruction]:
     """The instructions: code, how many to skip if it holds and if not, value."""
     refused = REFUSED[machine]
-    jumps = [(EQUAL, len(refused) - number + 3, 0, call) for number, call in enumerate(refused)]
+    jumps = [(EQUAL, len(refused) - number + 2, 0, call) for number, call in enumerate(refused)]
     return [
         (LOAD, 0, 0, AT_MACHINE),
         (EQUAL, 1, 0, MACHINES[machine]),
         (RETURN, 0, 0, REFUSE | errno.EPERM),
         (LOAD, 0, 0, AT_NUMBER),
-        (AT_LEAST, len(refused) + 4, 0, OTHER_NUMBERS),
+        (AT_LEAST, len(refused) + 3, 0, OTHER_NUMBERS),
         *jumps,
         (EQUAL, 0, 3, SOCKET[machine]),
         (LOAD, 0, 0, AT_FIRST),

@@ -44,6 +44,7 @@ class StandIn:
         return StandIn(f"{self._path}.{name}", self._own)
 
     def __call__(self, *arguments: object, **options: object) -> StandIn:
+        """Another stand-in. Raises AsksTheJudge."""
         self._own.refuse(self._path)
         return StandIn(f"{self._path}()", self._own)
 

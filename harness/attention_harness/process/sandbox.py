@@ -88,7 +88,11 @@ def state() -> str:
     if os.environ.get(SWITCH) == "off":
         return f"off ({SWITCH})"
     landlock = version()
-    kept = ["writes to a scratch folder only"] * (landlock > 0) + ["no TCP"] * (landlock > 3) + ["no signals to others"] * (landlock > 5)
+    kept = (
+        ["writes to a scratch folder only"] * (landlock > 0)
+        + ["no TCP"] * (landlock > 3)
+        + ["no signals to others"] * (landlock > 5)
+    )
     parts = [f"Landlock {landlock} ({', '.join(kept)})"] * (landlock > 0)
     parts += ["seccomp (no network, no memory of other processes)"] * filters.supported()
     return "; ".join(parts) or "none: this system has neither Landlock nor seccomp"

@@ -25,6 +25,7 @@ import numpy as np
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
 from attention_harness.process import sandbox
+from attention_harness.process.arena import mapped
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
@@ -46,8 +47,8 @@ MEETINGS = 3
 class Server:
     """Holds the loaded function and answers requests."""
 
-    def __init__(self, function: Callable[..., object], description: Description) -> None:
-        self.function, self.description = function, description
+    def __init__(self, function: Callable[..., object], description: Description, shared: np.ndarray | None = None) -> None:
+        self.function, self.description, self.shared = function, description, shared
         self.framework = frameworks.load(description.framework)
         self.form = CallForm(description)
 
@@ -73,7 +74,7 @@ class Server:
         """Calls the function once; its exceptions become failures."""
         sent = {**request.arrays, **request.options, "dout": request.dout}
         bytes_sent = {name: packed for name, packed in sent.items() if isinstance(packed, Packed)}
-        memory = {name: unpacked(packed) for name, packed in bytes_sent.items()}
+        memory = {name: unpacked(packed, self.shared) for name, packed in bytes_sent.items()}
         arrays = {name: array for name, (array, _) in memory.items()}
         given, options = (
             {name: arrays[name] for name in request.arrays},
@@ -86,7 +87,7 @@ class Server:
                 answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error, self._advice(error))
-        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
+        changed = tuple(name for name, (_, buffer) in memory.items() if _differs(buffer, bytes_sent[name]))
         return replace(answer, changed=changed) if changed else answer
 
     def _advice(self, error: Exception) -> str:
@@ -153,6 +154,11 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+def _differs(buffer: np.ndarray, sent: Packed) -> bool:
+    """Whether the bytes were changed; of shared memory the parent sees that itself."""
+    return sent.place is None and buffer.tobytes() != sent.data
+
+
 ALWAYS = ': if it always is a tuple, declare attention.returns = ("out", "lse")'
 
 
@@ -188,15 +194,15 @@ def unexpected(error: Exception) -> tuple[Kind, str]:
     return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}{advice}"
 
 
-def serve(channel: Channel, own: OwnModules, name: str, location: str, declared: str = "") -> None:
+def serve(channel: Channel, own: OwnModules, name: str, location: str, declared: str = "", inputs: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
-    requests = _requests(channel)
+    requests, shared = _requests(channel), mapped(inputs)
     first = next(requests).request
     loaded = _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
-    server, own.calling = Server(*loaded), True
+    server, own.calling = Server(*loaded, shared), True
     channel.reply(first, server.description)
     for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
@@ -258,6 +264,6 @@ def bound(rooms: Sequence[str] = ()) -> OwnModules:
 
 
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:6]
     own_modules = bound()
     serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)

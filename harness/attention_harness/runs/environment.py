@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from attention_harness.process import sandbox
+from attention_harness.process import group, sandbox
 from attention_specs.formats import has_extended_precision
 
 PACKAGES = (
@@ -43,6 +43,7 @@ def environment() -> dict[str, object]:
         "packages": {name: number for name in PACKAGES if (number := version_of(name))},
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)},
         "sandbox": sandbox.state(),
+        "processes_found": group.state(),
         "extended_precision": "longdouble" if has_extended_precision() else "none: float64 inputs are judged in float64",
     }
 

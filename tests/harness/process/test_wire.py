@@ -76,7 +76,7 @@ def _reworded(frame, at, until, rng):
     """A document that is still JSON, or nearly, with the lengths of the header right: the schema alone can refuse it."""
     if len(frame) < HEADER.size:
         return frame
-    magic, number, kind, length, size = HEADER.unpack(frame[: HEADER.size])
+    magic, number, kind, length, _ = HEADER.unpack(frame[: HEADER.size])
     document, data = frame[HEADER.size : HEADER.size + length], frame[HEADER.size + length :]
     old, new = (WORDS[rng.integers(len(WORDS))] for _ in range(2))
     document = document.replace(old, new, 1)
@@ -105,13 +105,13 @@ KINDS = (
 
 
 def test_ten_thousand_damaged_messages_are_errors_or_valid_answers():
-    rng, ends = np.random.default_rng(0), {"valid": 0, "error": 0}
+    rng, ends, errors = np.random.default_rng(0), {"valid": 0, "error": 0}, set()
     for number in range(10_000):
         message = MESSAGES[number % len(MESSAGES)]
         try:
             answer = received(damaged(frame_of(message), rng), type(message))
         except (GarbledAnswer, EOFError) as error:
-            assert "\n" not in str(error)
+            errors.add(str(error))
             ends["error"] += 1
             continue
         assert type(answer) in (type(message), Failure)
@@ -120,6 +120,7 @@ def test_ten_thousand_damaged_messages_are_errors_or_valid_answers():
         assert encoded(again)[0] == document
         ends["valid"] += 1
     assert min(ends.values()) > 100, ends
+    assert not any("\n" in error for error in errors)
 
 
 def test_what_is_undamaged_is_read():
@@ -219,7 +220,8 @@ def test_no_module_but_the_servers_reads_a_pickle():
 
 
 @pytest.mark.parametrize(
-    "text", ["import pickle\npickle.loads(b'')", "from pickle import loads\nloads(b'')", "eval('1')", "np.load(f, allow_pickle=True)"]
+    "text",
+    ["import pickle\npickle.loads(b'')", "from pickle import loads\nloads(b'')", "eval('1')", "np.load(f, allow_pickle=True)"],
 )
 def test_a_pickle_is_found(text):
     assert [*unpickles(ast.parse(text))]
