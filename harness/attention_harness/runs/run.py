@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
+from types import MappingProxyType
 from typing import IO
 from weakref import finalize
 
@@ -54,10 +55,16 @@ class Progress:
 
 
 class Run:
-    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed."""
+    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed.
 
-    def __init__(self, folder: Path, arguments: dict[str, object], line: str = "", lock: IO[str] | None = None) -> None:
-        self.folder, self.began = folder, monotonic()
+    `withheld` are arguments that are written when the run is complete, and not before.
+    """
+
+    def __init__(
+        self, folder: Path, arguments: dict[str, object], line: str = "", lock: IO[str] | None = None,
+        withheld: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self.folder, self.began, self.arguments, self.withheld = folder, monotonic(), arguments, withheld
         if lock is not None:
             finalize(self, lock.close)
         self.metadata: dict[str, object] = {
@@ -78,6 +85,8 @@ class Run:
     def save(self, **metadata: object) -> None:
         """Adds metadata and writes run.json."""
         self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
+        shown = dict(self.withheld) if self.metadata["complete"] else dict.fromkeys(self.withheld)
+        self.metadata |= {"arguments": self.arguments | shown} | {name: shown[name] for name in shown if name in self.metadata}
         partial = self.folder / "run.json.partial"
         partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
         partial.replace(self.folder / "run.json")
