@@ -13,6 +13,7 @@ EXAMPLES = {
         "check mine.py:attention --property P4 --property 'M*'",
         "check 'numpy-*' --examples 1500 --output run",
         "check mine.py:attention --verdict verdict.json --hide-cases",
+        "check mine.py:attention --seed secret",
     ],
     "bench": ["bench mine.py:attention --quick", "bench 'torch-*' --baseline torch-eager --workload gpt2-small-512"],
     "run": ["run", "run 'numpy-*' --budget 2m"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Sequence
 from math import inf
 from pathlib import Path
@@ -16,6 +17,24 @@ from attention_harness.registry.sources import parsed
 from attention_specs.formats import DTYPES
 from attention_specs.property import matching
 
+SEED_BITS = 48
+"""Of a secret seed: it cannot be guessed, and is short enough to be repeated."""
+
+
+class SecretSeed(int):
+    """A seed that stays out of the folder of a run until the run ends."""
+
+
+def seed_of(text: object) -> int:
+    """The seed of a number, or a new one for `secret`. Raises UsageError."""
+    if text == "secret":
+        return SecretSeed(secrets.randbits(SEED_BITS))
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise UsageError(f"seed={text}, but should be a number, or secret") from error
+
+
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
 ]
@@ -26,7 +45,14 @@ Faults = Annotated[
 Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this function only, or a glob (repeatable).")]
 ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
-Seed = Annotated[int, typer.Option(help="Decides every case.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        parser=lambda text: seed_of(text),
+        metavar="SEED",
+        help="Decides every case. `secret`: drawn from the system, and written into the run when it ends.",
+    ),
+]
 Property = Annotated[
     list[str] | None,
     typer.Option("--property", help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable)."),

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from threading import Barrier
@@ -24,9 +24,12 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
+from attention_harness.process import sandbox
+from attention_harness.process.arena import mapped
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
+from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
@@ -45,8 +48,8 @@ MEETINGS = 3
 class Server:
     """Holds the loaded function and answers requests."""
 
-    def __init__(self, function: Callable[..., object], description: Description) -> None:
-        self.function, self.description = function, description
+    def __init__(self, function: Callable[..., object], description: Description, shared: np.ndarray | None = None) -> None:
+        self.function, self.description, self.shared = function, description, shared
         self.framework = frameworks.load(description.framework)
         self.form = CallForm(description)
 
@@ -77,7 +80,7 @@ class Server:
         """Calls the function once; its exceptions become failures."""
         sent = {**request.arrays, **request.options, "dout": request.dout}
         bytes_sent = {name: packed for name, packed in sent.items() if isinstance(packed, Packed)}
-        memory = {name: unpacked(packed) for name, packed in bytes_sent.items()}
+        memory = {name: unpacked(packed, self.shared) for name, packed in bytes_sent.items()}
         arrays = {name: array for name, (array, _) in memory.items()}
         given, options = (
             {name: arrays[name] for name in request.arrays},
@@ -90,7 +93,7 @@ class Server:
                 answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error, self._advice(error))
-        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
+        changed = tuple(name for name, (_, buffer) in memory.items() if _differs(buffer, bytes_sent[name]))
         return replace(answer, changed=changed) if changed else answer
 
     def _advice(self, error: Exception) -> str:
@@ -157,6 +160,11 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+def _differs(buffer: np.ndarray, sent: Packed) -> bool:
+    """Whether the bytes were changed; of shared memory the parent sees that itself."""
+    return sent.place is None and buffer.tobytes() != sent.data
+
+
 ALWAYS = ': if it always is a tuple, declare attention.returns = ("out", "lse")'
 
 
@@ -173,6 +181,10 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
 
 def _failure(error: Exception, advice: str = "") -> Failure:
     lines = "".join(traceback.format_exception(error))
+    if isinstance(error, AsksTheJudge):
+        return Failure(Outcome.VIOLATES, str(error), lines)
+    if isinstance(error, PermissionError) and of_the_judge(error.filename):
+        return Failure(Outcome.VIOLATES, f"it reads {error.filename}: an implementation has to compute its answer itself", lines)
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -184,17 +196,19 @@ def _failure(error: Exception, advice: str = "") -> Failure:
 def unexpected(error: Exception) -> tuple[Kind, str]:
     """The outcome of an unexpected exception, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
-    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
+    advice = f"; {sandbox.ADVICE}" if isinstance(error, PermissionError) else ""
+    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}{advice}"
 
 
-def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
+def serve(channel: Channel, own: OwnModules, name: str, location: str, declared: str = "", inputs: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
-    requests = _requests(channel)
-    first, loaded = next(requests).request, _loaded(name, location, declared)
+    requests, shared = _requests(channel), mapped(inputs)
+    first = next(requests).request
+    loaded = _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
-    server = Server(*loaded)
+    server, own.calling = Server(*loaded, shared), True
     channel.reply(first, server.description)
     for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
@@ -249,6 +263,14 @@ def channel_to_parent(descriptor: str) -> Channel:
     return Channel(end)
 
 
+def bound(rooms: Sequence[str] = ()) -> OwnModules:
+    """Binds this process: from now on it has no module of the judge, and the sandbox of the system. For its start alone."""
+    own = OwnModules(rooms)
+    sandbox.enter(own.hidden())
+    return own
+
+
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
-    serve(to_parent, *implementation) if implementation else describe(to_parent)
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:6]
+    own_modules = bound()
+    serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)

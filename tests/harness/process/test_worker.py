@@ -13,6 +13,7 @@ from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
+from attention_harness.process.sandbox import WRITABLE
 from attention_harness.process.server import Server
 from attention_harness.process.worker import Worker, descriptions, load_ahead, stop_loaded
 from attention_harness.registry.targets import Target
@@ -218,7 +219,8 @@ def test_what_it_prints_does_not_disturb_the_answer(worker_of, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_children_of_a_hanging_call_die_with_it(worker_of, file):
+def test_children_of_a_hanging_call_die_with_it(worker_of, file, monkeypatch):
+    monkeypatch.setenv(WRITABLE, str(file.parent))
     worker = worker_of("leaves_a_child", seconds=3.0)
     with pytest.raises(CallFailed, match="no answer"):
         worker.call(asked(2))
