@@ -15,6 +15,7 @@ from attention_harness.runs.mutation_score import TABLE
 from attention_reports.audit.page import link
 from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
+from attention_specs.statements import statements
 from generator import failing
 from generator.markdown import docstring, first_line, in_words, page, table
 
@@ -45,15 +46,6 @@ def ordered() -> list[Property]:
     """The properties in the order of the specification."""
     places = list(statements())
     return sorted(PROPERTIES.values(), key=lambda one: places.index(one.id))
-
-
-@cache
-def statements() -> dict[str, str]:
-    """Id of a property -> its paragraph in the specification, without the name in front."""
-    text = SPECIFICATION.read_text(encoding="utf-8")
-    parts = re.split(r"^(?=\*\*[A-Z]+\d+[ .]|#)", text, flags=re.MULTILINE)
-    named = (re.match(r"\*\*([A-Z]+\d+) [a-z_0-9]+\.\*\* (.*)", part, re.DOTALL) for part in parts)
-    return {match[1]: _relinked(match[2].strip()) for match in named if match}
 
 
 def _relinked(text: str) -> str:
@@ -107,9 +99,9 @@ def _page(one: Property) -> str:
     return page(
         f"{one.id} {in_words(one.name)}",
         f"`{one.name}`",
-        _sentence(one),
+        one.sentence,
         "## Statement",
-        statements()[one.id],
+        _relinked(statements()[one.id]),
         f"This is clause {one.id} of the [specification](/specs/attention.md). "
         f"`attention-harness check TARGET --property {one.name}` judges it alone.",
         "## When it is judged",
@@ -119,11 +111,6 @@ def _page(one: Property) -> str:
         "## Public bugs",
         _bugs(one, faults),
     )
-
-
-def _sentence(one: Property) -> str:
-    """The first line of the docstring, without the classes of bugs behind it."""
-    return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", one.summary)
 
 
 def _classes(one: Property) -> list[str]:

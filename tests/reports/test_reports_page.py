@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: t
     assert {link[1:] for link in seen.links} <= set(seen.ids)
     assert all(cell.witness["replay"] in seen.text for cell in failing)
     assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
+
+
+def test_every_property_leads_to_its_statement(whole_run: Path, whole_page: tuple[str, Page]) -> None:
+    run, (source, seen) = Run.load(whole_run), whole_page
+    judged = set(map(tuple, run.checks[["spec", "property"]].drop_duplicates().to_numpy()))
+    assert {f"#property-{spec}-{name}" for spec, name in judged} == {link for link in seen.links if "#property-" in link}
+    metadata = run.metadata | {
+        "properties": [{"spec": s, "name": n, "summary": "Small (C10: a-b).", "statement": f"`|o| < {n}`"} for s, n in judged]
+    }
+    text = render(replace(run, metadata=metadata)).partition('<section id="properties">')[2].partition("</section>")[0]
+    assert all(f"<p>Small.</p>\n<p><code>|o| &lt; {name}</code></p>" in text for _, name in judged)
 
 
 @pytest.mark.slow
