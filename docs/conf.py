@@ -32,7 +32,12 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Any) -> None:
-    """Writes the reference before the sources are read."""
+    """Writes the reference before the sources are read, and leads links to it."""
     from generator import write_pages
+    from reference_links import resolved
+
+    def lead(app: Any, name: str, source: list[str]) -> None:
+        source[0] = resolved(name, source[0])
 
     app.connect("builder-inited", lambda app: write_pages(HERE / "reference" / "generated"))
+    app.connect("source-read", lead)
