@@ -73,6 +73,21 @@ def rejected_by(one: Property) -> list[Fault]:
     return [catalogue[name] for name in sorted(mine, key=lambda name: (len(rejections()[name]), not catalogue[name].link, name))]
 
 
+def candidates(one: Property) -> list[Fault]:
+    """The faults that its page may show: those that it rejects; new ones of its spec, where the last full audit has none."""
+    new = [fault for name, fault in load_all().items() if name not in rejections() and fault.spec == one.spec]
+    return rejected_by(one) or new
+
+
+def shown(one: Property) -> Fault | None:
+    """The fault on its page: the first with a recorded failure, else the first; None where there is none."""
+    recorded = failures().get(one.id)
+    known = {fault.name: fault for fault in candidates(one)}
+    if recorded and recorded["sentence"] and recorded["fault"] in known:
+        return known[recorded["fault"]]
+    return next(iter(rejected_by(one)), None)
+
+
 def _index() -> str:
     rows = [
         (
@@ -95,7 +110,7 @@ def _index() -> str:
 
 
 def _page(one: Property) -> str:
-    faults = rejected_by(one)
+    faults, fault = rejected_by(one), shown(one)
     return page(
         f"{one.id} {in_words(one.name)}",
         f"`{one.name}`",
@@ -107,9 +122,9 @@ def _page(one: Property) -> str:
         "## When it is judged",
         table(("condition", "value"), _conditions(one)),
         "## A fault that it rejects",
-        _fault(one, faults[0]) if faults else "The last full audit had no fault for it.",
+        _fault(one, fault) if fault else "The last full audit had no fault for it.",
         "## Public bugs",
-        _bugs(one, faults),
+        _bugs(one, faults or list(filter(None, [fault]))),
     )
 
 
@@ -133,14 +148,21 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
 
 
 def _fault(one: Property, fault: Fault) -> str:
-    others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
     return (
         f"**`{fault.name}`** ({FAMILIES[fault.family]}, {fault.family}). {docstring(fault.function)}\n\n"
-        f"{_failure(one, fault)}"
-        f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}. "
-        f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults, and no other of these is rejected by fewer "
-        f"properties. `attention-harness audit {fault.name}` tries it."
+        f"{_failure(one, fault)}{_audited(one, fault)} `attention-harness audit {fault.name}` tries it."
     )
+
+
+def _audited(one: Property, fault: Fault) -> str:
+    """The result of the last full audit about the fault and the property."""
+    if fault.name not in rejections():
+        return f"The fault is newer than the full audit of {audit()['audited']}."
+    others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
+    also = f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}."
+    number = f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults"
+    first = ", and no other of these is rejected by fewer properties" if fault is rejected_by(one)[0] else ""
+    return f"{also} {number}{first}."
 
 
 def _failure(one: Property, fault: Fault) -> str:
