@@ -26,6 +26,7 @@ html_title = "attention-harness"
 html_static_path = ["static"]
 html_js_files = [("accessible.js", {"defer": "defer"})]
 html_copy_source = False
+html_show_search_summary = False  # a page opened from a file may not fetch others
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

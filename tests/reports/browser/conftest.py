@@ -11,6 +11,7 @@ import pytest
 from attention_harness.cli.app import main
 from attention_reports import Run, write_report, write_table
 
+
 @pytest.fixture(scope="session")
 def pages(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The page of that name: a run that has everything, the example of this repository, a comparison, an audit, and odd runs."""
