@@ -98,7 +98,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", commands())
+@pytest.mark.parametrize("block", list(commands()))
 def test_its_commands_run(block, folder):
     if "samples.json" in block:
         ran(shlex.split("attention-harness bench mine.py:attention --quick --workload gpt2-small-128 --output run"), folder, {})
