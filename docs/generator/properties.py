@@ -48,7 +48,7 @@ def ordered() -> list[Property]:
     return sorted(PROPERTIES.values(), key=lambda one: places.index(one.id))
 
 
-def _relinked(text: str) -> str:
+def relinked(text: str) -> str:
     """The paragraph with links from where the pages lie."""
     return re.sub(r"\]\((?!https?:)", "](/specs/", text)
 
@@ -116,7 +116,7 @@ def _page(one: Property) -> str:
         f"`{one.name}`",
         one.sentence,
         "## Statement",
-        _relinked(statements()[one.id]),
+        relinked(statements()[one.id]),
         f"This is clause {one.id} of the [specification](/specs/attention.md). "
         f"`attention-harness check TARGET --property {one.name}` judges it alone.",
         "## When it is judged",
