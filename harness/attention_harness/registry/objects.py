@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attention_harness.registry.declarations import TAKEN, refuse_unread
+from attention_harness.registry.modules.functions import as_layer, is_layer
 from attention_harness.registry.reading import Function, code_of, framework_taken, innermost, returned_always
 from attention_harness.registry.sources import beside, joined
 from attention_specs.contract import ATTRIBUTES
@@ -25,6 +26,8 @@ def as_function(function: Function, declared: Mapping[str, object] = {}) -> Func
     `declared` counts before the attributes of the function, and what is found counts where nothing is declared. Raises ValueError
     for declarations that nobody reads, or without a signature.
     """
+    if is_layer(function):
+        return as_layer(function, declared)
     refuse_unread(getattr(function, "__dict__", {}) if inspect.isfunction(function) else {})
 
     def attention(*arrays: object, **options: object) -> object:
