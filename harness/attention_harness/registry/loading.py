@@ -17,7 +17,7 @@ from types import ModuleType
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.declarations import NOTES, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
-from attention_harness.registry.modules.functions import is_layer
+from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.protocol import from_protocol
@@ -171,7 +171,7 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
-    if inspect.isclass(candidates[0]) and not is_layer(candidates[0]):
+    if inspect.isclass(candidates[0]) and not kind_of(candidates[0]):
         made = f"an instance in that file, such as attention = {candidates[0].__name__}(...)"
         raise LoadError(f"target={location}, but should be a function, or {made}, not a class")
     if not callable(candidates[0]):
@@ -226,6 +226,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
+            module=hasattr(function, NOTES),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,

@@ -83,7 +83,10 @@ class MultiHeadAttentionFromScratch(nn.Module):
         self.W_value = nn.Linear(d_in, d_out, bias=False)
         self.out_proj = nn.Linear(d_out, d_out)
         self.dropout = nn.Dropout(dropout)
-        self.register_buffer("mask", torch.triu(torch.ones(context_length, context_length), diagonal=1))
+        self.register_buffer("mask", torch.triu(torch.ones(context_length, context_length), diagonal=self.first_hidden()))
+
+    def first_hidden(self):
+        return 1
 
     def forward(self, x):
         b, n, _ = x.shape
@@ -94,6 +97,13 @@ class MultiHeadAttentionFromScratch(nn.Module):
         scores.masked_fill_(self.mask.bool()[:n, :n], -torch.inf)
         weights = self.dropout(torch.softmax(scores / self.head_dim**0.5, dim=-1))
         return self.out_proj((weights @ v).transpose(1, 2).contiguous().view(b, n, self.d_out))
+
+
+class MultiHeadAttentionThatSeesTheNextKey(MultiHeadAttentionFromScratch):
+    """The triangle begins one key too late."""
+
+    def first_hidden(self):
+        return 2
 
 
 class Head(nn.Module):
@@ -131,8 +141,11 @@ class Annotated(nn.Module):
         self.linears = nn.ModuleList([nn.Linear(d_model, d_model) for _ in range(4)])
         self.dropout = nn.Dropout(dropout)
 
+    def of_heads(self, mask):
+        return mask.unsqueeze(1)
+
     def forward(self, query, key, value, mask=None):
-        mask = mask.unsqueeze(1) if mask is not None else None
+        mask = self.of_heads(mask) if mask is not None else None
         size = query.size(0)
         query, key, value = (
             one(x).view(size, -1, self.h, self.d_k).transpose(1, 2)
@@ -143,6 +156,15 @@ class Annotated(nn.Module):
         weights = self.dropout(scores.softmax(dim=-1))
         x = torch.matmul(weights, value).transpose(1, 2).contiguous().view(size, -1, self.h * self.d_k)
         return self.linears[-1](x), weights
+
+
+class AnnotatedWithoutTheMaskOfTheLastEntry(Annotated):
+    """The last entry of a batch gets no mask."""
+
+    def of_heads(self, mask):
+        mask = mask.clone()
+        mask[1:][-1:] = 1
+        return mask.unsqueeze(1)
 
 
 class Raw(nn.Module):
@@ -176,4 +198,21 @@ class Renamed(MultiHeadAttention):
         return self.delta(self.combine_heads(self.scaled_dot_product_attention(self_q, self_k, self_v, mask)))
 
 
+class RenamedAndExchanged(Renamed):
+    """Declared as it is not: keys and values are exchanged."""
+
+
 layer = MultiHeadAttention(32, 4)
+
+
+class ScaledDotProductAttention(nn.Module):
+    """No parameters: a function of arrays."""
+
+    def __init__(self, dropout=0.1):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, q, k, v, mask=None):
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        scores = scores if mask is None else scores.masked_fill(mask == 0, float("-inf"))
+        return self.dropout(scores.softmax(-1)) @ v

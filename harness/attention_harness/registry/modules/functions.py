@@ -10,6 +10,7 @@ from attention_harness.registry.declarations import KINDS, NOTES, TAKEN
 from attention_harness.registry.modules.experiments import Experiment, Understanding
 from attention_harness.registry.modules.kinds import class_of, kind_of, verbs_of
 from attention_harness.registry.modules.layer import Layer
+from attention_harness.registry.modules.sizes import NO_DROPOUT, constructor_arguments
 from attention_harness.registry.modules.weight_names import lacks
 from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES
@@ -28,11 +29,23 @@ Function = Callable[..., object]
 
 
 def is_layer(thing: object) -> bool:
-    """Whether it is a class of modules, or a module that has parameters: one without is a function of arrays."""
+    """Whether it is a module with parameters, or a class of such: one without is a function of arrays."""
     kind = kind_of(thing)
-    if not kind or frameworks.installed(kind):
-        return False
-    return isinstance(thing, type) or bool(verbs_of(kind).parameters(thing))
+    module = without_parameters(thing)
+    return bool(kind) and (isinstance(module, type) or bool(verbs_of(kind).parameters(module)))
+
+
+def without_parameters(thing: object) -> object:
+    """An instance of a class of modules that needs no sizes and has no parameters; anything else as it is."""
+    if not (isinstance(thing, type) and (kind := kind_of(thing))):
+        return thing
+    verbs = verbs_of(kind)
+    known = {name: make() for name, make in verbs.own_arguments().items()} | dict.fromkeys(NO_DROPOUT, 0.0)
+    try:
+        module = thing(**constructor_arguments(thing, known))
+    except Exception:  # foreign code, which needs more
+        return thing
+    return thing if verbs.parameters(module) else module
 
 
 def as_layer(thing: object, declared: Mapping[str, object]) -> Function:
