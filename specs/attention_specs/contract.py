@@ -27,12 +27,13 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored", "positional", "returns", "mask_means", "contiguous", "domain",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "weights",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
 `positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
-`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`."""
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`;
+`weights` the parameters of a module by their role in a layer, `{"w_q": "query.weight"}`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
@@ -175,6 +176,8 @@ class Description:
     """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    module: bool = False
+    """Whether it is a module of a framework, whose weights are set for each call."""
     notes: tuple[str, ...] = ()
     """What was taken without a declaration, a sentence each."""
 

@@ -19,6 +19,9 @@ OTHERS = ("name",)
 TAKEN = "_taken"
 """Attribute of a function of ours: names of the attributes that nobody declared."""
 
+NOTES = "_notes"
+"""Attribute of a function of ours: sentences on what was taken without a declaration."""
+
 NAMES = tuple, list, Set
 ORDERED = tuple, list
 KINDS: dict[str, tuple[Any, str]] = {
@@ -32,10 +35,11 @@ KINDS: dict[str, tuple[Any, str]] = {
     "positional": (ORDERED, "a tuple of names"),
     "returns": (ORDERED, "a tuple of names"),
     "domain": (ORDERED, "a tuple of conditions"),
+    "weights": (Mapping, "a dict of parameters by their role in the layer"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
-HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain")
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "weights")
 """Declarations that hold text alone."""
 
 

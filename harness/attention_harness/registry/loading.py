@@ -6,20 +6,21 @@ import ast
 import inspect
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import NOTES, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
+from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
@@ -170,7 +171,7 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
-    if inspect.isclass(candidates[0]):
+    if inspect.isclass(candidates[0]) and not kind_of(candidates[0]):
         made = f"an instance in that file, such as attention = {candidates[0].__name__}(...)"
         raise LoadError(f"target={location}, but should be a function, or {made}, not a class")
     if not callable(candidates[0]):
@@ -187,39 +188,6 @@ def _from_protocol(module: ModuleType, location: str) -> Callable[..., object]:
     except ValueError as error:
         raise LoadError(f"{location}: {error}") from error
     return from_protocol(module)
-
-
-class Array(Protocol):
-    """What arrays of every framework have."""
-
-    @property
-    def shape(self) -> Sequence[int]:
-        """Lengths of the axes."""
-
-    @property
-    def dtype(self) -> object:
-        """A type of the framework's own, whose text names it."""
-
-
-def from_protocol(module: ModuleType) -> Callable[..., object]:
-    """A module with `supports` and `prepare` as a function: each new kind of problem is prepared once."""
-    prepared: dict[str, Callable[..., object]] = {}
-
-    def attention(q: Array, k: Array, v: Array, **options: object) -> object:
-        problem = {"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}
-        if reason := module.supports(problem) if hasattr(module, "supports") else None:
-            raise NotImplementedError(reason)
-        if str(problem) not in prepared:
-            prepared[str(problem)] = module.prepare(problem)
-        return prepared[str(problem)](q, k, v, **options)
-
-    for name in ATTRIBUTES:
-        if hasattr(module, name):
-            setattr(attention, name, getattr(module, name))
-    attention.__doc__ = module.__doc__
-    if not hasattr(module, "options"):
-        attention.options = ("mask", "bias", "is_causal", "scale")  # type: ignore[attr-defined]
-    return attention
 
 
 LONGEST_SUMMARY = 1000
@@ -262,9 +230,11 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
+            module=hasattr(function, NOTES),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,
+                *getattr(function, NOTES, ()),
             ),
         )
     except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import OPTIONS, RETURNED
+from attention_specs.multi_head.domain import FIELDS as LAYER_FIELDS
 
 ARRAYS = ("q", "k", "v")
 
@@ -99,15 +100,18 @@ class Parameters:
     def domain(self) -> tuple[str, ...]:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
-        if declared and self.spec != "attention":
-            raise ValueError(f"domain={', '.join(declared)}, but should be left out of a layer")
         batch = () if "b" in getattr(self.function, "layout", "bhld") else ("batch == 1",)
-        return tuple(one.text for one in Domain.of((*declared, *batch)).conditions)
+        return tuple(one.text for one in self._domain_of((*declared, *batch)).conditions)
+
+    def _domain_of(self, conditions: Sequence[str]) -> Domain:
+        return Domain.of(conditions, () if self.spec == "attention" else LAYER_FIELDS)
 
     @cached_property
     def implied(self) -> tuple[str, ...]:
-        """Options that the domain fixes and that have no parameter."""
-        fixed = [name for one in Domain.of(self.domain).conditions if one.constant for name in one.fields]
+        """Options that the domain fixes and that have no parameter; a layer has no options but a mask."""
+        if self.spec != "attention":
+            return ()
+        fixed = [name for one in self._domain_of(self.domain).conditions if one.constant for name in one.fields]
         return tuple(name for name in fixed if self.names.get(name, name) not in self.signature.parameters)
 
     @cached_property
