@@ -46,7 +46,8 @@ class Fault:
 FAULTS: Registry[Fault] = Registry("fault")
 
 
-LAYER_OPTIONS = ("mask", "return_weights")
+OPTIONS_OF = {"multi-head": ("mask", "return_weights"), "merge": ("return_lse",)}
+"""Options of functions of other specs than attention."""
 
 
 def quiet(function: Attention, cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()) -> Attention:
@@ -63,7 +64,7 @@ def quiet(function: Attention, cache: bool = False, spec: str = "attention", onl
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
     del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
-    called.options = only or (LAYER_OPTIONS if spec == "multi-head" else without_cache)  # type: ignore[attr-defined]
+    called.options = only or OPTIONS_OF.get(spec, without_cache)  # type: ignore[attr-defined]
     return called
 
 
