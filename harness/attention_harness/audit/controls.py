@@ -25,6 +25,7 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
     value_product,
     weighed,
 )
+from attention_harness.audit.form_controls import OF_FORMS
 from attention_implementations.numpy._common import Result
 from attention_implementations.numpy.multi_head import multi_head
 from attention_implementations.numpy.online import online
@@ -160,7 +161,7 @@ DECLARED: dict[str, Function] = {
 }
 """Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-CONTROLS = UNDECLARED | DECLARED
+CONTROLS = UNDECLARED | DECLARED | OF_FORMS
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
 """The functions of which most faults are variations."""

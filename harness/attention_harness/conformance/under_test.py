@@ -11,6 +11,7 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.declared_domain import DeclaredDomain
+from attention_harness.generation.form_cases import with_lengths
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.case import Case
@@ -83,7 +84,8 @@ class UnderTest:
             return case
         layouts = {} if self.description.contiguous or self.form.metadata else case.layouts
         problem = self.spec.restrict(case.problem, self.description.options)
-        return self.domain.moved(replace(case, problem=problem, layouts=layouts))
+        moved = self.domain.moved(replace(case, problem=problem, layouts=layouts))
+        return with_lengths(moved) if self.form.metadata else moved
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""

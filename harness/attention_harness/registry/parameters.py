@@ -12,7 +12,8 @@ from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import RETURNED
-from attention_specs.forms import FORMS, Padded
+from attention_specs.forms import FORMS
+from attention_specs.forms.padded import Padded
 
 Parameter = inspect.Parameter
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)

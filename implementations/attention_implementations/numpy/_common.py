@@ -51,11 +51,6 @@ def visible(
     return seen
 
 
-def aligned(queries: int, keys: int, is_causal: bool, window: Any) -> np.ndarray:
-    """Bool [1, 1, queries, keys]: where causality and window allow attention, the last query standing at the last key."""
-    return visible(int(keys - queries), np.arange(queries), np.arange(keys), is_causal, window, None, None)
-
-
 @np.errstate(invalid="ignore", over="ignore")
 def masked_scores(
     q: np.ndarray, k: np.ndarray, seen: np.ndarray, bias: np.ndarray | None, scale: float | None, softcap: float | None,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from attention_implementations.numpy._common import Result, aligned, answer, working_dtype
-from attention_implementations.numpy.eager import at_once
+from attention_implementations.numpy._common import Result, answer, working_dtype
+from attention_implementations.numpy._sequence import of_sequence
 from attention_specs.contract import declares
 
 
@@ -26,17 +26,11 @@ def attention(
 
     16-bit inputs are computed in float32, and lse is returned in it.
     """
-    dtype = working_dtype(q.dtype)
-    out, lse = np.zeros((*q.shape[:2], v.shape[2]), q.dtype), np.zeros((q.shape[1], q.shape[0]), dtype)
+    out, lse = np.zeros((*q.shape[:2], v.shape[2]), q.dtype), np.zeros((q.shape[1], q.shape[0]), working_dtype(q.dtype))
     used = np.diff(cu_seqlens_k) if seqused_k is None else seqused_k
-    for first, last, start, length in zip(cu_seqlens_q, cu_seqlens_q[1:], cu_seqlens_k, used, strict=False):
+    for first, last, start, length in zip(cu_seqlens_q[:-1], cu_seqlens_q[1:], cu_seqlens_k[:-1], used, strict=True):
         keys = slice(start, start + length)
-        seen = aligned(last - first, length, is_causal, window)
-        one, _, its_lse = at_once(*map(heads_first, (q[first:last], k[keys], v[keys])), seen, None, scale, softcap, sinks, dtype)
-        out[first:last], lse[:, first:last] = one[0].swapaxes(0, 1), its_lse[0]
+        out[first:last], lse[:, first:last] = of_sequence(
+            q[first:last], k[keys], v[keys], is_causal, window, softcap, sinks, scale
+        )
     return answer(out, lse if return_lse else None)
-
-
-def heads_first(a: np.ndarray) -> np.ndarray:
-    """[L, H, D] -> [1, H, L, D]."""
-    return a.swapaxes(0, 1)[None]

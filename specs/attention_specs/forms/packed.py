@@ -68,12 +68,19 @@ class Packed(Padded):
         return self._lengths(name[1:] if of_keys else "q", x, getattr(x, name[1:] if of_keys else "q"))
 
     def from_answer(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
-        """A result with its padding: zeros, and -inf in an lse."""
+        """A result with its padding: zeros, and in an lse what a row without keys has."""
         if name == "dsinks":
             return array
-        rowwise = array.T if name == "lse" else array
-        padded = with_padding(rowwise, self._of(name, x), super().shape(x, name)[2], -np.inf if name == "lse" else 0)
-        return padded[:, :, :, 0] if name == "lse" else padded
+        lengths, longest = self._of(name, x), super().shape(x, name)[2]
+        if name != "lse":
+            return with_padding(array, lengths, longest, 0.0)
+        return with_padding(array.T[..., None], lengths, longest, self._lse_of_nothing(x))[..., 0]
+
+    def _lse_of_nothing(self, x: Inputs) -> np.ndarray | float:
+        """-inf, or the sink of each head, [Hq, 1], in the declared base."""
+        sinks: np.ndarray | None = getattr(x, "sinks", None)
+        unit = np.log(2) if self.description.conventions.lse_base == "2" else 1.0
+        return -np.inf if sinks is None else sinks.astype(np.float64)[:, None] / unit
 
     def to_answer(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
         """The rows of a result that are there."""
@@ -110,9 +117,9 @@ def rows(array: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return array.transpose(0, 2, 1, 3)[there(lengths, array.shape[2])]
 
 
-def with_padding(array: np.ndarray, lengths: np.ndarray, longest: int, padding: float) -> np.ndarray:
-    """[T, H, D] or [T, H] -> [B, H, L, D], D being 1 where there is none."""
-    array = array if array.ndim == 3 else array[..., None]
-    padded = np.full((len(lengths), longest, *array.shape[1:]), padding, array.dtype)
+def with_padding(array: np.ndarray, lengths: np.ndarray, longest: int, padding: np.ndarray | float) -> np.ndarray:
+    """[T, H, D] -> [B, H, L, D], with this number, or these of each head, behind the lengths."""
+    padded = np.empty((len(lengths), longest, *array.shape[1:]), array.dtype)
+    padded[...] = padding
     padded[there(lengths, longest)] = array
     return padded.transpose(0, 2, 1, 3)
