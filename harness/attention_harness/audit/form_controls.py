@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from attention_harness.audit.faults import quiet
+from attention_harness.audit.faults import BOTTOM_RIGHT, quiet
 from attention_harness.audit.faults._packed_parts import Options, between, cuts, packed, segments
+from attention_harness.audit.faults._paged_parts import LIST, TABLE, in_list, paged
 from attention_harness.audit.faults.packed import USED
 from attention_specs.contract import declares
 
@@ -35,8 +36,18 @@ def top_left(q: Array, k: Array, v: Array, **o: Any) -> object:
     return (out, (lse / np.log(2)).T.astype(lse.dtype)) if o.get("return_lse") else out
 
 
+def in_hnd(q: Array, k_pages: Array, v_pages: Array, **o: Any) -> object:
+    """Pages [P, Hkv, page, D], found in a list; NaN where nobody may read is left alone."""
+    return paged(q, k_pages.swapaxes(1, 2), v_pages.swapaxes(1, 2), places=in_list, **o)
+
+
 OF_FORMS: dict[str, Function] = {
     "packed": quiet(packed, form="packed"),
+    "paged": quiet(paged, form="paged"),
+    "paged, queries packed": quiet(paged, form="paged", only=(*TABLE, "cu_seqlens_q")),
+    "paged, in a list, layout hnd": declares(layout="hnd", conventions=BOTTOM_RIGHT | {"masked_nan_safe": True})(
+        quiet(in_hnd, form="paged", only=LIST)
+    ),
     "packed, some keys not used": quiet(packed_in_part, form="packed", only=USED),
 }
 OF_FORMS["packed, other conventions"] = declares(conventions={"empty_rows": "nan", "lse_base": "2"}, lse_layout="lh")(

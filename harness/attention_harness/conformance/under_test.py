@@ -82,7 +82,7 @@ class UnderTest:
         """The case without options that the signature lacks, in the declared domain; a case with given numbers stays as it is."""
         if case.arrays:
             return case
-        layouts = {} if self.description.contiguous or self.form.metadata else case.layouts
+        layouts = {} if self.description.contiguous else case.layouts
         problem = self.spec.restrict(case.problem, self.description.options)
         moved = self.domain.moved(replace(case, problem=problem, layouts=layouts))
         return with_lengths(moved) if self.form.metadata else moved
@@ -254,7 +254,10 @@ class UnderTest:
 
     @timed("packing")
     def _request(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Request:
-        call = self.form.to_call(x, self.spec.call(x))
+        try:
+            call = self.form.to_call(x, self.spec.call(x))
+        except Unsupported as error:
+            raise CallFailed(Outcome.UNSUPPORTED, str(error)) from error
         arrays = {name: self._packed(array) for name, array in call.arrays.items()}
         options = {name: self._packed(o) if isinstance(o, np.ndarray) else o for name, o in call.options.items()}
         return Request(arrays, options, wanted)

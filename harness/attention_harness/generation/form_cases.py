@@ -32,6 +32,8 @@ FORM_CASES = [
     Case(Problem(3, 6, 3, 17, 33, 16, 12, window=(5, 3), scale=0.3, query_lengths=(17, 16, 1), key_lengths=(33, 16, 2))),
     Case(Problem(3, 2, 1, 12, 7, 8, 8, is_causal=True, query_lengths=(12, 5, 8), key_lengths=(7, 5, 3))),
     Case(Problem(2, 2, 1, 3, 64, 8, 8, query_lengths=(3, 2), key_lengths=(64, 32)), "rising"),
+    Case(Problem(3, 2, 1, 4, 40, 8, 8, key_lengths=(40, 33, 17)), layouts=dict.fromkeys("kv", "repeated_batch")),
+    Case(Problem(2, 2, 1, 2, 600, 4, 4, is_causal=True, key_lengths=(600, 520)), layouts=dict.fromkeys("kv", "repeated_batch")),
     *(
         Case(Problem(3, 4, 2, 6, 20, 8, 8, dtype, is_causal=True, query_lengths=(6, 1, 4), key_lengths=(20, 16, 4)))
         for dtype in ("float64", "float16", "bfloat16")

@@ -247,7 +247,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             dtypes=_dtypes(getattr(function, "dtypes", None)),
             conventions=form.conventions(conventions),
             precision=_precision(getattr(function, "precision", {})),
-            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True)),
+            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True) if form.differentiable else (False,)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
             form=form.name,

@@ -163,11 +163,11 @@ class Parameters:
         self._refuse_unknown([name for name in self.beyond if name not in self._by_parameter and name not in self.ignored])
         if declared is not None:
             of_the_call = tuple(one_of("options", option, self.known) for option in declared)
-            return (*(option for option in of_the_call if option not in self.form.metadata), *self.form.implied)
+            return (*(option for option in of_the_call if option not in self.form.metadata), *self.form.implied(self.metadata))
         returned = [f"return_{part}" for part in self.returns if part in RETURNED]
         taken = {*self.positional, *self.implied, *returned, *(self._by_parameter.get(name) for name in self.beyond)}
         self._refuse_required()
-        return (*(option for option in self.form.options if option in taken), *self.form.implied)
+        return (*(option for option in self.form.options if option in taken), *self.form.implied(self.metadata))
 
     @cached_property
     def _by_parameter(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ class Parameters:
     def needed(self) -> tuple[str, ...]:
         """Options that every call has to pass: those without a default."""
         by_option = {option: self._default(self.names.get(option, option)) for option in self.options}
-        by_option |= dict.fromkeys(self.form.implied)
+        by_option |= dict.fromkeys(self.form.implied(self.metadata))
         by_place = {option: self._default(name) for name, option in self.by_position.items()}
         defaults = by_option | by_place | {name: Parameter.empty for name in self.positional if name not in by_place}
         return tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -18,8 +19,6 @@ class Padded:
     """Arrays that are passed by position."""
     options: ClassVar[tuple[str, ...]] = OPTIONS
     """Options of the contract that the form can say as parameters."""
-    implied: ClassVar[tuple[str, ...]] = ()
-    """Options of the contract that every call of the form says by its metadata."""
     metadata: ClassVar[tuple[str, ...]] = ()
     """Parameters that only this form has: where entries begin and end."""
     needed: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -29,8 +28,16 @@ class Padded:
     layouts: ClassVar[tuple[str, ...]] = tuple(LAYOUTS)
     """Orders of the axes, the usual one first."""
 
+    differentiable: ClassVar[bool] = True
+    """Whether gradients have a form."""
+
     def __init__(self, description: Description) -> None:
         self.description = description
+
+    @classmethod
+    def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:
+        """Options of the contract that every call says by this metadata."""
+        return ()
 
     @staticmethod
     def conventions(declared: Conventions) -> Conventions:

@@ -77,7 +77,7 @@ def quiet(
     called.spec = spec  # type: ignore[attr-defined]
     called.options = only or (LAYER_OPTIONS if spec == "multi-head" else without_cache)  # type: ignore[attr-defined]
     if form != PADDED:
-        called.form, called.conventions = form, BOTTOM_RIGHT  # type: ignore[attr-defined]
+        called.form, called.conventions = form, BOTTOM_RIGHT | getattr(function, "conventions", {})  # type: ignore[attr-defined]
         called.options = only or FORMS[form].options  # type: ignore[attr-defined]
     return called
 
