@@ -131,9 +131,12 @@ def _classes(one: Property) -> list[str]:
     return sorted(set(re.findall(r"C\d\d", docstring(one.check))) & set(FAMILIES))
 
 
+OF = {"multi-head": "the multi-head layer", "merge": "a merge of two parts"}
+
+
 def _conditions(one: Property) -> list[tuple[str, str]]:
     every = "every other case that it applies to" if one.takes_turns(edge_case=False) else "every case that it applies to"
-    rows = [("of", "attention" if one.spec == "attention" else "the multi-head layer"), ("on", every)]
+    rows = [("of", OF.get(one.spec, one.spec)), ("on", every)]
     if one.options:
         rows.append(("options in the signature", ", ".join(f"`{name}`" for name in one.options)))
     if one.gradient:

@@ -22,8 +22,8 @@ OPTIONS = (
 
 CACHE = ("past_k", "past_v")
 
-IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout")
-"""Arrays of attention that come in the layout which is declared, and their gradients too."""
+IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
+"""Arrays of attention and of a merge that come in the layout which is declared, and their gradients too."""
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",

@@ -138,6 +138,13 @@ def window(left: int | None, right: int | None) -> Predicate:
 
 
 @mask
+def window_at(positions: tuple[int, ...], left: int | None, right: int | None) -> Predicate:
+    """The window of queries that start at another position in each entry: query i of entry b stands at positions[b] + i."""
+    inner = window(left, right)
+    return lambda b, h, i, j: inner.predicate(b, h, i + np.asarray(positions, np.int64)[b], j)
+
+
+@mask
 def prefix(length: int) -> Predicate:
     """The first `length` keys are visible to all (prefix-LM, joined with causal by |)."""
     return lambda b, h, i, j: j < length

@@ -53,3 +53,9 @@ def part(spec: str, file: str) -> ModuleType:
     if spec not in SPECS:
         raise KeyError(spec)
     return import_module(f"{__package__}.{spec.replace('-', '_')}.{file}")
+
+
+def drawn_recipes(spec: str) -> list[str]:
+    """Names of the recipes that fit every problem of a spec; the others belong to named cases."""
+    names: list[str] = part(spec, "recipes").DRAWN
+    return names

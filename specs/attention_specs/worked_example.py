@@ -54,6 +54,7 @@ ATTENTION = Problem(query_length=3, key_length=3, head_dim=4, value_dim=4)
 LAYER = LayerProblem(query_length=3, key_length=3, d_model=4, self_attention=True)
 CASES = {
     "attention": [Case(replace(ATTENTION, dtype=dtype), "three_words") for dtype in ("float64", "float32")],
+    "merge": [],
     "multi-head": [Case(replace(LAYER, dtype=dtype), "three_words_layer") for dtype in ("float64", "float32")],
 }
 """Spec -> its named cases."""

@@ -34,6 +34,7 @@ EXAMPLES = [
     (masks.window(2, None), lambda b, h, i, j: i - 2 <= j),
     (masks.window(None, None), lambda b, h, i, j: True),
     (masks.window(None, -1), lambda b, h, i, j: j < i),
+    (masks.window_at((2, -1), 1, 0), lambda b, h, i, j: 0 <= i + (2, -1)[b] - j <= 1),
     (masks.prefix(2), lambda b, h, i, j: j in (0, 1)),
     (masks.key_padding((0, 3)), lambda b, h, i, j: j < (0, 3)[b]),
     (masks.query_padding((5, 2)), lambda b, h, i, j: i < (5, 2)[b]),

@@ -8,7 +8,8 @@ from attention_specs.attention.recipes import DRAWN, RECIPES
 from attention_specs.biases import BIASES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
-from attention_specs.multi_head.recipes import LAYER_DRAWN, LAYER_RECIPES
+from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
+from attention_specs.multi_head.recipes import LAYER_RECIPES
 from attention_specs.registry import Registry
 
 

@@ -31,7 +31,7 @@ from attention_specs.spec import spec_of
 LIMITS = Limits(10.0, 3072)
 """Seconds of a call and MiB of a worker, for faults that hang or eat memory."""
 
-SPECS = ("attention", "multi-head")
+SPECS = ("attention", "multi-head", "merge")
 
 Tick = Callable[[str], None]
 

@@ -34,13 +34,22 @@ def meant(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: 
 
 def _open_places(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conventions: Conventions) -> dict[str, Array]:
     """Form that is given -> where it lets attend; rules count from where they are declared to."""
-    i, j, end = np.arange(shape[2]), np.arange(shape[3]), shape[3] - shape[2]
+    i, j, end = np.arange(shape[2]), np.arange(shape[3]), _end(shape, o)
     shifts = [end if name == "bottom-right" else past for name in (conventions.causal_alignment, conventions.window_alignment)]
     causal = visible(shifts[0], i, j, bool(o.get("is_causal")), None, None, None)
     window = visible(shifts[1], i, j, False, o.get("window"), None, None)
     lengths = visible(0, i, j, False, None, o.get("query_lengths"), o.get("key_lengths"))
     places = {"nothing": np.ones((1, 1, 1, 1), bool), "causal": causal & window, "lengths": lengths}
     return places | {name: o[name] for name in ("mask", "bias") if o.get(name) is not None}
+
+
+def _end(shape: tuple[int, ...], o: Mapping[str, Any]) -> Any:
+    """How far the last key lies behind the last query: of each entry, [B, 1, 1, 1], where it has lengths."""
+    queries, keys = (
+        length if o.get(name) is None else np.asarray(o[name])[:, None, None, None]
+        for name, length in (("query_lengths", shape[2]), ("key_lengths", shape[3]))
+    )
+    return keys - queries
 
 
 def _declared(forms: Sequence[str], conventions: Conventions, dtype: str) -> str:

@@ -33,12 +33,15 @@ def load() -> FirstStage:
 
 def cases(spec: str) -> list[tuple[str, set[str]]]:
     """Case ids of the spec, in the order in which they are asked, each with the ids of properties."""
-    return [(case, set(properties.split())) for case, properties in load()["cases"][spec].items()]
+    return [(case, set(properties.split())) for case, properties in load()["cases"].get(spec, {}).items()]
 
 
 def coverage(specs: Collection[str]) -> dict[str, object]:
     """The planted faults of these specs, those that the first stage rejects, the number of its cases, and the day of the table."""
     table = load()
-    faults, missed = (sum(table["faults"][spec] for spec in specs), sum(len(table["missed"][spec]) for spec in specs))
-    cases = sum(len(table["cases"][spec]) for spec in specs)
+    faults, missed = (
+        sum(table["faults"].get(spec, 0) for spec in specs),
+        sum(len(table["missed"].get(spec, ())) for spec in specs),
+    )
+    cases = sum(len(table["cases"].get(spec, ())) for spec in specs)
     return {"faults": faults, "rejected": faults - missed, "cases": cases, "audited": table["made"]}

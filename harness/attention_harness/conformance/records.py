@@ -9,6 +9,7 @@ from typing import Any, Self, TypedDict
 
 from attention_harness.conformance.judging import Tally
 from attention_harness.errors import Outcome
+from attention_harness.registry.targets import spec_by_name
 from attention_specs.contract import Description
 from attention_specs.property import Property
 
@@ -121,7 +122,7 @@ def check_row(
 
 def absent_row(name: str, outcome: Outcome, reason: str) -> CheckRow:
     """The row of an implementation that could not be judged at all."""
-    spec = "multi-head" if name.endswith("-multi-head") else "attention"
+    spec = spec_by_name(name)
     return CheckRow(
         implementation=name,
         framework=name.partition("-")[0],

@@ -9,15 +9,13 @@ from dataclasses import fields
 import numpy as np
 
 from attention_specs.attention.problem import Problem
-from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import BIASES
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS
-from attention_specs.multi_head.recipes import LAYER_DRAWN
 from attention_specs.named import Named
-from attention_specs.registry import SPECS, Registry
+from attention_specs.registry import SPECS, Registry, drawn_recipes
 from attention_specs.spec import Inputs, spec_of
 
 Values = Callable[[Case, Inputs], Iterable[str]]
@@ -187,7 +185,7 @@ def layouts(case: Case, x: Inputs) -> list[str]:
     return list(case.layouts.values())
 
 
-@region("recipe", *dict.fromkeys([*DRAWN, *LAYER_DRAWN]))
+@region("recipe", *dict.fromkeys(name for spec in SPECS for name in drawn_recipes(spec)))
 def recipes(case: Case, x: Inputs) -> list[str]:
     """The recipe of the values."""
     return ["given" if case.arrays else case.recipe]

@@ -10,9 +10,8 @@ from time import monotonic
 from attention_harness.generation.conditions import AXES, Condition, lengths, meeting, of_different_groups
 from attention_harness.generation.shapes import BUDGET
 from attention_specs.attention.problem import Problem
-from attention_specs.attention.recipes import DRAWN
 from attention_specs.case import Case, Question
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.registry import drawn_recipes
 
 SAMPLE = 6
 """Refused cases that each guess is tried on."""
@@ -43,7 +42,7 @@ class Domain:
 
     def moved(self, case: Case) -> Case | None:
         """The case under the conditions; None where the result is no problem or is too large, or where numbers are given."""
-        if case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
+        if case.recipe not in drawn_recipes(case.problem.spec) or case.arrays:
             return None
         try:
             for condition in self.conditions:

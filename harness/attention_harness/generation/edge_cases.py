@@ -11,6 +11,8 @@ from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import LEVELS, ROWS_AT
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
+from attention_specs.merge.problem import MergeProblem
+from attention_specs.merge.recipes import DRAWN as MERGE_DRAWN
 from attention_specs.multi_head.problem import LayerProblem
 
 NOISE = biases.noise(1, 5.0, "bhij")
@@ -123,6 +125,14 @@ EDGE_CASES: dict[str, list[Case]] = {
         *SQUARE_LAYERS,
         *(Case(LayerProblem(2, 2, 5, 9, 16, dtype), "shifted_keys") for dtype in DTYPES),
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
+    ],
+    "merge": [
+        *(Case(MergeProblem(2, 3, 5, 8), recipe) for recipe in MERGE_DRAWN),
+        *(Case(MergeProblem(2, 2, 3, 4, dtype), "empty_parts") for dtype in DTYPES),
+        *(Case(MergeProblem(*sizes)) for sizes in ((0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0))),
+        Case(MergeProblem(1, 1, 1, 1), "far_apart"),
+        *(Case(MergeProblem(3, 4, 1, 129, dtype), "uniform") for dtype in DTYPES),
+        Case(MergeProblem(2, 2, 3, 4), "normal", 0, {"out_a": "heads_last", "out_b": "heads_last"}),
     ],
 }
 """Spec -> cases. The last in every dtype have so many heads of many keys that the signs of errors show (P15, L19)."""

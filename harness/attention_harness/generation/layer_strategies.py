@@ -16,7 +16,7 @@ from attention_specs.case import Case
 from attention_specs.masks import Mask
 from attention_specs.multi_head.inputs import ARRAYS
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.multi_head.recipes import DRAWN
 
 
 class Shape(NamedTuple):
@@ -85,10 +85,10 @@ def balanced(shapes: Sequence[Shape], dtypes: Collection[str]) -> Strategies:
     """Strategies that visit shapes, recipes, dtypes, masks and layouts evenly, for `sampling.draw`."""
 
     def strategies(rng: Random) -> Iterator[st.SearchStrategy[Case]]:
-        decks = {recipe: cycle(rng, list(dtypes)) for recipe in LAYER_DRAWN}
+        decks = {recipe: cycle(rng, list(dtypes)) for recipe in DRAWN}
         to_itself = {shape: cycle(rng, (True, False)) for shape in shapes}
         kinds, laid_out = cycle(rng, list(MASK_KINDS)), layouts_dealt(rng, dict.fromkeys((*ARRAYS, "mask"), SHARE_LAID_OUT))
-        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, LAYER_DRAWN), strict=False):
+        for shape, recipe in zip(cycle(rng, shapes), cycle(rng, DRAWN), strict=False):
             yield layer_case(shape, next(decks[recipe]), recipe, next(kinds), next(to_itself[shape]), next(laid_out))
 
     return strategies

@@ -104,11 +104,13 @@ def _of_spec(spec: str, vectors: Sequence[Vector]) -> list[Vector]:
 
 
 def _drawn(spec: str, count: int, seed: int, dtypes: Collection[str], scores: int) -> list[Case]:
-    from attention_harness.generation import layer_strategies, shapes, strategies  # hypothesis takes its time
+    from attention_harness.generation import layer_strategies, merge_strategies, shapes, strategies  # hypothesis takes its time
     from attention_harness.generation.sampling import draw
 
     if spec == "attention":
         return draw(strategies.balanced(shapes.pool(seed, SHAPES, scores), dtypes), count, seed)
+    if spec == "merge":
+        return draw(merge_strategies.balanced(dtypes), count, seed)
     return draw(layer_strategies.balanced(layer_strategies.layer_shape_pool(Random(seed), SHAPES), dtypes), count, seed)
 
 

@@ -25,7 +25,7 @@ def mask_with_causal(session: ProbeSession) -> Observation:
     x = session.x(mask=masks.hidden_key(1), is_causal=True)
     assert x.mask is not None
     y = x.replace(is_causal=False)
-    causal = masks.window(None, x.causal_shift).dense(*x.score_shape)
+    causal = y.replace(is_causal=True, mask=None).allowed()
     readings = {"and": x, "the mask alone": y, "causality alone": x.replace(mask=None), "or": y.replace(mask=x.mask | causal)}
     try:
         value = session.fitting(x, readings)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Unpack
 
+import numpy as np
+
 from attention_harness.probe.experiments import Observation, experiment
 from attention_harness.probe.session import NOTHING, ProbeSession, UnaskableQuestion, quantity
 from attention_harness.probe.terms import Options
+from attention_specs.attention.inputs import LENGTHS as LENGTH_OPTIONS
 from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CHOICES
 
 LENGTHS = ((3, 9), (9, 4), (1, 9))
 """Queries and keys: fewer, more, and one query as in decoding."""
+
+PADDED = 2, 3
+"""Queries and keys by which an entry is shorter than the next one, where lengths are options."""
 
 FULL = {"left and right beside its place": (3, 1), "left with its place": (2, 1), "both with its place": (2, 0)}
 """How the edges (3, 1) may be meant -> the window in terms of the specification."""
@@ -78,7 +84,7 @@ def _sides_by_length(
 ) -> Iterator[tuple[str, str]]:
     """Lengths and their side. Raises CallFailed or UnaskableQuestion where there is none."""
     calls = [session.x(queries=queries, keys=keys, **options) for queries, keys in LENGTHS]
-    unequal = [x for x in calls if x.q.shape[2] != x.k.shape[2]]
+    unequal = [x for x in calls if x.q.shape[2] != x.k.shape[2]] + _padded(session, options)
     reason, decided = UnaskableQuestion("only calls with as many queries as keys are answered"), False
     for x, _ in session.answers(unequal):
         try:
@@ -87,6 +93,19 @@ def _sides_by_length(
             reason = alike
             continue
         decided = True
-        yield f"{quantity(x.q.shape[2], 'query', 'queries')} on {quantity(x.k.shape[2], 'key')}", side
+        lengths = [name for name in LENGTH_OPTIONS if getattr(x, name) is not None]
+        beside = f", with {' and '.join(lengths)}" if lengths else ""
+        yield f"{quantity(x.q.shape[2], 'query', 'queries')} on {quantity(x.k.shape[2], 'key')}{beside}", side
     if not decided:
         raise reason
+
+
+def _padded(session: ProbeSession, options: Options) -> list[Inputs]:
+    """A call whose entries have lengths of their own, if these are options: there, each counts from its own end or start."""
+    shorter = {name: fewer for name, fewer in zip(LENGTH_OPTIONS, PADDED, strict=True) if session.asks(name)}
+    if not shorter:
+        return []
+    x = session.x(queries=7, keys=9, **options)
+    sizes = dict(zip(LENGTH_OPTIONS, (x.q.shape[2], x.k.shape[2]), strict=True))
+    given = {name: np.maximum(sizes[name] - fewer * np.arange(len(x.q)), 1) for name, fewer in shorter.items()}
+    return [x.replace(**given)]

@@ -9,8 +9,14 @@ from typing import Any
 from attention_specs.choices import ALIKE, nearest
 from attention_specs.contract import ATTRIBUTES, Conventions
 
-POSITIONAL = {"attention": 3, "multi-head": 11}
+FUNCTIONS = {"attention": "attention", "multi_head": "multi-head", "merge": "merge"}
+"""Name of a function -> the spec that judges it, in the order in which a module is searched."""
+
+POSITIONAL = {"attention": 3, "merge": 4, "multi-head": 11}
 """Arrays that each spec passes by position."""
+
+RETURNED = {"merge": ("out", "lse")}
+"""Spec -> the parts of the tuple that its functions always give, where that is no choice of theirs."""
 
 OTHERS = ("name",)
 """Attributes of the authors' own that are spelt nearly like one of ATTRIBUTES."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import FUNCTIONS, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.sources import beside, joined, written
@@ -166,7 +166,7 @@ def _imports_from_package(path: Path) -> bool:
 
 
 def _function(module: ModuleType, attribute: str, location: str) -> Callable[..., object]:
-    names = [attribute] if attribute else ["attention", "multi_head", "prepare"]
+    names = [attribute] if attribute else [*FUNCTIONS, "prepare"]
     candidates = [getattr(module, name) for name in names if hasattr(module, name)]
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
@@ -233,7 +233,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
         layout = one_of("layout", getattr(function, "layout", form.layouts[0]), form.layouts)
         named = getattr(function, "conventions", {})
         conventions = _conventions(named)
-        by_name = "multi-head" if getattr(function, "__name__", "") == "multi_head" else "attention"
+        by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
         spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
         parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
         return Description(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from attention_harness.registry.declarations import TAKEN, refuse_unread
+from attention_harness.registry.declarations import FUNCTIONS, RETURNED, TAKEN, refuse_unread
 from attention_harness.registry.reading import Function, code_of, framework_taken, innermost, returned_always
 from attention_harness.registry.sources import beside, joined
 from attention_specs.contract import ATTRIBUTES
@@ -50,7 +50,8 @@ def _taken(function: Function, declared: Mapping[str, object]) -> dict[str, obje
     taken: dict[str, object] = {}
     if "framework" not in declared and (framework := framework_taken(function)) != "numpy":
         taken["framework"] = framework
-    parts = returned_always(code_of(function)) if "returns" not in declared else 0
+    spec = declared.get("spec", FUNCTIONS.get(name_of(function)))
+    parts = returned_always(code_of(function)) if "returns" not in declared and spec not in RETURNED else 0
     if parts and not any(name.startswith("return_") for name in signature_of(function).parameters):
         taken["returns"] = ("out", *("_" for _ in range(parts - 1)))
     return taken

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
+from attention_harness.registry.declarations import RETURNED as ALWAYS
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import RETURNED
@@ -93,7 +94,8 @@ class Parameters:
         if not declared:
             return ()
         if self.spec != "attention":
-            raise ValueError(f"positional={', '.join(declared)}, but should be left out of a layer: it gets 11 arrays")
+            given = POSITIONAL.get(self.spec, 3)
+            raise ValueError(f"positional={', '.join(declared)}, but should be left out of {self.spec}: it gets {given} arrays")
         arrays = self.form.arrays
         order = tuple(one_of("positional", name, (*arrays, *self.known)) for name in declared)
         if not set(arrays) <= set(order) or len(set(order)) < len(order):
@@ -104,7 +106,7 @@ class Parameters:
     @cached_property
     def returns(self) -> tuple[str, ...]:
         """The parts of the tuple that always comes back, as declared."""
-        declared = tuple(getattr(self.function, "returns", ()))
+        declared = tuple(getattr(self.function, "returns", ALWAYS.get(self.spec, ())))
         if declared and declared.count("out") != 1:
             raise ValueError(f"returns={', '.join(declared)}, but should have out once, and lse or weights where they are")
         return declared
@@ -114,7 +116,7 @@ class Parameters:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
         if declared and self.spec != "attention":
-            raise ValueError(f"domain={', '.join(declared)}, but should be left out of a layer")
+            raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
         padded = self.form is Padded
         batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
         return tuple(one.text for one in Domain.of((*declared, *batch)).conditions)
@@ -142,15 +144,20 @@ class Parameters:
     def unfitting(self, why: str) -> TypeError:
         """The error for a signature that cannot be called."""
         needed, (first, second, third) = POSITIONAL.get(self.spec, 3), self.form.arrays
-        wanted = f"three arrays, {first}, {second} and {third}" if needed == 3 else f"{needed} arrays and heads"
+        words = f"{first}, {second} and {third}"
+        wanted = f"three arrays, {words}" if needed == 3 else f"{needed} arrays{' and heads' * bool(self._heads)}"
         wanted = ", ".join(self.positional) or wanted
         call = f"{getattr(self.function, '__name__', 'function')}{self.signature}"
         return TypeError(f"signature={call}, but should take {wanted}: {why}")
 
+    @property
+    def _heads(self) -> tuple[str, ...]:
+        return ("heads",) if self.spec == "multi-head" else ()
+
     @cached_property
     def beyond(self) -> list[str]:
         """Parameters that are not passed by position."""
-        heads = ("heads",) if self.spec == "multi-head" else ()
+        heads = self._heads
         self._bound(*(self.positional or [""] * POSITIONAL.get(self.spec, 3)), **dict.fromkeys(heads))
         parameters = self.signature.parameters
         return [name for name in parameters if name not in (*self.by_position, *heads) and parameters[name].kind not in VARIADIC]

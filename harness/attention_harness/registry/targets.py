@@ -18,9 +18,16 @@ from pathlib import Path
 
 import attention_implementations
 from attention_harness.errors import UsageError
+from attention_harness.registry.declarations import FUNCTIONS
 from attention_harness.registry.sources import joined
 
 GROUP = "attention_harness.implementations"
+
+
+def spec_by_name(name: str) -> str:
+    """The spec that the name of an implementation stands for, where nothing else says it."""
+    plain = name.replace("_", "-")
+    return next(filter(plain.endswith, FUNCTIONS.values()), "attention")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from attention_harness.process.worker import SERVER
 from attention_harness.registry.loading import LoadError, available
 from attention_harness.registry.objects import as_function, beside_object, name_of
 from attention_harness.registry.sources import joined
-from attention_harness.registry.targets import Target, resolve
+from attention_harness.registry.targets import Target, resolve, spec_by_name
 from attention_harness.runs import run as running
 from attention_harness.runs.notebook import notebook_progress
 from attention_harness.runs.result import Result
@@ -133,7 +133,7 @@ def _require_positive(**values: float) -> None:
 def _size(f: Function | str, plan: Plan) -> tuple[str, int]:
     """The name of the attention, and about how many cases it will be asked: their number is certain once they are drawn."""
     name = f if isinstance(f, str) else name_of(f)
-    suite = plan.suites[running.spec_by_name(name)]
+    suite = plan.suites[spec_by_name(name)]
     return name, len(suite.vectors) + len(suite.examples) + len(suite.edge_cases) + plan.settings.examples
 
 

@@ -21,7 +21,7 @@ from attention_harness.conformance.plan import Listener
 from attention_harness.errors import UsageError
 from attention_harness.frameworks import installed
 from attention_harness.process.server import die_with_parent
-from attention_harness.registry.targets import Target
+from attention_harness.registry.targets import Target, spec_by_name
 from attention_harness.runs import ending
 
 Item = TypeVar("Item")
@@ -51,9 +51,9 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
 
 
 def shares_of(targets: Sequence[Target], jobs: int) -> list[list[Target]]:
-    """Targets that go side by side: those of one folder, which share a framework, and among them layers after attentions."""
+    """Targets that go side by side: those of one folder, which share a framework, sorted by their spec."""
     size = min(SIDE_BY_SIDE, -(-len(targets) // jobs))
-    ordered = sorted(targets, key=lambda target: (_folder(target), target.name.endswith("multi-head")))
+    ordered = sorted(targets, key=lambda target: (_folder(target), spec_by_name(target.name)))
     groups = [list(group) for _, group in groupby(ordered, _folder)]
     return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
 

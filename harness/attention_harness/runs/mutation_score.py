@@ -22,7 +22,7 @@ def caught(ids: Collection[str]) -> dict[str, object]:
     audit = json.loads(TABLE.read_text(encoding="utf-8"))
     killers = audit.pop("killers")
     specs = {property_.spec for property_ in PROPERTIES.values() if property_.id in ids}
-    rejections = [set(by.split()) for spec in specs for by in killers[spec].values()]
+    rejections = [set(by.split()) for spec in specs for by in killers.get(spec, {}).values()]
     return {"faults": len(rejections), "rejected": sum(not by.isdisjoint(ids) for by in rejections), **audit}
 
 

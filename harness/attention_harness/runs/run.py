@@ -23,7 +23,7 @@ from attention_harness.generation.coverage import coverage
 from attention_harness.generation.suite import Later, absent, draw_suite, vectors
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.process import compilation_cache
-from attention_harness.registry.targets import Target
+from attention_harness.registry.targets import Target, spec_by_name
 from attention_harness.runs.environment import environment
 from attention_harness.runs.executors import EXECUTORS
 from attention_harness.runs.mutation_score import caught
@@ -135,11 +135,6 @@ def plan_of(settings: Settings, folder: Path) -> Plan:
     known = Later(partial(vectors, settings.properties))
     suites = draw_suite(settings.examples, settings.seed, settings.dtypes, known)
     return Plan(suites, folder, settings, absent())
-
-
-def spec_by_name(name: str) -> str:
-    """The spec that the name of an implementation stands for, where nothing else says it."""
-    return "multi-head" if name.replace("_", "-").endswith("multi-head") else "attention"
 
 
 def validate(settings: Settings) -> None:

@@ -172,7 +172,8 @@ def of_rows(part: Part, rows: np.ndarray) -> Part:
 
 
 def _unevenly_causal(x: Inputs) -> bool:
-    return bool(x.is_causal or x.window) and x.q.shape[2] != x.k.shape[2]
+    uneven = x.q.shape[2] != x.k.shape[2] or x.query_lengths is not None or x.key_lengths is not None
+    return bool(x.is_causal or x.window) and uneven
 
 
 def _of(array: np.ndarray | None, heads: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from attention_specs.stopwatch import timed
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
 """Option that a mask can express -> its value where it hides nothing."""
 POSITIONAL = ("is_causal", "window")
-"""Those of them that a cache moves."""
+"""Those of them that a cache moves, and lengths where they count from the end."""
+LENGTHS = ("query_lengths", "key_lengths")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Inputs:
     past: int | None = None
     causal_alignment: str = "top-left"
     window_alignment: str = "top-left"
-    """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and the last key."""
+    """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and key of each entry."""
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The answers of another source: "out", "weights"."""
 
@@ -92,32 +94,46 @@ class Inputs:
         return self.replace(**arrays, **lengths, **masks, sinks=sinks)
 
     @property
-    def causal_shift(self) -> int:
-        """Under is_causal, query i sees the keys up to i + causal_shift."""
-        return self._shift(self.causal_alignment)
+    def causal_shift(self) -> np.ndarray:
+        """[B, 1, 1, 1]: under is_causal, query i of entry b sees the keys up to i + causal_shift[b]."""
+        return np.broadcast_to(self._shift(self.causal_alignment), self.q.shape[0]).reshape(-1, 1, 1, 1)
 
-    def _shift(self, alignment: str) -> int:
-        return (self.past or 0) if alignment == "top-left" else self.k.shape[2] - self.q.shape[2]
+    def _shift(self, alignment: str) -> int | np.ndarray:
+        """Query i counts from the key i + shift: a number [B] where entries have lengths, and the last key is that within them."""
+        if alignment == "top-left":
+            return self.past or 0
+        queries, keys = self.query_lengths, self.key_lengths
+        end: int | np.ndarray = self.k.shape[2] if keys is None else keys
+        return end - (self.q.shape[2] if queries is None else queries)
 
     def positional(self) -> list[masks.Mask]:
         """The masks that is_causal and window describe, as declared."""
-        causal = [masks.window(None, self.causal_shift)] if self.is_causal else []
-        return causal + ([self._window_from(self._shift(self.window_alignment))] if self.window else [])
+        return [mask for name, mask in self._described().items() if name in POSITIONAL]
 
     def lengths(self) -> list[masks.Mask]:
         """The masks that lengths of keys and queries describe."""
-        keys = [masks.key_padding(tuple(self.key_lengths.tolist()))] if self.key_lengths is not None else []
-        return keys + ([masks.query_padding(tuple(self.query_lengths.tolist()))] if self.query_lengths is not None else [])
+        return [mask for name, mask in self._described().items() if name not in POSITIONAL]
 
     def rules(self) -> masks.Mask | None:
         """The mask that is_causal, window and lengths describe together; None if they hide nothing."""
-        parts = [*self.positional(), *self.lengths()]
-        return None if not parts else _joined(parts)
+        return _joined(list(self._described().values()))
 
-    def _window_from(self, shift: int) -> masks.Mask:
-        """The window as seen from the query's index, which its position is `shift` ahead of."""
-        left, right = self.window or (None, None)
-        return masks.window(None if left is None else left - shift, None if right is None else right + shift)
+    def _described(self) -> dict[str, masks.Mask]:
+        """Rule that is given -> the mask that it describes, as declared."""
+        described = {"is_causal": _from(self._shift(self.causal_alignment), None, 0)} if self.is_causal else {}
+        if self.window:
+            described["window"] = _from(self._shift(self.window_alignment), *self.window)
+        if self.key_lengths is not None:
+            described["key_lengths"] = masks.key_padding(tuple(self.key_lengths.tolist()))
+        if self.query_lengths is not None:
+            described["query_lengths"] = masks.query_padding(tuple(self.query_lengths.tolist()))
+        return described
+
+    def _counted_from(self, names: Collection[str]) -> set[str]:
+        """The positional rules that count from the end of an entry, which nobody knows if these rules are no options."""
+        ends = {"is_causal": self.causal_alignment, "window": self.window_alignment}
+        given = [name for name in LENGTHS if name in names and getattr(self, name) is not None]
+        return {name for name, alignment in ends.items() if given and alignment == "bottom-right"}
 
     def allowed(self) -> np.ndarray:
         """Bool [B, Hq, Lq, Lk]: where mask and rules allow attention, without the bias."""
@@ -139,10 +155,12 @@ class Inputs:
         return written if written.past is None else written.replace(past=None)
 
     def written_out(self, names: Collection[str]) -> Inputs:
-        """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options."""
-        if all(getattr(self, name) is RULES[name] for name in names):
-            return self
-        rules = self.replace(**{name: value for name, value in RULES.items() if name not in names}).rules()
+        """The same question with the rules of these names, among RULES, written out as `mask`; the others stay options.
+
+        With lengths, so are the rules that count from the last query and key within them.
+        """
+        names = {*names, *self._counted_from(names)}
+        rules = _joined([mask for name, mask in self._described().items() if name in names])
         if rules is None:
             return self
         dense = rules.dense(*self.score_shape)
@@ -158,11 +176,16 @@ def _part(a: np.ndarray | None, entries: slice, heads: slice) -> np.ndarray | No
     return a if a.ndim < 4 or a.shape[0] == 1 else a[entries]
 
 
-def _joined(parts: list[masks.Mask]) -> masks.Mask:
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined & part
-    return joined
+def _joined(parts: list[masks.Mask]) -> masks.Mask | None:
+    """All of them at once; None of none."""
+    return reduce(and_, parts) if parts else None
+
+
+def _from(shift: int | np.ndarray, left: int | None, right: int | None) -> masks.Mask:
+    """The window as seen from the query's index, which its position is `shift` ahead of."""
+    if not isinstance(shift, int):
+        return masks.window_at(tuple(shift.tolist()), left, right)
+    return masks.window(None if left is None else left - shift, None if right is None else right + shift)
 
 
 @timed("inputs")

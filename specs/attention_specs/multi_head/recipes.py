@@ -16,7 +16,7 @@ Recipe = Callable[[np.random.Generator, LayerProblem], Arrays]
 LAYER_RECIPES: Registry[Recipe] = Registry("recipe")
 named_recipe = LAYER_RECIPES.register
 """Registers the recipe of a named case."""
-LAYER_DRAWN: list[str] = []
+DRAWN: list[str] = []
 """Names of the recipes that fit every problem; the others belong to named cases."""
 
 PROJECTIONS = "qkvo"
@@ -25,7 +25,7 @@ BIAS_SIZE = 0.1
 
 def recipe(function: Recipe) -> Recipe:
     """Registers a recipe that fits every problem under its own name."""
-    LAYER_DRAWN.append(function.__name__)
+    DRAWN.append(function.__name__)
     return named_recipe(function)
 
 

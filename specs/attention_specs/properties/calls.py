@@ -78,13 +78,16 @@ def prefill_in_chunks_gives_the_whole(attend: Attend, x: Inputs) -> Verdict:
     n, stop = x.q.shape[2], x.q.shape[2] // 2 + 1
     if x.window and x.window_alignment != x.causal_alignment:
         return VACUOUS  # a part that ends where its causality does would move its window
+    if x.causal_alignment == "bottom-right" and not (x.query_lengths is None and x.key_lengths is None):
+        return VACUOUS  # each entry would need a cache of its own length
     parts = [attend(_chunk(x, first, last)) for first, last in ((0, stop), (stop, n)) if first < last]
     return unchanged(attend, x, np.concatenate(parts, axis=2), f"out in chunks of {stop} and {n - stop} queries")
 
 
 def _chunk(x: Inputs, first: int, last: int) -> Inputs:
     """Queries first to last, with the keys up to the last one's position; keys before the first are the cache."""
-    past, keys = x.causal_shift + first, x.causal_shift + last
+    shift = int(x.causal_shift.max())
+    past, keys = shift + first, shift + last
     mask, bias = (None if a is None else np.broadcast_to(a, x.score_shape)[:, :, first:last, :keys] for a in (x.mask, x.bias))
     queries = None if x.query_lengths is None else np.clip(x.query_lengths - first, 0, last - first)
     lengths = None if x.key_lengths is None else np.minimum(x.key_lengths, keys)

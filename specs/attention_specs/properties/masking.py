@@ -82,12 +82,14 @@ def masked_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
 
 
 @property_(
-    "M2", every_other_case=True, needs=lambda x: x.is_causal and x.k.shape[2] > 1 + x.causal_shift and 0 not in x.output_shape
+    "M2",
+    every_other_case=True,
+    needs=lambda x: x.is_causal and 0 not in x.output_shape and x.k.shape[2] > 1 + x.causal_shift.min(),
 )
 def future_keys_have_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Under is_causal, keys behind the query's own place change nothing up to that query (C05, C13: torch-mps-causal-per-4)."""
-    shift = x.causal_shift
-    last = min(x.q.shape[2] // 2, max(x.k.shape[2] - 2 - shift, 0))
+    shift = x.causal_shift[..., 0]
+    last = min(x.q.shape[2] // 2, max(x.k.shape[2] - 2 - int(shift.min()), 0))
     x, future = contiguous(x), np.broadcast_to(np.arange(x.k.shape[2]) > last + shift, x.k.shape[:3])
     if not future.any():
         return VACUOUS

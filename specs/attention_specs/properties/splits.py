@@ -150,6 +150,6 @@ def decoding_token_by_token_is_causal_prefill(attend: Attend, x: Inputs) -> Verd
     """A row of a causal call is that of one query with the keys up to it (C04: ort-causal-lq1-bottom-right; C13: mlx-causal-vector)."""
     got = attend(x).copy()
     for row in spare_rows(x):
-        known = np.arange(np.clip(row + 1 + x.causal_shift, 0, x.k.shape[2]))
+        known = np.arange(np.clip(row + 1 + x.causal_shift.max(), 0, x.k.shape[2]))
         got[:, :, row] = attend(take_keys(take_queries(x, [row]), known))[:, :, 0]
     return unchanged(attend, x, got, "out of queries one by one")

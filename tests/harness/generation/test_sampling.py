@@ -23,7 +23,7 @@ from attention_specs.biases import BIASES
 from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
 from attention_specs.masks import MASKS, Mask
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
 from attention_specs.worked_example import CASES
 
 SEEDS = (0, 1)

@@ -14,7 +14,7 @@ from attention_specs.multi_head.bounds import LayerBounds
 from attention_specs.multi_head.inputs import ARRAYS
 from attention_specs.multi_head.oracle import join, layer, split
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
 from attention_specs.multi_head.spec import Unsupported, call, expect, lower, realise, restrict
 from attention_specs.precision import Units, named_precision
 

@@ -53,7 +53,8 @@ class Fault:
 FAULTS: Registry[Fault] = Registry("fault")
 
 
-LAYER_OPTIONS = ("mask", "return_weights")
+OPTIONS_OF = {"multi-head": ("mask", "return_weights"), "merge": ("return_lse",)}
+"""Options of functions of other specs than attention."""
 PADDED = Padded.name
 BOTTOM_RIGHT = {"causal_alignment": "bottom-right", "window_alignment": "bottom-right"}
 """The conventions of serving engines, which faults of the other forms declare."""
@@ -75,7 +76,7 @@ def quiet(
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
     del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
-    called.options = only or (LAYER_OPTIONS if spec == "multi-head" else without_cache)  # type: ignore[attr-defined]
+    called.options = only or OPTIONS_OF.get(spec, without_cache)  # type: ignore[attr-defined]
     if form != PADDED:
         called.form, called.conventions = form, BOTTOM_RIGHT | getattr(function, "conventions", {})  # type: ignore[attr-defined]
         called.options = only or FORMS[form].options  # type: ignore[attr-defined]

@@ -15,9 +15,12 @@ from attention_specs.sizes import require_fitting
 Array = np.ndarray
 
 
-def _ahead(q: Array, k: Array) -> int:
-    """How far the bottom-right diagonal lies from the top-left one."""
-    return k.shape[2] - q.shape[2]
+def _ahead(q: Array, k: Array, **o: Any) -> Any:
+    """How far the bottom-right diagonal of each entry lies from the top-left one, [B, 1, 1, 1]."""
+    queries, keys = (
+        o[name] if given(o, name) else np.full(len(q), a.shape[2]) for name, a in (("query_lengths", q), ("key_lengths", k))
+    )
+    return (keys - queries)[:, None, None, None]
 
 
 def _shifted(q: Array, k: Array, v: Array, shift: Any, **o: Any) -> Any:
@@ -29,29 +32,102 @@ def _shifted(q: Array, k: Array, v: Array, shift: Any, **o: Any) -> Any:
 @declares(conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right"})
 def declared_bottom_right_is_top_left_beside_a_mask(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The path with a mask makes its own triangle, from the first key."""
-    return _shifted(q, k, v, 0 if given(o, "mask") else _ahead(q, k), **o)
+    return _shifted(q, k, v, 0 if given(o, "mask") else _ahead(q, k, **o), **o)
 
 
 @fault("C04")
 @declares(conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right"})
 def declared_bottom_right_ends_at_the_key_length(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """The last query sees the last key that is valid, where the declaration says the last key."""
-    lengths = o.get("key_lengths")
-    return _shifted(q, k, v, _ahead(q, k) if lengths is None else (lengths - q.shape[2])[:, None, None, None], **o)
+    """The last query of the array sees the last key of the entry, where the declaration says the last query of the entry."""
+    return _shifted(q, k, v, _ahead(q, k, **o | {"query_lengths": None}), **o)
+
+
+BOTTOM_RIGHT = {"causal_alignment": "bottom-right", "window_alignment": "bottom-right"}
+
+
+@fault("C04", "NVIDIA/TransformerEngine#1281")
+@declares(conventions=BOTTOM_RIGHT)
+def declared_bottom_right_is_that_of_the_longest_entry(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Causality and windows count from the ends of the arrays, whatever the lengths of the entry."""
+    return _shifted(q, k, v, _ahead(q, k), **o)
+
+
+@fault("C33")
+@declares(conventions=BOTTOM_RIGHT)
+def declared_bottom_right_is_that_of_the_first_entry(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """One offset for the batch, made of the lengths of its first entry."""
+    return _shifted(q, k, v, _ahead(q, k, **o)[:1], **o)
+
+
+@fault("C04", only=("is_causal", "key_lengths", "scale"))
+@declares(conventions=BOTTOM_RIGHT)
+def declared_bottom_right_never_moves_left(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """An entry with fewer keys than queries counts from its first key: the offset is clipped at 0."""
+    return _shifted(q, k, v, np.maximum(_ahead(q, k, **o), 0), **o)
+
+
+@fault("C14")
+@declares(conventions=BOTTOM_RIGHT)
+def a_declared_bottom_right_window_is_top_left(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Causality counts from the end, the window from the start."""
+    causal = partial(visible, _ahead(q, k, **o))
+
+    def rules(i: Array, j: Array, is_causal: bool, window: Any, *lengths: Any) -> Array:
+        return causal(i, j, is_causal, None, *lengths) & visible(0, i, j, False, window, None, None)
+
+    return staged(q, k, v, rules=rules, **o)
+
+
+def _off_by_one(left: int, right: int, **o: Any) -> dict[str, Any]:
+    """The options with a window that is so much wider beside its open sides."""
+    if not given(o, "window"):
+        return o
+    sides = zip(o["window"], (left, right), strict=True)
+    return o | {"window": tuple(None if side is None else side + more for side, more in sides)}
+
+
+@fault("C14", only=("window", "key_lengths", "scale"))
+@declares(conventions=BOTTOM_RIGHT)
+def a_declared_bottom_right_window_is_one_key_wider_on_its_left(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """The left side counts from the place before the query's own."""
+    return _shifted(q, k, v, _ahead(q, k, **o), **_off_by_one(1, 0, **o))
+
+
+@fault("C14", only=("window", "key_lengths", "scale"))
+@declares(conventions=BOTTOM_RIGHT)
+def a_declared_bottom_right_window_is_one_key_wider_on_its_right(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """The right side counts from the place behind the query's own."""
+    return _shifted(q, k, v, _ahead(q, k, **o), **_off_by_one(0, 1, **o))
+
+
+@fault("C04", only=("is_causal", "query_lengths", "key_lengths", "scale"))
+@declares(conventions=BOTTOM_RIGHT)
+def declared_bottom_right_shows_one_key_too_few(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Of unequal lengths the diagonal ends before the last key."""
+    ahead = _ahead(q, k, **o)
+    return _shifted(q, k, v, ahead - (ahead != 0), **o)
+
+
+@fault("C04", only=("is_causal", "query_lengths", "key_lengths", "scale"))
+@declares(conventions=BOTTOM_RIGHT)
+def declared_bottom_right_shows_one_key_too_many(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """The diagonal is counted from the number of keys, not from the last of them, where an entry is shorter than the array."""
+    ahead = _ahead(q, k, **o)
+    return _shifted(q, k, v, ahead + (ahead != k.shape[2] - q.shape[2]), **o)
 
 
 @fault("C04")
 @declares(conventions={"causal_alignment": "bottom-right"})
 def declared_bottom_right_is_top_left_beside_a_window(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Causality is written into the window, (left, 0), which counts from the first key."""
-    return _shifted(q, k, v, 0 if given(o, "window") else _ahead(q, k), **o)
+    return _shifted(q, k, v, 0 if given(o, "window") else _ahead(q, k, **o), **o)
 
 
 @fault("C14", only=("window", "scale"))
 @declares(conventions={"window_alignment": "bottom-right"})
 def a_declared_bottom_right_window_never_moves_left(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """The offset Lk - Lq is unsigned: 0 where there are more queries than keys."""
-    return _shifted(q, k, v, max(_ahead(q, k), 0), **o)
+    return _shifted(q, k, v, np.maximum(_ahead(q, k), 0), **o)
 
 
 def _filled(q: Array, k: Array, v: Array, what: Any, **o: Any) -> Any:

@@ -10,11 +10,10 @@ import numpy as np
 from attention_harness.conformance.failures.shrink import PLAIN
 from attention_specs import masks
 from attention_specs.attention.problem import Problem
-from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import noise
 from attention_specs.case import Case
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.registry import drawn_recipes
 
 GROWTH = ((1, 2, 2, 2, 2), (1, 1, 4, 1, 3), (0, 1, 29, 0, 0), (0, 29, 3, 0, 0), (0, 29, 58, 0, 0))
 """Further batch entries, queries, keys, head dims and value dims: equal sizes stay equal, or differ from now on."""
@@ -35,7 +34,7 @@ LONGER = 18
 
 def larger(case: Case) -> Iterator[Case]:
     """The case with other numbers, then larger ones, then one with other values of its options; a named case with plain numbers."""
-    case = case if case.recipe in (*DRAWN, *LAYER_DRAWN) else replace(case, recipe=PLAIN)
+    case = case if case.recipe in drawn_recipes(case.problem.spec) else replace(case, recipe=PLAIN)
     yield replace(case, seed=case.seed + 1)
     p = case.problem
     assert isinstance(p, Problem | LayerProblem)

@@ -42,7 +42,7 @@ def mask_and_causality_are_joined_by_or(x: Inputs) -> Inputs | None:
     """A key is visible if either the mask or is_causal shows it."""
     if x.mask is None or not x.is_causal:
         return None
-    triangle = x.replace(mask=None, window=None, key_lengths=None, query_lengths=None).allowed()
+    triangle = x.replace(window=None).positional()[0].dense(*x.score_shape)
     return x.replace(mask=x.mask | triangle, is_causal=False)
 
 

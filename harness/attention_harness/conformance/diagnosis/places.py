@@ -38,7 +38,7 @@ for _alignment in ("bottom-right", "top-left"):
         )
 
 
-def _triangle(x: Inputs, shift: int) -> Inputs | None:
+def _triangle(x: Inputs, shift: int | np.ndarray) -> Inputs | None:
     if not x.is_causal:
         return None
     i, j = positions(x)
@@ -87,6 +87,20 @@ def causality_moves_with_the_key_length(x: Inputs) -> Inputs | None:
         return None
     i, j = positions(x)
     return hide(x.replace(is_causal=False), j <= i + (x.key_lengths - x.q.shape[2])[:, None, None, None])
+
+
+@reading()
+def causality_ends_with_the_arrays(x: Inputs) -> Inputs | None:
+    """is_causal counts from the last query and key of the longest entry, whatever the lengths of the others are."""
+    return _triangle(x, _ahead(x)) if x.is_causal and _ends_by_length(x, x.causal_alignment) else None
+
+
+def _ends_by_length(x: Inputs, alignment: str) -> bool:
+    return alignment == "bottom-right" and not (x.query_lengths is None and x.key_lengths is None)
+
+
+def _ahead(x: Inputs) -> int:
+    return x.k.shape[2] - x.q.shape[2]
 
 
 def _edges(x: Inputs, left: int | None, right: int | None) -> Inputs | None:
@@ -174,6 +188,12 @@ def the_window_ends_at_the_key_length(x: Inputs) -> Inputs | None:
     if x.window is None or x.key_lengths is None:
         return None
     return _counted(x, (x.key_lengths - x.q.shape[2])[:, None, None, None])
+
+
+@reading()
+def the_window_ends_with_the_arrays(x: Inputs) -> Inputs | None:
+    """The window counts from the last query and key of the longest entry, whatever the lengths of the others are."""
+    return _counted(x, _ahead(x)) if x.window and _ends_by_length(x, x.window_alignment) else None
 
 
 @reading()

@@ -20,6 +20,8 @@ from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.formats import DTYPES
 from attention_specs.layouts import LAYOUTS
+from attention_specs.merge.inputs import ARRAYS as MERGE_ARRAYS
+from attention_specs.merge.inputs import MergeInputs
 from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
@@ -35,9 +37,9 @@ DEPTH = 64
 CELLS, NUMBERS, PRODUCTS = 2**20, 2**21, 2**27
 """Scores, elements of the largest array and multiplications of one case: some twenty times as many as a run draws."""
 
-ARGUMENTS = {"attention": ("q", "k", "v", "mask", "bias", "sinks"), "multi-head": (*LAYER_ARRAYS, "mask")}
+ARGUMENTS = {"attention": ("q", "k", "v", "mask", "bias", "sinks"), "multi-head": (*LAYER_ARRAYS, "mask"), "merge": MERGE_ARRAYS}
 """Spec -> arrays that have a layout."""
-GIVEN = {"attention": (*ARGUMENTS["attention"], "out", "weights"), "multi-head": ()}
+GIVEN = {"attention": (*ARGUMENTS["attention"], "out", "weights"), "multi-head": (), "merge": ()}
 """Spec -> arrays that a case may list number by number."""
 
 
@@ -162,6 +164,8 @@ def _shapes(p: Question, x: Inputs) -> dict[str, tuple[tuple[int, ...], tuple[in
     """Array -> its shape, and the shape that the problem says."""
     if isinstance(p, LayerProblem) and isinstance(x, LayerInputs):
         return {"query": (x.query.shape, (p.batch, p.query_length, p.d_model)), "scores": (x.score_shape, p.score_shape)}
+    if isinstance(x, MergeInputs):
+        return {"out_b": (x.out_b.shape, (*p.score_shape[:3], p.head_dim)), "lse_b": (x.lse_b.shape, p.score_shape[:3])}
     assert isinstance(p, Problem) and isinstance(x, AttentionInputs)
     out = (*p.score_shape[:3], p.value_dim)
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

@@ -177,7 +177,7 @@ def load(location={location!r}):
         spec.loader.exec_module(module)
     else:
         module = importlib.import_module(container)
-    names = [name] if name else ["attention", "multi_head"]
+    names = [name] if name else ["attention", "multi_head", "merge"]
     functions = [getattr(module, name) for name in names if hasattr(module, name)]
     return functions[0] if functions else prepared(module)
 

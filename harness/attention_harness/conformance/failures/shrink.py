@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from time import monotonic
 
-from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import Bias
 from attention_specs.case import Case
 from attention_specs.masks import Mask
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.registry import drawn_recipes
 
 PLAIN = "normal"
 """The recipe of plain values."""
@@ -82,7 +81,7 @@ def _sizes(case: Case) -> Iterator[Callable[[], Case]]:
 
     The recipe of a named case has sizes of its own: there the recipe must go first. Given numbers stay as they are.
     """
-    if case.arrays or case.recipe not in (*DRAWN, *LAYER_DRAWN):
+    if case.arrays or case.recipe not in drawn_recipes(case.problem.spec):
         return
     for names in sizes_of(case):
         for size in _smaller(max(getattr(case.problem, name) for name in names)):

@@ -9,8 +9,8 @@ import pytest
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.errors import Outcome
+from attention_harness.registry.targets import spec_by_name
 from attention_harness.runs.pytest_plugin.shared_check import SharedCheck
-from attention_harness.runs.run import spec_by_name
 from attention_specs.property import Property, properties_of
 
 
@@ -57,7 +57,7 @@ class PropertyCheck:
         specs = {row.spec for row in self.shared.record.rows}
         if self.property.spec in specs:
             return ""
-        wanted = f"{self.property.spec} for {self.property.id}: a layer is known by its name, which ends in multi_head"
+        wanted = f"{self.property.spec} for {self.property.id}: the names of layers end in multi_head, those of merges in merge"
         return f"spec of {self.shared.name}={', '.join(specs) or 'another'}, but should be {wanted}"
 
     def user_properties(self) -> Iterator[tuple[str, object]]:

@@ -57,7 +57,8 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
-        calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
+        meant = [x.under(self.description.conventions) for x in copies]
+        calls = [spec.call(spec.lower(x, self.description.options)) for x in meant]
         douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
