@@ -100,6 +100,7 @@ class Property:
     needs_recompile: bool = False
     domain: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
+    form: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -126,6 +127,7 @@ def property_(
     needs_recompile: bool = False,
     domain: bool = False,
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
+    form: tuple[str, ...] = (),
 ) -> Callable[[Check], Check]:
     """Registers a check as the property of that id.
 
@@ -133,8 +135,8 @@ def property_(
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
     the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
     properties catch what it catches), so it runs on every other case, as those of a new oracle do.
-    A property of the `gradient` or the `domain` is for implementations that declare one. With `over_run` the check gathers
-    `samples`, and the verdict is that on the samples of all cases of a dtype.
+    `form` names the forms that it is about; () for all. A property of the `gradient` or the `domain` is for implementations that
+    declare one. With `over_run` the check gathers `samples`, and the verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -155,6 +157,7 @@ def property_(
             needs_recompile=needs_recompile,
             domain=domain,
             over_run=over_run,
+            form=form,
         )
         PROPERTIES.register(registered, name)
         return check

@@ -18,7 +18,7 @@ from attention_specs.contract import Description
 from attention_specs.multi_head import domain as of_layers
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.multi_head.recipes import LAYER_DRAWN
+from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
 
 PLAIN: dict[str, None] = dict.fromkeys(("mask", "bias", "query_lengths", "key_lengths", "sinks", "past"))
 """Options whose arrays have the sizes of others."""

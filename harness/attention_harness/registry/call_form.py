@@ -11,8 +11,8 @@ from functools import wraps
 
 import numpy as np
 
-from attention_harness.registry.parameters import ARRAYS
 from attention_specs.contract import IN_LAYOUT, LAYOUTS, RETURNED, Description
+from attention_specs.forms import FORMS
 from attention_specs.spec import Call
 
 Function = Callable[..., object]
@@ -26,8 +26,8 @@ class CallForm:
 
     def __init__(self, description: Description) -> None:
         self.description = description
-        self.axes = LAYOUTS[description.layout]
-        self.batch = "b" in description.layout
+        self.axes = LAYOUTS.get(description.layout, LAYOUTS["bhld"])
+        self.batch = description.layout not in LAYOUTS or "b" in description.layout
         self.copies = description.contiguous or description.mask_means == "hidden"
         """Whether `given` may copy an array: in all other forms it is a view."""
 
@@ -48,6 +48,8 @@ class CallForm:
         """The way back: an array of the function in the form of the contract."""
         if not self.batch and array.ndim + 1 == BATCHED.get(name):
             array = array[None]
+        if name == "lse" and self.description.lse_layout == "lh" and array.ndim > 1:
+            array = array.swapaxes(-1, -2)
         if self.axes[1] == 2 and name in IN_LAYOUT and array.ndim == 4:
             array = array.transpose(self.axes)
         return ~array if name == "mask" and self.description.mask_means == "hidden" else array
@@ -80,16 +82,15 @@ class CallForm:
 
 def _neutral(name: str, arrays: Mapping[str, np.ndarray]) -> object:
     """The value of an option that changes nothing; None where only its absence does."""
-    q, k = arrays["q"], arrays["k"]
-    square, batch = (1, 1, q.shape[2], k.shape[2]), q.shape[0]
+    q, k = (arrays[name] for name in [*arrays][:2])
     neutral: dict[str, Callable[[], object]] = {
-        "mask": lambda: np.ones(square, bool),
-        "bias": lambda: np.zeros(square, q.dtype),
+        "mask": lambda: np.ones((1, 1, q.shape[2], k.shape[2]), bool),
+        "bias": lambda: np.zeros((1, 1, q.shape[2], k.shape[2]), q.dtype),
         "is_causal": lambda: False,
-        "scale": lambda: float(max(q.shape[3], 1) ** -0.5),
+        "scale": lambda: float(max(q.shape[-1], 1) ** -0.5),
         "window": lambda: (None, None),
-        "query_lengths": lambda: np.full(batch, q.shape[2], np.int64),
-        "key_lengths": lambda: np.full(batch, k.shape[2], np.int64),
+        "query_lengths": lambda: np.full(q.shape[0], q.shape[2], np.int64),
+        "key_lengths": lambda: np.full(q.shape[0], k.shape[2], np.int64),
         "return_weights": lambda: False,
         "return_lse": lambda: False,
     }
@@ -105,6 +106,7 @@ def ordered(order: Sequence[str], given: Mapping[str, object]) -> dict[str, obje
 def in_contract_form(function: Function, description: Description) -> Function:
     """The function, to be called with arrays and options by their names in the contract."""
     names, order, returns = description.names, description.positional, description.returns
+    first_arrays = FORMS[description.form].arrays
     if not (names or order or returns):
         return function
     parts = [part for part in RETURNED if part in returns]
@@ -112,7 +114,7 @@ def in_contract_form(function: Function, description: Description) -> Function:
     @wraps(function, updated=())
     def attention(*arrays: object, **options: object) -> object:
         wanted = [part for part in parts if options.pop(f"return_{part}", part == "out")]
-        given = dict(zip(ARRAYS, arrays, strict=False)) | options
+        given = dict(zip(first_arrays, arrays, strict=False)) | options
         first = [*ordered(order, given).values()] if order else arrays
         rest = {names.get(name, name): value for name, value in options.items() if name not in order}
         result = function(*first, **rest)

@@ -24,8 +24,9 @@ from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import ATTRIBUTES, LAYOUTS, MASK_MEANINGS, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
+from attention_specs.forms import FORMS
 from attention_specs.precision import named_precision
 
 Function = Callable[..., object]
@@ -200,7 +201,8 @@ def describe(function: Callable[..., object], name: str) -> Description:
         refuse_unread(getattr(function, "__dict__", {}))
         refuse_other_kinds(function)
         framework = one_of("framework", framework_of(function), frameworks.NAMES)
-        layout = one_of("layout", getattr(function, "layout", "bhld"), LAYOUTS)
+        form = FORMS[one_of("form", getattr(function, "form", "padded"), FORMS)]
+        layout = one_of("layout", getattr(function, "layout", form.layouts[0]), form.layouts)
         named = getattr(function, "conventions", {})
         conventions = _conventions(named)
         by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
@@ -215,12 +217,15 @@ def describe(function: Callable[..., object], name: str) -> Description:
             options=parameters.options,
             names=parameters.names,
             dtypes=_dtypes(getattr(function, "dtypes", None)),
-            conventions=conventions,
+            conventions=form.conventions(conventions),
             precision=_precision(getattr(function, "precision", {})),
-            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True)),
+            gradient=one_of("gradient", getattr(function, "gradient", False), (False, True) if form.differentiable else (False,)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
             summary=(inspect.getdoc(function) or "").partition("\n")[0][:LONGEST_SUMMARY],
+            form=form.name,
+            metadata=parameters.metadata,
             layout=layout,
+            lse_layout=one_of("lse_layout", getattr(function, "lse_layout", LSE_LAYOUTS[0]), LSE_LAYOUTS),
             declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_named(named)),
             positional=parameters.positional,
             needed=parameters.needed,

@@ -12,10 +12,10 @@ from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import OPTIONS, RETURNED
+from attention_specs.contract import RETURNED
+from attention_specs.forms import FORMS
+from attention_specs.forms.padded import Padded
 from attention_specs.multi_head.domain import FIELDS as LAYER_FIELDS
-
-ARRAYS = ("q", "k", "v")
 
 Parameter = inspect.Parameter
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -49,10 +49,20 @@ class Parameters:
         return inspect.signature(self.function)
 
     @cached_property
+    def form(self) -> type[Padded]:
+        """The form of its calls, as declared."""
+        return FORMS[one_of("form", getattr(self.function, "form", "padded"), FORMS)]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The options and the metadata that the form can say."""
+        return (*self.form.options, *self.form.metadata)
+
+    @cached_property
     def names(self) -> dict[str, str]:
         """Option -> the parameter that stands for it, as declared or as it is well known."""
         declared: Mapping[str, str] = getattr(self.function, "names", {})
-        return {**{one_of("names", option, OPTIONS): name for option, name in declared.items()}, **self.taken}
+        return {**{one_of("names", option, self.known): name for option, name in declared.items()}, **self.taken}
 
     @cached_property
     def taken(self) -> dict[str, str]:
@@ -61,6 +71,8 @@ class Parameters:
         others = {*declared.values(), *getattr(self.function, "ignored", ())}
         taken = {}
         for option, names in WELL_KNOWN.items():
+            if option not in self.known:
+                continue
             there = [name for name in names if name in parameters and name not in others]
             if len(there) == 1 and option not in (*parameters, *declared) and not self._is_one_number(option, there[0]):
                 taken[option] = there[0]
@@ -85,9 +97,11 @@ class Parameters:
         if self.spec != "attention":
             given = POSITIONAL.get(self.spec, 3)
             raise ValueError(f"positional={', '.join(declared)}, but should be left out of {self.spec}: it gets {given} arrays")
-        order = tuple(one_of("positional", name, (*ARRAYS, *OPTIONS)) for name in declared)
-        if not set(ARRAYS) <= set(order) or len(set(order)) < len(order):
-            raise ValueError(f"positional={', '.join(order)}, but should have q, k and v, and each name once")
+        arrays = self.form.arrays
+        order = tuple(one_of("positional", name, (*arrays, *self.known)) for name in declared)
+        if not set(arrays) <= set(order) or len(set(order)) < len(order):
+            wanted = f"{', '.join(arrays[:-1])} and {arrays[-1]}"
+            raise ValueError(f"positional={', '.join(order)}, but should have {wanted}, and each name once")
         return order
 
     @cached_property
@@ -104,7 +118,8 @@ class Parameters:
         declared = tuple(getattr(self.function, "domain", ()))
         if declared and self.spec not in ("attention", "multi_head"):
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
-        batch = () if "b" in getattr(self.function, "layout", "bhld") else ("batch == 1",)
+        padded = self.form is Padded
+        batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
         return tuple(one.text for one in self._domain_of((*declared, *batch)).conditions)
 
     def _domain_of(self, conditions: Sequence[str]) -> Domain:
@@ -121,7 +136,7 @@ class Parameters:
     @cached_property
     def by_position(self) -> dict[str, str]:
         """Parameter -> the array or option that it gets by position. TypeError where they cannot be passed so."""
-        wanted = self.positional or (*ARRAYS, *(f"array {n}" for n in range(3, POSITIONAL.get(self.spec, 3))))
+        wanted = self.positional or (*self.form.arrays, *(f"array {n}" for n in range(3, POSITIONAL.get(self.spec, 3))))
         bound = self._bound(*wanted).arguments
         names = [name for name in bound if self.signature.parameters[name].kind not in VARIADIC]
         return dict(zip(names, wanted, strict=False))
@@ -134,8 +149,9 @@ class Parameters:
 
     def unfitting(self, why: str) -> TypeError:
         """The error for a signature that cannot be called."""
-        needed = POSITIONAL.get(self.spec, 3)
-        wanted = "three arrays, q, k and v" if needed == 3 else f"{needed} arrays{' and heads' * bool(self._heads)}"
+        needed, (first, second, third) = POSITIONAL.get(self.spec, 3), self.form.arrays
+        words = f"{first}, {second} and {third}"
+        wanted = f"three arrays, {words}" if needed == 3 else f"{needed} arrays{' and heads' * bool(self._heads)}"
         wanted = ", ".join(self.positional) or wanted
         call = f"{getattr(self.function, '__name__', 'function')}{self.signature}"
         return TypeError(f"signature={call}, but should take {wanted}: {why}")
@@ -156,25 +172,45 @@ class Parameters:
     def options(self) -> tuple[str, ...]:
         """Options of the contract that the function takes, by its signature or as declared."""
         declared: Sequence[str] | None = getattr(self.function, "options", None)
-        given = {
-            self.names.get(option, option): option for option in OPTIONS if self.names.get(option, option) not in self.ignored
-        }
         self._require_declared(declared or ())
-        self._refuse_unknown([name for name in self.beyond if name not in given and name not in self.ignored])
+        self._refuse_unknown([name for name in self.beyond if name not in self._by_parameter and name not in self.ignored])
         if declared is not None:
-            return tuple(one_of("options", option, OPTIONS) for option in declared)
+            of_the_call = tuple(one_of("options", option, self.known) for option in declared)
+            return (*(option for option in of_the_call if option not in self.form.metadata), *self.form.implied(self.metadata))
         returned = [f"return_{part}" for part in self.returns if part in RETURNED]
-        taken = {*self.positional, *self.implied, *returned, *(given.get(name) for name in self.beyond)}
+        taken = {*self.positional, *self.implied, *returned, *(self._by_parameter.get(name) for name in self.beyond)}
         self._refuse_required()
-        return tuple(option for option in OPTIONS if option in taken)
+        return (*(option for option in self.form.options if option in taken), *self.form.implied(self.metadata))
+
+    @cached_property
+    def _by_parameter(self) -> dict[str, str]:
+        """Parameter -> the option or the metadata that it stands for."""
+        named = {self.names.get(option, option): option for option in self.known}
+        return {parameter: option for parameter, option in named.items() if parameter not in self.ignored}
+
+    @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """Parameters of the form that the function takes. ValueError where some are missing."""
+        declared = getattr(self.function, "options", None) or ()
+        taken = {*self.positional, *declared, *(self._by_parameter.get(name) for name in self.beyond)}
+        found = tuple(name for name in self.form.metadata if name in taken)
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
+        found = found or (self.form.usual if Parameter.VAR_KEYWORD in kinds else ())
+        for some in self.form.needed:
+            if not set(some) & set(found):
+                raise self.unfitting(f"form={self.form.name} needs {' or '.join(some)}, or its name in attention.names")
+        return found
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
         """Options that every call has to pass: those without a default."""
         by_option = {option: self._default(self.names.get(option, option)) for option in self.options}
+        by_option |= dict.fromkeys(self.form.implied(self.metadata))
         by_place = {option: self._default(name) for name, option in self.by_position.items()}
         defaults = by_option | by_place | {name: Parameter.empty for name in self.positional if name not in by_place}
-        return tuple(option for option in OPTIONS if defaults.get(option) is Parameter.empty and self._is_passed(option))
+        return tuple(
+            option for option in self.form.options if defaults.get(option) is Parameter.empty and self._is_passed(option)
+        )
 
     def _is_passed(self, option: str) -> bool:
         named = self.signature.parameters.get(self.names.get(option, option))
@@ -216,7 +252,7 @@ class Parameters:
         free = [name for name in self.beyond if name not in self.ignored]
         nameless = [name for name in free if self.signature.parameters[name].kind is Parameter.POSITIONAL_ONLY]
         if nameless:
-            order = ", ".join(f'"{name}"' for name in (*(self.positional or ARRAYS), *nameless))
+            order = ", ".join(f'"{name}"' for name in (*(self.positional or self.form.arrays), *nameless))
             raise self.unfitting(f"{nameless[0]} has no name for a call, declare attention.positional = ({order})")
 
     def _refuse_unknown(self, parameters: list[str]) -> None:
@@ -225,7 +261,7 @@ class Parameters:
             return
         meant: dict[str, str] = {}
         for parameter in parameters:
-            meant.setdefault(nearest(parameter, OPTIONS), parameter)
+            meant.setdefault(nearest(parameter, self.known), parameter)
         names = {option: parameter for option, parameter in meant.items() if option}
         ignored = [parameter for parameter in parameters if parameter not in names.values()]
         declarations = [f"attention.names = {json.dumps(names)}"] if names else []

@@ -102,6 +102,8 @@ EXAMPLES = {
     "positional": "q,k,v,mask",
     "returns": "out,lse",
     "layout": "blhd",
+    "form": "packed",
+    "lse_layout": "lh",
     "mask_means": "hidden",
     "contiguous": "true",
     "ignored": "block",
