@@ -11,18 +11,22 @@ from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import one_of
-from attention_specs.contract import LAYOUTS, MASK_MEANINGS, OPTIONS, Conventions, Description
+from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, Conventions, Description
 from attention_specs.formats import DTYPES
+from attention_specs.forms import FORMS
 from attention_specs.precision import named_precision
 
 
 def refuse_forged(described: Description, name: str) -> None:
     """ValueError for a description that is not of the implementation `name`, or that no declaration gives."""
+    _among("form", described.form, FORMS)
+    form = FORMS[described.form]
     known: dict[str, tuple[object, object]] = {
         "name": (described.name, (name,)),
         "spec": (described.spec, POSITIONAL),
         "framework": (described.framework, DEVICES),
-        "layout": (described.layout, LAYOUTS),
+        "layout": (described.layout, form.layouts),
+        "lse_layout": (described.lse_layout, LSE_LAYOUTS),
         "mask_means": (described.mask_means, MASK_MEANINGS),
     }
     for field, (value, choices) in known.items():
@@ -32,6 +36,7 @@ def refuse_forged(described: Description, name: str) -> None:
     for field, values, choices in (
         ("options", (*described.options, *described.names, *described.implied), OPTIONS),
         ("dtypes", (*(described.dtypes or ()), *described.precision), DTYPES),
+        ("metadata", described.metadata, form.metadata),
     ):
         for value in values:
             _among(field, value, choices)
