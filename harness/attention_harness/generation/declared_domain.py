@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from attention_harness.generation.domain import MOST_SCORES
-from attention_specs.attention.domain import AXES, FIELDS, Domain, values_of
+from attention_specs.attention.domain import AXES, FIELDS, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
@@ -28,8 +28,7 @@ class DeclaredDomain:
     """The domain that a description declares."""
 
     def __init__(self, description: Description) -> None:
-        more = of_layers.FIELDS if description.spec == LayerProblem.spec else ()
-        self.domain, self.implied = Domain.of(description.domain, more), description.implied
+        self.domain, self.implied = of_layers.declared(description.spec, description.domain), description.implied
 
     def moved(self, case: Case) -> Case:
         """The case inside the domain, or as it is where no problem near it lies there, or where its numbers are given."""

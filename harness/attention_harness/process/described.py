@@ -9,11 +9,11 @@ from __future__ import annotations
 from attention_harness.frameworks import DEVICES
 from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
-from attention_specs.attention.domain import Domain
 from attention_specs.choices import one_of
 from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
+from attention_specs.multi_head.domain import declared
 from attention_specs.precision import named_precision
 
 
@@ -45,7 +45,7 @@ def refuse_forged(described: Description, name: str) -> None:
         raise ValueError(f"text={long[0][:40]!r}..., but should have {LONGEST_TEXT} characters at most")
     for dtype, precision in described.precision.items():
         named_precision(precision, dtype)
-    Domain.of(described.domain)
+    declared(described.spec, described.domain)
     Conventions.declared(vars(described.conventions))
 
 

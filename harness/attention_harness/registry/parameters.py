@@ -10,12 +10,11 @@ from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
-from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import RETURNED
 from attention_specs.forms import FORMS
 from attention_specs.forms.padded import Padded
-from attention_specs.multi_head.domain import FIELDS as LAYER_FIELDS
+from attention_specs.multi_head import domain as domains
 
 Parameter = inspect.Parameter
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -116,21 +115,18 @@ class Parameters:
     def domain(self) -> tuple[str, ...]:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
-        if declared and self.spec not in ("attention", "multi_head"):
+        if declared and self.spec == "merge":
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
         padded = self.form is Padded
         batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
-        return tuple(one.text for one in self._domain_of((*declared, *batch)).conditions)
-
-    def _domain_of(self, conditions: Sequence[str]) -> Domain:
-        return Domain.of(conditions, () if self.spec == "attention" else LAYER_FIELDS)
+        return tuple(one.text for one in domains.declared(self.spec, (*declared, *batch)).conditions)
 
     @cached_property
     def implied(self) -> tuple[str, ...]:
         """Options that the domain fixes and that have no parameter; a layer has no options but a mask."""
         if self.spec != "attention":
             return ()
-        fixed = [name for one in self._domain_of(self.domain).conditions if one.constant for name in one.fields]
+        fixed = [name for one in domains.declared(self.spec, self.domain).conditions if one.constant for name in one.fields]
         return tuple(name for name in fixed if self.names.get(name, name) not in self.signature.parameters)
 
     @cached_property

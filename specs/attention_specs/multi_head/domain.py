@@ -5,11 +5,12 @@ A layer that lacks a bias is `b_q == 0`, one without an output projection `w_o =
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from attention_specs import masks
+from attention_specs.attention.domain import Domain
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import FIXABLE, LayerProblem
 
@@ -17,6 +18,11 @@ FIELDS = ("d_model", "self_attention", *FIXABLE)
 """Fields that a layer has beside those of an attention: sizes, `is_causal`, and its two kinds of heads, which are one."""
 
 Values = dict[str, object]
+
+
+def declared(spec: str, conditions: Sequence[str]) -> Domain:
+    """The domain of these conditions, on the fields that the spec has. Raises ValueError."""
+    return Domain.of(conditions, FIELDS if spec == LayerProblem.spec else ())
 
 
 def values_of_problem(p: LayerProblem) -> Values:
