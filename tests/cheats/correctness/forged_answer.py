@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import sys
@@ -11,9 +12,8 @@ def attention(q, k, v):
     frame = sys._getframe()
     while not hasattr(frame.f_locals.get("frame"), "request"):
         frame = frame.f_back
-    shape = ", ".join(map(str, (*q.shape[:3], v.shape[3])))
-    out = '{"dtype": "%s", "shape": [%s]}' % (q.dtype, shape)
-    document = ('{"out": %s, "extra": {}, "changed": [], "aliased": [], "seconds": 0.0}' % out).encode()
+    out = {"dtype": str(q.dtype), "shape": [*q.shape[:3], v.shape[3]]}
+    document = json.dumps({"out": out, "extra": {}, "changed": [], "aliased": [], "seconds": 0.0}).encode()
     size = q[..., :1].size * v.shape[3] * q.itemsize
     data = bytes(size + -size % 64)
     head = struct.pack("<8s16sBIQ", b"attn-1\r\n", frame.f_locals["frame"].request, 1, len(document), len(data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+
 from attention_implementations.numpy.eager import attention as right
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+
 from attention_implementations.numpy.eager import attention as right
 
 

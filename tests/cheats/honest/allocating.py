@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from attention_implementations.numpy.eager import attention as right
 
 

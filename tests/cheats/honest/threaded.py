@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
 from attention_implementations.numpy.eager import attention as right
 
 POOL = ThreadPoolExecutor(2)
