@@ -60,7 +60,7 @@ def slowing_the_clock(q: np.ndarray, k: np.ndarray, v: np.ndarray, **options: ob
     frame = sys._getframe()
     while frame.f_back is not None and not RECENT:
         frame = frame.f_back
-        if type(one := frame.f_locals.get("self")).__name__ == "Candidate":
+        if isinstance(one := frame.f_locals.get("self"), Candidate):
             _slow(one)
     return same(q, k, v, **options)
 
