@@ -36,6 +36,10 @@ class Session:
             self.process.stop()
         self.process = None
 
+    def processor(self) -> float | None:
+        """Processor seconds of the process so far; None where that cannot be seen."""
+        return self.process.processor() if self.process else None
+
     def ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Loads all candidates in a process, unless there is one; importing takes seconds, in which `meanwhile` is called."""
         while self.process is None and (names := [name for name in self.targets if name not in self.absent]):
