@@ -32,7 +32,7 @@ def multi_head(
     return mapped(layer, query, key, value, None if mask is None else jax.numpy.broadcast_to(mask, shape))
 
 
-@equinox.filter_jit
+@equinox.filter_jit  # type: ignore[untyped-decorator, unused-ignore]
 def mapped(layer: equinox.nn.MultiheadAttention, query: Array, key: Array, value: Array, mask: Array | None) -> Array:
     """The layer for each text of the batch."""
     out: Array = jax.vmap(layer)(query, key, value) if mask is None else jax.vmap(layer)(query, key, value, mask)

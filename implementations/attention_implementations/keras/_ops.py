@@ -23,4 +23,9 @@ def dot_product_attention(backend: str, q: Any, k: Any, v: Any, softcap: float |
         options[name] = None if a is None else a[(None,) * (4 - a.ndim)]
     if not k.shape[2]:
         raise NotImplementedError("key_heads=0, but should be at least 1")
-    return keras(backend).ops.dot_product_attention(q, k, v, attn_logits_soft_cap=softcap, **options)
+    try:
+        return keras(backend).ops.dot_product_attention(q, k, v, attn_logits_soft_cap=softcap, **options)
+    except ValueError as error:
+        if "Only one of" not in str(error):
+            raise
+        raise NotImplementedError(f"mask and bias, but should be one of them: {error}") from error

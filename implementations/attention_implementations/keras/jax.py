@@ -18,6 +18,4 @@ def attention(
     scale: float | None = None,
 ) -> Array:  # fmt: skip
     """q [B, Lq, Hq, D], k [B, Lk, Hkv, D], v [B, Lk, Hkv, Dv] -> out [B, Lq, Hq, Dv]."""
-    given = {"mask": mask, "bias": bias, "is_causal": is_causal, "scale": scale}
-    out: Array = dot_product_attention("jax", q, k, v, **given)
-    return out
+    return dot_product_attention("jax", q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale)

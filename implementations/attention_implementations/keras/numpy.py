@@ -9,7 +9,7 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="numpy", layout="blhd", dtypes=("float32", "bfloat16", "float16"), domain=("head_dim >= 1",),
+    framework="numpy", layout="blhd", dtypes=("float32", "bfloat16", "float16"), domain=("head_dim >= 1", "key_heads == query_heads",),
     conventions={"empty_rows": {"mask": "uniform", "bias": "nan", "together": "unspecified"}},
     precision={"bfloat16": "weights-rounded", "float16": "products-rounded+scores-rounded"},
 )  # fmt: skip
@@ -18,6 +18,4 @@ def attention(
     scale: float | None = None, softcap: float | None = None,
 ) -> np.ndarray:  # fmt: skip
     """q [B, Lq, Hq, D], k [B, Lk, Hkv, D], v [B, Lk, Hkv, Dv] -> out [B, Lq, Hq, Dv]."""
-    given = {"mask": mask, "bias": bias, "is_causal": is_causal, "scale": scale, "softcap": softcap}
-    out: np.ndarray = dot_product_attention("numpy", q, k, v, **given)
-    return out
+    return dot_product_attention("numpy", q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale, softcap=softcap)

@@ -16,7 +16,12 @@ mx.set_default_device(mx.cpu)
     dtypes=("float32", "bfloat16", "float16"),
     conventions={
         "causal_alignment": "bottom-right",
-        "empty_rows": {"mask": "uniform", "bias": "nan"},
+        "empty_rows": {
+            "mask": "uniform",
+            "bias": "nan",
+            "bfloat16": {"mask": "unspecified"},
+            "float16": {"mask": "unspecified"},
+        },
         "batch_invariant": True,
         "checks_shapes": True,
     },

@@ -59,6 +59,8 @@ def attention(
     }  # fmt: skip
     if scale is None and not q.shape[3]:
         raise NotImplementedError("head_dim=0, but should be at least 1 where the scale is 1/sqrt(head_dim)")
+    if scale is not None and scale < 0:
+        raise NotImplementedError(f"scale={scale}, but should not be below 0: the operator scales q and k by its square root")
     if q.dtype == np.float64 and not all(value is None or value == np.float32(value) for value in (scale, softcap)):
         raise NotImplementedError(f"scale={scale}, softcap={softcap}, but attributes of ONNX are numbers of float32")
     causal = int(is_causal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -24,7 +25,7 @@ def load(serialised: bytes) -> Run:
     except (*REFUSALS, ERRORS.Fail) as error:
         raise NotImplementedError(f"model={error}, but should be one that ONNX Runtime loads") from error
 
-    def run(feeds: dict[str, np.ndarray]) -> np.ndarray:
+    def run(feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         try:
             return np.asarray(session.run(["out0"], {name: np.ascontiguousarray(a) for name, a in feeds.items()})[0])
         except REFUSALS as error:

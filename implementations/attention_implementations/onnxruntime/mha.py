@@ -19,6 +19,8 @@ def attention(
 ) -> np.ndarray:  # fmt: skip
     """q [B, H, Lq, D], k [B, H, Lk, D], v [B, H, Lk, Dv] -> out [B, H, Lq, Dv]."""
     require_elements(q, k, v)
+    if scale == 0:
+        raise NotImplementedError("scale=0, but 0 stands for 1/sqrt(head_dim) here")
     if is_causal and q.shape[2] != k.shape[2]:
         raise NotImplementedError(f"query_length={q.shape[2]}, but should be key_length={k.shape[2]} where it is causal")
     joined = _model.whole(mask, bias, (q.shape[2], k.shape[2]), q.dtype)
