@@ -19,6 +19,7 @@ EXAMPLES = {
     "run": ["run", "run 'numpy-*' --budget 2m"],
     "report": ["report run"],
     "compare": ["compare before after"],
+    "matrix": ["matrix run", "matrix cpu gpu --output page --before last/matrix.json"],
     "replay": ["replay run/cases/mine.py_attention-P4-c9ac5bfc85bd.json"],
     "probe": ["probe mine.py:attention"],
     "audit": ["audit --quick", "audit mutants.py --only 'scale*'"],

@@ -13,7 +13,11 @@ from typing import Protocol, Self
 
 import numpy as np
 
-INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
+RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers")
+"""Libraries that are no framework here and that implementations compute with: each is an extra, `[runtimes]` has all."""
+
+EXTRAS = ("torch", "jax", "ray", "onnx", *RUNTIMES)
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name.replace('_', '-')}]'" for name in EXTRAS}
 
 DEVICES = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda", "gpu", "rocm", "tpu")}
 """Framework -> the devices that its arrays can be made on."""

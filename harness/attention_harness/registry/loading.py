@@ -46,14 +46,24 @@ def load(name: str, location: str, declared: str = "") -> tuple[Callable[..., ob
     `declared` is JSON of attributes that count before those beside the code, and these before those of the function.
     """
     container, _, attribute = location.rpartition(":")
-    framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
-    if framework and (reason := frameworks.installed(framework)):
+    library = library_of(container) if ":" not in name else ""
+    if library and (reason := frameworks.installed(library)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
     function = _entry(module, attribute, name) or _function(module, attribute, location)
     function = _declaring(function, module, attribute, json.loads(declared or "{}"))
     description = available(function, name)
     return in_contract_form(function, description), replace(description, version=_version(description, container, function))
+
+
+def library_of(container: str) -> str:
+    """The library that an implementation of ours computes with: the folder that it lies in; "" for any other.
+
+    >>> library_of("attention_implementations.onnxruntime.gqa"), library_of("mine.kernels")
+    ('onnxruntime', '')
+    """
+    package, _, rest = container.partition(".")
+    return rest.partition(".")[0] if package == "attention_implementations" else ""
 
 
 def _declaring(function: Function, module: ModuleType, attribute: str, declared: Mapping[str, object]) -> Function:
@@ -92,8 +102,9 @@ def _version(description: Description, container: str, function: Callable[..., o
     A function that declares no framework gets NumPy's arrays and may compute with anything: then a file has no version.
     """
     package = "" if container.endswith(".py") else container.partition(".")[0]
-    ours = package in ("attention_implementations", framework_of(function))
-    distributions = _distributions(description.name, package) if package and not ours else {}
+    library = library_of(container)
+    ours = package == framework_of(function) or library == framework_of(function)
+    distributions = _distributions("" if library else description.name, library or package) if package and not ours else {}
     known = ours or distributions or hasattr(function, "framework")
     numbers = (f"{name} {number}" for name, number in distributions.items())
     return ", ".join([*([description.version] if known else []), *numbers])

@@ -140,7 +140,7 @@ def with_ones(v: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def both(seen: np.ndarray | None, bias: np.ndarray) -> np.ndarray | None:
     """What is seen, without keys of bias -inf, whose scores may be NaN."""
-    hidden = bias == -np.inf
+    hidden: np.ndarray = np.equal(bias, -np.inf)
     if not hidden.any():
         return seen
     return ~hidden if seen is None else seen & ~hidden
@@ -149,7 +149,7 @@ def both(seen: np.ndarray | None, bias: np.ndarray) -> np.ndarray | None:
 def unseen_as_zero(v: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """The values, and 0 at keys that no query sees: 0 * NaN would be NaN."""
     some = seen.any(axis=tuple(range(seen.ndim - 1)))
-    return v if some.all() else np.where(some[:, None], v, 0)
+    return v if some.all() else np.where(np.asarray(some)[:, None], v, 0)
 
 
 def start(sinks: np.ndarray | None, rows: tuple[int, ...], value_dim: int, dtype: np.dtype) -> State:
