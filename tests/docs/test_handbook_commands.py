@@ -23,7 +23,8 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "generated" not in path.pa
 
 def blocks(page, kind):
     """The texts of the fenced blocks of that kind, in order."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    every = re.findall(r"^```(\S*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for own, text in every if own == kind]
 
 
 MINE = blocks(DOCS / "tutorial" / "first-check.md", "python")[0]
@@ -58,7 +59,9 @@ SHORTER = (
     (r"'(torch|numpy)-\*'", "numpy-eager"),
     (r"^attention-harness check numpy-eager --seed", "attention-harness check mine.py:attention --seed"),
     (r"^(attention-harness bench .*)", r"\1 --quick --workload gpt2-small-128 --seconds 0.02 --processes 1"),
-    (r"^(.*python -m pytest .*tests/.*)", r"\1 --collect-only -q"),
+    (r"^(attention-harness check (?!.*--(examples|quick)).*)", r"\1 --examples 2"),
+    (r"^(pytest --attention-target \S+)", r"\1 --attention-examples 2"),
+    (r"^(.*pytest .*tests/.*)", r"\1 --collect-only -q"),
 )
 """What makes a command short: pattern -> words."""
 
@@ -85,7 +88,8 @@ def ran(words, folder, variables):
     """The ended command, in that folder, or in the repository if it asks for tests."""
     place = ROOT if any(word.startswith("tests/") for word in words) else folder
     start = {"attention-harness": ["-m", "attention_harness"], "pytest": ["-m", "pytest"], "python": []}[words[0]]
-    environment = os.environ | variables | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
+    environment = own | variables | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     call = [sys.executable, *start, *words[1:]]
     return subprocess.run(call, cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False)
 

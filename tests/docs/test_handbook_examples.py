@@ -44,9 +44,9 @@ def steps(block):
 
 
 def timeless(text):
-    """The text with each time, ratio and width as #, and the verdict of a timing as a word: what a machine decides."""
-    text = re.sub(r"\b(FASTER|SLOWER|SAME|UNRESOLVED)\b|\b(faster|slower|the same|unresolved)(?=\.\n)", "VERDICT", text)
-    return re.sub(r" {2,}", "  ", re.sub(r"\d+\.\d+(e[-+]\d+)?|\d+(?= (ms|µs|%|times))", "#", text))
+    """The text without the parts that a machine decides: times and ratios, the rows of a timing and their order."""
+    rows = re.sub(r"^gpt2-small-128 .*$", "a row", text, flags=re.MULTILINE)
+    return re.sub(r" {2,}", "  ", re.sub(r"\d+\.\d+", "#", rows))
 
 
 def run(folder, block, known=str):
@@ -105,12 +105,11 @@ def test_the_first_check(tmp_path):
 def test_a_wrong_function_in_torch(tmp_path):
     pytest.importorskip("torch")
     page = DOCS / "tutorial" / "torch-function.md"
-    wrong, lines = blocks(page, "python")
+    wrong, corrected = blocks(page, "python")
     check, again, timing = blocks(page, "console")
     (tmp_path / "mine.py").write_text(wrong)
     run(tmp_path, check)
-    first, last = wrong.index("    weights = "), wrong.index("    return ")
-    (tmp_path / "mine.py").write_text(wrong[:first] + lines + wrong[last:])
+    (tmp_path / "mine.py").write_text(corrected)
     run(tmp_path, again)
     run(tmp_path, timing, timeless)
     assert all((tmp_path / folder / "report.html").is_file() for folder in ("run", "corrected", "timing"))
