@@ -11,12 +11,18 @@ from functools import cached_property
 from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import OPTIONS, RETURNED
+from attention_specs.contract import FUSED, OPTIONS, RETURNED
 from attention_specs.multi_head.domain import FIELDS as LAYER_FIELDS
 
 ARRAYS = ("q", "k", "v")
 
 Parameter = inspect.Parameter
+ALIKE = {
+    "qkv": ("query_length == key_length", "key_heads == query_heads", "head_dim == value_dim"),
+    "kv": ("head_dim == value_dim",),
+}
+"""Array of several -> conditions under which they have one shape."""
+
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 WELL_KNOWN = {
@@ -77,16 +83,25 @@ class Parameters:
 
     @cached_property
     def positional(self) -> tuple[str, ...]:
-        """The arrays and options that are passed by position, as declared; () for the arrays of the spec."""
-        declared = tuple(getattr(self.function, "positional", ()))
+        """The arrays and options that are passed by position, as declared or as the names of fused ones say; () for q, k, v."""
+        declared = tuple(getattr(self.function, "positional", ())) or self.fused
         if not declared:
             return ()
         if self.spec != "attention":
             raise ValueError(f"positional={', '.join(declared)}, but should be left out of a layer: it gets 11 arrays")
-        order = tuple(one_of("positional", name, (*ARRAYS, *OPTIONS)) for name in declared)
-        if not set(ARRAYS) <= set(order) or len(set(order)) < len(order):
-            raise ValueError(f"positional={', '.join(order)}, but should have q, k and v, and each name once")
+        order = tuple(one_of("positional", name, (*ARRAYS, *FUSED, *OPTIONS)) for name in declared)
+        apart = [name for one in order for name in FUSED.get(one, (one,))]
+        if not set(ARRAYS) <= set(apart) or len(set(apart)) < len(apart):
+            raise ValueError(
+                f"positional={', '.join(order)}, but should have q, k and v, or qkv, or q and kv, and each name once"
+            )
         return order
+
+    @cached_property
+    def fused(self) -> tuple[str, ...]:
+        """The first parameters, where their names say that they hold several arrays: `(qkv)` or `(q, kv)`."""
+        names = tuple(self.signature.parameters) if self.spec == "attention" else ()
+        return next((first for first in (("qkv",), ("q", "kv")) if names[: len(first)] == first), ())
 
     @cached_property
     def returns(self) -> tuple[str, ...]:
@@ -101,7 +116,8 @@ class Parameters:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
         batch = () if "b" in getattr(self.function, "layout", "bhld") else ("batch == 1",)
-        return tuple(one.text for one in self._domain_of((*declared, *batch)).conditions)
+        fused = [condition for name in self.positional for condition in ALIKE.get(name, ())]
+        return tuple(one.text for one in self._domain_of((*declared, *batch, *fused)).conditions)
 
     def _domain_of(self, conditions: Sequence[str]) -> Domain:
         return Domain.of(conditions, () if self.spec == "attention" else LAYER_FIELDS)
@@ -189,6 +205,10 @@ class Parameters:
         taken = ", ".join(f"{name} as {option}" for option, name in self.taken.items())
         kept = [name for name in self.ignored if name not in getattr(self.function, "ignored", ())]
         sentences = [f"taken by their names: {taken}"] if taken else []
+        if self.fused and not getattr(self.function, "positional", ()):
+            sentences.append(
+                f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} along an axis in front of the heads"
+            )
         return (*sentences, *([f"left at their defaults: {', '.join(kept)}"] if kept else []))
 
     def _require_declared(self, options: Sequence[str]) -> None:

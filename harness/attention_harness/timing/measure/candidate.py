@@ -57,6 +57,10 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
+        if self.form.fused:
+            raise NotImplementedError(
+                f"positional={', '.join(self.form.fused)}, but should be q, k, v: fused arrays are not timed"
+            )
         calls = [spec.call(spec.lower(x, self.description.options)) for x in copies]
         douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
