@@ -31,7 +31,8 @@ ATTRIBUTES = (
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
-`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
+`positional` has arrays and options in the order in which they are passed, also `qkv` or `kv`, which hold several arrays;
+`returns` the parts of a tuple that always comes back;
 `domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`;
 `weights` the parameters of a module by their role in a layer, `{"w_q": "query.weight"}`."""
 
@@ -40,6 +41,8 @@ LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd
 
 LSE_LAYOUTS = ("hl", "lh")
 """Orders of heads and positions in an lse, behind the batch if there is one."""
+FUSED = {"qkv": ("q", "k", "v"), "kv": ("k", "v")}
+"""Array of several -> the arrays of the contract that lie in it, along an axis in front of that of the heads."""
 
 MASK_MEANINGS = ("visible", "hidden")
 """Meanings of True in a mask."""

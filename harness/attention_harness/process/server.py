@@ -106,11 +106,14 @@ class Server:
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)
-        own = {name: self.form.given(name, value) for name, value in asked.items()}
+        own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
         native = {name: self._native(value) for name, value in own.items()}
-        keywords = {name: native[name] for name in native if name not in given} | {f"return_{name}": True for name in wanted}
+        by_position = self.form.by_position(given)
+        keywords = {name: native[name] for name in native if name not in by_position} | {
+            f"return_{name}": True for name in wanted
+        }
         start = perf_counter()
-        result = self.function(*(native[name] for name in given), **keywords)
+        result = self.function(*(native[name] for name in by_position), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
         results = _results(result, wanted)
@@ -127,21 +130,24 @@ class Server:
         if on_cpu and not self.form.copies:
             return ()
         sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
-        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own[name])))]
-        return tuple(name for name in apart if self.form.back(name, self._numpy(native[name])).tobytes() != sent[name].tobytes())
+        after = self.form.apart({name: self._numpy(native[name]) for name in own if isinstance(own[name], np.ndarray)})
+        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own.get(name))))]
+        return tuple(name for name in apart if self.form.back(name, after[name]).tobytes() != sent[name].tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, object], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
         asked = given | self.form.completed(given, options)
-        native = {name: self._native(self.form.given(name, value)) for name, value in asked.items()}
-        positional, keywords = {name: native[name] for name in given}, {n: native[n] for n in native if n not in given}
+        own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
+        native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)
+        positional, keywords = {name: native[name] for name in order}, {n: native[n] for n in native if n not in order}
         native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, native_dout)
+        out, gradients = self.framework.gradient(self.function, positional, keywords, self.form.inside(wrt), native_dout)
         self.framework.wait(out)
-        results = {name: np.array(self.form.back(name, self._numpy(array))) for name, array in gradients.items()}
+        arrays = self.form.apart({name: self._numpy(array) for name, array in gradients.items()})
+        results = {name: np.array(self.form.back(name, arrays[name])) for name in wrt}
         seconds = perf_counter() - start
         return Answer(np.array(self.form.back("out", self._numpy(out))), results, (), (), seconds)
 

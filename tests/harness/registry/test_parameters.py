@@ -66,7 +66,7 @@ def test_what_is_passed_by_position_is_an_option(positional, needed):
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"positional": ("q", "k")}, "positional=q, k, but should have q, k and v, and each name once"),
+        ({"positional": ("q", "k")}, "positional=q, k, but should have q, k and v, or qkv, or q and kv, and each name once"),
         ({"positional": ("q", "k", "v", "v")}, "each name once"),
         ({"positional": ("q", "k", "v", "masks")}, "positional=masks, but should be mask"),
         ({"positional": ("q", "k", "v", "mask")}, r"signature=.* but should take q, k, v, mask: too many positional"),

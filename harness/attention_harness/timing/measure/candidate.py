@@ -58,6 +58,10 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
+        if self.form.fused:
+            raise NotImplementedError(
+                f"positional={', '.join(self.form.fused)}, but should be q, k, v: fused arrays are not timed"
+            )
         self.direction = direction
         self.take(copies)
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
