@@ -12,9 +12,12 @@ from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
 from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import OPTIONS, RETURNED
+from attention_specs.contract import OPTIONS as PLAIN
+from attention_specs.contract import RETURNED, SCALES
 
 ARRAYS = ("q", "k", "v")
+OPTIONS = (*PLAIN, *SCALES)
+"""The options of the contract, scales of stored arrays among them."""
 
 Parameter = inspect.Parameter
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -28,6 +31,9 @@ WELL_KNOWN = {
     "softcap": ("logits_soft_cap", "soft_cap"),
     "sinks": ("s_aux",),
     "return_lse": ("return_softmax_lse",),
+    "q_scale": ("q_descale", "descale_q"),
+    "k_scale": ("k_descale", "descale_k"),
+    "v_scale": ("v_descale", "descale_v"),
 }
 """Option -> parameters of well-known libraries that mean it."""
 
