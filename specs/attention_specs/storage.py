@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from attention_specs.choices import one_of
 from attention_specs.formats import FORMATS, STORED, largest
@@ -109,8 +108,9 @@ def _placed_as(a: np.ndarray, values: np.ndarray) -> np.ndarray:
     strides = [stride // a.itemsize for stride in a.strides]
     reaches = [stride * (length - 1) for stride, length in zip(strides, a.shape, strict=True)]
     before = -sum(reach for reach in reaches if reach < 0)
-    memory = np.full((1 + sum(map(abs, reaches))) * values.itemsize, POISON_BYTE, np.uint8).view(values.dtype)
-    placed = as_strided(memory[before:], a.shape, [stride * values.itemsize for stride in strides])
+    memory = np.full((1 + sum(map(abs, reaches))) * values.itemsize, POISON_BYTE, np.uint8)
+    apart = [stride * values.itemsize for stride in strides]
+    placed: np.ndarray = np.ndarray(a.shape, values.dtype, memory, before * values.itemsize, apart)
     placed[...] = values
     if not a.flags.writeable:
         placed.flags.writeable = False

@@ -259,7 +259,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
-            storage=_storage(getattr(function, "storage", {}), parameters.options),
+            storage=_storage(getattr(function, "storage", {}), parameters.options, getattr(function, "dtypes", None)),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,
@@ -287,7 +287,7 @@ def _device(declared: str, framework: str) -> str:
     return declared
 
 
-def _storage(declared: object, options: Collection[str]) -> Mapping[str, str]:
+def _storage(declared: object, options: Collection[str], dtypes: Collection[str] | None) -> Mapping[str, str]:
     """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing."""
     storage = Storage.declared(declared)
     wanted, named = (() if storage is None else storage.options), [name for name in SCALES if name in options]
@@ -295,6 +295,8 @@ def _storage(declared: object, options: Collection[str]) -> Mapping[str, str]:
         raise ValueError(f"parameter={missing[0]}, but should be there: storage is declared, and it is passed the scales")
     if unused := [name for name in named if name not in wanted]:
         raise ValueError(f"parameter={unused[0]}, but should belong to a storage that is declared: a format, arrays and scales")
+    if storage and "q" in storage.arrays and len(dtypes or ()) != 1:
+        raise ValueError(f"dtypes={dtypes}, but should be one, that of the output: queries are stored in {storage.format}")
     return {} if storage is None else asdict(storage)
 
 

@@ -136,9 +136,10 @@ def call(x: Inputs) -> Call:
 @remembered
 def _stored(x: Inputs) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Queries, keys and values as they are handed over, and the scales of those that are stored."""
-    if x.storage is None:
+    storage, factors = x.storage, dict(zip("kv", x.factors, strict=True))
+    if storage is None:
         return [x.q, x.k, x.v], {}
-    x, storage, factors = x.stored_as(x.storage), x.storage, dict(zip("kv", x.factors, strict=True))
+    x = x.stored_as(storage)
     arrays = [storage.codes(name, getattr(x, name)) if name in storage.arrays else getattr(x, name) for name in "qkv"]
     shapes = {name: getattr(x, name).shape for name in storage.arrays}
     return arrays, {OPTION[name]: storage.scale_of(name, shape, factors.get(name, 1.0)) for name, shape in shapes.items()}

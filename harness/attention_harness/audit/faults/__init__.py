@@ -14,6 +14,7 @@ import numpy as np
 
 from attention_specs.contract import OPTIONS
 from attention_specs.registry import Registry
+from attention_specs.storage import Storage
 
 Attention = Callable[..., Any]
 
@@ -64,7 +65,9 @@ def quiet(function: Attention, cache: bool = False, spec: str = "attention", onl
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
     del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
-    called.options = only or OPTIONS_OF.get(spec, without_cache)  # type: ignore[attr-defined]
+    storage = Storage.declared(getattr(function, "storage", {}))
+    scales = () if storage is None else storage.options
+    called.options = (*(only or OPTIONS_OF.get(spec, without_cache)), *scales)  # type: ignore[attr-defined]
     return called
 
 
