@@ -27,6 +27,7 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
 )
 from attention_harness.audit.faults.merging import weighed as weighed_parts
 from attention_harness.audit.form_controls import OF_FORMS
+from attention_harness.audit.stored_controls import STORED_CONTROLS
 from attention_implementations.numpy._common import Result
 from attention_implementations.numpy.merge import merge
 from attention_implementations.numpy.multi_head import multi_head
@@ -218,7 +219,7 @@ DECLARED: dict[str, Function] = {
 }
 """Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-CONTROLS = UNDECLARED | DECLARED | OF_FORMS
+CONTROLS = UNDECLARED | DECLARED | OF_FORMS | STORED_CONTROLS
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER, MERGE)
 """The functions of which most faults are variations."""

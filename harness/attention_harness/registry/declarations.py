@@ -42,10 +42,11 @@ KINDS: dict[str, tuple[Any, str]] = {
     "returns": (ORDERED, "a tuple of names"),
     "domain": (ORDERED, "a tuple of conditions"),
     "weights": (Mapping, "a dict of parameters by their role in the layer"),
+    "storage": (Mapping, "a dict of format, arrays and scales"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
-HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "weights")
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "weights", "storage")
 """Declarations that hold text alone."""
 
 
