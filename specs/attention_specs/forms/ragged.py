@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from attention_specs.contract import Conventions
 from attention_specs.forms.padded import Padded
+from attention_specs.forms.variants import NOTHING, SAME, changed
 from attention_specs.spec import Call, Inputs
+
+KINDS = {"metadata": SAME, "nonsense": NOTHING}
 
 
 class Ragged(Padded):
@@ -26,6 +29,10 @@ class Ragged(Padded):
     def conventions(declared: Conventions) -> Conventions:
         """Queries behind a length are zeros, since they come back from here and not from the function."""
         return declared.with_zeros_behind_queries()
+
+    def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
+        """Other metadata that says the same, "metadata", or that says nothing, "nonsense"."""
+        yield from changed(self.to_call(x, call), KINDS.get(kind, {}))
 
     @property
     def packs_queries(self) -> bool:
