@@ -23,7 +23,7 @@ def _has_lengths(x: Inputs) -> bool:
     return x.q.shape[0] > 1 and x.past is None and _asks(x)
 
 
-@property_("F1", form=RAGGED, needs=_has_lengths)
+@property_("F1", form=RAGGED, needs=_has_lengths, needs_new_oracle=True)
 def a_batch_is_each_entry_alone(attend: Attend, x: Inputs) -> Verdict:
     """out(x)[b] = out(x[b]) for the first entry, the last one and one between, each with its own lengths (C33)."""
     entries = sorted({0, x.q.shape[0] // 2, x.q.shape[0] - 1})
@@ -35,7 +35,7 @@ def a_batch_is_each_entry_alone(attend: Attend, x: Inputs) -> Verdict:
     )
 
 
-@property_("F2", form=RAGGED, needs=_has_lengths, every_other_case=True)
+@property_("F2", form=RAGGED, needs=_has_lengths, needs_new_oracle=True)
 def an_empty_entry_leaves_the_others_alone(attend: Attend, x: Inputs) -> Verdict:
     """An entry without queries and keys, put in front, between or behind, changes nothing elsewhere (C32)."""
     verdict, batch = VACUOUS, x.q.shape[0]
