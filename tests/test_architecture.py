@@ -244,6 +244,7 @@ def test_implementations_do_not_see_the_oracle():
         "attention_specs.judge",
         "attention_specs.attention.spec",
         "attention_specs.multi_head.oracle",
+        "attention_specs.merge.oracle",
     }
     for module in MODULES:
         if module.parts[0] == "implementations":

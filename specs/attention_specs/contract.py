@@ -20,6 +20,9 @@ OPTIONS = (
 )  # fmt: skip
 """Keyword options of the contract; those that a signature names are passed natively."""
 
+SCALES = ("q_scale", "k_scale", "v_scale")
+"""Options that have the scales of stored arrays; they are passed where `storage` is declared."""
+
 CACHE = ("past_k", "past_v")
 
 IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
@@ -27,13 +30,14 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored", "positional", "returns", "mask_means", "contiguous", "domain",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "storage",
     "form", "lse_layout",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
 `positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
-`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`."""
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`; `storage` the format of queries, keys or values
+that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv", "scales": "head"}`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
@@ -191,6 +195,8 @@ class Description:
     """The number that stands for a side of a window that is open."""
     domain: tuple[str, ...] = ()
     """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
+    storage: Mapping[str, str] = field(default_factory=dict)
+    """The format, the arrays and the scales of what is stored in eight bits; {} where nothing is."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
     notes: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ class Format:
     kind: type[np.generic]
     """Of NumPy or of ml_dtypes."""
     weight: int = 1
-    """How often it is drawn, beside the others."""
+    """How often it is drawn, beside the others; 0: numbers are stored in it, and no call has it as its dtype."""
 
     @cached_property
     def limits(self) -> ml_dtypes.finfo:
@@ -33,20 +33,26 @@ FORMATS: dict[str, Format] = {
     "float64": Format(np.float64),
     "bfloat16": Format(ml_dtypes.bfloat16),
     "float16": Format(np.float16),
+    "float8_e4m3fn": Format(ml_dtypes.float8_e4m3fn, weight=0),
+    "float8_e5m2": Format(ml_dtypes.float8_e5m2, weight=0),
+    "float8_e4m3fnuz": Format(ml_dtypes.float8_e4m3fnuz, weight=0),
 }
-DTYPES = tuple(FORMATS)
+DTYPES = tuple(name for name, known in FORMATS.items() if known.weight)
+"""The dtypes of calls: of queries and outputs."""
+STORED = tuple(name for name, known in FORMATS.items() if not known.weight)
+"""The formats in which arrays are stored with scales."""
 
 
 def deck() -> list[str]:
     """The dtypes as they are drawn in turn: the frequent ones first, then the short ones."""
-    ranked = sorted(FORMATS, key=lambda name: (-FORMATS[name].weight, FORMATS[name].limits.bits))
+    ranked = sorted(DTYPES, key=lambda name: (-FORMATS[name].weight, FORMATS[name].limits.bits))
     return [name for name in ranked for _ in range(FORMATS[name].weight)]
 
 
 def numpy_dtype(name: str) -> np.dtype:
     """The NumPy dtype of that name; ValueError for another."""
     if name not in FORMATS:
-        raise ValueError(f"dtype={name}, but should be one of {', '.join(DTYPES)}")
+        raise ValueError(f"dtype={name}, but should be one of {', '.join(FORMATS)}")
     return np.dtype(FORMATS[name].kind)
 
 
@@ -61,7 +67,7 @@ def is_narrow(name: str) -> bool:
 
 
 def unit_roundoff(name: str) -> float:
-    """u of round-to-nearest: 2^-53, 2^-24, 2^-11 (float16), 2^-8 (bfloat16)."""
+    """u of round-to-nearest: 2^-53, 2^-24, 2^-11 (float16), 2^-8 (bfloat16), 2^-4 (e4m3), 2^-3 (e5m2)."""
     return float(FORMATS[name].limits.eps) / 2
 
 

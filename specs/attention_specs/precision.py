@@ -14,12 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from attention_specs.formats import DTYPES, accumulator, is_narrow, smallest_normal, smallest_subnormal, unit_roundoff
+from attention_specs.formats import FORMATS, STORED, accumulator, is_narrow, smallest_normal, smallest_subnormal, unit_roundoff
 
-ROUNDOFF = {name: unit_roundoff(name) for name in DTYPES} | {"tf32": 2.0**-11}
+SCALED = "-scaled"
+"""Ends the name of a format whose weights are stored times 2^8, so that the largest of a row has the power 256 (FlashAttention 3)."""
+WEIGHT_SCALE = 2.0**8
+
+ROUNDOFF = {name: unit_roundoff(name) for name in FORMATS} | {"tf32": 2.0**-11}
+ROUNDOFF |= {name + SCALED: ROUNDOFF[name] for name in STORED}
 """Unit roundoff u: rounding to nearest gives x(1 + e), |e| <= u."""
-UNDERFLOW = {name: smallest_subnormal(name) if is_narrow(name) else smallest_normal(name) for name in DTYPES}
-UNDERFLOW |= {"tf32": smallest_normal("float32")}
+UNDERFLOW = {name: smallest_subnormal(name) if is_narrow(name) else smallest_normal(name) for name in FORMATS}
+UNDERFLOW |= {"tf32": smallest_normal("float32")} | {name + SCALED: UNDERFLOW[name] / WEIGHT_SCALE for name in STORED}
 """Largest absolute error where numbers become too small: the smallest normal, since subnormals may be flushed, but not in a
 format whose range is narrow."""
 TRUNCATING = "-truncating"
@@ -61,6 +66,10 @@ MODELS: dict[str, Callable[[str], dict[str, str]]] = {
     "weights-rounded": lambda dtype: {"weights": dtype},
     "products-rounded": lambda dtype: {"products": dtype},
     "scores-rounded": lambda dtype: {"scores": dtype, "weights": dtype},
+    "operands-rounded": lambda dtype: {"inputs": dtype},
+    "weights-e4m3-scaled": lambda dtype: {"weights": "float8_e4m3fn" + SCALED},
+    "weights-e4m3": lambda dtype: {"weights": "float8_e4m3fn"},
+    "weights-e5m2": lambda dtype: {"weights": "float8_e5m2"},
     "tf32-inputs": lambda dtype: {"inputs": "tf32"},
     "sums-rounded": lambda dtype: {step: dtype for step in STEPS if step != "products"},
     "computed-in-float32": lambda dtype: dict.fromkeys(STEPS, "float32"),
@@ -92,7 +101,8 @@ def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
         return "exact", "computed-in-float32"
     if dtype == "float32":
         return "exact", "truncating-sums", "tf32-inputs", "tf32-inputs+truncating-sums"
-    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", "sums-rounded"
+    stored = ("weights-e4m3-scaled", "weights-e4m3", "weights-e5m2")
+    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", "sums-rounded", *stored
 
 
 def stores_products(model: str) -> bool:
@@ -176,6 +186,11 @@ class Units:
         if self.truncates:
             return 2 * self.a * (n + 2 * np.minimum(n, np.ceil((n if among is None else among) / NARROWEST_UNIT)))
         return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
+
+    @property
+    def dequantising(self) -> Units:
+        """The costs of data that are stored with scales: two roundings of each as it is read, beside that of the operand."""
+        return replace(self, operand=self.cast + self.read + 2 * self.a)
 
     @property
     def leans(self) -> bool:

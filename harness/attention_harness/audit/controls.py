@@ -25,8 +25,11 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
     value_product,
     weighed,
 )
+from attention_harness.audit.faults.merging import weighed as weighed_parts
 from attention_harness.audit.form_controls import OF_FORMS
+from attention_harness.audit.stored_controls import STORED_CONTROLS
 from attention_implementations.numpy._common import Result
+from attention_implementations.numpy.merge import merge
 from attention_implementations.numpy.multi_head import multi_head
 from attention_implementations.numpy.online import online
 from attention_implementations.numpy.tensor_core import attention as tensor_core
@@ -127,16 +130,56 @@ def _without_bias(function: Function) -> Function:
     return function
 
 
+def merged_by_powers(a: Array, s: Array, b: Array, t: Array) -> tuple[Array, Array]:
+    """Both parts shrink to the larger log-sum-exp, as those of flash decoding."""
+    return weighed_parts(a, s, b, t, finite(np.maximum(s, t)))
+
+
+def merged_by_distance(a: Array, s: Array, b: Array, t: Array) -> tuple[Array, Array]:
+    """The share of the second part is the logistic function of its distance from the first, as in ring attention."""
+    share = np.where(np.isneginf(t), 0, 1 / (1 + np.exp(np.where(np.isneginf(t), 0, s - t))))[..., None]
+    first, second = (part.astype(s.dtype) for part in (a, b))
+    lse = np.logaddexp(s, t)
+    return np.where(np.isneginf(lse)[..., None], 0, first - share * (first - second)).astype(a.dtype), lse
+
+
+def merged_by_lse(a: Array, s: Array, b: Array, t: Array) -> tuple[Array, Array]:
+    """Each part is weighed by exp(its lse - that of both)."""
+    lse = np.logaddexp(s, t)
+    p, q = (np.exp(one - finite(lse))[..., None] for one in (s, t))
+    return (p * a.astype(s.dtype) + q * b.astype(s.dtype)).astype(a.dtype), lse
+
+
+def merged_in_base_two(a: Array, s: Array, b: Array, t: Array) -> tuple[Array, Array]:
+    """Powers of two of binary logarithms; NaN where both parts are empty."""
+    out, lse = weighed_parts(a, s, b, t, finite(np.maximum(s, t)), np.exp2, np.log2)
+    return np.where(np.isneginf(lse)[..., None], np.nan, out).astype(a.dtype), lse
+
+
+def merged_with_narrow_shares(a: Array, s: Array, b: Array, t: Array) -> tuple[Array, Array]:
+    """Shares are stored in the dtype of the outputs."""
+    top = finite(np.maximum(s, t))
+    p, q = np.exp(s - top), np.exp(t - top)
+    total = p + q
+    shares = [stored(a.dtype, one / np.where(total == 0, 1, total))[..., None] for one in (p, q)]
+    out = shares[0] * a.astype(s.dtype) + shares[1] * b.astype(s.dtype)
+    return out.astype(a.dtype), np.log(total) + top
+
+
 EAGER = "eager"
 WITH_CACHE = "eager, with a cache"
 GRADIENTS = "eager, with gradients"
 LAYER = "layer"
+MERGE = "merge"
 
 UNDECLARED: dict[str, Function] = {
     EAGER: quiet(eager),
     WITH_CACHE: quiet(eager, cache=True),
     GRADIENTS: quiet(differentiable(backward)),
     LAYER: quiet(layer, spec="multi-head"),
+    MERGE: quiet(merged_by_powers, spec="merge"),
+    "merge by the logistic function": quiet(merged_by_distance, spec="merge"),
+    "merge by the lse of both": quiet(merged_by_lse, spec="merge"),
     "online, blocks of 16": quiet(tiled),
     "online, the last block first": quiet(backwards),
     "splits of 7, merged": quiet(in_splits(7)),
@@ -150,6 +193,13 @@ UNDECLARED: dict[str, Function] = {
 DECLARED: dict[str, Function] = {
     "declared eager": attention,
     "declared layer": multi_head,
+    "declared merge": merge,
+    "declared merge of base 2, NaN of two empty parts": declares(
+        conventions={"lse_base": "2", "empty_rows": "nan", "deterministic": False}
+    )(quiet(merged_in_base_two, spec="merge")),
+    "declared merge in 16 bits": declares(dtypes=SIXTEEN_BITS, precision="weights-rounded")(
+        quiet(merged_with_narrow_shares, spec="merge")
+    ),
     **{f"declared online, blocks of {n} keys": online(64, n) for n in (3, 1, 16, 64)},
     "declared matrix unit": tensor_core,
     "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
@@ -161,7 +211,7 @@ DECLARED: dict[str, Function] = {
 }
 """Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-CONTROLS = UNDECLARED | DECLARED | OF_FORMS
+CONTROLS = UNDECLARED | DECLARED | STORED_CONTROLS | OF_FORMS
 
-BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER)
+BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER, MERGE)
 """The functions of which most faults are variations."""

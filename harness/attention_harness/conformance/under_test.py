@@ -15,6 +15,7 @@ from attention_harness.generation.form_cases import with_lengths
 from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
+from attention_specs.attention.inputs import Inputs as AttentionInputs
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
@@ -22,6 +23,7 @@ from attention_specs.forms import form_of
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
+from attention_specs.storage import Storage
 
 Result = TypeVar("Result")
 
@@ -90,7 +92,8 @@ class UnderTest:
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
-        return self.spec.realise(case).under(self.description.conventions)
+        x = self.spec.realise(case).under(self.description.conventions)
+        return x.stored_as(Storage.declared(self.description.storage)) if isinstance(x, AttentionInputs) else x
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_specs.formats import DTYPES, is_foreign, numpy_dtype
+from attention_specs.formats import FORMATS, is_foreign, numpy_dtype
 
 FRAMEWORKS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax"}
 """Package -> the framework that its classes and functions belong to."""
@@ -41,7 +41,7 @@ def of_torch(tensor: Any) -> np.ndarray:
 
     tensor = tensor.detach().cpu()
     name = str(tensor.dtype).removeprefix("torch.")
-    if name in DTYPES and is_foreign(dtype := numpy_dtype(name)):
+    if name in FORMATS and is_foreign(dtype := numpy_dtype(name)):
         return tensor.contiguous().view(getattr(torch, whole_numbers(dtype).name)).numpy().view(dtype)
     return tensor.numpy()
 

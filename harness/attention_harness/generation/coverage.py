@@ -23,7 +23,7 @@ Values = Callable[[Case, Inputs], Iterable[str]]
 REGIONS: Registry[tuple[tuple[str, ...], Values]] = Registry("region")
 """Region -> the values that a generator should reach, and those that a case with these inputs has."""
 
-COMBINE = ("both", "either", "opposite", "total")
+COMBINE = ("both", "either", "opposite", "total", "window_at")
 """Masks and biases that consist of others, which are counted themselves."""
 
 

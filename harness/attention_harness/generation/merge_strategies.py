@@ -34,5 +34,5 @@ def balanced(dtypes: Collection[str]) -> Strategies:
 @st.composite
 def merge_case(draw: st.DrawFn, dtype: str, recipe: str, layouts: Mapping[str, str]) -> Case:
     """A case of any size, of this recipe and dtype."""
-    sizes = [draw(st.sampled_from(choices)) for choices in (BATCHES, HEADS, LENGTHS, DIMS)]
-    return Case(MergeProblem(*sizes, dtype), recipe, draw(SEEDS), dict(layouts))
+    batch, heads, length, dim = (draw(st.sampled_from(choices)) for choices in (BATCHES, HEADS, LENGTHS, DIMS))
+    return Case(MergeProblem(batch, heads, length, dim, dtype), recipe, draw(SEEDS), dict(layouts))

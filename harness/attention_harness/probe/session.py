@@ -25,6 +25,7 @@ from attention_specs.judge import within
 from attention_specs.multi_head import spec as multi_head
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.storage import Storage
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a right implementation may have; of 16 bits it is scores-rounded."""
@@ -50,6 +51,8 @@ class ProbeSession:
         undeclared = replace(under_test.description, precision={})  # a declaration exempts from no question
         self.under_test = UnderTest(under_test.worker, undeclared, under_test.spec)
         self.seed, self.precision = seed, under_test.description.precision
+        self.storage = Storage.declared(under_test.description.storage)
+        """As declared: which numbers a function gets is no result of an experiment."""
         self.layer = under_test.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
         self.domains: dict[str, Domain] = {}
@@ -102,7 +105,8 @@ class ProbeSession:
         case = self.under_test.domain.moved(Case(moved, recipe, 1000 * self.seed + number, dict(layouts)))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
         realise: Callable[[Case], CallInputs] = multi_head.realise if self.layer else attention.realise
-        return realise(case.with_problem(**given)).under(Conventions.declared(self.known))
+        x = realise(case.with_problem(**given)).under(Conventions.declared(self.known))
+        return x.stored_as(self.storage) if isinstance(x, Inputs) else x
 
     def __call__(self, x: CallInputs) -> np.ndarray:
         """The output. Raises CallFailed."""

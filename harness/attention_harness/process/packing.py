@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_specs.formats import DTYPES, numpy_dtype
+from attention_specs.formats import FORMATS, numpy_dtype
 
 ALIGNMENT = 64
 """Bytes. Buffers start on a cache line in every call, so that vectorised code takes the same path each time."""
@@ -76,7 +76,7 @@ def _name(dtype: np.dtype) -> str:
 
 @cache
 def _dtype(name: str) -> np.dtype:
-    return numpy_dtype(name) if name in DTYPES else np.dtype(name)
+    return numpy_dtype(name) if name in FORMATS else np.dtype(name)
 
 
 def aligned(size: int) -> np.ndarray:

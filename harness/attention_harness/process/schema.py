@@ -16,11 +16,11 @@ from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type
 import numpy as np
 
 from attention_harness.process.packing import ALIGNMENT
-from attention_specs.formats import DTYPES, numpy_dtype
+from attention_specs.formats import FORMATS, numpy_dtype
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 CROSSING = {name: np.dtype(name) for name in ("bool", *INTEGERS, "complex64", "complex128")}
-CROSSING |= {name: numpy_dtype(name) for name in DTYPES}
+CROSSING |= {name: numpy_dtype(name) for name in FORMATS}
 """The dtypes of arrays that cross; objects, strings, records and dates do not."""
 
 NAMES = {dtype: name for name, dtype in CROSSING.items()}

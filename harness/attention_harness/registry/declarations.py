@@ -38,10 +38,11 @@ KINDS: dict[str, tuple[Any, str]] = {
     "positional": (ORDERED, "a tuple of names"),
     "returns": (ORDERED, "a tuple of names"),
     "domain": (ORDERED, "a tuple of conditions"),
+    "storage": (Mapping, "a dict of format, arrays and scales"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
-HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain")
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "storage")
 """Declarations that hold text alone."""
 
 

@@ -28,6 +28,9 @@ WELL_KNOWN = {
     "softcap": ("logits_soft_cap", "soft_cap"),
     "sinks": ("s_aux",),
     "return_lse": ("return_softmax_lse",),
+    "q_scale": ("q_descale", "descale_q"),
+    "k_scale": ("k_descale", "descale_k"),
+    "v_scale": ("v_descale", "descale_v"),
 }
 """Option -> parameters of well-known libraries that mean it."""
 

@@ -50,7 +50,8 @@ class AttentionBounds:
     """The bounds for one call of an implementation whose roundings cost `u`, each worked out when it is asked for."""
 
     def __init__(self, x: Inputs, exact: Reference, u: Units, inherited: Inherited | None = None) -> None:
-        self.x, self.exact, self.u, self.inherited = x, exact, u, inherited
+        self.x, self.exact, self.inherited = x, exact, inherited
+        self.u = u if x.storage is None else u.dequantising
         self.seen, self.keys = seen(exact), numbers_of_keys(exact)
         self.parts = tiles(x.k.shape[2]) > 1
         self.rescalings = np.maximum(np.minimum(self.keys, tiles(x.k.shape[2])) - 1, 0)
@@ -226,6 +227,7 @@ def capped_errors(x: Inputs, exact: Reference, u: Units, inherited: np.ndarray |
 def product_errors(x: Inputs, u: Units) -> np.ndarray:
     """Largest error of scale * (q . k), [B, Hq, Lq, Lk]."""
     scale, (q, k) = abs(float(default_scale(x))), magnitudes(x)
+    u = u if x.storage is None else u.dequantising
     products, stored = q @ k.swapaxes(-1, -2), max(3 * u.s, u.p)
     error: np.ndarray = np.expm1(u.sums(q.shape[-1]) + SCALING * u.a + stored + 2 * u.operand) * (scale * products)
     error = error + u.tiny_products * scale + q.shape[-1] * u.tiny_sums * max(1.0, scale)

@@ -19,6 +19,7 @@ from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.remembered import remembered
 from attention_specs.stopwatch import timed
+from attention_specs.storage import Storage
 
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
 """Option that a mask can express -> its value where it hides nothing."""
@@ -52,6 +53,10 @@ class Inputs:
     """Where is_causal and window count from, as declared: query 0 and key 0, or the last query and key of each entry."""
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The answers of another source: "out", "weights"."""
+    storage: Storage | None = None
+    """How some arrays are handed over, as declared: as codes of eight bits, beside their scales."""
+    factors: tuple[float, float] = (1.0, 1.0)
+    """Of all scales of keys, and of values; the numbers that are meant are so many times those of k and v."""
 
     def replace(self, **changes: Any) -> Inputs:
         """The same call with other arrays or options."""
@@ -83,6 +88,24 @@ class Inputs:
         if declared == (self.causal_alignment, self.window_alignment):
             return self
         return self.replace(causal_alignment=declared[0], window_alignment=declared[1])
+
+    def stored_as(self, storage: Storage | None) -> Inputs:
+        """The call with the nearest numbers that can be stored so; x itself without storage, or where it is stored so already."""
+        if storage is None:
+            return self
+        arrays = {name: storage.snapped(getattr(self, name)) for name in storage.arrays}
+        if storage == self.storage and all(arrays[name] is getattr(self, name) for name in arrays):
+            return self
+        return self.replace(**arrays, storage=storage, answers={})
+
+    @remembered
+    def numbers(self) -> Inputs:
+        """The call about the numbers that the stored ones stand for: exactly those that the implementation gets."""
+        x = self.stored_as(self.storage)
+        if x.factors == (1.0, 1.0):
+            return x
+        k, v = (np.float64(np.float32(factor)) * a.astype(np.float64) for factor, a in zip(x.factors, (x.k, x.v), strict=True))
+        return x.replace(k=k, v=v, factors=(1.0, 1.0))
 
     def part(self, entries: slice, heads: slice) -> Inputs:
         """The call of some batch entries and query heads alone, each head with its key head beside it: Hkv is Hq."""

@@ -14,7 +14,7 @@ from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.oracle import default_scale
 from attention_specs.attention.reference_steps import finite, in_float64
 from attention_specs.formats import accumulator, largest
-from attention_specs.precision import Precision, Units, tiles
+from attention_specs.precision import SCALED, WEIGHT_SCALE, Precision, Units, tiles
 
 Step = tuple[str, np.ndarray, str]
 """Its description, its largest size, and its format."""
@@ -47,6 +47,8 @@ def data(arrays: Iterable[np.ndarray], p: Precision) -> Iterator[Step]:
 def steps(x: Inputs, p: Precision) -> Iterator[Step]:
     """The steps of one call. Hidden keys count: they are multiplied too, and infinity and -infinity make NaN."""
     u, unscaled = Units.from_precision(p), x.replace(scale=1.0)
+    if p.weights.endswith(SCALED):
+        yield "a sum of weights times 2^8", WEIGHT_SCALE * _sums_over_keys(x, u), p.sums
     if narrow(p.products, p):
         sizes = score_sizes(unscaled) if narrow(p.sums, p) else _products(x)
         yield "a product of a query and a key", sizes + product_errors(unscaled, u), p.products

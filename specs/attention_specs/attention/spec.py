@@ -19,8 +19,10 @@ from attention_specs.attention.ranges import beyond
 from attention_specs.contract import Conventions
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Units, default_model, named_precision
+from attention_specs.remembered import remembered
 from attention_specs.spec import Call, Unsupported
 from attention_specs.stopwatch import timed
+from attention_specs.storage import OPTION
 
 __all__ = [
     "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",
@@ -129,10 +131,24 @@ def _moved(x: Inputs) -> list[str]:
 def call(x: Inputs) -> Call:
     """The arguments of the function; keys and values of a cache are handed over apart."""
     options = {name: getattr(x, name) for name in OPTIONAL if _given(x, name) and name != "past"}
+    (q, k, v), scales = _stored(x)
+    options |= scales
     if x.past is None:
-        return Call({"q": x.q, "k": x.k, "v": x.v}, options)
-    (past_k, k), (past_v, v) = (np.split(a, [x.past], axis=2) for a in (x.k, x.v))
-    return Call({"q": x.q, "k": k, "v": v}, options | {"past_k": past_k, "past_v": past_v})
+        return Call({"q": q, "k": k, "v": v}, options)
+    (past_k, k), (past_v, v) = (np.split(a, [x.past], axis=2) for a in (k, v))
+    return Call({"q": q, "k": k, "v": v}, options | {"past_k": past_k, "past_v": past_v})
+
+
+@remembered
+def _stored(x: Inputs) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Queries, keys and values as they are handed over, and the scales of those that are stored."""
+    storage, factors = x.storage, dict(zip("kv", x.factors, strict=True))
+    if storage is None:
+        return [x.q, x.k, x.v], {}
+    x = x.stored_as(storage)
+    arrays = [storage.codes(name, getattr(x, name)) if name in storage.arrays else getattr(x, name) for name in "qkv"]
+    shapes = {name: getattr(x, name).shape for name in storage.arrays}
+    return arrays, {OPTION[name]: storage.scale_of(name, shape, factors.get(name, 1.0)) for name, shape in shapes.items()}
 
 
 def _given(x: Inputs, option: str) -> bool:
@@ -147,7 +163,7 @@ def _mask_as_bias(x: Inputs) -> Inputs:
 
 def expect(x: Inputs, conventions: Conventions, precision: str | None) -> Expected:
     """The right answer under these conventions, and the bounds of the named precision model (default: by dtype)."""
-    asked = x.under(conventions)
+    asked = x.under(conventions).numbers()
     exact = attention(asked)
     model = precision or default_model(x.dtype)
     limits = AttentionBounds(asked, exact, Units.from_precision(named_precision(model, x.dtype)))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from attention_specs.contract import LAYOUTS, OPTIONS, Conventions, Description
+from attention_specs.contract import LAYOUTS, OPTIONS, SCALES, Conventions, Description
 from attention_specs.spec import Call, Inputs
 
 
@@ -17,7 +17,7 @@ class Padded:
     name: ClassVar[str] = "padded"
     arrays: ClassVar[tuple[str, ...]] = ("q", "k", "v")
     """Arrays that are passed by position."""
-    options: ClassVar[tuple[str, ...]] = OPTIONS
+    options: ClassVar[tuple[str, ...]] = (*OPTIONS, *SCALES)
     """Options of the contract that the form can say as parameters."""
     metadata: ClassVar[tuple[str, ...]] = ()
     """Parameters that only this form has: where entries begin and end."""

@@ -7,18 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from attention_specs.contract import Conventions
+from attention_specs.contract import SCALES, Conventions
 from attention_specs.forms.padded import Padded
 from attention_specs.forms.variants import NOTHING, SAME, changed
 from attention_specs.spec import Call, Inputs
 
+SAID = ("is_causal", "scale", "window", "softcap", "sinks", "return_lse")
+"""Options that packed and paged functions have."""
 KINDS = {"metadata": SAME, "nonsense": NOTHING}
 
 
 class Ragged(Padded):
     """Entries of unequal lengths. The queries are [Tq, Hq, D] where cu_seqlens_q is taken, int32 [B + 1], else [B, Lq, Hq, D]."""
 
-    options: ClassVar[tuple[str, ...]] = ("is_causal", "scale", "window", "softcap", "sinks", "return_lse")
+    options: ClassVar[tuple[str, ...]] = (*SAID, *SCALES)
 
     @classmethod
     def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:

@@ -93,4 +93,5 @@ def realise(case: Case) -> MergeInputs:
     rng = np.random.default_rng(case.seed)
     kinds = {"out": numpy_dtype(p.dtype), "lse": numpy_dtype(accumulator(p.dtype))}
     arrays = {name: array.astype(kinds[name[:3]]) for name, array in RECIPES[case.recipe](rng, p).items()}
-    return MergeInputs(**{name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()})
+    laid_out = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    return MergeInputs(laid_out["out_a"], laid_out["lse_a"], laid_out["out_b"], laid_out["lse_b"])

@@ -167,7 +167,7 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
     x = contiguous(x)
     with np.errstate(over="ignore"):
         doubled = (x.v * 2).astype(x.v.dtype)
-    if not _far_from_the_ends(x.v) or not _far_from_the_ends(doubled):
+    if not (_far_from_the_ends(x.v) and _far_from_the_ends(doubled) and _kept(x, "v", doubled)):
         return VACUOUS
     got = attend(x.replace(v=doubled))
     half, what = (got / 2).astype(got.dtype), "out of doubled values, halved"
@@ -176,6 +176,11 @@ def doubling_the_values_doubles_the_output(attend: Attend, x: Inputs) -> Verdict
     lost = x.k.shape[2] * smallest_normal(attend.accumulator(x)) * np.abs(x.v.astype(np.float64)).max(initial=0)
     verdict = within(half, attend(x), lost, what, comparable_rows(attend, x))
     return verdict_by_side(attend, x, verdict, half, attend(x), what)
+
+
+def _kept(x: Inputs, name: str, a: np.ndarray) -> bool:
+    """Whether numbers in the place of this array are handed over as they are."""
+    return x.storage is None or name not in x.storage.arrays or x.storage.keeps(a)
 
 
 def _far_from_the_ends(a: np.ndarray) -> bool:
@@ -187,7 +192,7 @@ def _far_from_the_ends(a: np.ndarray) -> bool:
 @property_("R12", needs_new_oracle=True, needs=lambda x: x.q.shape[3] > 0 and not is_narrow(x.dtype))
 def scale_folds_into_the_query(attend: Attend, x: Inputs) -> Verdict:
     """Twice the scale with half the query is the same (C23: inductor-scale-ignored; C35: torch-mps-scale-cache)."""
-    if not _far_from_the_ends(x.q):
+    if not (_far_from_the_ends(x.q) and _kept(x, "q", x.q / 2)):
         return VACUOUS
     scale = 2.0 * float(default_scale(x))
     return unchanged(attend, x, attend(x.replace(q=(x.q / 2).astype(x.q.dtype), scale=scale)), "out, scale doubled and q halved")

@@ -134,6 +134,28 @@ def nan_keys_show(attend: Attend, x: Inputs) -> Verdict:
     return _is_nan(got, seen[..., key], f"row sees key {key}, which is NaN")
 
 
+def _stored(x: Inputs) -> bool:
+    return x.storage is not None and _answers(x)
+
+
+@property_("S9", needs_new_oracle=True, needs=_stored)
+def scales_of_any_size_are_factors(attend: Attend, x: Inputs) -> Verdict:
+    """Scales that are no powers of two mean what they say, to the last digit of float32 (C23, C24)."""
+    y = x.replace(factors=(1.3700001, 0.6300001))
+    expected = attend.expected(y)
+    return within(attend(y), expected.out, expected.bounds.out, "out of scales that are no powers of two", ~expected.exact.empty)
+
+
+@property_("S10", needs_new_oracle=True, needs=lambda x: _stored(x) and x.storage is not None and "v" in x.storage.arrays)
+def the_largest_stored_numbers_are_numbers(attend: Attend, x: Inputs) -> Verdict:
+    """Values as large as the format has, of either sign, come out as they are weighed (C24)."""
+    assert x.storage is not None
+    signs = np.where(np.arange(x.v.shape[2])[:, None] % 3 == 0, -1.0, 1.0)
+    y = x.replace(v=np.broadcast_to(signs * largest(x.storage.format), x.v.shape).astype(x.v.dtype), scale=0.0)
+    expected = attend.expected(y)
+    return within(attend(y), expected.out, expected.bounds.out, "out of the largest values", ~expected.exact.empty)
+
+
 @property_("S8", needs=lambda x: _answers(x) and bool(_hidden_from_all(x).any()))
 def infinity_at_hidden_keys_has_no_influence(attend: Attend, x: Inputs) -> Verdict:
     """Where `masked_nan_safe` is declared, infinities at keys that nobody sees change nothing (C15: torch-nan-in-masked)."""

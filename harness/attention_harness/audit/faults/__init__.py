@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from attention_specs.contract import OPTIONS
-from attention_specs.forms import FORMS
 from attention_specs.forms.padded import Padded
+from attention_specs.forms.ragged import SAID
 from attention_specs.registry import Registry
+from attention_specs.storage import Storage
 
 Attention = Callable[..., Any]
 
@@ -76,10 +77,12 @@ def quiet(
     without_cache = tuple(name for name in OPTIONS if cache or not name.startswith("past"))
     del called.__wrapped__  # a fault's own parameters are steps of the computation, none of them asked for by a caller
     called.spec = spec  # type: ignore[attr-defined]
-    called.options = only or OPTIONS_OF.get(spec, without_cache)  # type: ignore[attr-defined]
+    storage = Storage.declared(getattr(function, "storage", {}))
+    scales = () if storage is None else storage.options
+    called.options = (*(only or OPTIONS_OF.get(spec, without_cache)), *scales)  # type: ignore[attr-defined]
     if form != PADDED:
         called.form, called.conventions = form, BOTTOM_RIGHT | getattr(function, "conventions", {})  # type: ignore[attr-defined]
-        called.options = only or FORMS[form].options  # type: ignore[attr-defined]
+        called.options = (*(only or SAID), *scales)  # type: ignore[attr-defined]
     return called
 
 
