@@ -75,6 +75,14 @@ class Attend(Protocol):
         it, or None for a refusal.
         """
 
+    def otherwise(self, x: Inputs, kind: str) -> Iterable[tuple[str, np.ndarray]]:
+        """The outputs of the same inputs handed over in other ways of this kind that the form knows, each with its name; those that
+        are refused are left out.
+        """
+
+    def beyond_its_arrays(self, x: Inputs) -> str | None:
+        """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen."""
+
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 

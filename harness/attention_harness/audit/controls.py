@@ -219,7 +219,7 @@ DECLARED: dict[str, Function] = {
 }
 """Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-CONTROLS = UNDECLARED | DECLARED | OF_FORMS | STORED_CONTROLS
+CONTROLS = UNDECLARED | DECLARED | STORED_CONTROLS | OF_FORMS
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER, MERGE)
 """The functions of which most faults are variations."""

@@ -12,6 +12,7 @@ import numpy as np
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.declared_domain import DeclaredDomain
 from attention_harness.generation.form_cases import with_lengths
+from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.attention.inputs import Inputs as AttentionInputs
@@ -20,7 +21,7 @@ from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import form_of
 from attention_specs.precision import held_to, named_precision
-from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
+from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
 from attention_specs.storage import Storage
 
@@ -140,6 +141,24 @@ class UnderTest:
                 yield condition, None
             else:
                 yield condition, (out, self.spec.expect(asked, conventions, model))
+
+    def otherwise(self, x: Inputs, kind: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The outputs of the same inputs handed over in other ways of this kind, but for those that are refused. Raises CallFailed."""
+        asked = self.lowered(x)
+        for what, call in self.form.otherwise(asked, self.spec.call(asked), kind):
+            try:
+                yield what, self._read(x, "out", self._call(self._sent(call)).out)
+            except CallFailed as failure:
+                if failure.outcome not in REFUSALS:
+                    raise CallFailed(failure.outcome, f"{what}: {failure}", failure.trace) from failure
+
+    def beyond_its_arrays(self, x: Inputs) -> str | None:
+        """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen. Raises CallFailed."""
+        if not getattr(self.worker, "guards", False) or not can_be_guarded(self.description):
+            return None
+        request = self._request(self.lowered(x))
+        self._call(request)
+        return touched(request, self._call)
 
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
@@ -261,6 +280,9 @@ class UnderTest:
             call = self.form.to_call(x, self.spec.call(x))
         except Unsupported as error:
             raise CallFailed(Outcome.UNSUPPORTED, str(error)) from error
+        return self._sent(call, wanted)
+
+    def _sent(self, call: Call, wanted: tuple[str, ...] = ()) -> Request:
         arrays = {name: self._packed(array) for name, array in call.arrays.items()}
         options = {name: self._packed(o) if isinstance(o, np.ndarray) else o for name, o in call.options.items()}
         return Request(arrays, options, wanted)

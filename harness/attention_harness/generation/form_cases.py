@@ -46,8 +46,8 @@ FULL = 0.25
 
 
 def with_lengths(case: Case) -> Case:
-    """A drawn case whose entries have lengths of their own; the same for the same case."""
-    p, rng = case.problem, Random(case.id)
+    """A drawn case whose entries have lengths of their own; the same for the same problem."""
+    p, rng = case.problem, Random(str(case.problem))
     if not isinstance(p, Problem) or case.recipe not in DRAWN or case.arrays:
         return case
     if p.query_lengths or p.key_lengths or rng.random() < FULL:

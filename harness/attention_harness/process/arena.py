@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,9 +40,9 @@ class Arena:
         return (self.descriptor,) if self.memory else ()
 
     def place(self, request: Request) -> Request:
-        """The request with its arrays in this memory, or as it was where they do not fit."""
+        """The request with its arrays in this memory, or as it was where they do not fit, or are to lie between guard pages."""
         self.placed, self.at = {}, 0
-        whole = self._placed(request) if self.memory else None
+        whole = self._placed(request) if self.memory and request.guard is None else None
         return whole or request
 
     def _placed(self, request: Request, whose: str = "") -> Request | None:
@@ -50,7 +51,7 @@ class Arena:
         arrays = {name: self._moved(whose + name, packed) for name, packed in request.arrays.items()}
         options = {n: self._moved(whose + n, o) if isinstance(o, Packed) else o for n, o in request.options.items()}
         dout = request.dout and self._moved(f"{whose}dout", request.dout)
-        return Request(arrays, options, request.wanted, beside, request.wrt, dout) if self.at <= SIZE else None
+        return replace(request, arrays=arrays, options=options, beside=beside, dout=dout) if self.at <= SIZE else None
 
     def _moved(self, name: str, packed: Packed) -> Packed:
         start, size = self.at, len(packed.data)

@@ -12,6 +12,14 @@ from attention_harness.process.packing import Packed
 
 
 @dataclass(frozen=True)
+class Guard:
+    """The arrays of a call that memory which nobody may touch lies "behind", or "in front of"."""
+
+    side: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Request:
     """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
 
@@ -25,6 +33,7 @@ class Request:
     beside: Request | None = None
     wrt: tuple[str, ...] = ()
     dout: Packed | None = None
+    guard: Guard | None = None
 
     @property
     def kind(self) -> tuple[object, ...]:

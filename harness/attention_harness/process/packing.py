@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import addressof, c_char, string_at
 from functools import cache
 from typing import NamedTuple
@@ -67,13 +68,17 @@ def unpack(packed: Packed) -> np.ndarray:
     return unpacked(packed)[0]
 
 
-def unpacked(packed: Packed, shared: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The array again, and the memory that it lies in, as bytes: its place in the shared memory, or memory of its own."""
+def unpacked(
+    packed: Packed, shared: np.ndarray | None = None, allocate: Callable[[int], np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The array again, and the memory that it lies in, as bytes: its place in the shared memory, or memory of its own, on a cache
+    line, if nobody else allocates it.
+    """
     if packed.place is not None:
         assert shared is not None
         buffer = shared[packed.place.start : sum(packed.place)]
     else:
-        buffer = aligned(len(packed.data))
+        buffer = (allocate or aligned)(len(packed.data))
         buffer[:] = np.frombuffer(packed.data, np.uint8)
     array = np.ndarray(packed.shape, _dtype(packed.dtype), buffer, packed.offset, packed.strides)
     array.flags.writeable = packed.writeable

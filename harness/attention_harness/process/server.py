@@ -27,6 +27,7 @@ from attention_harness.errors import Outcome
 from attention_harness.process import sandbox
 from attention_harness.process.arena import mapped
 from attention_harness.process.framing import Channel, Frame
+from attention_harness.process.guards import allocator, guarded_arrays
 from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
@@ -80,17 +81,18 @@ class Server:
         """Calls the function once; its exceptions become failures."""
         sent = {**request.arrays, **request.options, "dout": request.dout}
         bytes_sent = {name: packed for name, packed in sent.items() if isinstance(packed, Packed)}
-        memory = {name: unpacked(packed, self.shared) for name, packed in bytes_sent.items()}
+        memory = {n: unpacked(packed, self.shared, allocator(request.guard, n)) for n, packed in bytes_sent.items()}
         arrays = {name: array for name, (array, _) in memory.items()}
         given, options = (
             {name: arrays[name] for name in request.arrays},
             {n: arrays.get(n, o) for n, o in request.options.items()},
         )
         try:
-            if request.dout is None:
-                answer = self._call(given, options, request.wanted)
-            else:
-                answer = self._differentiate(given, options, request.wrt, arrays["dout"])
+            with guarded_arrays(request.guard):
+                if request.dout is None:
+                    answer = self._call(given, options, request.wanted)
+                else:
+                    answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error, self._advice(error))
         changed = tuple(name for name, (_, buffer) in memory.items() if _differs(buffer, bytes_sent[name]))

@@ -39,6 +39,9 @@ START_SECONDS = 180.0
 class Worker:
     """One implementation in a process of its own. Use as a context manager."""
 
+    guards = True
+    """Whether a call may end the process, as one does that touches guarded memory."""
+
     def __init__(self, target: Target, limits: Limits = Limits(), variables: dict[str, str] | None = None) -> None:
         self.target, self.limits = target, limits
         ours = ONE_THREAD | POISONED_ALLOCATOR | compilation_cache.variables()

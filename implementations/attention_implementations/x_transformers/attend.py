@@ -14,8 +14,11 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="torch", device="cpu", gradient=True, conventions={"causal_alignment": "bottom-right", "empty_rows": {"mask": "zeros", "causal": "uniform", "together": "unspecified"}},
-    domain=("key_heads == query_heads",),
+    framework="torch", device="cpu", gradient=True, domain=("key_heads == query_heads",),
+    conventions={
+        "causal_alignment": "bottom-right",
+        "empty_rows": {"mask": "zeros", "causal": "uniform", "together": "unspecified"},
+    },
 )  # fmt: skip
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -47,6 +47,10 @@ class Padded:
     def to_call(self, x: Inputs, call: Call) -> Call:
         """The call of the contract in this form."""
         return call
+
+    def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
+        """The same inputs handed over in other ways of this kind, each with its name."""
+        yield from ()
 
     def shape(self, x: Inputs, name: str) -> tuple[int, ...]:
         """Of a result in this form: "out", "weights", "lse", or a gradient by the name of its argument with a d in front."""

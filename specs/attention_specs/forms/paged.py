@@ -8,7 +8,8 @@ kv_last_page_len [B]: entry b has the pages kv_indices[kv_indptr[b] : kv_indptr[
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
@@ -29,10 +30,11 @@ GARBAGE = 4.0, 9.0
 
 @dataclass(frozen=True)
 class Pages:
-    """How keys lie in pages. `order` is the seed of the order of pages, of garbage and of stale entries of the table."""
+    """How keys lie in pages. `order` and `garbage` are seeds, of the numbers of pages and of what nobody may read."""
 
     size: int
     order: int
+    garbage: int
     shared: bool
     """Whether entries that begin alike share full pages."""
     padding: str
@@ -46,7 +48,8 @@ class Pages:
         """Of the lengths and sizes alone, so that inputs with other numbers lie alike."""
         lengths = getattr(x, "key_lengths", None)
         rng = Random(f"{x.score_shape} {None if lengths is None else lengths.tolist()}")
-        return cls(rng.choice(SIZES), rng.randrange(2**32), rng.random() < 0.5, rng.choice(PADDINGS), rng.randrange(3))
+        size, order, garbage = rng.choice(SIZES), rng.randrange(2**32), rng.randrange(2**32)
+        return cls(size, order, garbage, rng.random() < 0.5, rng.choice(PADDINGS), rng.randrange(3))
 
 
 class Paged(Ragged):
@@ -73,7 +76,7 @@ class Paged(Ragged):
         q, k, v = call.arrays.values()
         if k.shape[0] != v.shape[0] or k.shape[2] != v.shape[2]:
             raise Unsupported("keys and values of other lengths have no pages in common")
-        lengths, rng = lengths_of(x, "k", k), np.random.default_rng(pages.order)
+        lengths, rng = lengths_of(x, "k", k), np.random.default_rng(pages.garbage)
         table, blocks = numbered(k, v, lengths, pages, rng)
         count = blocks.max(initial=-1) + 1 + pages.spare
         arrays = {"q": self.queries(x, q)}
@@ -81,6 +84,22 @@ class Paged(Ragged):
             arrays[f"{name}_pages"] = self._laid_out(filled(array, lengths, blocks, self._empty(name, array, count, pages, rng)))
         values = self.of_queries(x, q) | tables(table, lengths, pages.size) | {"max_seqlen_k": int(lengths.max(initial=0))}
         return Call(arrays, self.taken(values, call))
+
+    def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
+        """Other pages: in another order, of another size, with other garbage, shared or not."""
+        for what, pages in self._others(Pages.drawn(x)).get(kind, {}).items():
+            yield what, self.in_pages(x, call, pages)
+        yield from super().otherwise(x, call, kind)
+
+    def _others(self, pages: Pages) -> dict[str, dict[str, Pages]]:
+        """Kind -> name -> other pages."""
+        garbage = replace(pages, garbage=pages.garbage + 1, spare=pages.spare + 1, poisoned=False)
+        return {
+            "order": {"pages in another order": replace(pages, order=pages.order + 1)},
+            "size": {f"pages of {size}": replace(pages, size=size) for size in SIZES if size != pages.size},
+            "unused": {f"other garbage, padding of the table {other}": replace(garbage, padding=other) for other in PADDINGS},
+            "shared": {f"pages {'not ' * (not shared)}shared": replace(pages, shared=shared) for shared in (True, False)},
+        }
 
     def _laid_out(self, pages: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(pages.transpose(0, 2, 1, 3)) if self.description.layout == "hnd" else pages
@@ -102,7 +121,7 @@ def numbered(
     first = np.arange(own.sum())
     if pages.shared:
         first = np.array(_first_alike(k, v, lengths, own, pages.size), int)
-    order = rng.permutation(first.max(initial=-1) + 1 + pages.spare)
+    order = np.random.default_rng(pages.order).permutation(first.max(initial=-1) + 1 + pages.spare)
     blocks, table = np.full(own.shape, -1), np.full(own.shape, {"minus one": -1}.get(pages.padding, 0), np.int32)
     if pages.padding == "stale" and order.size:
         table[...] = rng.integers(0, order.size, own.shape)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from attention_specs.contract import Conventions
+from attention_specs.contract import SCALES, Conventions
 from attention_specs.forms.padded import Padded
+from attention_specs.forms.variants import NOTHING, SAME, changed
 from attention_specs.spec import Call, Inputs
+
+SAID = ("is_causal", "scale", "window", "softcap", "sinks", "return_lse")
+"""Options that packed and paged functions have."""
+KINDS = {"metadata": SAME, "nonsense": NOTHING}
 
 
 class Ragged(Padded):
     """Entries of unequal lengths. The queries are [Tq, Hq, D] where cu_seqlens_q is taken, int32 [B + 1], else [B, Lq, Hq, D]."""
 
-    options: ClassVar[tuple[str, ...]] = ("is_causal", "scale", "window", "softcap", "sinks", "return_lse")
+    options: ClassVar[tuple[str, ...]] = (*SAID, *SCALES)
 
     @classmethod
     def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:
@@ -26,6 +31,10 @@ class Ragged(Padded):
     def conventions(declared: Conventions) -> Conventions:
         """Queries behind a length are zeros, since they come back from here and not from the function."""
         return declared.with_zeros_behind_queries()
+
+    def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
+        """Other metadata that says the same, "metadata", or that says nothing, "nonsense"."""
+        yield from changed(self.to_call(x, call), KINDS.get(kind, {}))
 
     @property
     def packs_queries(self) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from attention_specs.contract import OPTIONS
-from attention_specs.forms import FORMS
 from attention_specs.forms.padded import Padded
+from attention_specs.forms.ragged import SAID
 from attention_specs.registry import Registry
 from attention_specs.storage import Storage
 
@@ -82,7 +82,7 @@ def quiet(
     called.options = (*(only or OPTIONS_OF.get(spec, without_cache)), *scales)  # type: ignore[attr-defined]
     if form != PADDED:
         called.form, called.conventions = form, BOTTOM_RIGHT | getattr(function, "conventions", {})  # type: ignore[attr-defined]
-        called.options = only or FORMS[form].options  # type: ignore[attr-defined]
+        called.options = (*(only or SAID), *scales)  # type: ignore[attr-defined]
     return called
 
 

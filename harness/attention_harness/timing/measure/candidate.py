@@ -21,6 +21,7 @@ from attention_specs.attention import spec as spec
 from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CACHE, Description
+from attention_specs.forms import form_of
 from attention_specs.properties.gradients import output_gradient
 
 Clock = Callable[[], int]
@@ -38,12 +39,13 @@ class Candidate:
     def __init__(self, function: Callable[..., object], description: Description, clock: Clock = perf_counter_ns) -> None:
         self.attention, self.description, self.clock = function, description, clock
         self.framework = frameworks.load(description.framework)
-        self.form = CallForm(description)
+        self.form, self.way = CallForm(description), form_of(description)
         self.close()
 
     def close(self) -> None:
         """Drops all arrays."""
         self.function = self.attention
+        self.asked: list[Inputs] = []
         self.contents: list[dict[str, np.ndarray]] = []
         self.buffers: list[dict[str, np.ndarray]] = []
         self.options: list[dict[str, object]] = []
@@ -71,9 +73,9 @@ class Candidate:
 
     def take(self, copies: Sequence[Inputs]) -> None:
         """From the next `fill` on, has the values and the options of these copies; they are of one problem with those before."""
-        meant = [x.under(self.description.conventions) for x in copies]
-        calls = [spec.call(spec.lower(x, self.description.options)) for x in meant]
-        douts = [output_gradient(x) if self.direction == TRAINING else None for x in copies]
+        self.asked = [spec.lower(x.under(self.description.conventions), self.description.options) for x in copies]
+        calls = [self.way.to_call(x, spec.call(x)) for x in self.asked]
+        douts = [self.way.to_answer(x, "out", output_gradient(x)) if self.direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         options = [self.form.completed(call.arrays, call.options) for call in calls]
         self.options = [
@@ -84,13 +86,13 @@ class Candidate:
     @contextmanager
     def taking(self, copies: Sequence[Inputs]) -> Iterator[None]:
         """Has these copies meanwhile, if there are any; afterwards, from the next `fill` on, the earlier ones again."""
-        before = self.contents, self.options
+        before = self.asked, self.contents, self.options
         if copies:
             self.take(copies)
         try:
             yield
         finally:
-            self.contents, self.options = before
+            self.asked, self.contents, self.options = before
 
     def _train(self, q: object, k: object, v: object, dout: object, **options: object) -> dict[str, object]:
         """The output and its gradients, in one call."""
@@ -151,7 +153,9 @@ class Candidate:
         return {name: self.signs.taken(name, self._back(name, self.framework.to_numpy(array))) for name, array in named.items()}
 
     def _back(self, name: str, array: np.ndarray) -> np.ndarray:
-        return np.array(self.form.back(name.removeprefix("d"), array))
+        """The result as the contract has it; one of a wrong shape as it is, for the gate to see."""
+        x, own = self.asked[0], np.array(self.form.back(name.removeprefix("d"), array))
+        return self.way.from_answer(x, name, own) if own.shape == self.way.shape(x, name) else own
 
     def call(self, buffer: int) -> object:
         """The output on this buffer, computed to the end."""
