@@ -111,7 +111,7 @@ def test_tables_and_lists_find_every_key(size, padding, shared):
 
 def test_full_pages_with_the_same_content_are_shared():
     x = realise(Case(Problem(2, 2, 1, 1, 20, 4, 4, key_lengths=(20, 17)), layouts=dict.fromkeys("kv", "repeated_batch")))
-    the_form, pages = form("paged"), Pages(8, 1, 2, True, "zero", 0)
+    the_form, pages = form("paged"), Pages(8, 1, 2, True, "0", 0)
     table = the_form.in_pages(x, call(x), pages).options["block_table"]
     assert table[0, :2].tolist() == table[1, :2].tolist() and table[0, 2] != table[1, 2], "the last pages are not full"
     apart = the_form.in_pages(x, call(x), replace(pages, shared=False)).options["block_table"]
@@ -121,7 +121,7 @@ def test_full_pages_with_the_same_content_are_shared():
 @pytest.mark.parametrize(("safe", "poisoned"), [(False, ""), (True, "kv"), ("keys", "k"), ("values", "v")])
 def test_what_nobody_may_read_is_nan_where_that_is_declared_safe(safe, poisoned):
     x, the_form = realise(RAGGED), form("paged", conventions=Conventions(masked_nan_safe=safe))
-    asked = the_form.in_pages(x, call(x), Pages(16, 1, 2, False, "zero", 1))
+    asked = the_form.in_pages(x, call(x), Pages(16, 1, 2, False, "0", 1))
     for name in "kv":
         pages = asked.arrays[f"{name}_pages"]
         assert np.isnan(pages).any() == (name in poisoned)
