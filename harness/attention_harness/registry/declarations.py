@@ -46,6 +46,11 @@ HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional"
 """Declarations that hold text alone."""
 
 
+def spec_of_function(function: Callable[..., object]) -> str:
+    """The spec that a function declares, else the one that its name stands for."""
+    return str(getattr(function, "spec", FUNCTIONS.get(getattr(function, "__name__", ""), "attention")))
+
+
 def refuse_other_kinds(function: Callable[..., object]) -> None:
     """ValueError for a declaration of another type, or with anything but text in place of names."""
     for name, (kind, words) in KINDS.items():
