@@ -30,16 +30,24 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "storage",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "weights", "form", "lse_layout", "storage",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
-`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
-`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`; `storage` the format of queries, keys or values
-that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv", "scales": "head"}`."""
+`positional` has arrays and options in the order in which they are passed, also `qkv` or `kv`, which hold several arrays;
+`returns` the parts of a tuple that always comes back;
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`;
+`weights` the parameters of a module by their role in a layer, `{"w_q": "query.weight"}`;
+`storage` the format of queries, keys or values that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv",
+"scales": "head"}`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
+
+LSE_LAYOUTS = ("hl", "lh")
+"""Orders of heads and positions in an lse, behind the batch if there is one."""
+FUSED = {"qkv": ("q", "k", "v"), "kv": ("k", "v")}
+"""Array of several -> the arrays of the contract that lie in it, along an axis in front of that of the heads."""
 
 MASK_MEANINGS = ("visible", "hidden")
 """Meanings of True in a mask."""
@@ -67,9 +75,11 @@ EMPTY_ROWS = {
     "lengths": ("lengths", "mask"),
     "no_keys": ("no_keys", "mask"),
     "together": ("together",),
+    "queries": ("queries",),
 }
 """Form that leaves a row empty -> keys of an `empty_rows` mapping, the first that is there counts. `causal` is is_causal and
-window; `together` is two forms or more that each hide some keys of the row."""
+window; `together` is two forms or more that each hide some keys of the row. `queries` is a row behind its query length, whatever else
+hides its keys, where that is declared apart."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,18 @@ class Conventions:
     def empty_rows_of(self, form: str, dtype: str, absent: str = "zeros") -> str:
         """The answer of a row whose keys a form out of EMPTY_ROWS hides, in this dtype; `absent` if undeclared."""
         return _most_particular(self.empty_rows, (dtype, *EMPTY_ROWS[form])) or absent
+
+    def behind_queries(self, dtype: str) -> str:
+        """The answer of a row behind its query length, in this dtype; "" where nothing is declared apart."""
+        return "" if isinstance(self.empty_rows, str) else _most_particular(self.empty_rows, ("queries", dtype))
+
+    def with_zeros_behind_queries(self) -> Conventions:
+        """The same, with zeros in rows behind their query lengths."""
+        if self.zeros_in_empty_rows:
+            return self
+        declared = self.empty_rows
+        of_all = dict.fromkeys(("mask", "bias", "together"), declared) if isinstance(declared, str) else dict(declared)
+        return self.updated({"empty_rows": of_all | {"queries": "zeros"}})
 
     @property
     def zeros_in_empty_rows(self) -> bool:
@@ -181,8 +203,15 @@ class Description:
     """The format, the arrays and the scales of what is stored in eight bits; {} where nothing is."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    module: bool = False
+    """Whether it is a module of a framework, whose weights are set for each call."""
     notes: tuple[str, ...] = ()
     """What was taken without a declaration, a sentence each."""
+    form: str = "padded"
+    """The way in which a call is handed over, a name of `attention_specs.forms`."""
+    metadata: tuple[str, ...] = ()
+    """Parameters of the form that the function takes."""
+    lse_layout: str = "hl"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

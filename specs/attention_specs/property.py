@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -74,6 +75,14 @@ class Attend(Protocol):
         it, or None for a refusal.
         """
 
+    def otherwise(self, x: Inputs, kind: str) -> Iterable[tuple[str, np.ndarray]]:
+        """The outputs of the same inputs handed over in other ways of this kind that the form knows, each with its name; those that
+        are refused are left out.
+        """
+
+    def beyond_its_arrays(self, x: Inputs) -> str | None:
+        """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen."""
+
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 
@@ -99,6 +108,12 @@ class Property:
     needs_recompile: bool = False
     domain: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
+    form: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The summary without the classes of bugs behind it."""
+        return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", self.summary)
 
     def takes_turns(self, edge_case: bool) -> bool:
         """Whether it is judged on a part of the cases. All edge cases count for gradients, although these need new oracles."""
@@ -120,6 +135,7 @@ def property_(
     needs_recompile: bool = False,
     domain: bool = False,
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
+    form: tuple[str, ...] = (),
 ) -> Callable[[Check], Check]:
     """Registers a check as the property of that id.
 
@@ -127,8 +143,8 @@ def property_(
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
     the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
     properties catch what it catches), so it runs on every other case, as those of a new oracle do.
-    A property of the `gradient` or the `domain` is for implementations that declare one. With `over_run` the check gathers
-    `samples`, and the verdict is that on the samples of all cases of a dtype.
+    `form` names the forms that it is about; () for all. A property of the `gradient` or the `domain` is for implementations that
+    declare one. With `over_run` the check gathers `samples`, and the verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -149,6 +165,7 @@ def property_(
             needs_recompile=needs_recompile,
             domain=domain,
             over_run=over_run,
+            form=form,
         )
         PROPERTIES.register(registered, name)
         return check

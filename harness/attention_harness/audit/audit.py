@@ -179,7 +179,7 @@ class Described:
 
     def __init__(self, worker: Worker) -> None:
         self.description = worker.description()
-        self.call = worker.call
+        self.call, self.guards = worker.call, worker.guards
 
 
 def examined(trial: Trial) -> Examined:

@@ -26,6 +26,7 @@ from attention_harness.audit.faults._parts import (  # fmt: skip
     weighed,
 )
 from attention_harness.audit.faults.merging import weighed as weighed_parts
+from attention_harness.audit.form_controls import OF_FORMS
 from attention_harness.audit.stored_controls import STORED_CONTROLS
 from attention_implementations.numpy._common import Result
 from attention_implementations.numpy.merge import merge
@@ -111,6 +112,13 @@ def in_splits(size: int) -> Function:
         return in_tiles(q, k, v, lambda parts: _each_by_itself(*parts), size, **o)
 
     return split
+
+
+def whole_blocks(q: Array, k: Array, v: Array, **o: object) -> Result:
+    """Blocks of four keys, and a refusal of a tail."""
+    if k.shape[2] % 4:
+        raise NotImplementedError(f"key_length={k.shape[2]}, but should be a multiple of 4")
+    return attention(q, k, v, **o)
 
 
 def _weights_by_lse(scores: Array, sink: Array | float) -> tuple[Array, Array]:
@@ -201,6 +209,7 @@ DECLARED: dict[str, Function] = {
     ),
     **{f"declared online, blocks of {n} keys": online(64, n) for n in (3, 1, 16, 64)},
     "declared matrix unit": tensor_core,
+    "declared domain": declares(domain=("key_length % 4 == 0",))(quiet(whole_blocks)),
     "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
     "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
     "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),
@@ -210,7 +219,7 @@ DECLARED: dict[str, Function] = {
 }
 """Judged by their declarations: more exact, and safe where NaN is masked. Two processes get them in turn: single keys take longest."""
 
-CONTROLS = UNDECLARED | DECLARED | STORED_CONTROLS
+CONTROLS = UNDECLARED | DECLARED | STORED_CONTROLS | OF_FORMS
 
 BASES = (EAGER, WITH_CACHE, "online, blocks of 16", GRADIENTS, LAYER, MERGE)
 """The functions of which most faults are variations."""

@@ -99,7 +99,7 @@ def _examined(selection: Selection, seed: int, jobs: int) -> list[Examined]:
 
 def first_stage(selection: Selection, suites: Mapping[str, Suite], examined: Mapping[int, Iterable[Examined]]) -> FirstStage:
     """The table for these results by seed. A fault is missed where the cases do not reject it with the numbers of each seed."""
-    faults = {fault.name: fault.spec for fault in selection.faults}
+    faults = {fault.name: fault.spec for fault in selection.faults if not fault.form}
     by_case: dict[Place, dict[Mutant, frozenset[str]]] = defaultdict(dict)
     for seed, results in examined.items():
         for one in results:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attention_harness.audit.conforming import absent, declaring
 from attention_harness.audit.controls import BASES, CONTROLS
-from attention_harness.audit.faults import Fault, load_all
+from attention_harness.audit.faults import PADDED, Fault, load_all
 from attention_harness.audit.faults._families import FAMILIES
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
@@ -33,6 +33,8 @@ class Entry:
     """Whether others are compared with it."""
     turn: int | None = None
     """Its number among the functions that are asked on every so many cases, if it is one of them."""
+    form: str = ""
+    """The form of its calls, where that is not the padded one."""
     family: str = ""
     family_name: str = ""
     link: str = ""
@@ -95,6 +97,7 @@ def _fault(fault: Fault) -> Entry:
         target=Target(fault.name, fault.location),
         spec=fault.spec,
         alone=fault.alone,
+        form="" if fault.form == PADDED else fault.form,
         family=fault.family,
         family_name=FAMILIES[fault.family],
         link=fault.link,

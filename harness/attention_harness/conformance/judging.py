@@ -170,6 +170,8 @@ def applies(under_test: UnderTest, property_: Property, x: Inputs) -> bool:
     declared = under_test.description
     if (property_.gradient and not declared.gradient) or (property_.domain and not declared.domain):
         return False
+    if property_.form and declared.form not in property_.form:
+        return False
     with np.errstate(all="ignore"):
         return set(property_.options) <= set(under_test.description.options) and bool(property_.needs(x))
 

@@ -12,6 +12,7 @@ from attention_harness.conformance.pace import Asked, smallest_first
 from attention_harness.conformance.plan import Plan
 from attention_harness.conformance.under_test import UnderTest
 from attention_harness.errors import CallFailed
+from attention_harness.generation.form_cases import FORM_CASES
 from attention_harness.generation.suite import Suite, further_suite
 from attention_harness.generation.vectors import Vector
 from attention_specs.case import Case
@@ -33,9 +34,7 @@ class Schedule:
         self.spec = under_test.description.spec
         self.suite = plan.suites.get(self.spec, Suite())
         self.properties = [
-            one
-            for one in properties_of(self.spec)
-            if one.id in GATES or (plan.asks_for(one) and (not one.domain or under_test.description.domain))
+            one for one in properties_of(self.spec) if one.id in GATES or (plan.asks_for(one) and self._is_about(one))
         ]
         self.compiles = under_test.description.compiles
         self.warm = [
@@ -43,6 +42,11 @@ class Schedule:
             for property_ in self.properties
             if not (property_.needs_new_oracle or (property_.needs_recompile and self.compiles))
         ]
+
+    def _is_about(self, property_: Property) -> bool:
+        """Whether it is about functions with the form and the domain of this one."""
+        declared = self.under_test.description
+        return not (property_.domain and not declared.domain) and (not property_.form or declared.form in property_.form)
 
     def cases(self, smallest: bool = False) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The cases in the options of the implementation, each with the properties to judge on it; if wanted, the smallest first."""
@@ -56,6 +60,8 @@ class Schedule:
 
         Whose turn it is depends on the properties and cases that are wanted, so that turns do not count here.
         """
+        for case, properties in self._of_the_form():
+            yield self.under_test.within_its_options(case), [one for one in properties if one.id in PLAIN or one.form]
         known = {name: case for name, case, _ in self._known_cases()}
         for name, telling in first_stage.cases(self.spec):
             if name in known:
@@ -84,7 +90,12 @@ class Schedule:
         """The kinds of cases of the suite; some properties take turns, and where each shape is compiled there are fewer."""
         yield ((vector.case, self._properties_on(vector)) for vector in self.suite.vectors)
         yield ((case, properties) for _, case, properties in self._known_cases())
+        yield self._of_the_form()
         yield self._drawn(self.suite)
+
+    def _of_the_form(self) -> Iterator[Asked]:
+        """The cases for calls without padding, where it is called so."""
+        return self._edge_cases(Suite(edge_cases=FORM_CASES if self.under_test.form.metadata else ()))
 
     def _known_cases(self) -> Iterator[tuple[str, Case, Sequence[Property]]]:
         """The worked example and the edge cases, by the ids that they have for seed 0."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.declared_domain import DeclaredDomain
+from attention_harness.generation.form_cases import with_lengths
+from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.attention.inputs import Inputs as AttentionInputs
@@ -18,8 +20,9 @@ from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
+from attention_specs.forms import form_of
 from attention_specs.precision import held_to, named_precision
-from attention_specs.spec import DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
+from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
 
 Result = TypeVar("Result")
@@ -52,10 +55,6 @@ def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def _extra_shape(x: Inputs, name: str) -> tuple[int, ...]:
-    return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
-
-
 class Known:
     """Results by the objects that they belong to, which stay alive with them, so that no other object gets their number."""
 
@@ -76,6 +75,7 @@ class UnderTest:
     def __init__(self, worker: Caller, description: Description, spec: Spec | None = None) -> None:
         self.worker, self.description = worker, description
         self.spec, self.domain = spec or spec_of(description.spec), DeclaredDomain(description)
+        self.form = form_of(description)
         self._kinds: set[Hashable] = set()
         self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
         """Of the last calls, without those that compile."""
@@ -87,7 +87,8 @@ class UnderTest:
             return case
         layouts = {} if self.description.contiguous else case.layouts
         problem = self.spec.restrict(case.problem, self.description.options)
-        return self.domain.moved(replace(case, problem=problem, layouts=layouts))
+        moved = self.domain.moved(replace(case, problem=problem, layouts=layouts))
+        return with_lengths(moved) if self.form.metadata else moved
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
@@ -105,16 +106,16 @@ class UnderTest:
 
     def __call__(self, x: Inputs) -> np.ndarray:
         """The output for these inputs. Raises CallFailed, here as elsewhere also for a wrong shape."""
-        return shaped("out", self._answer(x).out, x.output_shape)
+        return self._read(x, "out", self._answer(x).out)
 
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs. Raises CallFailed."""
-        return shaped("out", self._ask(self.lowered(x), ()).out, x.output_shape)
+        return self._read(x, "out", self._ask(self.lowered(x), ()).out)
 
     def beside(self, x: Inputs, other: Inputs) -> np.ndarray:
         """The output for x while another thread asks for that of `other`. Raises CallFailed."""
         request = replace(self._request(self.lowered(x)), beside=self._request(self.lowered(other)))
-        return shaped("out", self._call(request).out, x.output_shape)
+        return self._read(x, "out", self._call(request).out)
 
     def refusal(self, x: Inputs) -> str:
         """The refusal of these inputs as they are; empty if they are answered. Raises CallFailed for other failures."""
@@ -133,7 +134,7 @@ class UnderTest:
         for condition, other in self.domain.outside(x):
             try:
                 asked = self.spec.lower(other, self.description.options)
-                out = shaped("out", self._ask(asked, ()).out, other.output_shape)
+                out = self._read(other, "out", self._ask(asked, ()).out)
             except (CallFailed, Unsupported) as failure:
                 if isinstance(failure, CallFailed) and failure.outcome not in REFUSALS:
                     raise
@@ -141,19 +142,36 @@ class UnderTest:
             else:
                 yield condition, (out, self.spec.expect(asked, conventions, model))
 
+    def otherwise(self, x: Inputs, kind: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The outputs of the same inputs handed over in other ways of this kind, but for those that are refused. Raises CallFailed."""
+        asked = self.lowered(x)
+        for what, call in self.form.otherwise(asked, self.spec.call(asked), kind):
+            try:
+                yield what, self._read(x, "out", self._call(self._sent(call)).out)
+            except CallFailed as failure:
+                if failure.outcome not in REFUSALS:
+                    raise CallFailed(failure.outcome, f"{what}: {failure}", failure.trace) from failure
+
+    def beyond_its_arrays(self, x: Inputs) -> str | None:
+        """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen. Raises CallFailed."""
+        if not getattr(self.worker, "guards", False) or not can_be_guarded(self.description):
+            return None
+        request = self._request(self.lowered(x))
+        self._call(request)
+        return touched(request, self._call)
+
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
-        return shaped(name, self._answer(x, (name,)).extra[name], _extra_shape(x, name))
+        return self._read(x, name, self._answer(x, (name,)).extra[name])
 
     def out_beside(self, x: Inputs, name: str) -> np.ndarray:
         """The output that comes together with the returned weights or log-sum-exp. Raises CallFailed."""
-        return shaped("out", self._answer(x, (name,)).out, x.output_shape)
+        return self._read(x, "out", self._answer(x, (name,)).out)
 
     def together(self, x: Inputs) -> Mapping[str, np.ndarray]:
         """The results of one call for weights and log-sum-exp at once: "out", "weights" and "lse". Raises CallFailed."""
         answer = self._answer(x, ("weights", "lse"))
-        extras = {name: shaped(name, array, _extra_shape(x, name)) for name, array in answer.extra.items()}
-        return extras | {"out": shaped("out", answer.out, x.output_shape)}
+        return {name: self._read(x, name, array) for name, array in (answer.extra | {"out": answer.out}).items()}
 
     def side_effects(self, x: Inputs) -> SideEffects:
         """The side effects that the worker saw, for an answer of any shape. Raises CallFailed."""
@@ -176,11 +194,12 @@ class UnderTest:
         """
 
         def request() -> Request:
-            return replace(self._request(self._joined(x)), dout=self._packed(dout), wrt=tuple(wrt))
+            own_dout = self.form.to_answer(x, "out", dout)
+            return replace(self._request(self._joined(x)), dout=self._packed(own_dout), wrt=tuple(wrt))
 
         answer = self._answered(tuple(wrt), request, x, dout)
-        gradients = {name: shaped(f"d{name}", answer.extra[name], getattr(x, name).shape) for name in wrt}
-        return gradients | {"out": shaped("out", answer.out, x.output_shape)}
+        gradients = {name: self._read(x, f"d{name}", answer.extra[name]) for name in wrt}
+        return gradients | {"out": self._read(x, "out", answer.out)}
 
     def expected_gradient(self, x: Inputs, dout: np.ndarray) -> ExpectedGradient:
         """The right gradients under the declared conventions, and the bounds of the declared precision."""
@@ -247,12 +266,23 @@ class UnderTest:
         self._kinds.add(request.kind)
         return "first calls"
 
+    def _read(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
+        """A result as the contract has it. Raises CallFailed for a wrong shape."""
+        own = shaped(name, array, self.form.shape(x, name))
+        return self._answers.once(name, lambda: self.form.from_answer(x, name, own), array) if self.form.metadata else own
+
     def _ask(self, x: Inputs, wanted: tuple[str, ...]) -> Answer:
         return self._call(self._request(x, wanted))
 
     @timed("packing")
     def _request(self, x: Inputs, wanted: tuple[str, ...] = ()) -> Request:
-        call = self.spec.call(x)
+        try:
+            call = self.form.to_call(x, self.spec.call(x))
+        except Unsupported as error:
+            raise CallFailed(Outcome.UNSUPPORTED, str(error)) from error
+        return self._sent(call, wanted)
+
+    def _sent(self, call: Call, wanted: tuple[str, ...] = ()) -> Request:
         arrays = {name: self._packed(array) for name, array in call.arrays.items()}
         options = {name: self._packed(o) if isinstance(o, np.ndarray) else o for name, o in call.options.items()}
         return Request(arrays, options, wanted)

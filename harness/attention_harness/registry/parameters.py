@@ -10,16 +10,19 @@ from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
-from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import OPTIONS as PLAIN
-from attention_specs.contract import RETURNED, SCALES
-
-ARRAYS = ("q", "k", "v")
-OPTIONS = (*PLAIN, *SCALES)
-"""The options of the contract, scales of stored arrays among them."""
+from attention_specs.contract import FUSED, RETURNED, SCALES
+from attention_specs.forms import FORMS
+from attention_specs.forms.padded import Padded
+from attention_specs.multi_head import domain as domains
 
 Parameter = inspect.Parameter
+ALIKE = {
+    "qkv": ("query_length == key_length", "key_heads == query_heads", "head_dim == value_dim"),
+    "kv": ("head_dim == value_dim",),
+}
+"""Array of several -> conditions under which they have one shape."""
+
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 WELL_KNOWN = {
@@ -54,10 +57,20 @@ class Parameters:
         return inspect.signature(self.function)
 
     @cached_property
+    def form(self) -> type[Padded]:
+        """The form of its calls, as declared."""
+        return FORMS[one_of("form", getattr(self.function, "form", "padded"), FORMS)]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The options and the metadata that the form can say."""
+        return (*self.form.options, *self.form.metadata)
+
+    @cached_property
     def names(self) -> dict[str, str]:
         """Option -> the parameter that stands for it, as declared or as it is well known."""
         declared: Mapping[str, str] = getattr(self.function, "names", {})
-        return {**{one_of("names", option, OPTIONS): name for option, name in declared.items()}, **self.taken}
+        return {**{one_of("names", option, self.known): name for option, name in declared.items()}, **self.taken}
 
     @cached_property
     def taken(self) -> dict[str, str]:
@@ -66,6 +79,8 @@ class Parameters:
         others = {*declared.values(), *getattr(self.function, "ignored", ())}
         taken = {}
         for option, names in WELL_KNOWN.items():
+            if option not in self.known:
+                continue
             there = [name for name in names if name in parameters and name not in others]
             if len(there) == 1 and option not in (*parameters, *declared) and not self._is_one_number(option, there[0]):
                 taken[option] = there[0]
@@ -83,17 +98,26 @@ class Parameters:
 
     @cached_property
     def positional(self) -> tuple[str, ...]:
-        """The arrays and options that are passed by position, as declared; () for the arrays of the spec."""
-        declared = tuple(getattr(self.function, "positional", ()))
+        """The arrays and options that are passed by position, as declared or as the names of fused ones say; () for q, k, v."""
+        declared = tuple(getattr(self.function, "positional", ())) or self.fused
         if not declared:
             return ()
         if self.spec != "attention":
             given = POSITIONAL.get(self.spec, 3)
-            raise ValueError(f"positional={', '.join(declared)}, but should be left out of {self.spec}: it gets {given} arrays")
-        order = tuple(one_of("positional", name, (*ARRAYS, *OPTIONS)) for name in declared)
-        if not set(ARRAYS) <= set(order) or len(set(order)) < len(order):
-            raise ValueError(f"positional={', '.join(order)}, but should have q, k and v, and each name once")
+            raise ValueError(f"positional={', '.join(declared)}, but should be left out of a {self.spec}: it gets {given} arrays")
+        arrays, fused = self.form.arrays, FUSED if self.form is Padded else {}
+        order = tuple(one_of("positional", name, (*arrays, *fused, *self.known)) for name in declared)
+        apart = [name for one in order for name in fused.get(one, (one,))]
+        if not set(arrays) <= set(apart) or len(set(apart)) < len(apart):
+            wanted = f"{', '.join(arrays[:-1])} and {arrays[-1]}" + ", or qkv, or q and kv" * bool(fused)
+            raise ValueError(f"positional={', '.join(order)}, but should have {wanted}, and each name once")
         return order
+
+    @cached_property
+    def fused(self) -> tuple[str, ...]:
+        """The first parameters, where their names say that they hold several arrays: `(qkv)` or `(q, kv)`."""
+        names = tuple(self.signature.parameters) if self.spec == "attention" and self.form is Padded else ()
+        return next((first for first in (("qkv",), ("q", "kv")) if names[: len(first)] == first), ())
 
     @cached_property
     def returns(self) -> tuple[str, ...]:
@@ -107,21 +131,25 @@ class Parameters:
     def domain(self) -> tuple[str, ...]:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
-        if declared and self.spec != "attention":
+        if declared and self.spec == "merge":
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
-        batch = () if "b" in getattr(self.function, "layout", "bhld") else ("batch == 1",)
-        return tuple(one.text for one in Domain.of((*declared, *batch)).conditions)
+        padded = self.form is Padded
+        batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
+        fused = [condition for name in self.positional for condition in ALIKE.get(name, ())]
+        return tuple(one.text for one in domains.declared(self.spec, (*declared, *batch, *fused)).conditions)
 
     @cached_property
     def implied(self) -> tuple[str, ...]:
-        """Options that the domain fixes and that have no parameter."""
-        fixed = [name for one in Domain.of(self.domain).conditions if one.constant for name in one.fields]
+        """Options that the domain fixes and that have no parameter; a layer has no options but a mask."""
+        if self.spec != "attention":
+            return ()
+        fixed = [name for one in domains.declared(self.spec, self.domain).conditions if one.constant for name in one.fields]
         return tuple(name for name in fixed if self.names.get(name, name) not in self.signature.parameters)
 
     @cached_property
     def by_position(self) -> dict[str, str]:
         """Parameter -> the array or option that it gets by position. TypeError where they cannot be passed so."""
-        wanted = self.positional or (*ARRAYS, *(f"array {n}" for n in range(3, POSITIONAL.get(self.spec, 3))))
+        wanted = self.positional or (*self.form.arrays, *(f"array {n}" for n in range(3, POSITIONAL.get(self.spec, 3))))
         bound = self._bound(*wanted).arguments
         names = [name for name in bound if self.signature.parameters[name].kind not in VARIADIC]
         return dict(zip(names, wanted, strict=False))
@@ -134,8 +162,9 @@ class Parameters:
 
     def unfitting(self, why: str) -> TypeError:
         """The error for a signature that cannot be called."""
-        needed = POSITIONAL.get(self.spec, 3)
-        wanted = "three arrays, q, k and v" if needed == 3 else f"{needed} arrays{' and heads' * bool(self._heads)}"
+        needed, (first, second, third) = POSITIONAL.get(self.spec, 3), self.form.arrays
+        words = f"{first}, {second} and {third}"
+        wanted = f"three arrays, {words}" if needed == 3 else f"{needed} arrays{' and heads' * bool(self._heads)}"
         wanted = ", ".join(self.positional) or wanted
         call = f"{getattr(self.function, '__name__', 'function')}{self.signature}"
         return TypeError(f"signature={call}, but should take {wanted}: {why}")
@@ -156,25 +185,45 @@ class Parameters:
     def options(self) -> tuple[str, ...]:
         """Options of the contract that the function takes, by its signature or as declared."""
         declared: Sequence[str] | None = getattr(self.function, "options", None)
-        given = {
-            self.names.get(option, option): option for option in OPTIONS if self.names.get(option, option) not in self.ignored
-        }
         self._require_declared(declared or ())
-        self._refuse_unknown([name for name in self.beyond if name not in given and name not in self.ignored])
+        self._refuse_unknown([name for name in self.beyond if name not in self._by_parameter and name not in self.ignored])
         if declared is not None:
-            return tuple(one_of("options", option, OPTIONS) for option in declared)
+            of_the_call = tuple(one_of("options", option, self.known) for option in declared)
+            return (*(option for option in of_the_call if option not in self.form.metadata), *self.form.implied(self.metadata))
         returned = [f"return_{part}" for part in self.returns if part in RETURNED]
-        taken = {*self.positional, *self.implied, *returned, *(given.get(name) for name in self.beyond)}
+        taken = {*self.positional, *self.implied, *returned, *(self._by_parameter.get(name) for name in self.beyond)}
         self._refuse_required()
-        return tuple(option for option in OPTIONS if option in taken)
+        return (*(option for option in self.form.options if option in taken), *self.form.implied(self.metadata))
+
+    @cached_property
+    def _by_parameter(self) -> dict[str, str]:
+        """Parameter -> the option or the metadata that it stands for."""
+        named = {self.names.get(option, option): option for option in self.known}
+        return {parameter: option for parameter, option in named.items() if parameter not in self.ignored}
+
+    @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """Parameters of the form that the function takes. ValueError where some are missing."""
+        declared = getattr(self.function, "options", None) or ()
+        taken = {*self.positional, *declared, *(self._by_parameter.get(name) for name in self.beyond)}
+        found = tuple(name for name in self.form.metadata if name in taken)
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
+        found = found or (self.form.usual if Parameter.VAR_KEYWORD in kinds else ())
+        for some in self.form.needed:
+            if not set(some) & set(found):
+                raise self.unfitting(f"form={self.form.name} needs {' or '.join(some)}, or its name in attention.names")
+        return found
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
         """Options that every call has to pass: those without a default."""
         by_option = {option: self._default(self.names.get(option, option)) for option in self.options}
+        by_option |= dict.fromkeys(self.form.implied(self.metadata))
         by_place = {option: self._default(name) for name, option in self.by_position.items()}
         defaults = by_option | by_place | {name: Parameter.empty for name in self.positional if name not in by_place}
-        return tuple(option for option in OPTIONS if defaults.get(option) is Parameter.empty and self._is_passed(option))
+        return tuple(
+            option for option in self.form.options if defaults.get(option) is Parameter.empty and self._is_passed(option)
+        )
 
     def _is_passed(self, option: str) -> bool:
         named = self.signature.parameters.get(self.names.get(option, option))
@@ -197,6 +246,10 @@ class Parameters:
         taken = ", ".join(f"{name} as {option}" for option, name in self.taken.items())
         kept = [name for name in self.ignored if name not in getattr(self.function, "ignored", ())]
         sentences = [f"taken by their names: {taken}"] if taken else []
+        if self.fused and not getattr(self.function, "positional", ()):
+            sentences.append(
+                f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} along an axis in front of the heads"
+            )
         return (*sentences, *([f"left at their defaults: {', '.join(kept)}"] if kept else []))
 
     def _require_declared(self, options: Sequence[str]) -> None:
@@ -216,7 +269,7 @@ class Parameters:
         free = [name for name in self.beyond if name not in self.ignored]
         nameless = [name for name in free if self.signature.parameters[name].kind is Parameter.POSITIONAL_ONLY]
         if nameless:
-            order = ", ".join(f'"{name}"' for name in (*(self.positional or ARRAYS), *nameless))
+            order = ", ".join(f'"{name}"' for name in (*(self.positional or self.form.arrays), *nameless))
             raise self.unfitting(f"{nameless[0]} has no name for a call, declare attention.positional = ({order})")
 
     def _refuse_unknown(self, parameters: list[str]) -> None:
@@ -224,8 +277,9 @@ class Parameters:
         if not parameters:
             return
         meant: dict[str, str] = {}
+        stored, plain = getattr(self.function, "storage", None), [name for name in self.known if name not in SCALES]
         for parameter in parameters:
-            meant.setdefault(nearest(parameter, OPTIONS), parameter)
+            meant.setdefault(nearest(parameter, self.known if stored else plain), parameter)
         names = {option: parameter for option, parameter in meant.items() if option}
         ignored = [parameter for parameter in parameters if parameter not in names.values()]
         declarations = [f"attention.names = {json.dumps(names)}"] if names else []

@@ -112,7 +112,7 @@ def lower(x: Inputs, options: Collection[str]) -> Inputs:
     Raises Unsupported.
     """
     joined = x.past is not None and "past_k" not in options
-    words = set(options) - set(POSITIONAL if joined else ())
+    words = set(options) - set(_moved(x) if joined else ())
     missing = [name for name in OPTIONAL if _given(x, name) and not expressible(name, words)]
     if missing:
         parameters = dict.fromkeys("past_k" if name in options else name for name in missing)
@@ -120,6 +120,12 @@ def lower(x: Inputs, options: Collection[str]) -> Inputs:
     x = x.written_out([rule for rule in RULES if rule not in words])
     x = x.replace(past=None) if joined else x
     return _mask_as_bias(x) if x.mask is not None and "mask" not in words else x
+
+
+def _moved(x: Inputs) -> list[str]:
+    """The rules that a cache moves: those that count from the first key, where the cache is no part of the keys."""
+    alignments = zip(POSITIONAL, (x.causal_alignment, x.window_alignment), strict=True)
+    return [rule for rule, alignment in alignments if alignment == "top-left"]
 
 
 def call(x: Inputs) -> Call:
@@ -204,7 +210,14 @@ def empty_rows(x: Inputs, empty: np.ndarray, conventions: Conventions) -> np.nda
         differs = np.where(declared == alone, declared, "unspecified")
         declared = np.where(here, np.where(met, together or differs, alone), declared)
         met |= here
-    return declared
+    behind = conventions.behind_queries(x.dtype)
+    return np.where(empty & _behind(x), behind, declared) if behind else declared
+
+
+def _behind(x: Inputs) -> np.ndarray:
+    """Bool, broadcastable to [B, Hq, Lq]: rows behind their query length."""
+    lengths = np.array(x.q.shape[2]) if x.query_lengths is None else x.query_lengths[:, None, None]
+    return np.asarray(np.arange(x.q.shape[2]) >= lengths)
 
 
 def _alone(conventions: Conventions, form: str, dtype: str) -> str:

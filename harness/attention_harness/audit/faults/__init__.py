@@ -14,6 +14,8 @@ import numpy as np
 
 from attention_specs.attention.storage import Storage
 from attention_specs.contract import OPTIONS
+from attention_specs.forms.padded import Padded
+from attention_specs.forms.ragged import SAID
 from attention_specs.registry import Registry
 
 Attention = Callable[..., Any]
@@ -39,6 +41,11 @@ class Fault:
         return str(getattr(self.function, "spec", "attention"))
 
     @property
+    def form(self) -> str:
+        """The form in which it is called."""
+        return str(getattr(self.function, "form", PADDED))
+
+    @property
     def alone(self) -> bool:
         """Whether it may take its process with it, or never come back: those are in the module `processes`."""
         return self.function.__module__ == f"{__name__}.processes"
@@ -49,9 +56,14 @@ FAULTS: Registry[Fault] = Registry("fault")
 
 OPTIONS_OF = {"multi-head": ("mask", "return_weights"), "merge": ("return_lse",)}
 """Options of functions of other specs than attention."""
+PADDED = Padded.name
+BOTTOM_RIGHT = {"causal_alignment": "bottom-right", "window_alignment": "bottom-right"}
+"""The conventions of serving engines, which faults of the other forms declare."""
 
 
-def quiet(function: Attention, cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()) -> Attention:
+def quiet(
+    function: Attention, cache: bool = False, spec: str = "attention", only: tuple[str, ...] = (), form: str = PADDED
+) -> Attention:
     """As faults are called: without warnings, with every option of the contract, and with a cache only where that is asked for.
 
     A function that needs others to be written as a mask names the options that it has, as `only`.
@@ -68,11 +80,14 @@ def quiet(function: Attention, cache: bool = False, spec: str = "attention", onl
     storage = Storage.declared(getattr(function, "storage", {}))
     scales = () if storage is None else storage.options
     called.options = (*(only or OPTIONS_OF.get(spec, without_cache)), *scales)  # type: ignore[attr-defined]
+    if form != PADDED:
+        called.form, called.conventions = form, BOTTOM_RIGHT | getattr(function, "conventions", {})  # type: ignore[attr-defined]
+        called.options = (*(only or SAID), *scales)  # type: ignore[attr-defined]
     return called
 
 
 def fault(
-    family: str, link: str = "", cache: bool = False, spec: str = "attention", only: tuple[str, ...] = ()
+    family: str, link: str = "", cache: bool = False, spec: str = "attention", only: tuple[str, ...] = (), form: str = PADDED
 ) -> Callable[[Attention], Attention]:
     """Registers the function as a fault of that class; no link: a variant of its neighbours. ValueError if the name is taken.
 
@@ -81,7 +96,7 @@ def fault(
 
     def register(function: Attention) -> Attention:
         name = function.__name__
-        return FAULTS.register(Fault(name, family, link, quiet(function, cache, spec, only)), name).function
+        return FAULTS.register(Fault(name, family, link, quiet(function, cache, spec, only, form)), name).function
 
     return register
 

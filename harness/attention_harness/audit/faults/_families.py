@@ -41,4 +41,5 @@ FAMILIES = {
     "C38": "further results that differ from the output",
     "C39": "batching transforms",
     "C40": "thresholds of dispatch",
+    "C41": "pages of a cache, and their tables",
 }

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from attention_harness.audit.faults import fault
+from attention_harness.audit.faults._packed_parts import packed
+from attention_harness.audit.faults._paged_parts import paged
 from attention_harness.audit.faults._parts import attention, given
 
 Array = np.ndarray
@@ -82,3 +84,28 @@ def fills_its_cache_beyond_the_end(q: Array, k: Array, v: Array, **o: Any) -> An
     if fills_its_cache_beyond_the_end.calls == 10:  # type: ignore[attr-defined]
         raise MemoryError("cache")
     return attention(q, k, v, **o)
+
+
+@fault("C41", "flashinfer-ai/flashinfer#4015", form="paged")
+def one_number_behind_the_pages_is_read(q: Array, k_pages: Array, v_pages: Array, **o: Any) -> Any:
+    """A load of whole vectors goes past the last page; what it reads there is not used."""
+    ctypes.string_at(k_pages.ctypes.data + k_pages.nbytes, k_pages.itemsize)
+    return paged(q, k_pages, v_pages, **o)
+
+
+@fault("C32", "Dao-AILab/flash-attention@a3a257c7", form="packed")
+def one_number_behind_the_output_is_written(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """A store of whole vectors goes past the last row; it leaves there what it found."""
+    result = packed(q, k, v, **o)
+    out = result[0] if isinstance(result, tuple) else result
+    end = out.ctypes.data + out.nbytes
+    ctypes.memmove(end, ctypes.string_at(end, out.itemsize), out.itemsize)
+    return result
+
+
+@fault("C32", "Dao-AILab/flash-attention#2333", form="packed")
+def one_offset_behind_the_last_is_read(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """The loop over sequences has a step too many, whose offset is not used."""
+    offsets = o["cu_seqlens_q"]
+    ctypes.string_at(offsets.ctypes.data + offsets.nbytes, offsets.itemsize)
+    return packed(q, k, v, **o)

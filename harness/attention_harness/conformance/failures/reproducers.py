@@ -63,7 +63,7 @@ def write(
         "picture": _picture(under_test, x),
     }
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    if target.location:  # a function object has no place from which a program could load it
+    if target.location and not under_test.description.module:  # a function object has no place, and a module is no function
         path.with_suffix(".py").write_text(_script(under_test, target, x, message))
     return path
 
@@ -89,16 +89,18 @@ def _picture(under_test: UnderTest, x: Inputs) -> dict[str, object]:
 def _script(under_test: UnderTest, target: Target, x: Inputs, message: str) -> str:
     """A program that builds the same arrays, calls the implementation in its own form and prints its answer and the right one."""
     form, description = CallForm(under_test.description), under_test.description
-    by_position, by_name = form.own_call(under_test.spec.call(under_test.lowered(x)))
+    asked = under_test.lowered(x)
+    by_position, by_name = form.own_call(under_test.form.to_call(asked, under_test.spec.call(asked)))
     expected = under_test.expected(x)
     bound = np.broadcast_to(expected.bounds.out, expected.out.shape)
+    wanted, bound = (under_test.form.to_answer(x, "out", a.astype(np.float64)) for a in (expected.out, bound))
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),
         arrays="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_position.items()),
         options="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_name.items()),
         part=f"[{description.returns.index('out')}]" if description.returns else "",
-        wanted=_literal(form.given("out", expected.out.astype(np.float64))),
-        bound=_literal(form.given("out", bound.astype(np.float64))),
+        wanted=_literal(form.given("out", wanted)),
+        bound=_literal(form.given("out", bound)),
         device=description.device,
         framework=description.framework,
         location=target.location,

@@ -26,7 +26,8 @@ class Signs:
         if not number:
             return cls()
         rng = np.random.default_rng(number)
-        head, value = (rng.choice([-1, 1], arrays[name].shape[-1]) for name in "qv")
+        q, _, v, *_ = arrays.values()  # in every form
+        head, value = (rng.choice([-1, 1], array.shape[-1]) for array in (q, v))
         return cls(head, value)
 
     def given(self, name: str, array: np.ndarray) -> np.ndarray:
@@ -44,7 +45,7 @@ class Signs:
         return signed(array, signs) if fits else array
 
     def _of(self, name: str) -> np.ndarray | int:
-        return self.head if name in ("q", "k", "past_k", "dq", "dk") else self.value
+        return self.head if name in ("q", "k", "k_pages", "past_k", "dq", "dk") else self.value
 
 
 def signed(array: np.ndarray, signs: np.ndarray | int) -> np.ndarray:

@@ -5,7 +5,8 @@ Each candidate has buffers of its own, so that none gains by another's warm cach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns
 
@@ -20,6 +21,7 @@ from attention_specs.attention import spec as spec
 from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.contract import CACHE, Description
+from attention_specs.forms import form_of
 from attention_specs.properties.gradients import output_gradient
 
 Clock = Callable[[], int]
@@ -37,18 +39,19 @@ class Candidate:
     def __init__(self, function: Callable[..., object], description: Description, clock: Clock = perf_counter_ns) -> None:
         self.attention, self.description, self.clock = function, description, clock
         self.framework = frameworks.load(description.framework)
-        self.form = CallForm(description)
+        self.form, self.way = CallForm(description), form_of(description)
         self.close()
 
     def close(self) -> None:
         """Drops all arrays."""
         self.function = self.attention
+        self.asked: list[Inputs] = []
         self.contents: list[dict[str, np.ndarray]] = []
         self.buffers: list[dict[str, np.ndarray]] = []
         self.options: list[dict[str, object]] = []
         self.calls: list[tuple[list[object], dict[str, object]]] = []
         self.series: list[float] = []
-        self.number, self.signs = 0, Signs()
+        self.number, self.signs, self.direction = 0, Signs(), "forward"
 
     def open(self, copies: Sequence[Inputs], direction: str = "forward") -> None:
         """Makes the native inputs of all copies. Raises attention_specs.attention.spec.Unsupported or NotImplementedError."""
@@ -57,19 +60,39 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
-        meant = [x.under(self.description.conventions) for x in copies]
-        calls = [spec.call(spec.lower(x, self.description.options)) for x in meant]
-        douts = [output_gradient(x) if direction == TRAINING else None for x in copies]
-        self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
+        if self.form.fused:
+            raise NotImplementedError(
+                f"positional={', '.join(self.form.fused)}, but should be q, k, v: fused arrays are not timed"
+            )
+        self.direction = direction
+        self.take(copies)
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
+        if direction == TRAINING:
+            self.function = self.framework.compiled(self._train, self.options[0])
+        self.fill(0)
+
+    def take(self, copies: Sequence[Inputs]) -> None:
+        """From the next `fill` on, has the values and the options of these copies; they are of one problem with those before."""
+        self.asked = [spec.lower(x.under(self.description.conventions), self.description.options) for x in copies]
+        calls = [self.way.to_call(x, spec.call(x)) for x in self.asked]
+        douts = [self.way.to_answer(x, "out", output_gradient(x)) if self.direction == TRAINING else None for x in copies]
+        self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         options = [self.form.completed(call.arrays, call.options) for call in calls]
         self.options = [
             {name: self._native(self.form.given(name, value)) for name, value in given.items() if name not in CACHE}
             for given in options
         ]
-        if direction == TRAINING:
-            self.function = self.framework.compiled(self._train, self.options[0])
-        self.fill(0)
+
+    @contextmanager
+    def taking(self, copies: Sequence[Inputs]) -> Iterator[None]:
+        """Has these copies meanwhile, if there are any; afterwards, from the next `fill` on, the earlier ones again."""
+        before = self.asked, self.contents, self.options
+        if copies:
+            self.take(copies)
+        try:
+            yield
+        finally:
+            self.asked, self.contents, self.options = before
 
     def _train(self, q: object, k: object, v: object, dout: object, **options: object) -> dict[str, object]:
         """The output and its gradients, in one call."""
@@ -130,7 +153,9 @@ class Candidate:
         return {name: self.signs.taken(name, self._back(name, self.framework.to_numpy(array))) for name, array in named.items()}
 
     def _back(self, name: str, array: np.ndarray) -> np.ndarray:
-        return np.array(self.form.back(name.removeprefix("d"), array))
+        """The result as the contract has it; one of a wrong shape as it is, for the gate to see."""
+        x, own = self.asked[0], np.array(self.form.back(name.removeprefix("d"), array))
+        return self.way.from_answer(x, name, own) if own.shape == self.way.shape(x, name) else own
 
     def call(self, buffer: int) -> object:
         """The output on this buffer, computed to the end."""

@@ -1,0 +1,36 @@
+"""Attention over packed sequences, one after the other: the call of flash-attention's varlen functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attention_implementations.numpy._common import Result, answer, working_dtype
+from attention_implementations.numpy._sequence import of_sequence
+from attention_specs.contract import declares
+
+
+@declares(
+    framework="numpy",
+    form="packed",
+    conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right", "masked_nan_safe": True},
+    precision={"bfloat16": "exact", "float16": "exact"},
+)
+def attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, cu_seqlens_q: np.ndarray, cu_seqlens_k: np.ndarray,
+    seqused_k: np.ndarray | None = None, is_causal: bool = False, window: Any = None, softcap: float | None = None,
+    sinks: np.ndarray | None = None, scale: float | None = None, return_lse: bool = False,
+) -> Result:  # fmt: skip
+    """q [Tq, Hq, D], k [Tk, Hkv, D], v [Tk, Hkv, Dv] -> out [Tq, Hq, Dv], lse [Hq, Tq]. Each sequence has offsets of its own.
+
+    16-bit inputs are computed in float32, and lse is returned in it.
+    """
+    out, lse = np.zeros((*q.shape[:2], v.shape[2]), q.dtype), np.zeros((q.shape[1], q.shape[0]), working_dtype(q.dtype))
+    used = np.diff(cu_seqlens_k) if seqused_k is None else seqused_k
+    for first, last, start, length in zip(cu_seqlens_q[:-1], cu_seqlens_q[1:], cu_seqlens_k[:-1], used, strict=True):
+        keys = slice(start, start + length)
+        out[first:last], lse[:, first:last] = of_sequence(
+            q[first:last], k[keys], v[keys], is_causal, window, softcap, sinks, scale
+        )
+    return answer(out, lse if return_lse else None)

@@ -1,0 +1,69 @@
+"""The form of the contract itself, and what every other form answers: names, the call, and the way back of each result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from attention_specs.contract import LAYOUTS, OPTIONS, SCALES, Conventions, Description
+from attention_specs.spec import Call, Inputs
+
+
+class Padded:
+    """All entries in one array, [B, H, L, D]. Other forms are subclasses."""
+
+    name: ClassVar[str] = "padded"
+    arrays: ClassVar[tuple[str, ...]] = ("q", "k", "v")
+    """Arrays that are passed by position."""
+    options: ClassVar[tuple[str, ...]] = (*OPTIONS, *SCALES)
+    """Options of the contract that the form can say as parameters."""
+    metadata: ClassVar[tuple[str, ...]] = ()
+    """Parameters that only this form has: where entries begin and end."""
+    needed: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Metadata without which a call would mean nothing: one of each tuple."""
+    usual: ClassVar[tuple[str, ...]] = ()
+    """Metadata for a function that takes any keyword and names none."""
+    layouts: ClassVar[tuple[str, ...]] = tuple(LAYOUTS)
+    """Orders of the axes, the usual one first."""
+
+    differentiable: ClassVar[bool] = True
+    """Whether gradients have a form."""
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+
+    @classmethod
+    def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:
+        """Options of the contract that every call says by this metadata."""
+        return ()
+
+    @staticmethod
+    def conventions(declared: Conventions) -> Conventions:
+        """What is declared, with what the form decides."""
+        return declared
+
+    def to_call(self, x: Inputs, call: Call) -> Call:
+        """The call of the contract in this form."""
+        return call
+
+    def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
+        """The same inputs handed over in other ways of this kind, each with its name."""
+        yield from ()
+
+    def shape(self, x: Inputs, name: str) -> tuple[int, ...]:
+        """Of a result in this form: "out", "weights", "lse", or a gradient by the name of its argument with a d in front."""
+        if name == "out":
+            return x.output_shape
+        if name in ("weights", "lse"):
+            return tuple(x.score_shape[:3] if name == "lse" else x.score_shape)
+        return tuple(getattr(x, name[1:]).shape)
+
+    def from_answer(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
+        """A result, as the contract has it: zeros, and an lse of -inf, at queries that the form leaves out."""
+        return array
+
+    def to_answer(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
+        """The way back: a result of the contract in this form."""
+        return array
