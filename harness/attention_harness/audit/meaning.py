@@ -43,7 +43,7 @@ def _open_places(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conven
     return places | {name: o[name] for name in ("mask", "bias") if o.get(name) is not None}
 
 
-def _end(shape: tuple[int, ...], o: Mapping[str, Any]) -> Array:
+def _end(shape: tuple[int, ...], o: Mapping[str, object]) -> Array:
     """How far the last key lies behind the last query: of each entry, [B, 1, 1, 1], where it has lengths."""
     queries, keys = (
         np.asarray(length if o.get(name) is None else o[name]).reshape(-1, 1, 1, 1)
