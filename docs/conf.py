@@ -26,13 +26,19 @@ html_title = "attention-harness"
 html_static_path = ["static"]
 html_js_files = [("accessible.js", {"defer": "defer"})]
 html_copy_source = False
+html_show_search_summary = False  # a page opened from a file may not fetch others
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Any) -> None:
-    """Writes the reference before the sources are read."""
+    """Writes the reference before the sources are read, and leads links to it."""
     from generator import write_pages
+    from reference_links import resolved
+
+    def lead(app: Any, name: str, source: list[str]) -> None:
+        source[0] = resolved(name, source[0])
 
     app.connect("builder-inited", lambda app: write_pages(HERE / "reference" / "generated"))
+    app.connect("source-read", lead)

@@ -1,4 +1,4 @@
-"""Writes `failures.json`: for each property the smallest failure of the fault on its page. `python docs/failures.py [ID...]`
+"""Writes `failures.json`: for each property a fault and its smallest failure, for its page. `python docs/failures.py [ID...]`
 
 It takes some minutes. Run it again when faults or properties change.
 """
@@ -15,7 +15,11 @@ from attention_harness import Result, check_attention
 from attention_harness.audit.faults import Fault
 from attention_harness.conformance.check import load_properties
 from attention_specs.property import PROPERTIES
-from generator.properties import FAILURES, Failure, audit, rejected_by
+from generator.properties import FAILURES, Failure, audit, candidates
+
+MOST = 12
+"""Faults that are tried for one property: the failure of some needs the calls of other properties before it."""
+NONE: Failure = {"fault": "", "outcome": "", "sentence": "", "case": None}
 
 
 def failure(fault: Fault, id: str) -> Failure:
@@ -30,7 +34,7 @@ def failure(fault: Fault, id: str) -> Failure:
                 "sentence": first.sentence,
                 "case": recorded(result, first.record),
             }
-    return {"fault": fault.name, "outcome": "", "sentence": "", "case": None}
+    return NONE
 
 
 def recorded(result: Result, id: str) -> dict[str, Any] | None:
@@ -48,8 +52,9 @@ def main(ids: list[str], path: Path = FAILURES) -> None:
     load_properties()
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for one in PROPERTIES.values():
-        if rejected_by(one) and (not ids or one.id in ids):
-            known[one.id] = failure(rejected_by(one)[0], one.id)
+        if not ids or one.id in ids:
+            tried = (failure(fault, one.id) for fault in candidates(one)[:MOST])
+            known[one.id] = next((found for found in tried if found["sentence"]), NONE)
             path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

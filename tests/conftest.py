@@ -1,11 +1,13 @@
-"""Fixtures of all tests: an implementation called without a process, the cases of a run, and made-up runs to compare."""
+"""Fixtures of all tests: an implementation called without a process, the cases of a run, made-up runs to compare, a browser."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,96 @@ def timed() -> Callable[..., dict[str, Any]]:
         return own | ratios | {"verdict": "SLOWER", "baseline": "numpy-eager", "description": "a small model"} | more
 
     return row
+
+
+PROGRAMS = {"chromium": "CHROMIUM", "chromedriver": "CHROMEDRIVER"}
+"""Program -> the variable that says where it is, if it is not on the path."""
+
+QUIET = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+"""So that what goes over the network is what the page asks for."""
+
+
+LOADING = 60
+"""Seconds for a page on a busy machine."""
+
+
+def absent(what: str) -> None:
+    """Skips the test; fails it where BROWSER says that one is expected, so that nothing looks green that did not run."""
+    (pytest.fail if "BROWSER" in os.environ else pytest.skip)(what)
+
+
+def program(name: str) -> str:
+    """Where it is."""
+    program = os.environ.get(PROGRAMS[name]) or shutil.which(name)
+    if not program:
+        absent(f"{name}=not found, but should be on the path or in {PROGRAMS[name]}; Debian has it as chromium, chromium-driver")
+    return str(program)
+
+
+class Browser:
+    """A window of Chromium, its messages and its requests. Without Chromium the tests are skipped, and say what is missing."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, width: int, scheme: str) -> None:
+        """The page as a screen of that many pixels shows it, "light" or "dark"."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        self.driver.get("about:blank")
+        for kind in ("browser", "performance"):
+            self.driver.get_log(kind)  # what other pages left
+        self.driver.get(page.as_uri())
+        wait = import_module("selenium.webdriver.support.wait").WebDriverWait
+        wait(self.driver, LOADING).until(lambda driver: self.run("return document.readyState") == "complete")
+
+    def violations(self, axe: str) -> list[str]:
+        """The violations that axe-core finds on the page, one line for each rule."""
+        self.run(axe)
+        values = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done)"
+        )
+        return [f"{v['id']}: {v['help']} ({len(v['nodes'])}, first {v['nodes'][0]['html'][:120]})" for v in values["violations"]]
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a piece of JavaScript returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def messages(self) -> list[str]:
+        """What the console was told."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """What was asked for beside files and what the page itself holds."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [url for url in asked if not url.startswith(("data:", "about:"))]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A window for all tests."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium")
+    for flag in QUIET:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(program("chromedriver")))
+    yield Browser(driver)
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which looks for what keeps people from reading a page."""
+    folder = os.environ.get("AXE_CORE", "")
+    source = Path(folder) / "axe.min.js"
+    if not source.is_file():
+        absent(f"AXE_CORE={folder}, but should be the folder of the npm package axe-core")
+    return source.read_text(encoding="utf-8")

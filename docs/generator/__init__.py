@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generator import catalogue, commands, findings, properties, python_api, records
+from generator import assertion, catalogue, commands, findings, properties, python_api, records
 
 Pages = dict[str, str]
 """Path below the folder of the pages -> text."""
@@ -13,7 +13,7 @@ Pages = dict[str, str]
 def write_pages(folder: Path) -> None:
     """All pages and pictures of the reference, into this folder. Files that are as they were keep their time."""
     pages: Pages = {}
-    for part in (properties, commands, records, catalogue, python_api, findings):
+    for part in (properties, commands, records, catalogue, python_api, assertion, findings):
         pages |= part.pages()
     for stale in {path for path in folder.rglob("*.*") if path.is_file()} - {folder / name for name in pages}:
         stale.unlink()

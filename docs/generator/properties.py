@@ -15,6 +15,7 @@ from attention_harness.runs.mutation_score import TABLE
 from attention_reports.audit.page import link
 from attention_specs.case import Case
 from attention_specs.property import PROPERTIES, Property
+from attention_specs.statements import statements
 from generator import failing
 from generator.markdown import docstring, first_line, in_words, page, table
 
@@ -47,16 +48,7 @@ def ordered() -> list[Property]:
     return sorted(PROPERTIES.values(), key=lambda one: places.index(one.id))
 
 
-@cache
-def statements() -> dict[str, str]:
-    """Id of a property -> its paragraph in the specification, without the name in front."""
-    text = SPECIFICATION.read_text(encoding="utf-8")
-    parts = re.split(r"^(?=\*\*[A-Z]+\d+[ .]|#)", text, flags=re.MULTILINE)
-    named = (re.match(r"\*\*([A-Z]+\d+) [a-z_0-9]+\.\*\* (.*)", part, re.DOTALL) for part in parts)
-    return {match[1]: _relinked(match[2].strip()) for match in named if match}
-
-
-def _relinked(text: str) -> str:
+def relinked(text: str) -> str:
     """The paragraph with links from where the pages lie."""
     return re.sub(r"\]\((?!https?:)", "](/specs/", text)
 
@@ -81,6 +73,21 @@ def rejected_by(one: Property) -> list[Fault]:
     return [catalogue[name] for name in sorted(mine, key=lambda name: (len(rejections()[name]), not catalogue[name].link, name))]
 
 
+def candidates(one: Property) -> list[Fault]:
+    """The faults that its page may show: those that it rejects; new ones of its spec, where the last full audit has none."""
+    new = [fault for name, fault in load_all().items() if name not in rejections() and fault.spec == one.spec]
+    return rejected_by(one) or new
+
+
+def shown(one: Property) -> Fault | None:
+    """The fault on its page: the first with a recorded failure, else the first; None where there is none."""
+    recorded = failures().get(one.id)
+    known = {fault.name: fault for fault in candidates(one)}
+    if recorded and recorded["sentence"] and recorded["fault"] in known:
+        return known[recorded["fault"]]
+    return next(iter(rejected_by(one)), None)
+
+
 def _index() -> str:
     rows = [
         (
@@ -103,27 +110,22 @@ def _index() -> str:
 
 
 def _page(one: Property) -> str:
-    faults = rejected_by(one)
+    faults, fault = rejected_by(one), shown(one)
     return page(
         f"{one.id} {in_words(one.name)}",
         f"`{one.name}`",
-        _sentence(one),
+        one.sentence,
         "## Statement",
-        statements()[one.id],
+        relinked(statements()[one.id]),
         f"This is clause {one.id} of the [specification](/specs/attention.md). "
         f"`attention-harness check TARGET --property {one.name}` judges it alone.",
         "## When it is judged",
         table(("condition", "value"), _conditions(one)),
         "## A fault that it rejects",
-        _fault(one, faults[0]) if faults else "The last full audit had no fault for it.",
+        _fault(one, fault) if fault else "The last full audit had no fault for it.",
         "## Public bugs",
-        _bugs(one, faults),
+        _bugs(one, faults or list(filter(None, [fault]))),
     )
-
-
-def _sentence(one: Property) -> str:
-    """The first line of the docstring, without the classes of bugs behind it."""
-    return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", one.summary)
 
 
 def _classes(one: Property) -> list[str]:
@@ -149,14 +151,21 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
 
 
 def _fault(one: Property, fault: Fault) -> str:
-    others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
     return (
         f"**`{fault.name}`** ({FAMILIES[fault.family]}, {fault.family}). {docstring(fault.function)}\n\n"
-        f"{_failure(one, fault)}"
-        f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}. "
-        f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults, and no other of these is rejected by fewer "
-        f"properties. `attention-harness audit {fault.name}` tries it."
+        f"{_failure(one, fault)}{_audited(one, fault)} `attention-harness audit {fault.name}` tries it."
     )
+
+
+def _audited(one: Property, fault: Fault) -> str:
+    """The result of the last full audit about the fault and the property."""
+    if fault.name not in rejections():
+        return f"The fault is newer than the full audit of {audit()['audited']}."
+    others = sorted(rejections()[fault.name] - {one.id}, key=list(statements()).index)
+    also = f"{_links(others)} {'rejects' if len(others) < 2 else 'reject'} it{' too' if others else ''}."
+    number = f"{one.id} rejects {len(rejected_by(one))} of the {len(rejections())} planted faults"
+    first = ", and no other of these is rejected by fewer properties" if fault is rejected_by(one)[0] else ""
+    return f"{also} {number}{first}."
 
 
 def _failure(one: Property, fault: Fault) -> str:

@@ -1,5 +1,7 @@
 """Records of a run become tables, Parquet, CSV, Markdown, HTML and terminal output. Knows no framework."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from attention_reports.comparison.comparison import Comparison
@@ -11,7 +13,7 @@ from attention_reports.terminal import print_audit, print_checks, print_profile,
 
 __all__ = [
     "Comparison", "ReportError", "Run", "print_audit", "print_checks", "print_comparison", "print_profile", "print_timings",
-    "write_comparison", "write_report", "write_table",
+    "write_comparison", "write_matrix", "write_report", "write_table",
 ]  # fmt: skip
 
 
@@ -41,3 +43,21 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     write_table(folder, "changed_timings", comparison.timings)
     write_text(folder / "compare.md", comment)
     return write_text(folder / "compare.html", html)
+
+
+def write_matrix(runs: Sequence[Run], folder: str | Path, before: str | Path | None = None) -> Path:
+    """Write matrix.html, matrix.json and badge.svg of all runs together; returns the path of matrix.html.
+
+    `before` is the matrix.json of another time, from which the page says what changed. Raises ReportError for one that is none.
+    """
+    from attention_reports.features import document, page
+    from attention_reports.features.measurements import entries
+
+    folder, joined = Path(folder), entries(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = document.document(joined)
+    changes = document.changes(document.read(Path(before)), stored) if before else None
+    stored |= {"changes": changes.to_json() if changes else None}
+    write_text(folder / "matrix.json", json.dumps(stored, indent=1))
+    write_text(folder / "badge.svg", page.badge(joined))
+    return write_text(folder / "matrix.html", page.render(joined, changes))

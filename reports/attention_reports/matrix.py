@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from attention_reports.cells import Cell, cells, failures
 from attention_reports.load import Run
-from attention_reports.text import in_words
+from attention_reports.text import in_words, natural, without_classes
 
 MOST_EVIDENCE = 120  # further failing cells are in the CSV; a page of thousands would help nobody
 
@@ -28,6 +28,7 @@ class Line:
     name: str
     words: str
     summary: str
+    statement: str
     cells: tuple[Cell | None, ...]
 
     @property
@@ -59,6 +60,11 @@ class Matrix:
     spec: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def by_id(self) -> list[Line]:
+        """The lines in the order of their ids."""
+        return sorted(self.lines, key=lambda line: natural(line.id))
 
 
 def matrices(run: Run) -> list[Matrix]:
@@ -95,5 +101,6 @@ def _column(name: str, recorded: list[Cell]) -> Column:
 
 
 def _line(run: Run, spec: str, id: str, name: str, by_name: dict[str, Cell], columns: list[Column]) -> Line:
-    summary = str(run.properties.get((spec, name), {}).get("summary", ""))
-    return Line(id, name, in_words(name), summary, tuple(by_name.get(column.name) for column in columns))
+    described = run.properties.get((spec, name), {})
+    summary, statement = without_classes(str(described.get("summary", ""))), str(described.get("statement", ""))
+    return Line(id, name, in_words(name), summary, statement, tuple(by_name.get(column.name) for column in columns))

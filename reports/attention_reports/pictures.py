@@ -119,7 +119,7 @@ def _pair(axes: Axes, i: int, j: int, ratio: float, *, numbered: bool) -> None:
 def counterexample(name: str, picture: dict[str, Any]) -> str:
     """The mask of a failing case beside its error / bound; "" where the record holds neither."""
     mask, error = _cells(picture.get("mask")), _cells(picture.get("error"))
-    panels = [(title, cells) for title, cells in (("mask: who sees whom", mask), ("error / bound", error)) if cells]
+    panels = [(title, cells) for title, cells in (("mask", mask), ("error / bound", error)) if cells]
     if not panels:
         return ""
     unit = min(0.2, 3.0 / max(max(len(cells), len(cells[0])) for _, cells in panels))
@@ -131,7 +131,7 @@ def counterexample(name: str, picture: dict[str, Any]) -> str:
 def _panels(figure: Figure, panels: list[tuple[str, Cells]]) -> None:
     every = figure.subplots(1, len(panels), squeeze=False, width_ratios=[len(cells[0]) + 2 for _, cells in panels])[0]
     for axes, (title, cells) in zip(every, panels, strict=True):
-        is_mask = title.startswith("mask")
+        is_mask = title == "mask"
         for i, row in enumerate(cells):
             for j, value in enumerate(row):
                 axes.add_patch(_square(i, j, value, is_mask))

@@ -92,6 +92,11 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def without_classes(summary: str) -> str:
+    """The summary of a property without the classes of bugs behind it, which older runs have."""
+    return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", summary)
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A sorting key by which P2 comes before P10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

@@ -30,20 +30,24 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
 
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
-    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "storage",
-    "form", "lse_layout",
+    "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "weights", "form", "lse_layout", "storage",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
-`positional` has arrays and options in the order in which they are passed; `returns` the parts of a tuple that always comes back;
-`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`; `storage` the format of queries, keys or values
-that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv", "scales": "head"}`."""
+`positional` has arrays and options in the order in which they are passed, also `qkv` or `kv`, which hold several arrays;
+`returns` the parts of a tuple that always comes back;
+`domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`;
+`weights` the parameters of a module by their role in a layer, `{"w_q": "query.weight"}`;
+`storage` the format of queries, keys or values that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv",
+"scales": "head"}`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
 
 LSE_LAYOUTS = ("hl", "lh")
 """Orders of heads and positions in an lse, behind the batch if there is one."""
+FUSED = {"qkv": ("q", "k", "v"), "kv": ("k", "v")}
+"""Array of several -> the arrays of the contract that lie in it, along an axis in front of that of the heads."""
 
 MASK_MEANINGS = ("visible", "hidden")
 """Meanings of True in a mask."""
@@ -199,6 +203,8 @@ class Description:
     """The format, the arrays and the scales of what is stored in eight bits; {} where nothing is."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    module: bool = False
+    """Whether it is a module of a framework, whose weights are set for each call."""
     notes: tuple[str, ...] = ()
     """What was taken without a declaration, a sentence each."""
     form: str = "padded"

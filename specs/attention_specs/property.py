@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -108,6 +109,11 @@ class Property:
     domain: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
     form: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The summary without the classes of bugs behind it."""
+        return re.sub(r"\s*\([^()]*\bC\d\d[^()]*\)", "", self.summary)
 
     def takes_turns(self, edge_case: bool) -> bool:
         """Whether it is judged on a part of the cases. All edge cases count for gradients, although these need new oracles."""

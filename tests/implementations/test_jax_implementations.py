@@ -1,6 +1,9 @@
 """The JAX implementations: right, compiled once for many values, and the faults of jax.nn that are worked around."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +20,9 @@ jax = pytest.importorskip("jax")
 from attention_harness.frameworks import jax_arrays  # noqa: E402
 from attention_implementations.jax import einsum as jax_einsum  # noqa: E402
 from attention_implementations.jax import nn as jax_nn  # noqa: E402
+from attention_implementations.jax import pallas as jax_pallas  # noqa: E402
+from attention_implementations.jax import ring as jax_ring  # noqa: E402
+from attention_implementations.jax import vmap as jax_vmap  # noqa: E402
 
 SIZES = (2, 4, 2, 5, 9, 8, 8)
 PROBLEMS = {
@@ -44,7 +50,7 @@ def judged(attention, x):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-@pytest.mark.parametrize("module", [jax_einsum, jax_nn])
+@pytest.mark.parametrize("module", [jax_einsum, jax_nn, jax_pallas, jax_vmap])
 def test_it_is_within_the_bound_of_its_precision(module, problem, dtype):
     verdict = judged(module.attention, realise(Case(problem).with_problem(dtype=dtype)))
     assert verdict.holds, verdict.message
@@ -80,3 +86,75 @@ def test_jax_still_sends_a_query_to_the_future_when_its_past_has_bias_minus_infi
     bias = jax.numpy.array([-np.inf, 0.0]).reshape(1, 1, 1, 2)
     out = jax.nn.dot_product_attention(q, q, v, bias=bias, is_causal=True)
     assert out[0, 0, 0, 0] == v[0, 1, 0, 0]
+
+
+def test_pallas_goes_through_several_tiles_in_both_directions():
+    """45 queries and 70 keys are two and three tiles, the last of each in part; the maximum lies in the last one."""
+    x = realise(Case(Problem(1, 4, 2, 45, 70, 8, 3, is_causal=True, softcap=4.0, bias=biases.noise(1, 1.0, "ij")), "rising"))
+    right = expect(x, Conventions(), None)
+    for name, got in zip(("out", "lse"), ask(jax_pallas.attention, x, return_lse=True), strict=True):
+        verdict = within(jax_arrays.to_numpy(got), getattr(right, name), getattr(right.bounds, name), name)
+        assert verdict.holds, verdict.message
+
+
+def test_pallas_stores_no_scores():
+    """The largest array of the program has the size of an input, not of the scores."""
+    q = jax.numpy.ones((1, 1, 512, 4))
+    shapes = [v.aval.shape for v in equations(jax.make_jaxpr(jax_pallas.attention)(q, q, q).jaxpr) if hasattr(v.aval, "shape")]
+    assert max(np.prod(shape, dtype=int) for shape in shapes) < 512 * 512
+
+
+def equations(program):
+    """The variables of a program, and of those inside it."""
+    for equation in program.eqns:
+        yield from equation.outvars
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            yield from equations(inner)
+
+
+RING = """
+import sys
+import jax, numpy as np
+from attention_implementations.jax import ring
+from attention_implementations.jax.einsum import attention as whole
+jax.config.update("jax_enable_x64", True)
+
+rng, devices = np.random.default_rng(0), int(sys.argv[1])
+roundoff = np.finfo(np.float64).eps
+
+def close(got, wanted, what):
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    error = np.abs(got - wanted)
+    assert (error <= 200 * roundoff * (1 + np.abs(wanted).max(initial=0))).all(), (what, error.max())
+
+for queries, keys in ((13, 29), (1, 5), (16, 16)):
+    q, dout = rng.standard_normal((2, 2, 4, queries, 8))
+    k, v = rng.standard_normal((2, 2, 2, keys, 8))
+    mask, bias = rng.random((2, 1, queries, keys)) < 0.7, rng.standard_normal((queries, keys))
+    mask[:, :, 0] = False
+    for options in ({}, {"is_causal": True}, {"mask": mask, "bias": bias, "scale": -0.3}, {"window": (3, 1), "softcap": 2.0}):
+        got = ring.ring(devices)(q, k, v, **options, return_lse=True)
+        for name, one, other in zip(("out", "lse"), got, whole(q, k, v, **options, return_lse=True)):
+            seen = np.isfinite(np.asarray(other))
+            assert np.array_equal(seen, np.isfinite(np.asarray(one)))
+            close(np.where(seen, one, 0), np.where(seen, other, 0), (name, options))
+        gradients = [jax.vjp(lambda *a: f(*a, **options), q, k, v)[1](jax.numpy.asarray(dout)) for f in (ring.ring(devices), whole)]
+        for name, one, other in zip("qkv", *gradients):
+            close(one, other, (name, options))
+used = {device for shard in [ring.mesh(devices)] for device in shard.devices.flat}
+assert len(used) == devices
+text = ring.over.lower(devices, *(jax.numpy.ones((1, 1, 16, 4)),) * 3, None, None, None, None, None, False).compile().as_text()
+assert "collective-permute" in text
+"""
+
+
+@pytest.mark.parametrize("devices", [2, 4, 8])
+def test_a_ring_agrees_with_one_device_forwards_and_backwards(devices):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", RING, str(devices)], env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_ring_of_more_devices_than_there_are_is_refused():
+    with pytest.raises(NotImplementedError, match="but should be at least 4096"):
+        jax_ring.mesh(4096)

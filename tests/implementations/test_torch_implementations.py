@@ -21,6 +21,7 @@ from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
 from attention_harness.frameworks import torch_arrays  # noqa: E402
 from attention_implementations.torch import _common as _torch  # noqa: E402
+from attention_implementations.torch import _flex  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 
@@ -63,8 +64,10 @@ def judged(attention, x):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-@pytest.mark.parametrize("name", ["torch_eager", *KERNELS])
+@pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa", "torch_flex", "torch_aot_eager", *KERNELS])
 def test_it_is_within_the_bound_of_its_precision(name, problem, dtype):
+    if name == "torch_flex" and not problem.query_length * problem.key_length:
+        pytest.skip("flex_attention has no empty scores, and says so")
     verdict = judged(load(name), realise(Case(problem).with_problem(dtype=dtype)))
     assert verdict.holds, verdict.message
 
@@ -90,11 +93,67 @@ def test_eager_returns_weights_and_log_sum_exp():
 @pytest.mark.parametrize("problem", [p for n, p in PROBLEMS.items() if not n.startswith("no ")], ids=str)
 @pytest.mark.parametrize(("name", "kernel"), KERNELS.items())
 def test_the_named_kernel_is_what_runs(name, kernel, problem):
-    x, attention = realise(Case(problem)), load(name)
+    assert kernels_run(load(name), realise(Case(problem))) == {kernel}
+
+
+def kernels_run(attention, x):
+    """The kernels of KERNELS that a call ran."""
+    return events(lambda: ask(attention, x)) & set(KERNELS.values())
+
+
+def events(step):
+    """Names of the operations that a call dispatches, as the profiler has them."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        ask(attention, x)
-    ran = {event.name for event in profile.events()} & set(KERNELS.values())
-    assert ran == {kernel}
+        step()
+    return {event.name for event in profile.events()}
+
+
+@pytest.mark.parametrize(("value_dim", "kernel"), [(8, KERNELS["torch_sdpa_flash"]), (5, KERNELS["torch_sdpa_math"])])
+def test_by_default_torch_takes_flash_and_math_where_flash_has_no_such_values(value_dim, kernel):
+    assert kernels_run(load("torch_sdpa"), realise(Case(Problem(1, 2, 1, 4, 6, 8, value_dim)))) == {kernel}
+
+
+LAYER = {
+    "torch_nn_multi_head": {"aten::scaled_dot_product_attention"},
+    "torch_nn_eval_multi_head": {"aten::_native_multi_head_attention"},
+    "torch_nn_weights_multi_head": set(),
+}
+"""Row -> the fused operations that it runs; bmm and softmax one after the other are none."""
+
+
+@pytest.mark.parametrize(("name", "way"), LAYER.items())
+def test_each_path_of_the_layer_is_the_one_that_its_row_names(name, way):
+    x = torch.randn(1, 3, 4)
+    weights = [torch.randn(4, 4) for _ in range(4)] + [torch.randn(4) for _ in range(4)]
+    layer = importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").multi_head
+    assert events(lambda: layer(x, x, x, *weights, heads=2)) & set.union(*LAYER.values()) == way
+
+
+MODS = {
+    "mask": ({"mask": torch.tensor([[True, False], [False, True]])}, lambda i, j: i == j),
+    "lengths": ({"key_lengths": torch.tensor([1])}, lambda i, j: j < 1),
+    "window": ({"window": (0, 1)}, lambda i, j: 0 <= j - i <= 1),
+}
+
+
+@pytest.mark.parametrize(("options", "rule"), MODS.values(), ids=MODS)
+def test_options_become_a_mask_mod_of_the_places_that_they_show(options, rule):
+    q = torch.zeros(1, 1, 2, 4)
+    defaults = {"mask": None, "bias": None, "is_causal": False, "scale": None, "window": None, "softcap": None}
+    given = defaults | {"query_lengths": None, "key_lengths": None} | options
+    visible = _flex.arguments(q, q, **given)["block_mask"].mask_mod
+    index = torch.tensor
+    for i, j in np.ndindex(2, 2):
+        assert bool(visible(index(0), index(0), index(i), index(j))) == rule(i, j)
+
+
+def test_a_compiled_program_serves_a_second_length():
+    attention, programs = load("torch_aot_eager"), []
+    torch._dynamo.reset()
+    for length in (5, 9, 17):
+        attention(*(torch.randn(2, 2, length, 8) for _ in range(3)), is_causal=True)
+        programs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert programs[0] == programs[-1]
 
 
 def test_flash_refuses_values_of_another_dim():

@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from attention_reports import Run, write_report
 from attention_reports.cells import failures
 from attention_reports.page import render
+from attention_reports.text import visible
 
 HOSTILE = "<script>alert('x')</script>\"|`@user $x$ \u202eabc\x1b[31m"
 SHOWN = "<script>alert('x')</script>\"|`@user $x$ \\u202eabc\\x1b[31m"
@@ -84,6 +87,18 @@ def test_every_failing_cell_leads_to_its_evidence(whole_run: Path, whole_page: t
     assert {link[1:] for link in seen.links} <= set(seen.ids)
     assert all(cell.witness["replay"] in seen.text for cell in failing)
     assert source.count("fails only here</i>") == sum(cell.only_here for cell in failing)
+
+
+def test_every_property_leads_to_its_statement(whole_run: Path, whole_page: tuple[str, Page]) -> None:
+    run, seen = Run.load(whole_run), whole_page[1]
+    judged = set(map(tuple, run.checks.query("property != ''")[["spec", "property"]].to_numpy()))
+    assert {f"#property-{spec}-{name}" for spec, name in judged} == {link for link in seen.links if "#property-" in link}
+    metadata = run.metadata | {
+        "properties": [{"spec": s, "name": n, "summary": "Small (C10: a-b).", "statement": f"`|o| < {n}`"} for s, n in judged]
+    }
+    text = render(replace(run, metadata=metadata)).partition('<section id="properties">')[2].partition("</section>")[0]
+    wanted = [f"<p>Small.</p><p><code>|o| &lt; {escape(visible(name))}</code></p>" for _, name in judged]
+    assert [one for one in wanted if one not in text] == []
 
 
 @pytest.mark.slow

@@ -114,6 +114,13 @@ def in_splits(size: int) -> Function:
     return split
 
 
+def whole_blocks(q: Array, k: Array, v: Array, **o: object) -> Result:
+    """Blocks of four keys, and a refusal of a tail."""
+    if k.shape[2] % 4:
+        raise NotImplementedError(f"key_length={k.shape[2]}, but should be a multiple of 4")
+    return attention(q, k, v, **o)
+
+
 def _weights_by_lse(scores: Array, sink: Array | float) -> tuple[Array, Array]:
     """exp(score - lse), of which no row is divided by its sum: as backward passes have their weights again."""
     _, lse = softmax(scores, sink)
@@ -202,6 +209,7 @@ DECLARED: dict[str, Function] = {
     ),
     **{f"declared online, blocks of {n} keys": online(64, n) for n in (3, 1, 16, 64)},
     "declared matrix unit": tensor_core,
+    "declared domain": declares(domain=("key_length % 4 == 0",))(quiet(whole_blocks)),
     "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
     "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
     "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),

@@ -14,7 +14,7 @@ from attention_harness.runs.folder import RunRequest
 
 def audit(
     faults: Faults = None, only: Only = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Each fault until its first kill.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Stop at the first rejection of each fault.")] = False,
     other_checks: OtherChecks = False, examples: Examples = None, seed: Seed = 0, jobs: Jobs = "auto", declare: Declare = None,
     output: Output = None, as_json: Json = False,
 ) -> int:  # fmt: skip

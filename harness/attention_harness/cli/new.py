@@ -15,8 +15,8 @@ FORMS = ("attention", "multi_head")
 FRAMEWORKS = ("numpy", "torch", "jax")
 
 Name = Annotated[Path, typer.Argument(help="The file: mine, or kernels/mine.py.")]
-Framework = Annotated[str, typer.Option(help=f"Whose arrays it gets: {', '.join(FRAMEWORKS)}.")]
-Form = Annotated[str, typer.Option(help=f"The function: {', '.join(FORMS)}, which is a layer with its weights.")]
+Framework = Annotated[str, typer.Option(help=f"Framework of its arrays: {', '.join(FRAMEWORKS)}.")]
+Form = Annotated[str, typer.Option(help=f"The function to write: {', '.join(FORMS)} (a layer with its weights).")]
 
 
 def new(name: Name, framework: Framework = "numpy", form: Form = "attention") -> int:

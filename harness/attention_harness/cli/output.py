@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attention_harness.cli.options import SecretSeed
 from attention_harness.errors import UsageError
 from attention_harness.runs import ending
 from attention_harness.runs import folder as folders
@@ -47,7 +48,10 @@ def open_run(output: Path | None, resume: Path | None, request: RunRequest, hidd
     from attention_harness.runs.run import Run
 
     line = shlex.join(["attention-harness", *sys.argv[1:]])
-    return Run(folder, request.arguments() | {"seed": None}, "", lock) if hidden else Run(folder, request.arguments(), line, lock)
+    if hidden:
+        return Run(folder, request.arguments() | {"seed": None}, "", lock)
+    seed = request.settings.seed
+    return Run(folder, request.arguments(), line, lock, {"seed": seed} if isinstance(seed, SecretSeed) else {})
 
 
 def write_report(folder: Path, show: str) -> None:

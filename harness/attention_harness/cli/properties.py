@@ -18,7 +18,7 @@ Patterns = Annotated[
 
 
 def properties(patterns: Patterns = None, as_json: Json = False) -> int:
-    """The properties, each with its id, its name, which is what it says, and the bugs that it catches."""
+    """The properties, each with its id, its name and a sentence about it."""
     chosen = [PROPERTIES[name] for name in property_names(patterns or ["*"])]
     if as_json:
         print_json({"properties": [_entry(one) for one in chosen]})
@@ -32,7 +32,7 @@ def _entry(one: Property) -> dict[str, object]:
         "id": one.id,
         "name": one.name,
         "spec": one.spec,
-        "sentence": one.summary,
+        "sentence": one.sentence,
         "options": list(one.options),
         "gradient": one.gradient,
     }
@@ -44,4 +44,4 @@ def show(chosen: Sequence[Property]) -> None:
 
     from attention_reports.printing import print_table
 
-    print_table(Console(), ["id", "name", "sentence"], [[one.id, one.name, one.summary] for one in chosen], numbers_from=3)
+    print_table(Console(), ["id", "name", "sentence"], [[one.id, one.name, one.sentence] for one in chosen], numbers_from=3)

@@ -1,4 +1,4 @@
-"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, device_peak, version, missing.
+"""A framework is a handful of verbs: from_numpy, to_numpy, wait, gradient, compiled, forget_programs, device_peak, version, missing.
 
 Each framework is one module here, `<framework>_arrays`, imported only in the worker process that needs it.
 """
@@ -13,7 +13,11 @@ from typing import Protocol, Self
 
 import numpy as np
 
-INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name}]'" for name in ("torch", "jax", "ray", "onnx")}
+RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers")
+"""Libraries that are no framework here and that implementations compute with: each is an extra, `[runtimes]` has all."""
+
+EXTRAS = ("torch", "jax", "ray", "onnx", *RUNTIMES)
+INSTALL = {name: f"python -m pip install -c constraints.txt -e '.[{name.replace('_', '-')}]'" for name in EXTRAS}
 
 DEVICES = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda", "gpu", "rocm", "tpu")}
 """Framework -> the devices that its arrays can be made on."""
@@ -60,6 +64,9 @@ class Framework(Protocol):
 
     def compiled(self, step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:
         """The function as one would call it in a loop with such options: compiled where the framework compiles."""
+
+    def forget_programs(self) -> None:
+        """Gives back the memory of what was compiled; a later call compiles again."""
 
     def device_peak(self, call: Callable[[], object]) -> float:
         """Bytes that the call takes on another device than the CPU, above those before it; NaN where the framework does not say."""

@@ -54,6 +54,10 @@ def compiled(step: Callable[..., object], options: dict[str, object]) -> Callabl
     return step
 
 
+def forget_programs() -> None:
+    """Nothing is compiled."""
+
+
 def device_peak(call: Callable[[], object]) -> float:
     """NaN: NumPy has the CPU alone."""
     return nan

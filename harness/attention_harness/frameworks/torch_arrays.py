@@ -80,6 +80,10 @@ def compiled(step: Callable[..., object], options: dict[str, object]) -> Callabl
     return step
 
 
+def forget_programs() -> None:
+    """Nothing is compiled."""
+
+
 def device_peak(call: Callable[[], object]) -> float:
     """By CUDA's caching allocator, exactly; memory that a library takes past it does not count."""
     torch.cuda.synchronize()

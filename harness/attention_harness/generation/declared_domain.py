@@ -9,12 +9,16 @@ from math import prod
 import numpy as np
 
 from attention_harness.generation.domain import MOST_SCORES
-from attention_specs.attention.domain import AXES, FIELDS, Domain, values_of
+from attention_specs.attention.domain import AXES, FIELDS, values_of
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import DRAWN
-from attention_specs.case import Case
+from attention_specs.case import Case, Question
 from attention_specs.contract import Description
+from attention_specs.multi_head import domain as of_layers
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.problem import LayerProblem
+from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
 
 PLAIN: dict[str, None] = dict.fromkeys(("mask", "bias", "query_lengths", "key_lengths", "sinks", "past"))
 """Options whose arrays have the sizes of others."""
@@ -24,23 +28,30 @@ class DeclaredDomain:
     """The domain that a description declares."""
 
     def __init__(self, description: Description) -> None:
-        self.domain, self.implied = Domain.of(description.domain), description.implied
+        self.domain, self.implied = of_layers.declared(description.spec, description.domain), description.implied
 
     def moved(self, case: Case) -> Case:
         """The case inside the domain, or as it is where no problem near it lies there, or where its numbers are given."""
-        problem = case.problem
-        if not (self.domain and isinstance(problem, Problem)) or case.recipe not in DRAWN or case.arrays:
+        if not self.domain or case.recipe not in (*DRAWN, *LAYER_DRAWN) or case.arrays:
             return case
         try:
-            changes = self.domain.moved({name: getattr(problem, name) for name in FIELDS})
-            moved = _fitting(problem, changes)
+            moved = self._moved(case.problem)
         except ValueError:
             return case
         return replace(case, problem=moved) if prod(moved.score_shape) <= MOST_SCORES else case
 
+    def _moved(self, problem: Question) -> Question:
+        """ValueError where no problem near it lies in the domain."""
+        if isinstance(problem, LayerProblem):
+            return of_layers.moved(problem, self.domain.moved(of_layers.values_of_problem(problem)))
+        assert isinstance(problem, Problem)
+        return _fitting(problem, self.domain.moved({name: getattr(problem, name) for name in FIELDS}))
+
     def broken(self, x: object) -> str:
         """The first condition that the inputs break, in words; "" inside the domain."""
-        return self.domain.broken(values_of(x)) if self.domain and isinstance(x, Inputs) else ""
+        if not self.domain or not isinstance(x, Inputs | LayerInputs):
+            return ""
+        return self.domain.broken(values_of(x) if isinstance(x, Inputs) else of_layers.values_of(x))
 
     def outside(self, x: object) -> Iterator[tuple[str, Inputs]]:
         """Plain calls near these inputs that break one condition each, with this condition."""

@@ -139,7 +139,7 @@ def _swept(root: Path, lock: IO[str]) -> Sequence[Path]:
     Raises OSError where another run goes on and a file is damaged.
     """
     alone = _alone(lock)
-    seals, files = _seals(root), dict(_digests(root))
+    seals, files = _seals(root), {path: _digest(path) for path in _files(root)}
     whole = [path for path, digest in files.items() if seals.get(_name(root, path)) == digest]
     if alone:
         whole = _bounded(whole)
@@ -162,10 +162,12 @@ def _bounded(files: Sequence[Path]) -> list[Path]:
 
 
 def _seal(root: Path) -> None:
-    """Writes the digests of all files; a file that had one keeps it, since no program is written twice."""
+    """Writes the digests of all files; a file that had one keeps it, unread, since no program is written twice."""
     before, partial = _seals(root), root / f"{SEALS}.partial"
-    partial.write_text(json.dumps({(name := _name(root, path)): before.get(name, digest) for path, digest in _digests(root)}))
-    partial.replace(root / SEALS)
+    sealed = {(name := _name(root, path)): before.get(name) or _digest(path) for path in _files(root)}
+    if sealed != before:
+        partial.write_text(json.dumps(sealed))
+        partial.replace(root / SEALS)
 
 
 def _seals(root: Path) -> dict[str, str]:
@@ -175,12 +177,14 @@ def _seals(root: Path) -> dict[str, str]:
     return {}
 
 
-def _digests(root: Path) -> Iterator[tuple[Path, str]]:
-    """The files below the folders of machines, with what they hold."""
-    for path in root.glob(f"{MACHINE}/**/*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                yield path, file_digest(file, "sha256").hexdigest()
+def _files(root: Path) -> Iterator[Path]:
+    """The files below the folders of machines."""
+    return (path for path in root.glob(f"{MACHINE}/**/*") if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _name(root: Path, path: Path) -> str:

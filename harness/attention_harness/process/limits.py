@@ -20,6 +20,19 @@ class Limits:
     memory: int = 6144
 
 
+PROGRAMS = 3 * 2**28
+"""Bytes of resident memory above which a worker forgets what it has compiled."""
+
+
+def resident() -> int:
+    """Bytes of resident memory of this process; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
 def cores() -> int:
     """The number of cores that this process may use; a container or a scheduler may have left it fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

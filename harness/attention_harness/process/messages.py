@@ -65,10 +65,25 @@ Kind = Literal[
 """The outcomes that a worker may report; foreign code must not be able to report the others."""
 
 
+LONGEST_TEXT = 4096
+"""Characters of an exception that are kept."""
+
+
+def cut(text: str) -> str:
+    """The text, or its beginning and its end, with the number of characters between them."""
+    left_out = len(text) - LONGEST_TEXT
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]} [{left_out} characters left out] {text[-half:]}" if left_out > 0 else text
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An exception of the foreign code. `kind` is its outcome."""
+    """An exception of the foreign code. `kind` is its outcome. A longer text than LONGEST_TEXT is cut on both sides of the pipe."""
 
     kind: Kind
     message: str
     trace: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "trace"):
+            object.__setattr__(self, name, cut(getattr(self, name)))

@@ -15,8 +15,15 @@ ALIGNMENT = 64
 """Bytes. Buffers start on a cache line in every call, so that vectorised code takes the same path each time."""
 
 
+class Place(NamedTuple):
+    """Bytes in memory that both processes see, from `start` on."""
+
+    start: int
+    size: int
+
+
 class Packed(NamedTuple):
-    """One array: the bytes that it spans, gaps included, and how it lies in them."""
+    """One array: the bytes that it spans, gaps included, and how it lies in them; with a place, the bytes are there."""
 
     data: bytes
     dtype: str
@@ -24,6 +31,7 @@ class Packed(NamedTuple):
     strides: tuple[int, ...]
     offset: int
     writeable: bool
+    place: Place | None = None
 
 
 def pack(array: np.ndarray) -> Packed:
@@ -60,10 +68,18 @@ def unpack(packed: Packed) -> np.ndarray:
     return unpacked(packed)[0]
 
 
-def unpacked(packed: Packed, allocate: Callable[[int], np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The array again, and the memory that it lies in, as bytes; on a cache line, if nobody else allocates it."""
-    buffer = (allocate or aligned)(len(packed.data))
-    buffer[:] = np.frombuffer(packed.data, np.uint8)
+def unpacked(
+    packed: Packed, shared: np.ndarray | None = None, allocate: Callable[[int], np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The array again, and the memory that it lies in, as bytes: its place in the shared memory, or memory of its own, on a cache
+    line, if nobody else allocates it.
+    """
+    if packed.place is not None:
+        assert shared is not None
+        buffer = shared[packed.place.start : sum(packed.place)]
+    else:
+        buffer = (allocate or aligned)(len(packed.data))
+        buffer[:] = np.frombuffer(packed.data, np.uint8)
     array = np.ndarray(packed.shape, _dtype(packed.dtype), buffer, packed.offset, packed.strides)
     array.flags.writeable = packed.writeable
     return array, buffer

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from threading import Barrier
@@ -24,9 +24,13 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.errors import Outcome
+from attention_harness.process import sandbox
+from attention_harness.process.arena import mapped
 from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.guards import allocator, guarded_arrays
+from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
+from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
@@ -45,8 +49,8 @@ MEETINGS = 3
 class Server:
     """Holds the loaded function and answers requests."""
 
-    def __init__(self, function: Callable[..., object], description: Description) -> None:
-        self.function, self.description = function, description
+    def __init__(self, function: Callable[..., object], description: Description, shared: np.ndarray | None = None) -> None:
+        self.function, self.description, self.shared = function, description, shared
         self.framework = frameworks.load(description.framework)
         self.form = CallForm(description)
 
@@ -61,6 +65,11 @@ class Server:
         wait(answers)
         return answers[0].result()
 
+    def spare_memory(self) -> None:
+        """Forgets compiled programs once they take much memory: a check compiles hundreds, and calls few of them again."""
+        if self.description.compiles and resident() > PROGRAMS:
+            self.framework.forget_programs()
+
     def _after(self, start: Barrier, request: Request) -> Answer | Failure:
         """The last of several answers, so that the calls of two threads overlap, however long one of them takes."""
         start.wait()
@@ -72,7 +81,7 @@ class Server:
         """Calls the function once; its exceptions become failures."""
         sent = {**request.arrays, **request.options, "dout": request.dout}
         bytes_sent = {name: packed for name, packed in sent.items() if isinstance(packed, Packed)}
-        memory = {name: unpacked(packed, allocator(request.guard, name)) for name, packed in bytes_sent.items()}
+        memory = {n: unpacked(packed, self.shared, allocator(request.guard, n)) for n, packed in bytes_sent.items()}
         arrays = {name: array for name, (array, _) in memory.items()}
         given, options = (
             {name: arrays[name] for name in request.arrays},
@@ -86,7 +95,7 @@ class Server:
                     answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
             return _failure(error, self._advice(error))
-        changed = tuple(name for name, (_, buffer) in memory.items() if buffer.tobytes() != bytes_sent[name].data)
+        changed = tuple(name for name, (_, buffer) in memory.items() if _differs(buffer, bytes_sent[name]))
         return replace(answer, changed=changed) if changed else answer
 
     def _advice(self, error: Exception) -> str:
@@ -99,11 +108,14 @@ class Server:
 
     def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)
-        own = {name: self.form.given(name, value) for name, value in asked.items()}
+        own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
         native = {name: self._native(value) for name, value in own.items()}
-        keywords = {name: native[name] for name in native if name not in given} | {f"return_{name}": True for name in wanted}
+        by_position = self.form.by_position(given)
+        keywords = {name: native[name] for name in native if name not in by_position} | {
+            f"return_{name}": True for name in wanted
+        }
         start = perf_counter()
-        result = self.function(*(native[name] for name in given), **keywords)
+        result = self.function(*(native[name] for name in by_position), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
         results = _results(result, wanted)
@@ -120,21 +132,24 @@ class Server:
         if on_cpu and not self.form.copies:
             return ()
         sent = {name: array for name, array in asked.items() if isinstance(array, np.ndarray)}
-        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own[name])))]
-        return tuple(name for name in apart if self.form.back(name, self._numpy(native[name])).tobytes() != sent[name].tobytes())
+        after = self.form.apart({name: self._numpy(native[name]) for name in own if isinstance(own[name], np.ndarray)})
+        apart = [name for name, array in sent.items() if not (on_cpu and np.may_share_memory(array, np.asarray(own.get(name))))]
+        return tuple(name for name in apart if self.form.back(name, after[name]).tobytes() != sent[name].tobytes())
 
     def _differentiate(
         self, given: dict[str, np.ndarray], options: dict[str, object], wrt: tuple[str, ...], dout: np.ndarray
     ) -> Answer:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
         asked = given | self.form.completed(given, options)
-        native = {name: self._native(self.form.given(name, value)) for name, value in asked.items()}
-        positional, keywords = {name: native[name] for name in given}, {n: native[n] for n in native if n not in given}
+        own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
+        native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)
+        positional, keywords = {name: native[name] for name in order}, {n: native[n] for n in native if n not in order}
         native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, wrt, native_dout)
+        out, gradients = self.framework.gradient(self.function, positional, keywords, self.form.inside(wrt), native_dout)
         self.framework.wait(out)
-        results = {name: np.array(self.form.back(name, self._numpy(array))) for name, array in gradients.items()}
+        arrays = self.form.apart({name: self._numpy(array) for name, array in gradients.items()})
+        results = {name: np.array(self.form.back(name, arrays[name])) for name in wrt}
         seconds = perf_counter() - start
         return Answer(np.array(self.form.back("out", self._numpy(out))), results, (), (), seconds)
 
@@ -153,6 +168,11 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+def _differs(buffer: np.ndarray, sent: Packed) -> bool:
+    """Whether the bytes were changed; of shared memory the parent sees that itself."""
+    return sent.place is None and buffer.tobytes() != sent.data
+
+
 ALWAYS = ': if it always is a tuple, declare attention.returns = ("out", "lse")'
 
 
@@ -169,6 +189,10 @@ def _results(result: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
 
 def _failure(error: Exception, advice: str = "") -> Failure:
     lines = "".join(traceback.format_exception(error))
+    if isinstance(error, AsksTheJudge):
+        return Failure(Outcome.VIOLATES, str(error), lines)
+    if isinstance(error, PermissionError) and of_the_judge(error.filename):
+        return Failure(Outcome.VIOLATES, f"it reads {error.filename}: an implementation has to compute its answer itself", lines)
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.UNSUPPORTED, str(error) or "not implemented", lines)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -180,20 +204,23 @@ def _failure(error: Exception, advice: str = "") -> Failure:
 def unexpected(error: Exception) -> tuple[Kind, str]:
     """The outcome of an unexpected exception, and one line about it."""
     text = (str(error).splitlines() or [""])[0]
-    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}"
+    advice = f"; {sandbox.ADVICE}" if isinstance(error, PermissionError) else ""
+    return Outcome.CRASHED if frameworks.lost_its_device(error) else Outcome.ERRORED, f"{type(error).__name__}: {text}{advice}"
 
 
-def serve(channel: Channel, name: str, location: str, declared: str = "") -> None:
+def serve(channel: Channel, own: OwnModules, name: str, location: str, declared: str = "", inputs: str = "") -> None:
     """Answers the first request with the description, or a Failure, and each further one with a call."""
-    requests = _requests(channel)
-    first, loaded = next(requests).request, _loaded(name, location, declared)
+    requests, shared = _requests(channel), mapped(inputs)
+    first = next(requests).request
+    loaded = _loaded(name, location, declared)
     if isinstance(loaded, Failure):
         channel.reply(first, loaded)
         return
-    server = Server(*loaded)
+    server, own.calling = Server(*loaded, shared), True
     channel.reply(first, server.description)
     for frame in requests:
         channel.reply(frame.request, server.answer(pickle.loads(frame.document)))
+        server.spare_memory()
 
 
 def describe(channel: Channel) -> None:
@@ -244,6 +271,14 @@ def channel_to_parent(descriptor: str) -> Channel:
     return Channel(end)
 
 
+def bound(rooms: Sequence[str] = ()) -> OwnModules:
+    """Binds this process: from now on it has no module of the judge, and the sandbox of the system. For its start alone."""
+    own = OwnModules(rooms)
+    sandbox.enter(own.hidden())
+    return own
+
+
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:5]
-    serve(to_parent, *implementation) if implementation else describe(to_parent)
+    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:6]
+    own_modules = bound()
+    serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -11,13 +12,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from time import monotonic, sleep
+from time import clock_gettime, monotonic, sleep
 from typing import TypeVar
 
 import psutil
 
 from attention_harness.errors import Outcome
+from attention_harness.process import sandbox
 from attention_harness.process.framing import Channel, GarbledAnswer
+from attention_harness.process.group import Group
 from attention_harness.process.messages import Failure
 
 Kind = TypeVar("Kind")
@@ -28,6 +31,9 @@ MARK = "ATTENTION_HARNESS_PROCESS"
 
 CHILDREN_SECONDS = 1.0
 """Time between two sums over the memory of the children, which take milliseconds."""
+
+MOST_OUTPUT = 2**20
+"""Bytes of what a process prints."""
 
 ROUNDS, ROUND_SECONDS = 50, 0.01
 """Rounds of killing, and the pause between them: a process that is being killed may start another."""
@@ -54,6 +60,8 @@ class ForeignProcess:
         self.mark = os.urandom(8).hex()
         self.seconds = self.deadline = self.next_look = self.next_children = 0.0
         self.children, self.seen = 0, stage()
+        fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_APPEND)  # so that it can be cut
+        self.scratch, self.group, self.known = contextlib.ExitStack(), Group(self.mark), set[psutil.Process]()
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments],
@@ -61,9 +69,10 @@ class ForeignProcess:
             stdin=subprocess.DEVNULL,
             stdout=self.errors,
             stderr=self.errors,
-            env={**environment, "PYTHONPATH": search_path(), MARK: self.mark},
+            env={**environment, **self.scratch.enter_context(sandbox.scratch()), "PYTHONPATH": search_path(), MARK: self.mark},
             start_new_session=True,
         )
+        self.group.add(self.process.pid)
         self.began = _began(psutil.Process(self.process.pid))
         theirs.close()
         self.channel = Channel(ours, look_seconds, self._look)
@@ -98,6 +107,7 @@ class ForeignProcess:
         if (now := monotonic()) < self.next_look:
             return
         self.next_look = now + self.look_seconds
+        self._cut_output()
         if (stage := self.stage()) != self.seen:
             self.seen, self.deadline = stage, now + self.seconds
         if now > self.deadline:
@@ -105,14 +115,37 @@ class ForeignProcess:
         if (used := self._memory(now)) > self.limit:
             raise self.ended(Outcome.OUT_OF_MEMORY, f"memory={used} MiB, but should stay below {self.limit} MiB")
 
+    def _cut_output(self) -> None:
+        """Forgets what the process has printed, where that is too much."""
+        if os.fstat(self.errors.fileno()).st_size > MOST_OUTPUT:
+            os.ftruncate(self.errors.fileno(), 0)
+            os.write(self.errors.fileno(), b"(output cut)\n")
+
+    def _others(self) -> set[psutil.Process]:
+        """What the process started, and what was seen of it before."""
+        own = self.process.pid
+        self.known |= {one for one in (*descendants(own), *self.group.processes()) if one.pid != own}
+        self.known = {one for one in self.known if alive(one)}
+        return self.known
+
     def _memory(self, now: float) -> int:
         """MiB of the process, and of its children without shared memory."""
         if now >= self.next_children:
             self.next_children = now + CHILDREN_SECONDS
-            self.children = sum(_bytes(child, own=True) for child in descendants(self.process.pid))
+            self.children = sum(_bytes(child, own=True) for child in self._others())
         with contextlib.suppress(psutil.Error):
             return (_bytes(psutil.Process(self.process.pid)) + self.children) // MIB
         return 0
+
+    def processor_seconds(self) -> float | None:
+        """Processor seconds of the process and of all that it started, so far; None where the system does not say."""
+        try:
+            others = [child.cpu_times() for child in self._others() if alive(child)]
+            ended = psutil.Process(self.process.pid).cpu_times()
+            own = clock_gettime(~self.process.pid << 3 | 2)  # its clock of processor time: CPUCLOCK_SCHED of posix-timers.h
+        except (psutil.Error, OSError):
+            return None
+        return own + float(ended.children_user + ended.children_system) + sum(float(one.user + one.system) for one in others)
 
     def _died(self) -> ProcessEnded:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -135,7 +168,7 @@ class ForeignProcess:
             return
         left: set[psutil.Process] = set()
         for _ in range(ROUNDS):
-            left = {one for one in {*left, *descendants(self.process.pid), *marked(self.mark, self.began)} if alive(one)}
+            left = {one for one in {*left, *self._others(), *marked(self.mark, self.began)} if alive(one)}
             if not left and self.process.poll() is not None:
                 break
             self.process.kill()
@@ -146,6 +179,8 @@ class ForeignProcess:
             sleep(ROUND_SECONDS)
         self.channel.close()
         self.errors.close()
+        self.scratch.close()
+        self.group.close()
 
 
 def descendants(pid: int) -> list[psutil.Process]:

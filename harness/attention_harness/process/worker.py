@@ -12,10 +12,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from attention_harness.errors import CallFailed, Outcome
 from attention_harness.process import compilation_cache
+from attention_harness.process.arena import Arena
+from attention_harness.process.described import refuse_forged
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -44,6 +47,7 @@ class Worker:
         ours = ONE_THREAD | POISONED_ALLOCATOR | compilation_cache.variables()
         self.variables = ours if variables is None else variables
         self.foreign: ForeignProcess | None = None
+        self.arena: Arena = Arena(0)
         self.starts = 0
 
     def __enter__(self) -> Worker:
@@ -61,18 +65,27 @@ class Worker:
         """Starts the process if need be and returns the declaration of the implementation. Raises CallFailed."""
         self.stop()
         if not self.starts and (loaded := _loaded.pop(self._kind, None)):
-            self.starts, self.foreign = 1, loaded[0]
-            return loaded[1]
-        target, variables = self.target, os.environ | self.variables
-        self.foreign = ForeignProcess(
-            SERVER, [target.name, target.location, target.declared], variables, self.limits.memory, POLL_SECONDS
-        )
+            self.starts, self.foreign, self.arena = 1, *loaded[:2]
+            return loaded[2]
+        self.foreign = self._started()
         self.starts += 1
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
             self.stop()
             raise CallFailed(described.kind, described.message)
+        try:
+            refuse_forged(described, self.target.name)
+        except ValueError as error:
+            self.stop()
+            raise CallFailed(Outcome.CRASHED, f"the description is forged: {error}") from None
         return described
+
+    def _started(self) -> ForeignProcess:
+        self.arena, target = Arena(), self.target
+        shared = "".join(map(str, self.arena.descriptors))
+        arguments = [target.name, target.location, target.declared, shared]
+        variables = os.environ | self.variables
+        return ForeignProcess(SERVER, arguments, variables, self.limits.memory, POLL_SECONDS, self.arena.descriptors)
 
     @property
     def _kind(self) -> Kinds:
@@ -83,7 +96,7 @@ class Worker:
         """The answer to one request. Raises CallFailed; the process is started again when it died of the last one."""
         if self.foreign is None:
             self._start_again()
-        answer = self._ask(request, Answer, self.limits.seconds)
+        answer = self._ask(self.arena.place(request), Answer, self.limits.seconds)
         if isinstance(answer, Failure):
             if answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 self.stop()
@@ -91,7 +104,8 @@ class Worker:
         if set(answer.extra) != set(request.wrt if request.dout else request.wanted):
             self.stop()
             raise CallFailed(Outcome.CRASHED, f"results={', '.join(answer.extra)}, but should be those that were asked for")
-        return answer
+        written = self.arena.changed()
+        return replace(answer, changed=tuple({*answer.changed, *written})) if written else answer
 
     def _start_again(self) -> None:
         """Starts the process anew. An implementation that could be loaded once and cannot now is not missing, but broken by its calls."""
@@ -109,13 +123,14 @@ class Worker:
         try:
             return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
         except ProcessEnded as ended:
-            self.foreign = None
+            self.stop()
             raise CallFailed(ended.outcome, ended.reason) from None
 
     def stop(self) -> None:
         """Kills the process and everything that it started; nothing if there is none."""
         if self.foreign is not None:
             self.foreign.stop()
+            self.arena.close()
         self.foreign = None
 
 
@@ -137,7 +152,7 @@ def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed
             process.stop()
 
 
-_loaded: dict[Kinds, tuple[ForeignProcess, Description]] = {}
+_loaded: dict[Kinds, tuple[ForeignProcess, Arena, Description]] = {}
 """Processes that have loaded their implementation, and have not been asked anything yet."""
 
 
@@ -149,11 +164,13 @@ def load_ahead(target: Target, limits: Limits) -> Description:
     worker = Worker(target, limits)
     described = worker.description()
     assert worker.foreign
-    _loaded[worker._kind] = worker.foreign, described
+    _loaded[worker._kind] = worker.foreign, worker.arena, described
     return described
 
 
 def stop_loaded() -> None:
     """Stops the processes that no `Worker` took over."""
     while _loaded:
-        _loaded.popitem()[1][0].stop()
+        foreign, arena, _ = _loaded.popitem()[1]
+        foreign.stop()
+        arena.close()

@@ -6,13 +6,14 @@ the parts of a tuple are changed by a function around the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 
 import numpy as np
 
-from attention_specs.contract import IN_LAYOUT, LAYOUTS, RETURNED, Description
+from attention_specs.contract import FUSED, IN_LAYOUT, LAYOUTS, RETURNED, Description
 from attention_specs.forms import FORMS
+from attention_specs.forms.padded import Padded
 from attention_specs.spec import Call
 
 Function = Callable[..., object]
@@ -28,7 +29,9 @@ class CallForm:
         self.description = description
         self.axes = LAYOUTS.get(description.layout, LAYOUTS["bhld"])
         self.batch = description.layout not in LAYOUTS or "b" in description.layout
-        self.copies = description.contiguous or description.mask_means == "hidden"
+        self.fused = {name: FUSED[name] for name in description.positional if name in FUSED}
+        self.place = description.layout.index("h")
+        self.copies = description.contiguous or description.mask_means == "hidden" or bool(self.fused)
         """Whether `given` may copy an array: in all other forms it is a view."""
 
     def given(self, name: str, value: object) -> object:
@@ -54,6 +57,33 @@ class CallForm:
             array = array.transpose(self.axes)
         return ~array if name == "mask" and self.description.mask_means == "hidden" else array
 
+    def together(self, own: Mapping[str, object]) -> dict[str, object]:
+        """The arrays in the form of the function with those in one that it takes in one."""
+        apart = {one for names in self.fused.values() for one in names}
+        joined = {name: self._stacked(name, [own[one] for one in names]) for name, names in self.fused.items()}
+        return joined | {name: value for name, value in own.items() if name not in apart}
+
+    def _stacked(self, name: str, parts: Sequence[object]) -> np.ndarray:
+        arrays = [one for one in parts if isinstance(one, np.ndarray)]
+        if len({array.shape for array in arrays}) > 1:
+            raise NotImplementedError(f"shapes={', '.join(str(a.shape) for a in arrays)}, but should be one: they lie in {name}")
+        return np.stack(arrays, self.place)
+
+    def inside(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The arrays that hold these, each once."""
+        holders = {one: name for name, parts in self.fused.items() for one in parts}
+        return tuple(dict.fromkeys(holders.get(name, name) for name in names))
+
+    def by_position(self, arrays: Iterable[str]) -> tuple[str, ...]:
+        """The names under which arrays that come by position are handed over."""
+        return arrays_of(self.description.positional) if self.fused else tuple(arrays)
+
+    def apart(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The way back: each array by itself, as a view."""
+        single = {name: array for name, array in arrays.items() if name not in self.fused}
+        views = {name: np.moveaxis(array, self.place, 0) for name, array in arrays.items() if name in self.fused}
+        return single | {one: part for name, parts in views.items() for one, part in zip(self.fused[name], parts, strict=True)}
+
     def completed(self, arrays: Mapping[str, np.ndarray], options: Mapping[str, object]) -> dict[str, object]:
         """The options without those that the domain fixes, and with those that the function has no default for, which change nothing."""
         neutral = {name: _neutral(name, arrays) for name in self.description.needed}
@@ -62,7 +92,7 @@ class CallForm:
     def own_call(self, call: Call) -> tuple[dict[str, object], dict[str, object]]:
         """The call as the function gets it: what is passed by position, in this order, and the rest by the names of its parameters."""
         asked: dict[str, object] = {**call.arrays, **self.completed(call.arrays, call.options)}
-        own = {name: self.given(name, value) for name, value in asked.items()}
+        own = self.together({name: self.given(name, value) for name, value in asked.items()})
         by_position = ordered(self.description.positional or tuple(call.arrays), own)
         names = self.description.names
         return by_position, {names.get(name, name): value for name, value in own.items() if name not in by_position}
@@ -103,18 +133,23 @@ def ordered(order: Sequence[str], given: Mapping[str, object]) -> dict[str, obje
     return {name: given.get(name) for name in order[: last + 1]}
 
 
+def arrays_of(order: Sequence[str]) -> tuple[str, ...]:
+    """The arrays among what is passed by position."""
+    return tuple(name for name in order if name in (*FUSED, *Padded.arrays))
+
+
 def in_contract_form(function: Function, description: Description) -> Function:
     """The function, to be called with arrays and options by their names in the contract."""
     names, order, returns = description.names, description.positional, description.returns
-    first_arrays = FORMS[description.form].arrays
     if not (names or order or returns):
         return function
     parts = [part for part in RETURNED if part in returns]
+    taken = arrays_of(order) if {*FUSED} & {*order} else FORMS[description.form].arrays
 
     @wraps(function, updated=())
     def attention(*arrays: object, **options: object) -> object:
         wanted = [part for part in parts if options.pop(f"return_{part}", part == "out")]
-        given = dict(zip(first_arrays, arrays, strict=False)) | options
+        given = dict(zip(taken, arrays, strict=False)) | options
         first = [*ordered(order, given).values()] if order else arrays
         rest = {names.get(name, name): value for name, value in options.items() if name not in order}
         result = function(*first, **rest)

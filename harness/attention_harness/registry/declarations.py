@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from types import NoneType
 from typing import Any
 
-from attention_specs.choices import ALIKE, nearest
+from attention_specs.choices import ALIKE, nearest, one_of
 from attention_specs.contract import ATTRIBUTES, Conventions
 
 FUNCTIONS = {"attention": "attention", "multi_head": "multi-head", "merge": "merge"}
@@ -25,6 +25,9 @@ OTHERS = ("name",)
 TAKEN = "_taken"
 """Attribute of a function of ours: names of the attributes that nobody declared."""
 
+NOTES = "_notes"
+"""Attribute of a function of ours: sentences on what was taken without a declaration."""
+
 NAMES = tuple, list, Set
 ORDERED = tuple, list
 KINDS: dict[str, tuple[Any, str]] = {
@@ -38,12 +41,19 @@ KINDS: dict[str, tuple[Any, str]] = {
     "positional": (ORDERED, "a tuple of names"),
     "returns": (ORDERED, "a tuple of names"),
     "domain": (ORDERED, "a tuple of conditions"),
+    "weights": (Mapping, "a dict of parameters by their role in the layer"),
     "storage": (Mapping, "a dict of format, arrays and scales"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 
-HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "storage")
+HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "weights", "storage")
 """Declarations that hold text alone."""
+
+
+def spec_of_function(function: Callable[..., object]) -> str:
+    """The spec that a function declares, else the one that its name stands for. ValueError for one that is none."""
+    by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
+    return one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
 
 
 def refuse_other_kinds(function: Callable[..., object]) -> None:

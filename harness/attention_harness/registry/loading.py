@@ -6,28 +6,29 @@ import ast
 import inspect
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import FUNCTIONS, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import FUNCTIONS, NOTES, TAKEN, refuse_other_kinds, refuse_unread, spec_of_function
+from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
+from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
+from attention_harness.registry.stored import storage_of
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, SCALES, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
 from attention_specs.precision import named_precision
-from attention_specs.storage import Storage
 
 Function = Callable[..., object]
 
@@ -46,14 +47,24 @@ def load(name: str, location: str, declared: str = "") -> tuple[Callable[..., ob
     `declared` is JSON of attributes that count before those beside the code, and these before those of the function.
     """
     container, _, attribute = location.rpartition(":")
-    framework = name.partition("-")[0] if container.startswith("attention_implementations.") and ":" not in name else ""
-    if framework and (reason := frameworks.installed(framework)):
+    library = library_of(container) if ":" not in name else ""
+    if library and (reason := frameworks.installed(library)):
         raise LoadError(reason, unavailable=True)
     module = _import(container)
     function = _entry(module, attribute, name) or _function(module, attribute, location)
     function = _declaring(function, module, attribute, json.loads(declared or "{}"))
     description = available(function, name)
     return in_contract_form(function, description), replace(description, version=_version(description, container, function))
+
+
+def library_of(container: str) -> str:
+    """The library that an implementation of ours computes with: the folder that it lies in; "" for any other.
+
+    >>> library_of("attention_implementations.onnxruntime.gqa"), library_of("mine.kernels")
+    ('onnxruntime', '')
+    """
+    package, _, rest = container.partition(".")
+    return rest.partition(".")[0] if package == "attention_implementations" else ""
 
 
 def _declaring(function: Function, module: ModuleType, attribute: str, declared: Mapping[str, object]) -> Function:
@@ -92,8 +103,9 @@ def _version(description: Description, container: str, function: Callable[..., o
     A function that declares no framework gets NumPy's arrays and may compute with anything: then a file has no version.
     """
     package = "" if container.endswith(".py") else container.partition(".")[0]
-    ours = package in ("attention_implementations", framework_of(function))
-    distributions = _distributions(description.name, package) if package and not ours else {}
+    library = library_of(container)
+    ours = package == framework_of(function) or library == framework_of(function)
+    distributions = _distributions("" if library else description.name, library or package) if package and not ours else {}
     known = ours or distributions or hasattr(function, "framework")
     numbers = (f"{name} {number}" for name, number in distributions.items())
     return ", ".join([*([description.version] if known else []), *numbers])
@@ -172,7 +184,7 @@ def _function(module: ModuleType, attribute: str, location: str) -> Callable[...
     if not candidates:
         functions = ", ".join(n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__)
         raise LoadError(f"target={location}, but should name a function of that module: {functions or 'it defines none'}")
-    if inspect.isclass(candidates[0]):
+    if inspect.isclass(candidates[0]) and not kind_of(candidates[0]):
         made = f"an instance in that file, such as attention = {candidates[0].__name__}(...)"
         raise LoadError(f"target={location}, but should be a function, or {made}, not a class")
     if not callable(candidates[0]):
@@ -191,37 +203,8 @@ def _from_protocol(module: ModuleType, location: str) -> Callable[..., object]:
     return from_protocol(module)
 
 
-class Array(Protocol):
-    """What arrays of every framework have."""
-
-    @property
-    def shape(self) -> Sequence[int]:
-        """Lengths of the axes."""
-
-    @property
-    def dtype(self) -> object:
-        """A type of the framework's own, whose text names it."""
-
-
-def from_protocol(module: ModuleType) -> Callable[..., object]:
-    """A module with `supports` and `prepare` as a function: each new kind of problem is prepared once."""
-    prepared: dict[str, Callable[..., object]] = {}
-
-    def attention(q: Array, k: Array, v: Array, **options: object) -> object:
-        problem = {"shapes": [tuple(a.shape) for a in (q, k, v)], "dtype": str(q.dtype), "options": sorted(options)}
-        if reason := module.supports(problem) if hasattr(module, "supports") else None:
-            raise NotImplementedError(reason)
-        if str(problem) not in prepared:
-            prepared[str(problem)] = module.prepare(problem)
-        return prepared[str(problem)](q, k, v, **options)
-
-    for name in ATTRIBUTES:
-        if hasattr(module, name):
-            setattr(attention, name, getattr(module, name))
-    attention.__doc__ = module.__doc__
-    if not hasattr(module, "options"):
-        attention.options = ("mask", "bias", "is_causal", "scale")  # type: ignore[attr-defined]
-    return attention
+LONGEST_SUMMARY = 1000
+"""Characters of the first line of a docstring that are kept."""
 
 
 def describe(function: Callable[..., object], name: str) -> Description:
@@ -234,8 +217,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
         layout = one_of("layout", getattr(function, "layout", form.layouts[0]), form.layouts)
         named = getattr(function, "conventions", {})
         conventions = _conventions(named)
-        by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
-        spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
+        spec = spec_of_function(function)
         parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
         return Description(
             name=name,
@@ -250,7 +232,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             precision=_precision(getattr(function, "precision", {})),
             gradient=one_of("gradient", getattr(function, "gradient", False), (False, True) if form.differentiable else (False,)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
-            summary=(inspect.getdoc(function) or "").partition("\n")[0],
+            summary=(inspect.getdoc(function) or "").partition("\n")[0][:LONGEST_SUMMARY],
             form=form.name,
             metadata=parameters.metadata,
             layout=layout,
@@ -264,10 +246,12 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
-            storage=_storage(getattr(function, "storage", {}), parameters.options, getattr(function, "dtypes", None)),
+            storage=storage_of(function, parameters.options),
+            module=hasattr(function, NOTES),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,
+                *getattr(function, NOTES, ()),
             ),
         )
     except (TypeError, ValueError) as error:
@@ -290,19 +274,6 @@ def _device(declared: str, framework: str) -> str:
     """The device as declared, `cuda:1` too."""
     one_of("device", declared.partition(":")[0], frameworks.DEVICES[framework])
     return declared
-
-
-def _storage(declared: object, options: Collection[str], dtypes: Collection[str] | None) -> Mapping[str, str]:
-    """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing."""
-    storage = Storage.declared(declared)
-    wanted, named = (() if storage is None else storage.options), [name for name in SCALES if name in options]
-    if missing := [name for name in wanted if name not in options]:
-        raise ValueError(f"parameter={missing[0]}, but should be there: storage is declared, and it is passed the scales")
-    if unused := [name for name in named if name not in wanted]:
-        raise ValueError(f"parameter={unused[0]}, but should belong to a storage that is declared: a format, arrays and scales")
-    if storage and "q" in storage.arrays and len(dtypes or ()) != 1:
-        raise ValueError(f"dtypes={dtypes}, but should be one, that of the output: queries are stored in {storage.format}")
-    return {} if storage is None else asdict(storage)
 
 
 def _dtypes(declared: Collection[str] | None) -> tuple[str, ...] | None:

@@ -6,8 +6,11 @@ import inspect
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from attention_harness.registry.declarations import FUNCTIONS, RETURNED, TAKEN, refuse_unread
+from attention_harness.registry.modules.functions import as_layer, is_layer, without_parameters
+from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.reading import Function, code_of, framework_taken, innermost, returned_always
 from attention_harness.registry.sources import beside, joined
 from attention_specs.contract import ATTRIBUTES
@@ -19,12 +22,20 @@ def name_of(function: Function) -> str:
     return getattr(inner, "__name__", type(inner).__name__).strip("<>")
 
 
+def declared_spec(function: object) -> str:
+    """The spec that judges it, where a module or a declaration says it; "" elsewhere."""
+    return "multi-head" if is_layer(function) else str(getattr(function, "spec", ""))
+
+
 def as_function(function: Function, declared: Mapping[str, object] = {}) -> Function:
     """The callable as a function of its own, with its declarations and those beside it; the object itself is not changed.
 
     `declared` counts before the attributes of the function, and what is found counts where nothing is declared. Raises ValueError
     for declarations that nobody reads, or without a signature.
     """
+    if is_layer(function):
+        return as_layer(function, declared)
+    function = cast(Function, without_parameters(function))
     refuse_unread(getattr(function, "__dict__", {}) if inspect.isfunction(function) else {})
 
     def attention(*arrays: object, **options: object) -> object:
@@ -81,7 +92,7 @@ def _signed(signature: inspect.Signature) -> Function:
 
 def _of_python(function: Function) -> inspect.Signature:
     try:
-        return inspect.signature(function)
+        return inspect.signature(getattr(function, "forward", function) if kind_of(function) == "torch" else function)
     except ValueError as error:
         raise ValueError(f"signature of {name_of(function)}=none, but should be written down: wrap it in a function") from error
 

@@ -10,13 +10,19 @@ from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
-from attention_specs.attention.domain import Domain
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import RETURNED
+from attention_specs.contract import FUSED, RETURNED, SCALES
 from attention_specs.forms import FORMS
 from attention_specs.forms.padded import Padded
+from attention_specs.multi_head import domain as domains
 
 Parameter = inspect.Parameter
+ALIKE = {
+    "qkv": ("query_length == key_length", "key_heads == query_heads", "head_dim == value_dim"),
+    "kv": ("head_dim == value_dim",),
+}
+"""Array of several -> conditions under which they have one shape."""
+
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 WELL_KNOWN = {
@@ -92,19 +98,26 @@ class Parameters:
 
     @cached_property
     def positional(self) -> tuple[str, ...]:
-        """The arrays and options that are passed by position, as declared; () for the arrays of the spec."""
-        declared = tuple(getattr(self.function, "positional", ()))
+        """The arrays and options that are passed by position, as declared or as the names of fused ones say; () for q, k, v."""
+        declared = tuple(getattr(self.function, "positional", ())) or self.fused
         if not declared:
             return ()
         if self.spec != "attention":
             given = POSITIONAL.get(self.spec, 3)
-            raise ValueError(f"positional={', '.join(declared)}, but should be left out of {self.spec}: it gets {given} arrays")
-        arrays = self.form.arrays
-        order = tuple(one_of("positional", name, (*arrays, *self.known)) for name in declared)
-        if not set(arrays) <= set(order) or len(set(order)) < len(order):
-            wanted = f"{', '.join(arrays[:-1])} and {arrays[-1]}"
+            raise ValueError(f"positional={', '.join(declared)}, but should be left out of a {self.spec}: it gets {given} arrays")
+        arrays, fused = self.form.arrays, FUSED if self.form is Padded else {}
+        order = tuple(one_of("positional", name, (*arrays, *fused, *self.known)) for name in declared)
+        apart = [name for one in order for name in fused.get(one, (one,))]
+        if not set(arrays) <= set(apart) or len(set(apart)) < len(apart):
+            wanted = f"{', '.join(arrays[:-1])} and {arrays[-1]}" + ", or qkv, or q and kv" * bool(fused)
             raise ValueError(f"positional={', '.join(order)}, but should have {wanted}, and each name once")
         return order
+
+    @cached_property
+    def fused(self) -> tuple[str, ...]:
+        """The first parameters, where their names say that they hold several arrays: `(qkv)` or `(q, kv)`."""
+        names = tuple(self.signature.parameters) if self.spec == "attention" and self.form is Padded else ()
+        return next((first for first in (("qkv",), ("q", "kv")) if names[: len(first)] == first), ())
 
     @cached_property
     def returns(self) -> tuple[str, ...]:
@@ -118,16 +131,19 @@ class Parameters:
     def domain(self) -> tuple[str, ...]:
         """Conditions on problems, as declared, and that of a layout without a batch."""
         declared = tuple(getattr(self.function, "domain", ()))
-        if declared and self.spec != "attention":
+        if declared and self.spec == "merge":
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
         padded = self.form is Padded
         batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
-        return tuple(one.text for one in Domain.of((*declared, *batch)).conditions)
+        fused = [condition for name in self.positional for condition in ALIKE.get(name, ())]
+        return tuple(one.text for one in domains.declared(self.spec, (*declared, *batch, *fused)).conditions)
 
     @cached_property
     def implied(self) -> tuple[str, ...]:
-        """Options that the domain fixes and that have no parameter."""
-        fixed = [name for one in Domain.of(self.domain).conditions if one.constant for name in one.fields]
+        """Options that the domain fixes and that have no parameter; a layer has no options but a mask."""
+        if self.spec != "attention":
+            return ()
+        fixed = [name for one in domains.declared(self.spec, self.domain).conditions if one.constant for name in one.fields]
         return tuple(name for name in fixed if self.names.get(name, name) not in self.signature.parameters)
 
     @cached_property
@@ -230,6 +246,10 @@ class Parameters:
         taken = ", ".join(f"{name} as {option}" for option, name in self.taken.items())
         kept = [name for name in self.ignored if name not in getattr(self.function, "ignored", ())]
         sentences = [f"taken by their names: {taken}"] if taken else []
+        if self.fused and not getattr(self.function, "positional", ()):
+            sentences.append(
+                f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} along an axis in front of the heads"
+            )
         return (*sentences, *([f"left at their defaults: {', '.join(kept)}"] if kept else []))
 
     def _require_declared(self, options: Sequence[str]) -> None:
@@ -257,8 +277,9 @@ class Parameters:
         if not parameters:
             return
         meant: dict[str, str] = {}
+        stored, plain = getattr(self.function, "storage", None), [name for name in self.known if name not in SCALES]
         for parameter in parameters:
-            meant.setdefault(nearest(parameter, self.known), parameter)
+            meant.setdefault(nearest(parameter, self.known if stored else plain), parameter)
         names = {option: parameter for option, parameter in meant.items() if option}
         ignored = [parameter for parameter in parameters if parameter not in names.values()]
         declarations = [f"attention.names = {json.dumps(names)}"] if names else []

@@ -62,9 +62,10 @@ def _answers(function: Function, framework: str) -> bool:
 
 
 def framework_of_object(function: Function) -> str:
-    """The framework whose arrays it takes: by its type, else its annotations, else what its code names; NumPy if in doubt."""
+    """The framework whose arrays it takes: by its type, its annotations, its code, the imports of its file; NumPy if in doubt."""
     inner = innermost(function)
-    for names in (_by_type(inner), _by_annotations(inner), _by_code(_code_owner(inner), set())):
+    owner = _code_owner(inner)
+    for names in (_by_type(inner), _by_annotations(inner), _by_code(owner, set()), _by_imports(owner)):
         among = set(names)
         if others := among - {"numpy"}:
             return others.pop() if len(others) == 1 else "numpy"
@@ -115,6 +116,13 @@ def _by_code(function: object, known: set[object]) -> Iterator[str]:
         yield from _framework(getattr(value, "__name__", "") if inspect.ismodule(value) else getattr(value, "__module__", ""))
         if isinstance(value, FunctionType) and value.__module__ == function.__module__:
             yield from _by_code(value, known)
+
+
+def _by_imports(function: object) -> set[str]:
+    """What its file imports, of code that names no framework and calls methods alone; nothing where NumPy is among it."""
+    modules = [value.__name__ for value in getattr(function, "__globals__", {}).values() if inspect.ismodule(value)]
+    imported = {framework for name in modules for framework in _framework(name)}
+    return set() if "numpy" in imported else imported
 
 
 def _content(cell: object) -> object:

@@ -18,7 +18,7 @@ FILE = "attention-harness.toml"
 
 FLAGS = ("gradient", "contiguous")
 LISTS = ("dtypes", "options", "ignored", "positional", "returns", "domain")
-MAPPINGS = ("names", "precision")
+MAPPINGS = ("names", "precision", "weights")
 DECLARABLE = tuple(name for name in ATTRIBUTES if name not in ("conventions", "backward"))
 """Attributes that a text can give."""
 
@@ -111,6 +111,7 @@ EXAMPLES = {
     "precision": "scores-rounded",
     "framework": "torch",
     "domain": "'head_dim in {64, 128}'",
+    "weights": "w_q:query_proj.weight,w_o:final.weight",
 }
 
 

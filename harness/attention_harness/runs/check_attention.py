@@ -20,7 +20,8 @@ from attention_harness.frameworks.switches import precise
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import SERVER
 from attention_harness.registry.loading import LoadError, available
-from attention_harness.registry.objects import as_function, beside_object, name_of
+from attention_harness.registry.modules.kinds import kind_of
+from attention_harness.registry.objects import as_function, beside_object, declared_spec, name_of
 from attention_harness.registry.sources import joined
 from attention_harness.registry.targets import Target, resolve, spec_by_name
 from attention_harness.runs import run as running
@@ -133,7 +134,7 @@ def _require_positive(**values: float) -> None:
 def _size(f: Function | str, plan: Plan) -> tuple[str, int]:
     """The name of the attention, and about how many cases it will be asked: their number is certain once they are drawn."""
     name = f if isinstance(f, str) else name_of(f)
-    suite = plan.suites[spec_by_name(name)]
+    suite = plan.suites[declared_spec(f) or spec_by_name(name)]
     return name, len(suite.vectors) + len(suite.examples) + len(suite.edge_cases) + plan.settings.examples
 
 
@@ -156,7 +157,7 @@ def _object(function: Function, framework: str | None, plan: Plan, listener: Lis
     """The check of a function object, in this process."""
     if not callable(function):
         raise UsageError(f"f={type(function).__name__}, but should be a function, or the name of one")
-    if inspect.isclass(function):
+    if inspect.isclass(function) and not kind_of(function):
         raise UsageError(f"f=the class {function.__name__}, but should be an instance of it, or a function")
     name = name_of(function)
     try:

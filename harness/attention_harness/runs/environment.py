@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from attention_harness.process import group, sandbox
 from attention_specs.formats import has_extended_precision
 
 PACKAGES = (
@@ -41,6 +42,8 @@ def environment() -> dict[str, object]:
         "load": [round(load, 2) for load in os.getloadavg()],
         "packages": {name: number for name in PACKAGES if (number := version_of(name))},
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)},
+        "sandbox": sandbox.state(),
+        "processes_found": group.state(),
         "extended_precision": "longdouble" if has_extended_precision() else "none: float64 inputs are judged in float64",
     }
 

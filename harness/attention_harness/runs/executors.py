@@ -22,7 +22,7 @@ from attention_harness.errors import UsageError
 from attention_harness.frameworks import installed
 from attention_harness.process.server import die_with_parent
 from attention_harness.registry.targets import Target, spec_by_name
-from attention_harness.runs import ending
+from attention_harness.runs import ending, journal
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,16 +46,21 @@ def local(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Itera
     if len(shares) == 1:
         yield from _check((shares[0], plan), step)
         return
-    for results in map_in_pool(_check, [(share, plan) for share in shares], jobs, step):
-        yield from results
+    for lines in map_in_pool(_check_to_lines, [(share, plan) for share in shares], jobs, step):
+        yield from map(journal.read, lines)
 
 
 def shares_of(targets: Sequence[Target], jobs: int) -> list[list[Target]]:
-    """Targets that go side by side: those of one folder, which share a framework, sorted by their spec."""
-    size = min(SIDE_BY_SIDE, -(-len(targets) // jobs))
+    """Targets that go side by side: those of one folder, which share a framework, sorted by their spec.
+
+    Each folder is spread over all jobs, so that no process is left with all that compile.
+    """
     ordered = sorted(targets, key=lambda target: (_folder(target), spec_by_name(target.name)))
     groups = [list(group) for _, group in groupby(ordered, _folder)]
-    return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
+    sizes = [min(SIDE_BY_SIDE, -(-len(group) // jobs)) for group in groups]
+    return [
+        group[first : first + size] for group, size in zip(groups, sizes, strict=True) for first in range(0, len(group), size)
+    ]
 
 
 def _folder(target: Target) -> str:
@@ -134,6 +139,14 @@ def _check(item: tuple[Sequence[Target], Plan], step: Step) -> list[CheckResult]
     return check.check_together(targets, plan, lambda name: Listener(partial(step, name), partial(step, name)))
 
 
+def _check_to_lines(item: tuple[Sequence[Target], Plan], step: Step) -> list[str]:
+    return [journal.written(result) for result in _check(item, step)]
+
+
+def _check_to_line(target: Target, plan: Plan) -> str:
+    return journal.written(check.check(target, plan))
+
+
 class Cluster(TypedDict, total=False):
     """Arguments of ray.init for a cluster on this machine; none for another one."""
 
@@ -153,11 +166,11 @@ def ray(targets: Sequence[Target], plan: Plan, jobs: int, step: Step) -> Iterato
     cluster = Cluster() if "RAY_ADDRESS" in os.environ else Cluster(num_cpus=jobs, include_dashboard=False)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     try:
-        task = ray.remote(num_cpus=1)(check.check)
+        task = ray.remote(num_cpus=1)(_check_to_line)
         waiting = [task.remote(target, plan) for target in targets]
         while waiting:
             finished, waiting = ray.wait(waiting)
-            yield ray.get(finished[0])
+            yield journal.read(ray.get(finished[0]))
     finally:
         ray.shutdown()
 

@@ -68,6 +68,8 @@ def stored(folder: Path, command: str) -> dict[str, object]:
         raise UsageError(f"resume={folder}, but should be the folder of a `{command}`: it is that of a `{begun}`")
     if metadata.get("complete"):
         raise UsageError(f"resume={folder}, but should be an interrupted run: that one is complete, `report {folder}` shows it")
+    if arguments.get("seed", 0) is None:
+        raise UsageError(f"resume={folder}, but should be a run whose seed is known: this one kept it secret, so begin a new one")
     return dict(arguments)
 
 

@@ -26,6 +26,12 @@ def caught(ids: Collection[str]) -> dict[str, object]:
     return {"faults": len(rejections), "rejected": sum(not by.isdisjoint(ids) for by in rejections), **audit}
 
 
+def numerical() -> list[str]:
+    """Faults of attention whose output is beyond its bound (P4, P5), and is so whenever the call is repeated (not P10)."""
+    rejected_by = json.loads(TABLE.read_text(encoding="utf-8"))["killers"]["attention"]
+    return [name for name, ids in rejected_by.items() if {"P4", "P5"} & set(ids.split()) and "P10" not in ids.split()]
+
+
 def take_over(folder: Path) -> None:
     """Writes the table from the folder of a full audit. Raises UsageError for another folder."""
     import pandas as pd

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO
 from weakref import finalize
 
 from attention_harness.conformance import agreement, first_stage
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance.check import CheckResult, Plan
-from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.settings import Settings
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
@@ -24,6 +24,7 @@ from attention_harness.generation.suite import Later, absent, draw_suite, vector
 from attention_harness.generation.vectors import onnx_cases
 from attention_harness.process import compilation_cache
 from attention_harness.registry.targets import Target, spec_by_name
+from attention_harness.runs import journal
 from attention_harness.runs.environment import environment
 from attention_harness.runs.executors import EXECUTORS
 from attention_harness.runs.mutation_score import caught
@@ -31,6 +32,7 @@ from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
 from attention_specs.property import PROPERTIES, likely
+from attention_specs.statements import statements
 from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
@@ -54,10 +56,16 @@ class Progress:
 
 
 class Run:
-    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed."""
+    """The folder of a run. Finished results are written down at once, so that a killed run can be resumed.
 
-    def __init__(self, folder: Path, arguments: dict[str, object], line: str = "", lock: IO[str] | None = None) -> None:
-        self.folder, self.began = folder, monotonic()
+    `withheld` are arguments that are written when the run is complete, and not before.
+    """
+
+    def __init__(
+        self, folder: Path, arguments: dict[str, object], line: str = "", lock: IO[str] | None = None,
+        withheld: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self.folder, self.began, self.arguments, self.withheld = folder, monotonic(), arguments, withheld
         if lock is not None:
             finalize(self, lock.close)
         self.metadata: dict[str, object] = {
@@ -78,6 +86,8 @@ class Run:
     def save(self, **metadata: object) -> None:
         """Adds metadata and writes run.json."""
         self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
+        shown = dict(self.withheld) if self.metadata["complete"] else dict.fromkeys(self.withheld)
+        self.metadata |= {"arguments": self.arguments | shown} | {name: shown[name] for name in shown if name in self.metadata}
         partial = self.folder / "run.json.partial"
         partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
         partial.replace(self.folder / "run.json")
@@ -91,28 +101,19 @@ class Run:
         """The finished results of an interrupted run; a last line that was cut off is left out."""
         if not self.journal.exists():
             return {}
-        return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _parse(line))}
+        return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _finished(line))}
 
     def append(self, checked: CheckResult) -> None:
         """Writes one finished implementation down."""
         with self.journal.open("a") as file:
-            file.write("\n" + json.dumps(asdict(checked)) + "\n")  # a new line first: the last one may have been cut off
+            file.write("\n" + journal.written(checked) + "\n")  # a new line first: the last one may have been cut off
 
 
-def _parse(line: str) -> CheckResult | None:
+def _finished(line: str) -> CheckResult | None:
     try:
-        data = json.loads(line)
+        return journal.read(line)
     except ValueError:
         return None
-    description = data.pop("description")
-    rows = [CheckRow.from_json(row) for row in data.pop("rows")]
-    precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
-    return CheckResult(**data, rows=rows, precision=precision, description=_description(description) if description else None)
-
-
-def _description(data: dict[str, Any]) -> Description:
-    tuples = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
-    return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
 
 
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
@@ -183,7 +184,11 @@ def _mutation_score(results: Sequence[CheckResult], settings: Settings) -> Mappi
 
 def property_metadata() -> list[dict[str, str]]:
     """The part of run.json about the properties."""
-    return [{"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.summary} for p in PROPERTIES.values()]
+    said = statements()
+    return [
+        {"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.sentence, "statement": said.get(p.id, "")}
+        for p in PROPERTIES.values()
+    ]
 
 
 def _implementation(result: CheckResult) -> dict[str, object]:

@@ -6,6 +6,7 @@ The oracle takes seconds for a large problem; the heads and rows are drawn anew 
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -29,6 +30,9 @@ SHARE = 4
 
 MOST = 1 << 23
 """Scores of one copy that are judged: two seconds of the oracle. Training is judged whole, since its dk and dv hang on all rows."""
+
+MOST_FRESH = 1 << 18
+"""Scores of a fresh copy that are judged, all of one head: there are several in each look at the honesty of a candidate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +61,22 @@ class ExpectedOutputs:
     def __init__(self, workload: Workload, seed: int, copies: int) -> None:
         seeds = np.random.SeedSequence([seed, crc32(workload.name.encode())]).generate_state(copies + 1)
         self.cases = [Case(workload.problem, seed=int(one)) for one in seeds[:copies]]
-        self.rng = np.random.default_rng(seeds[copies])
+        self.rng, self.copies = np.random.default_rng(seeds[copies]), copies
         self.parts: dict[int, Part] = {}
         self.training = workload.direction == TRAINING
-        self.expected: dict[object, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+        self.expected: dict[tuple[int, object, object], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+
+    def fresh(self) -> tuple[int, tuple[dict[str, object], ...]]:
+        """As many cases again, of seeds that nobody has seen, and the number of the first; `forget_fresh` drops them."""
+        self.forget_fresh()
+        self.cases += [Case(self.cases[0].problem, seed=secrets.randbits(31)) for _ in range(self.copies)]
+        return self.copies, tuple(case.to_json() for case in self.cases[self.copies :])
+
+    def forget_fresh(self) -> None:
+        """Drops the cases of `fresh`."""
+        del self.cases[self.copies :]
+        self.parts = {copy: part for copy, part in self.parts.items() if copy < self.copies}
+        self.expected = {key: answers for key, answers in self.expected.items() if key[0] < self.copies}
 
     def prepare(self) -> None:
         """Computes now the outputs that most implementations are judged by; none where each is judged by its conventions."""
@@ -114,16 +130,21 @@ class ExpectedOutputs:
             problem = self.cases[copy].problem
             assert isinstance(problem, Problem)
             heads = problem.key_heads
-            some = np.arange(heads) if copy == 0 else self.rng.permutation(heads)[: max(1, heads // SHARE)]
+            few = 1 if copy >= self.copies else max(1, heads // SHARE)
+            some = np.arange(heads) if copy == 0 else self.rng.permutation(heads)[:few]
             x = spec.realise(self.cases[copy]) if copy else self.first
             part = of_heads(x, some)
-            self.parts[copy] = replace(part, dout=output_gradient(x)[:, part.heads]) if self.training else self._within_most(part)
+            self.parts[copy] = (
+                replace(part, dout=output_gradient(x)[:, part.heads])
+                if self.training
+                else self._within_most(part, MOST if copy < self.copies else MOST_FRESH)
+            )
         return self.parts[copy]
 
-    def _within_most(self, part: Part) -> Part:
+    def _within_most(self, part: Part, most: int) -> Part:
         """Rows that are drawn, unless all are few enough; all where causality is aligned as declared, which rows cannot be."""
         x, queries = part.inputs, part.inputs.q.shape[2]
-        few = max(1, MOST * queries // max(prod(x.score_shape), 1))
+        few = max(1, most * queries // max(prod(x.score_shape), 1))
         if few >= queries or _unevenly_causal(x):
             return part
         return of_rows(part, np.sort(self.rng.permutation(queries)[:few]))

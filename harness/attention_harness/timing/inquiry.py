@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from secrets import randbits
 from time import monotonic
+from typing import Protocol
 
 from attention_harness.timing.analysis.offences import OFFENCES, PROCESSES, Offence, Trial, accusation, acquits, doubt
-from attention_harness.timing.measure.messages import HonestyTrace, Watch
+from attention_harness.timing.measure.messages import HonestyTrace, Message, Reply, Round, Watch
+from attention_harness.timing.measure.schedule import Slot
+
+Cases = tuple[dict[str, object], ...]
 
 FIRST_NUMBER = 1_000_000
 """Numbers of contents (see Candidate.fill) that no round has had."""
@@ -23,31 +27,68 @@ FEWEST, MOST = 17, 41
 TRIAL_SECONDS = 4.0
 """For one trial, where the fewest rounds take no longer."""
 
+FEWEST_CALLS, MOST_CALLS = 2, 512
+LONG_ENOUGH, TOO_LONG = 0.03, 0.2
+"""Calls that are looked at from outside, as many as take 30 ms; fewer, where that takes 0.2 s."""
+
 
 def fresh_numbers() -> Iterator[int]:
     """Numbers that no round has, each once."""
     return count(FIRST_NUMBER)
 
 
+class Ask(Protocol):
+    """Asks a process."""
+
+    def __call__(self, message: Message[Reply], /) -> Reply:
+        """The answer. Raises CandidateFailed."""
+
+
 @dataclass
 class Watcher:
     """Asks one process for rounds about one candidate, each in a random order."""
 
-    ask: Callable[[Watch], HonestyTrace]
+    ask: Ask
     name: str
     examine: Callable[[HonestyTrace], None]
     """Raises CandidateFailed for wrong outputs on new values."""
     coin: Callable[[], bool] = lambda: bool(randbits(1))
     numbers: Iterator[int] = field(default_factory=fresh_numbers)
+    fresh: Callable[[], tuple[int, Cases]] | None = None
+    """New cases, with the number of the first among the copies; None where no others are drawn."""
+    processor: Callable[[], float | None] = lambda: None
+    """Processor seconds of the process and its children so far, seen from outside; None where that cannot be seen."""
+    calls: int = FEWEST_CALLS
 
     def round(self, other: str) -> HonestyTrace:
         """One round; its outputs are judged and dropped. Raises CandidateFailed."""
+        if other == "clock":
+            return self._clocked()
         pair = next(self.numbers), next(self.numbers)
-        order = [self.coin() for _ in range(4)]
-        watch = Watch(self.name, pair if order[0] else pair[::-1], other, *order[1:])
-        trace = self.ask(watch)
-        self.examine(trace)
+        way, novel_first, read_novel, rest_first = (self.coin() for _ in range(4))
+        first, cases = self.fresh() if other == "fresh" and self.fresh else (0, ())
+        kind = "seen" if cases else other
+        trace = self.ask(Watch(self.name, pair if way else pair[::-1], kind, novel_first, read_novel, rest_first, cases))
+        self.examine(replace(trace, outputs=[(first + copy, out) for copy, out in trace.outputs]))
         return replace(trace, outputs=[])
+
+    def _clocked(self) -> HonestyTrace:
+        """One round of two slots, as many calls apart as take long enough: what else a slot takes is in both, in a random order."""
+        while True:
+            few_first = self.coin()
+            first, second = (self._slot(1 + self.calls * (few_first == late)) for late in (False, True))
+            few, many = (first, second) if few_first else (second, first)
+            counted, elapsed, used = (more - less for less, more in zip(few, many, strict=True))
+            if sum(few) + sum(many) > TOO_LONG or elapsed >= LONG_ENOUGH or self.calls >= MOST_CALLS:
+                return HonestyTrace(0.0, 0.0, counted=counted, elapsed=elapsed, used=used)
+            self.calls *= 2
+
+    def _slot(self, calls: int) -> tuple[float, float, float]:
+        """Seconds of a slot by the clock of its process, by ours, and processor seconds."""
+        before, began = self.processor() or 0.0, monotonic()
+        result = self.ask(Round([[Slot(self.name, calls, 0)]], next(self.numbers)))
+        elapsed = monotonic() - began
+        return result.in_calls, elapsed, (self.processor() or 0.0) - before
 
     def glance(self, seconds: float, timed: float) -> list[Offence]:
         """Offences that at least half of a few rounds show; `timed` is the median of the timed rounds' seconds per call."""
@@ -55,7 +96,11 @@ class Watcher:
         while len(seen) < FEWEST_GLANCES or (len(seen) < GLANCES and monotonic() < end):
             seen.append(self.round("seen"))
         beside = {"seen": seen, "timed": [replace(one, other=timed) for one in seen]}
-        return [offence for offence in OFFENCES if 2 * sum(map(offence.shows, beside[offence.other])) >= len(seen)]
+        for other, possible in (("fresh", self.fresh is not None), ("clock", self.processor() is not None)):
+            beside[other] = [self.round(other) for _ in range(FEWEST_GLANCES)] if possible else []
+        return [
+            one for one in OFFENCES if beside[one.other] and 2 * sum(map(one.shows, beside[one.other])) >= len(beside[one.other])
+        ]
 
     def trial(self, offence: Offence) -> Trial:
         """Rounds until nothing can change the result. Their number is fixed after the first, which does not count."""

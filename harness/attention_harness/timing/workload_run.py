@@ -21,6 +21,7 @@ from attention_harness.timing.measure.messages import (
     Ceiling,
     First,
     FirstCalls,
+    HonestyTrace,
     Memory,
     Open,
     Outputs,
@@ -128,7 +129,13 @@ class WorkloadRun:
 
     def _watcher(self, session: Session, name: str) -> Watcher:
         where = "on values that it had not seen before: "
-        return Watcher(session.ask, name, lambda trace: self._judge(name, trace.outputs, where), numbers=self.numbers)
+        fresh = None if self.expected.training else self.expected.fresh
+        examine = partial(self._examine_trace, name, where)
+        return Watcher(session.ask, name, examine, numbers=self.numbers, fresh=fresh, processor=session.processor)
+
+    def _examine_trace(self, name: str, where: str, trace: HonestyTrace) -> None:
+        self._judge(name, trace.outputs, where)
+        self.expected.forget_fresh()
 
     def _finding(self, here: Watcher, offence: Offence) -> Finding:
         """The result of a closer look; an acquittal ends the suspicion for good."""

@@ -10,7 +10,7 @@ from attention_specs.contract import declares
 
 
 @declares(framework="jax")
-@jax.jit
+@jax.jit  # type: ignore[untyped-decorator]
 def merge(out_a: Array, lse_a: Array, out_b: Array, lse_b: Array) -> tuple[Array, Array]:
     """out_a, out_b [B, H, Lq, Dv], lse_a, lse_b [B, H, Lq] -> out [B, H, Lq, Dv] and lse [B, H, Lq], in their dtypes."""
     lse = jnp.logaddexp(lse_a, lse_b)

@@ -5,6 +5,7 @@ Device and dtype are those of the tensors. q [B, Hq, Lq, D], k [B, Hkv, Lk, D], 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 Result: TypeAlias = Tensor | tuple[Tensor, ...]
 
-GROUPED = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
+GROUPED = (None, SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
 """Kernels that take fewer key heads than query heads; for the others the key heads are repeated first."""
 
 LOAD = 16
@@ -90,10 +91,12 @@ def per_query_head(a: Tensor, q: Tensor) -> Tensor:
 
 
 def sdpa(
-    kernel: SDPBackend, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None,
+    kernel: SDPBackend | None, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None,
     is_causal: bool, scale: float | None,
 ) -> Tensor:  # fmt: skip
-    """torch's scaled_dot_product_attention by this kernel and no other. NotImplementedError for calls that the kernel does not take.
+    """torch's scaled_dot_product_attention by this kernel and no other, or by the one that torch chooses, for None.
+
+    NotImplementedError for calls that the kernel does not take.
 
     Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
     flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).
@@ -107,15 +110,19 @@ def sdpa(
     if joined is not None and kernel in MASKED:
         joined = whole(joined, q, k)
     try:
-        with sdpa_kernel(kernel):
+        with sdpa_kernel(kernel) if kernel else nullcontext():
             out = scaled_dot_product_attention(q, k, v, attn_mask=joined, is_causal=native, scale=scale, enable_gqa=grouped)
     except RuntimeError as error:
         if not any(refusal in str(error) for refusal in REFUSALS):
             raise
-        raise NotImplementedError(f"kernel={kernel.name}, but should be another: torch warns of the reason") from error
+        raise NotImplementedError(f"kernel={_name(kernel)}, but should be another: torch warns of the reason") from error
     if out is None:  # cuDNN, without columns (torch 2.11.0)
-        raise NotImplementedError(f"kernel={kernel.name}, but should be one that knows arrays without columns")
+        raise NotImplementedError(f"kernel={_name(kernel)}, but should be one that knows arrays without columns")
     return out
+
+
+def _name(kernel: SDPBackend | None) -> str:
+    return kernel.name if kernel else "chosen by torch"
 
 
 def require_positive(scale: float | None) -> None:

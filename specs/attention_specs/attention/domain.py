@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd, isqrt
 from typing import Any
@@ -56,12 +56,12 @@ class Condition:
     value: Any
 
     @classmethod
-    def parsed(cls, text: str) -> Condition:
-        """The condition in words. ValueError for one that is none."""
+    def parsed(cls, text: str, known: Sequence[str] = FIELDS) -> Condition:
+        """The condition in words, on known fields. ValueError for one that is none."""
         match = FORM.fullmatch(text.strip())
         fields = GROUPS.get(match["name"], (match["name"],)) if match else ()
-        if match is None or not set(fields) <= set(FIELDS):
-            raise ValueError(f"domain={text}, but should be a condition on {', '.join((*FIELDS, *GROUPS))}: {EXAMPLES}")
+        if match is None or not set(fields) <= set(known):
+            raise ValueError(f"domain={text}, but should be a condition on {', '.join((*known, *GROUPS))}: {EXAMPLES}")
         if match["modulus"]:
             return cls(text.strip(), fields, "%", int(re.sub(r"\D", "", match["modulus"])))
         if match["choices"]:
@@ -121,9 +121,9 @@ class Domain:
     conditions: tuple[Condition, ...] = ()
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Domain:
-        """From conditions in words. ValueError for one that is none."""
-        return cls(tuple(map(Condition.parsed, texts)))
+    def of(cls, texts: Iterable[str], more: Sequence[str] = ()) -> Domain:
+        """From conditions in words, also on fields of a spec of its own. ValueError for one that is none."""
+        return cls(tuple(Condition.parsed(text, (*FIELDS, *more)) for text in texts))
 
     def __bool__(self) -> bool:
         return bool(self.conditions)

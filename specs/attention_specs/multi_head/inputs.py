@@ -86,6 +86,8 @@ def realise(case: Case) -> LayerInputs:
     assert isinstance(p, LayerProblem)
     rng = np.random.default_rng(case.seed)
     arrays = {name: array.astype(dtype) for name, array in LAYER_RECIPES[case.recipe](rng, p).items()}
+    for name in p.fixed:
+        arrays[name] = np.eye(p.d_model, dtype=dtype) if name.startswith("w") else np.zeros(p.d_model, dtype)
     if p.self_attention:  # the value: recipes that shape one of the three shape this one
         arrays["query"] = arrays["value"]
     masking = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}

@@ -9,6 +9,9 @@ from typing import ClassVar
 from attention_specs.case import Question
 from attention_specs.masks import Mask
 
+FIXABLE = ("w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
+"""Arguments that a layer may lack."""
+
 
 @dataclass(frozen=True)
 class LayerProblem(Question):
@@ -25,6 +28,8 @@ class LayerProblem(Question):
     dtype: str = "float32"
     mask: Mask | None = None
     self_attention: bool = False
+    fixed: tuple[str, ...] = ()
+    """Biases that are 0 and weights that are the identity, `("b_q", "w_o")`: for layers that have none."""
 
     def __post_init__(self) -> None:
         if self.heads < 1:
@@ -33,6 +38,8 @@ class LayerProblem(Question):
             raise ValueError(f"d_model={self.d_model}, but should be a multiple of heads={self.heads}")
         if self.self_attention and self.key_length != self.query_length:
             raise ValueError(f"key_length={self.key_length}, but should be query_length={self.query_length} with self_attention")
+        if unknown := [name for name in self.fixed if name not in FIXABLE]:
+            raise ValueError(f"fixed={unknown[0]}, but should be among {', '.join(FIXABLE)}")
 
     @property
     def head_dim(self) -> int:

@@ -14,7 +14,8 @@ from attention_harness.generation.edge_cases import EDGE_CASES
 from attention_harness.generation.sampling import draw
 from attention_harness.generation.shapes import Shape
 from attention_harness.generation.strategies import balanced
-from attention_harness.registry.loading import describe, from_protocol
+from attention_harness.registry.loading import describe
+from attention_harness.registry.protocol import from_protocol
 from attention_specs.attention.inputs import realise
 from attention_specs.property import PROPERTIES
 

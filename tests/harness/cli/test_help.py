@@ -43,7 +43,7 @@ def test_properties_lists_all_with_their_sentences(capsys):
     assert main(["properties", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["properties"]
     assert [(one["id"], one["name"], one["sentence"]) for one in listed] == [
-        (p.id, p.name, p.summary) for p in PROPERTIES.values()
+        (p.id, p.name, p.sentence) for p in PROPERTIES.values()
     ]
 
 

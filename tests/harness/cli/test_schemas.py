@@ -29,6 +29,7 @@ COMMANDS = {
     "bench": (("bench", "right.py:attention", *SHORT, "--baseline-run", "before"),),
     "run": (("run", "numpy-eager", "--quick", *FEW, "--workload", "bert-base-128"),),
     "compare": (("compare", "before", "after"),),
+    "matrix": (("matrix", "before"), ("matrix", "before", "after", "--output", "other", "--before", "matrix/matrix.json")),
     "probe": (("probe", "right.py:attention"),),
     "audit": (("audit", "tiled.py", "--quick", "--examples", "3"),),
     "properties": (("properties",), ("properties", "P4")),

@@ -7,9 +7,11 @@ import psutil
 import pytest
 
 from attention_harness.errors import CallFailed
+from attention_harness.process.group import PREFIX, own_folder
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
+from attention_harness.process.sandbox import WRITABLE
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 
@@ -44,6 +46,11 @@ def leaves_and_ends(q, k, v):
     os._exit(3)
 
 
+def leaves_an_orphan_and_ends(q, k, v):
+    leaves_an_orphan(q, k, v)
+    os._exit(3)
+
+
 def grows(q, k, v):
     child(GROW)
     time.sleep(60)
@@ -63,7 +70,8 @@ PARENT = os.getpid()
 
 
 @pytest.fixture
-def worker_with_children(tmp_path):
+def worker_with_children(tmp_path, monkeypatch):
+    monkeypatch.setenv(WRITABLE, str(tmp_path))
     path = tmp_path / "children.py"
     path.write_text(CHILDREN)
 
@@ -90,6 +98,23 @@ def test_children_in_sessions_of_their_own_end_with_the_worker(worker_with_child
 def test_children_of_a_worker_that_ends_itself_end_too(worker_with_children):
     worker, noted = worker_with_children
     with worker("leaves_and_ends") as ending, pytest.raises(CallFailed, match="exited with status 3"):
+        ending.call(REQUEST)
+    assert not runs(int(noted.read_text()))
+
+
+def test_no_group_is_left(worker_with_children):
+    worker, _ = worker_with_children
+    if folder := own_folder():
+        with worker("leaves") as answering:
+            answering.call(REQUEST)
+            (own,) = {one.name for one in folder.glob(f"{PREFIX}*") if one.name == PREFIX + answering.foreign.mark}
+        assert not (folder / own).exists()
+
+
+@pytest.mark.skipif(own_folder() is None, reason="no control group can be made here")
+def test_an_orphan_without_a_mark_ends_with_a_worker_that_ends_itself(worker_with_children):
+    worker, noted = worker_with_children
+    with worker("leaves_an_orphan_and_ends") as ending, pytest.raises(CallFailed, match="exited with status 3"):
         ending.call(REQUEST)
     assert not runs(int(noted.read_text()))
 

@@ -13,6 +13,7 @@ from attention_harness.errors import CallFailed
 from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
+from attention_harness.process.sandbox import WRITABLE
 from attention_harness.process.server import Server
 from attention_harness.process.worker import Worker, descriptions, load_ahead, stop_loaded
 from attention_harness.registry.targets import Target
@@ -218,7 +219,8 @@ def test_what_it_prints_does_not_disturb_the_answer(worker_of, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_children_of_a_hanging_call_die_with_it(worker_of, file):
+def test_children_of_a_hanging_call_die_with_it(worker_of, file, monkeypatch):
+    monkeypatch.setenv(WRITABLE, str(file.parent))
     worker = worker_of("leaves_a_child", seconds=3.0)
     with pytest.raises(CallFailed, match="no answer"):
         worker.call(asked(2))
@@ -293,3 +295,22 @@ def test_what_was_written_on_another_device_is_seen_too(monkeypatch):
     zeros = {name: pack(np.zeros((1, 1, 2, 1), np.float32)) for name in "qkv"}
     answer = server.answer(Request(zeros, {"mask": pack(np.ones((1, 1, 2, 2), bool))}))
     assert answer.changed == ("k", "mask")
+
+
+@pytest.mark.parametrize(("bound", "compiled_again"), [(1, True), (2**62, False)])
+def test_programs_are_forgotten_where_they_take_too_much_memory(monkeypatch, bound, compiled_again):
+    jax = pytest.importorskip("jax")
+    traced = []
+
+    @jax.jit
+    def attention(q, k, v):
+        traced.append(q.shape)
+        return q + k + v
+
+    monkeypatch.setattr("attention_harness.process.server.PROGRAMS", bound)
+    server = Server(attention, Description("mine", framework="jax", compiles=True))
+    request = Request({name: pack(np.ones((1, 1, 2, 2), np.float32)) for name in "qkv"}, {})
+    for _ in range(2):
+        assert (server.answer(request).out == 3).all()
+        server.spare_memory()
+    assert len(traced) == 1 + compiled_again

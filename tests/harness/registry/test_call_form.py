@@ -157,3 +157,57 @@ def test_an_exception_of_the_authors_own_is_left_as_it_is():
 
     with pytest.raises(CallFailed, match="^TypeError: no mask of that shape$"):
         asked(attention)
+
+
+@pytest.mark.parametrize(("layout", "axis"), [("blhd", 2), ("bhld", 1)])
+def test_arrays_in_one_lie_in_front_of_the_heads_and_come_apart(layout, axis):
+    form = CallForm(Description("mine", layout=layout, positional=("qkv",)))
+    own = {name: form.given(name, array) for name, array in (("q", Q), ("k", -Q), ("v", 2 * Q))}
+    fused = form.together(own | {"scale": 2.0})
+    assert [*fused] == ["qkv", "scale"]
+    assert (np.take(fused["qkv"], 1, axis) == own["k"]).all()
+    assert all((array == own[name]).all() for name, array in form.apart({"qkv": fused["qkv"]}).items())
+    assert form.by_position(("q", "k", "v")) == form.inside(("q", "v")) == ("qkv",)
+
+
+def test_keys_and_values_in_one_stand_behind_the_queries():
+    form = CallForm(Description("mine", positional=("q", "kv")))
+    assert form.together({"q": Q, "k": K, "v": -K})["kv"].shape == (1, 2, 2, 5, 4)
+    assert form.by_position(("q", "k", "v")) == ("q", "kv")
+
+
+def test_arrays_of_several_shapes_cannot_lie_in_one():
+    with pytest.raises(NotImplementedError, match=r"shapes=.*, but should be one: they lie in qkv"):
+        CallForm(Description("mine", positional=("qkv",))).together({"q": Q, "k": K, "v": K})
+
+
+@declares(layout="blhd")
+def fused_with_scale(qkv, scale=1.0):
+    return scale * (qkv[:, :, 0] + 10 * qkv[:, :, 1] + 100 * qkv[:, :, 2])
+
+
+@declares(layout="blhd")
+def fused_that_writes(qkv):
+    qkv[:, :, 1] += 1
+    return qkv[:, :, 0] + 0
+
+
+def test_a_function_of_one_array_is_called_with_it():
+    packed = {name: pack(array) for name, array in (("q", Q), ("k", -Q), ("v", 2 * Q))}
+    answer = InProcessWorker(fused_with_scale, "mine").call(Request(packed, {"scale": 2.0}, ()))
+    assert np.array_equal(answer.out, 2 * (Q - 10 * Q + 200 * Q))
+    assert answer.changed == ()
+    assert InProcessWorker(fused_that_writes, "mine").call(Request(packed, {}, ())).changed == ("k",)
+
+
+def test_gradients_of_one_array_come_apart():
+    torch = pytest.importorskip("torch")
+
+    @declares(framework="torch", gradient=True, layout="blhd")
+    def weighted(qkv):
+        return qkv[:, :, 0] + 10 * qkv[:, :, 1] + 100 * qkv[:, :, 2]
+
+    assert torch
+    packed = {name: pack(Q.copy()) for name in "qkv"}
+    answer = InProcessWorker(weighted, "mine").call(Request(packed, {}, (), dout=pack(np.ones_like(Q)), wrt=("v", "q")))
+    assert {name: float(array.max()) for name, array in answer.extra.items()} == {"v": 100.0, "q": 1.0}

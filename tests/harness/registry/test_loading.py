@@ -11,7 +11,8 @@ import pytest
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.loading import LoadError, _version, describe, from_protocol, load
+from attention_harness.registry.loading import LoadError, _version, describe, load
+from attention_harness.registry.protocol import from_protocol
 from attention_specs.contract import OPTIONS, Conventions, declares
 
 

@@ -72,6 +72,21 @@ def test_the_framework_is_that_of_type_annotations_or_code(function, framework):
     assert framework_of_object(function) == framework
 
 
+@pytest.mark.parametrize(
+    ("imports", "framework"),
+    [
+        ("import torch", "torch"),
+        ("import torch.nn.functional as F", "torch"),
+        ("import torch, numpy", "numpy"),
+        ("import math", "numpy"),
+    ],
+)
+def test_code_that_calls_methods_alone_gets_the_arrays_that_its_file_imports(imports, framework):
+    names = {}
+    exec(f"{imports}\ndef attention(q, k, v): return (q @ k.mT).softmax(-1) @ v", names)
+    assert framework_of_object(names["attention"]) == framework
+
+
 def test_a_declaration_counts_before_what_is_found_and_an_argument_before_both():
     def attention(q, k, v):
         return torch.exp(q)

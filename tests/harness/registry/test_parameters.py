@@ -66,7 +66,7 @@ def test_what_is_passed_by_position_is_an_option(positional, needed):
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"positional": ("q", "k")}, "positional=q, k, but should have q, k and v, and each name once"),
+        ({"positional": ("q", "k")}, "positional=q, k, but should have q, k and v, or qkv, or q and kv, and each name once"),
         ({"positional": ("q", "k", "v", "v")}, "each name once"),
         ({"positional": ("q", "k", "v", "masks")}, "positional=masks, but should be mask"),
         ({"positional": ("q", "k", "v", "mask")}, r"signature=.* but should take q, k, v, mask: too many positional"),
@@ -76,7 +76,7 @@ def test_what_is_passed_by_position_is_an_option(positional, needed):
         ({"contiguous": "maybe"}, "contiguous=maybe, but should be one of False, True"),
         ({"domain": ("head_dim is 64",)}, "domain=head_dim is 64, but should be a condition on batch"),
         ({"domain": "head_dim == 64"}, r'domain=head_dim == 64, but should be a tuple of conditions: \("head_dim == 64",\)'),
-        ({"positional": ("q", "k", "v"), "spec": "multi-head"}, "should be left out of a layer|signature="),
+        ({"positional": ("q", "k", "v"), "spec": "multi-head"}, "should be left out of a multi-head|signature="),
     ],
 )
 def test_a_form_that_cannot_be_is_refused_in_one_line(attributes, message):

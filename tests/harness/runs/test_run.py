@@ -71,11 +71,12 @@ def test_a_single_implementation_is_checked_without_a_pool(tmp_path, monkeypatch
 
 def test_implementations_of_a_framework_go_side_by_side_and_layers_last():
     shares = [[target.name for target in share] for share in executors.shares_of(resolve([]), jobs=2)]
-    assert shares[:2] == [
-        ["jax-einsum", "jax-nn", "jax-multi-head"],
-        ["numpy-eager", "numpy-online", "numpy-tensor-core", "numpy-multi-head"],
+    assert shares[:4] == [
+        ["jax-einsum", "jax-nn"],
+        ["jax-multi-head"],
+        ["numpy-eager", "numpy-online"],
+        ["numpy-tensor-core", "numpy-multi-head"],
     ]
-    assert ["torch-eager", "torch-sdpa-flash", "torch-sdpa-math"] in [share[-3:] for share in shares]
     assert sorted(name for share in shares for name in share) == sorted(target.name for target in resolve([]))
 
 

@@ -52,6 +52,18 @@ def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem
     assert sum(faults) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
 
 
+def test_fresh_copies_are_judged_in_part_and_dropped(monkeypatch):
+    expected = expected_of(PROBLEMS["plain"], monkeypatch, 1 << 23)
+    first, cases = expected.fresh()
+    assert first == 3 and len(cases) == 3 and len({case.seed for case in expected.cases}) == 6
+    right = answer(expected, 4)
+    assert expected.fault(PLAIN, 4, {"out": right}) == ""
+    assert expected.fault(PLAIN, 4, {"out": right + 1}) != ""
+    assert expected.fault(PLAIN, 4, {"out": answer(expected, 5)}) != ""
+    expected.forget_fresh()
+    assert len(expected.cases) == 3 and 4 not in expected.parts and not any(key[0] > 2 for key in expected.expected)
+
+
 def test_causality_between_unequal_lengths_is_judged_in_all_rows_as_it_is_declared(monkeypatch):
     expected = expected_of(Problem(1, 2, 2, 16, 32, 8, 8, is_causal=True), monkeypatch, 100)
     right = answer(expected, 0)

@@ -140,6 +140,28 @@ def test_outputs_on_new_values_are_given_back_and_the_candidate_is_left_as_it_wa
     assert not made.fill(1)
 
 
+def test_fresh_cases_have_other_magnitudes_and_are_gone_afterwards() -> None:
+    seen: list[np.ndarray] = []
+
+    def eager(q: Any, k: Any, v: Any) -> Any:
+        seen.append(np.abs(v))
+        return numpy_eager.attention(q, k, v)
+
+    made = candidate(eager)
+    known = [np.abs(one["v"]) for one in made.contents]
+    cases = [Case(Problem(1, 4, 2, 8, 8, 16, 6), seed=seed) for seed in range(7, 10)]
+    seen.clear()
+    trace = watch(made, Watch("eager", NEW, "seen", cases=tuple(case.to_json() for case in cases)), rested)
+    fresh = [one for one in seen if not any(np.array_equal(one, other) for other in known)]
+    assert len(fresh) == LEADS + 2
+    for copy, out in trace.outputs:
+        x = realise(cases[copy])
+        assert np.array_equal(out["out"], numpy_eager.attention(x.q, x.k, x.v))
+    assert not made.fill(1)
+    made.call(0)
+    assert any(np.array_equal(seen[-1], other) for other in known)
+
+
 def test_a_timed_call_has_its_cache_in_the_declared_layout() -> None:
     def eager(q: Any, k: Any, v: Any, *, past_k: Any, past_v: Any) -> Any:
         arrays = {"q": q, "k": k, "v": v, "past_k": past_k, "past_v": past_v}

@@ -3,6 +3,7 @@ simulated by seeded draws."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, product
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from attention_harness.timing.analysis.measurements import Measurements
 from attention_harness.timing.analysis.offences import (  # fmt: skip
+    CHILDREN,
     GOES_ON,
     KEPT,
     LEVEL,
@@ -18,6 +20,8 @@ from attention_harness.timing.analysis.offences import (  # fmt: skip
     OFFENCES,
     PROCESSES,
     PUT_OFF,
+    RESIGNED,
+    SLOW_CLOCK,
     THREADS,
     WHEN_TIMED,
     Trial,
@@ -26,7 +30,7 @@ from attention_harness.timing.analysis.offences import (  # fmt: skip
 )
 from attention_harness.timing.inquiry import Finding, Watcher, inquire
 from attention_harness.timing.measure.honesty import IDLE, HonestyTrace
-from attention_harness.timing.measure.messages import Watch
+from attention_harness.timing.measure.messages import Round, RoundResult, Watch
 from attention_harness.timing.process.child import CandidateFailed
 
 Rng = np.random.Generator
@@ -50,7 +54,7 @@ def test_needed_is_the_fewest_within_the_level(rounds: int) -> None:
 def test_honest_rows_are_accused_less_than_once_in_100_000() -> None:
     """All offences, each in all processes, for every number of rounds that a trial may have."""
     worst = max(chance(rounds, needed(rounds)) for rounds in range(17, 42))
-    assert len(OFFENCES) * worst**PROCESSES <= 5e-6
+    assert len(OFFENCES) * worst**PROCESSES <= 1 / 130_000
 
 
 class Bursts:
@@ -114,7 +118,8 @@ def test_noise_accuses_nobody_in_many_thousand_rows(noise: str) -> None:
 
 def test_honest_code_is_never_dishonest_beside_a_neighbour() -> None:
     """The whole inquiry, entered on every offence as if a first look had suspected it."""
-    outcomes = [finding_of(seed, *[CALL] * 4, offence=offence).outcome for seed in range(60) for offence in OFFENCES]
+    inside = [offence for offence in OFFENCES if offence.other != "clock"]
+    outcomes = [finding_of(seed, *[CALL] * 4, offence=offence).outcome for seed in range(60) for offence in inside]
     assert "dishonest" not in outcomes
 
 
@@ -154,7 +159,7 @@ def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(
     [
         (KEPT, {"other": CALL / 2}, {"other": CALL / 1.4}), (WHEN_TIMED, {"other": CALL / 4}, {"other": CALL / 2.5}),
         (PUT_OFF, {"reading": 2 * CALL}, {"reading": CALL / 2}), (GOES_ON, {"after": 0.8 * IDLE}, {"after": 0.4 * IDLE}),
-        (THREADS, {"cores": 1.9}, {"cores": 1.4}),
+        (THREADS, {"cores": 1.9}, {"cores": 1.4}), (RESIGNED, {"other": CALL / 2}, {"other": CALL / 1.4}),
     ],
 )  # fmt: skip
 def test_offences_have_a_size(offence: Any, offending: dict[str, float], honest: dict[str, float]) -> None:
@@ -171,6 +176,83 @@ def test_a_first_look_suspects_by_half_of_its_rounds_and_by_the_timed_rounds() -
     assert honest.glance(0.0, CALL) == []
     assert honest.glance(0.0, CALL / 4) == [WHEN_TIMED]
     assert watcher(rng, lambda watch: HonestyTrace(CALL, CALL / 2)).glance(0.0, CALL) == [KEPT]
+
+
+class Outside:
+    """A process whose slots take 1 ms a call, seen from outside: its own clock may be slow, its children may work too, and each
+    message takes as long as a busy machine lets it."""
+
+    def __init__(self, rng: Rng, clock: float = 1.0, children: float = 0.0, processor: float = 1.0) -> None:
+        self.rng, self.clock, self.children, self.share = rng, clock, children, processor
+        self.waits: Callable[[float], float] = rng.exponential
+        self.now = self.used = 0.0
+        self.asked: list[Round] = []
+
+    def ask(self, message: Any) -> Any:
+        if not isinstance(message, Round):
+            return HonestyTrace(CALL, CALL)
+        ((slot,),) = message.rows
+        self.asked.append(message)
+        took = CALL * (1 + slot.inner)
+        self.now += took + self.waits(2e-3)
+        self.used += took * (self.share + self.children)
+        return RoundResult(in_calls=took * self.clock)
+
+
+def clocked(monkeypatch: pytest.MonkeyPatch, outside: Outside, offence: Any) -> str:
+    monkeypatch.setattr("attention_harness.timing.inquiry.monotonic", lambda: outside.now)
+    coins = np.random.default_rng(5)
+    one = Watcher(outside.ask, "one", lambda trace: None, lambda: bool(coins.integers(2)), processor=lambda: outside.used)
+    return inquire(one, offence, lambda: one.trial(offence)).outcome
+
+
+@pytest.mark.parametrize(("clock", "outcome"), [(1.0, ""), (0.9, ""), (0.5, "dishonest"), (0.1, "dishonest")])
+def test_a_slow_clock_is_seen_from_outside(clock: float, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = Outside(np.random.default_rng(1), clock)
+    assert clocked(monkeypatch, outside, SLOW_CLOCK) == outcome
+    numbers = [message.number for message in outside.asked]
+    assert len(set(numbers)) == len(numbers)
+    slots = [message.rows[0][0].inner for message in outside.asked]
+    assert {slots[i] == 1 for i in range(0, len(slots), 2)} == {True, False}  # in either order
+
+
+def test_an_honest_clock_is_never_called_slow_however_long_messages_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages take as long as the calls, and in bursts twelve times as long."""
+    for seed in range(40):
+        outside = Outside(np.random.default_rng(seed))
+        outside.waits = partial(lambda spend, seconds: 5 * spend(seconds), Bursts(outside.rng))
+        monkeypatch.setattr("attention_harness.timing.inquiry.monotonic", lambda outside=outside: outside.now)
+        coins = np.random.default_rng(100 + seed)
+        one = Watcher(outside.ask, "one", lambda trace: None, lambda coins=coins: bool(coins.integers(2)), processor=lambda: 0.0)
+        assert inquire(one, SLOW_CLOCK, lambda one=one: one.trial(SLOW_CLOCK)).outcome != "dishonest"
+
+
+@pytest.mark.parametrize(
+    ("children", "processor", "outcome"), [(0.0, 1.0, ""), (0.3, 1.0, ""), (0.9, 1.0, "dishonest"), (0.9, 0.3, "")]
+)
+def test_processors_of_children_count(children: float, processor: float, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with others gives less than a processor: then nobody is accused."""
+    assert clocked(monkeypatch, Outside(np.random.default_rng(1), 1.0, children, processor), CHILDREN) == outcome
+
+
+def test_where_the_processor_time_cannot_be_seen_nobody_looks_from_outside() -> None:
+    outside = Outside(np.random.default_rng(1))
+    assert Watcher(outside.ask, "one", lambda trace: None).glance(0.0, CALL) == [] and not outside.asked
+
+
+def test_new_values_have_new_magnitudes_and_are_judged_as_such() -> None:
+    judged, cases = list[Any](), ({"seed": 1}, {"seed": 2})
+    watches = list[Watch]()
+
+    def ask(watch: Any) -> Any:
+        watches.append(watch)
+        return HonestyTrace(CALL, CALL, outputs=[(1, {})])
+
+    one = Watcher(ask, "one", lambda trace: judged.append(trace.outputs), fresh=lambda: (3, cases))
+    one.round("fresh")
+    one.round("seen")
+    assert [watch.cases for watch in watches] == [cases, ()] and {watch.other for watch in watches} == {"seen"}
+    assert judged == [[(4, {})], [(1, {})]]
 
 
 def test_rounds_end_when_nothing_can_change() -> None:

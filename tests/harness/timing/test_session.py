@@ -46,6 +46,8 @@ class Here:
         self.send(message)
         return self.receive()
 
+    def processor(self) -> None: ...
+
     def stop(self) -> None: ...
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from attention_harness.audit.faults._online_parts import State, finish, seen_further, start, tiles
 from attention_harness.audit.faults._remembered import remembered
 from attention_implementations.numpy._common import Result, answer, finite, per_query_head, visible, working_dtype
 from attention_implementations.numpy.eager import attention as eager
 from attention_implementations.numpy.eager import softmax
-from attention_implementations.numpy.online import State, finish, online, seen_further, start, tiles
+from attention_implementations.numpy.online import online
 
 __all__ = [
     "State", "attention", "beside", "broadcast", "empty_rows", "finish", "finite", "given", "hide", "highest", "identity", "in_tiles",

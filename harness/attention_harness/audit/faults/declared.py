@@ -1,4 +1,4 @@
-"""Functions that declare a convention, and keep it in some calls only (C02, C04, C14, C15, C17, C36)."""
+"""Functions that declare a convention or a domain, and keep it in some calls only (C02, C04, C12, C14, C15, C17, C22, C36)."""
 
 from __future__ import annotations
 
@@ -254,3 +254,21 @@ def declared_checks_of_shapes_leave_out_the_batch(q: Array, k: Array, v: Array, 
     k, v = k[: len(q)], v[: len(q)]
     require_fitting(q, k, v, o.get("mask"), o.get("bias"))
     return attention(q, k, v, **o)
+
+
+@fault("C12")
+@declares(domain=("key_length % 4 == 0",))
+def declared_blocks_of_four_keys_lose_the_tail(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Keys behind the last whole block are left out, where a refusal is declared."""
+    whole = np.arange(k.shape[2]) < k.shape[2] // 4 * 4
+    return attention(q, k, v, **o | {"mask": whole if o.get("mask") is None else o["mask"] & whole})
+
+
+@fault("C22")
+@declares(domain=("head_dim in {16, 64}",))
+def declared_head_dims_cut_other_ones_off(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """A dim between those that are declared is read as the one below, with the scale of the whole."""
+    d = q.shape[3]
+    read = 64 if d >= 64 else 16 if d > 16 else d
+    scale = max(d, 1) ** -0.5 if o.get("scale") is None else o["scale"]
+    return attention(q[..., :read], k[..., :read], v, **o | {"scale": scale})

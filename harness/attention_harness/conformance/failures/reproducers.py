@@ -63,7 +63,7 @@ def write(
         "picture": _picture(under_test, x),
     }
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    if target.location:  # a function object has no place from which a program could load it
+    if target.location and not under_test.description.module:  # a function object has no place, and a module is no function
         path.with_suffix(".py").write_text(_script(under_test, target, x, message))
     return path
 

@@ -9,7 +9,7 @@ from typing import Unpack
 import pytest
 
 from attention_harness.errors import UsageError
-from attention_harness.registry.objects import name_of
+from attention_harness.registry.objects import declared_spec, name_of
 from attention_harness.runs.check_attention import check_attention, property_names
 from attention_harness.runs.pytest_plugin.property_check import PropertyCheck, properties_by_name
 from attention_harness.runs.pytest_plugin.shared_check import CheckOptions, Function, SharedCheck
@@ -40,7 +40,7 @@ def parametrize_with_properties(
     """
     inspect.signature(check_attention).bind(f, **options)
     name = f if isinstance(f, str) else name_of(f)
-    chosen = [PROPERTIES[one] for one in property_names(properties or ())] or properties_by_name(name, getattr(f, "spec", ""))
+    chosen = [PROPERTIES[one] for one in property_names(properties or ())] or properties_by_name(name, declared_spec(f))
     expected = {property_names([one])[0]: reason for one, reason in (expected_failed or {}).items()}
     if stray := expected.keys() - {one.name for one in chosen}:
         raise UsageError(f"expected_failed={', '.join(sorted(stray))}, but should be among the properties that are judged")

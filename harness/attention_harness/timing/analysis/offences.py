@@ -21,8 +21,8 @@ LEVEL = 0.01
 """How often, at most, the rounds of one process speak against an honest candidate, or for a dishonest one."""
 
 PROCESSES = 3
-"""Fresh processes, each of which has to show an offence. All offences together accuse 5 * 0.01 ** 3 of honest candidates at
-most: one of 200,000."""
+"""Fresh processes, each of which has to show an offence. All offences together accuse 8 * 0.0097 ** 3 of honest candidates at
+most: one of 130,000."""
 
 MUCH = 1.5
 """How many times longer a call on new values may take than on values seen before."""
@@ -34,6 +34,9 @@ LEAST_READING = 2e-4
 """Seconds; conversions that are set up once take less."""
 
 PROCESSORS = 1.5
+
+UNCOUNTED = 2e-3
+"""Processor seconds that a process may use beside its calls."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,25 @@ THREADS = Offence(
     lambda seen: seen.cores > PROCESSORS,
     lambda seen: f"processors={seen.cores:.1f}, but should be 1 like everybody's",
 )
-OFFENCES = (KEPT, WHEN_TIMED, PUT_OFF, GOES_ON, THREADS)
+RESIGNED = Offence(
+    "outputs are kept but for signs",
+    lambda seen: seen.novel > MUCH * seen.other,
+    lambda seen: f"a call on earlier values with other signs takes {seen.other:.2g} s, on others {seen.novel:.2g} s",
+    "fresh",
+)
+SLOW_CLOCK = Offence(
+    "its clock is slow",
+    lambda seen: seen.elapsed > MUCH * seen.counted,
+    lambda seen: f"calls took {seen.elapsed:.2g} s, and {seen.counted:.2g} s by the clock of their process",
+    "clock",
+)
+CHILDREN = Offence(
+    "it works in processes of its own",
+    lambda seen: seen.used > PROCESSORS * seen.elapsed + UNCOUNTED,
+    lambda seen: f"in {seen.elapsed:.2g} s of calls, {seen.used:.2g} s of processors were used",
+    "clock",
+)
+OFFENCES = (KEPT, WHEN_TIMED, PUT_OFF, GOES_ON, THREADS, RESIGNED, SLOW_CLOCK, CHILDREN)
 
 
 def chance(rounds: int, least: int) -> float:
@@ -137,5 +158,5 @@ def doubt(first: Trial, trials: Sequence[Trial]) -> str:
 
 
 def _middle(rounds: Sequence[HonestyTrace]) -> HonestyTrace:
-    names = ("novel", "other", "reading", "after", "cores")
+    names = ("novel", "other", "reading", "after", "cores", "counted", "elapsed", "used")
     return HonestyTrace(**{name: median(getattr(one, name) for one in rounds) for name in names})

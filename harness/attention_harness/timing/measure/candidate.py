@@ -5,7 +5,8 @@ Each candidate has buffers of its own, so that none gains by another's warm cach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns
 
@@ -50,7 +51,7 @@ class Candidate:
         self.options: list[dict[str, object]] = []
         self.calls: list[tuple[list[object], dict[str, object]]] = []
         self.series: list[float] = []
-        self.number, self.signs = 0, Signs()
+        self.number, self.signs, self.direction = 0, Signs(), "forward"
 
     def open(self, copies: Sequence[Inputs], direction: str = "forward") -> None:
         """Makes the native inputs of all copies. Raises attention_specs.attention.spec.Unsupported or NotImplementedError."""
@@ -59,19 +60,39 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
+        if self.form.fused:
+            raise NotImplementedError(
+                f"positional={', '.join(self.form.fused)}, but should be q, k, v: fused arrays are not timed"
+            )
+        self.direction = direction
+        self.take(copies)
+        self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
+        if direction == TRAINING:
+            self.function = self.framework.compiled(self._train, self.options[0])
+        self.fill(0)
+
+    def take(self, copies: Sequence[Inputs]) -> None:
+        """From the next `fill` on, has the values and the options of these copies; they are of one problem with those before."""
         self.asked = [spec.lower(x.under(self.description.conventions), self.description.options) for x in copies]
         calls = [self.way.to_call(x, spec.call(x)) for x in self.asked]
-        douts = [self.way.to_answer(x, "out", output_gradient(x)) if direction == TRAINING else None for x in copies]
+        douts = [self.way.to_answer(x, "out", output_gradient(x)) if self.direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
-        self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
         options = [self.form.completed(call.arrays, call.options) for call in calls]
         self.options = [
             {name: self._native(self.form.given(name, value)) for name, value in given.items() if name not in CACHE}
             for given in options
         ]
-        if direction == TRAINING:
-            self.function = self.framework.compiled(self._train, self.options[0])
-        self.fill(0)
+
+    @contextmanager
+    def taking(self, copies: Sequence[Inputs]) -> Iterator[None]:
+        """Has these copies meanwhile, if there are any; afterwards, from the next `fill` on, the earlier ones again."""
+        before = self.asked, self.contents, self.options
+        if copies:
+            self.take(copies)
+        try:
+            yield
+        finally:
+            self.asked, self.contents, self.options = before
 
     def _train(self, q: object, k: object, v: object, dout: object, **options: object) -> dict[str, object]:
         """The output and its gradients, in one call."""

@@ -19,6 +19,8 @@ from time import perf_counter, process_time, sleep
 
 from attention_harness.timing.measure.candidate import Candidate
 from attention_harness.timing.measure.messages import HonestyTrace, Watch
+from attention_specs.attention.inputs import realise
+from attention_specs.case import Case
 
 LEADS, SHORT = 8, 2e-3
 """Calls on one buffer that come first: a candidate that works less in a quick series of calls does so by then. One is enough,
@@ -66,7 +68,11 @@ def watch(candidate: Candidate, message: Watch, rest: Callable[[float], None] = 
     if message.other == "seen":
         _show(candidate, seen, pace)
     first, second = (new, seen) if message.novel_first else (seen, new)
-    arms = {number: _arm(candidate, number, pace, number == seen and message.other == "timed") for number in (first, second)}
+    fresh = [realise(Case.from_json(one)) for one in message.cases]
+    arms: dict[int, Arm] = {}
+    for number in (first, second):
+        with candidate.taking(fresh if number == new else ()):
+            arms[number] = _arm(candidate, number, pace, number == seen and message.other == "timed")
     novel, other = arms[new], arms[seen]
     candidate.fill(new)  # whose signs are taken back from the outputs on new values
     reading = _reading(candidate, novel.outputs[-1][1], other.outputs[-1][1], message.read_novel)

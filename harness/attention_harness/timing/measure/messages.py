@@ -120,6 +120,12 @@ class HonestyTrace:
     """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
     cores: float = 1.0
     """Processors used during calls."""
+    counted: float = 0.0
+    """Seconds of further calls, by the clock of their process."""
+    elapsed: float = 0.0
+    """Seconds of these calls, by the clock of the process that asks."""
+    used: float = 0.0
+    """Processor seconds of these calls, its children's too, as the process that asks sees them."""
     outputs: list[tuple[int, Outputs]] = field(default_factory=list)
 
 
@@ -136,6 +142,8 @@ class Watch(Message[HonestyTrace]):
     read_novel: bool = True
     rest_first: bool = True
     """The order, drawn by the process that asks, so that the candidate cannot know it."""
+    cases: tuple[dict[str, object], ...] = ()
+    """Cases (as JSON) of the new values, whose magnitudes are new too; without them, new signs of the values of the workload."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ class Child:
             self.stop()
             raise CandidateFailed(name, ended.reason, outcome=ended.outcome) from None
 
+    def processor(self) -> float | None:
+        """Processor seconds of the process and of all that it started, so far; None where the system does not say."""
+        return self.foreign.processor_seconds()
+
     def stop(self) -> None:
         """Kills the process and everything that it started, once."""
         self.foreign.stop()
@@ -113,6 +117,9 @@ class Process(Protocol):
 
     def receive(self) -> Any:
         """The next answer, of the type that its message has. Raises CandidateFailed."""
+
+    def processor(self) -> float | None:
+        """Processor seconds of the process and of all that it started, so far; None where the system does not say."""
 
     def stop(self) -> None:
         """Ends the process."""

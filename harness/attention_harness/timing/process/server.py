@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from attention_harness.errors import Outcome
 from attention_harness.process.framing import Channel
 from attention_harness.process.messages import Failure
-from attention_harness.process.server import channel_to_parent, unexpected
+from attention_harness.process.server import bound, channel_to_parent, unexpected
 from attention_harness.registry.loading import LoadError, load
 from attention_harness.timing.measure.candidate import Candidate, Clock
 from attention_harness.timing.measure.ceilings import Ceilings, ceilings
@@ -156,4 +156,6 @@ def serve(channel: Channel, server: Server) -> None:
 
 
 if __name__ == "__main__":
-    serve(channel_to_parent(sys.argv[1]), Server(BlackBox(int(sys.argv[2])).write))
+    to_parent, box = channel_to_parent(sys.argv[1]), BlackBox(int(sys.argv[2]))
+    bound(["attention_harness.timing", "attention_specs.attention", "attention_specs.properties"])
+    serve(to_parent, Server(box.write))

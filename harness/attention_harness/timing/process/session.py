@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attention_harness.errors import Outcome
+from attention_harness.process.described import refuse_forged
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import Load, Message, Reply
 from attention_harness.timing.process.child import CandidateFailed, Process, Start
@@ -34,6 +35,10 @@ class Session:
         if self.process is not None:
             self.process.stop()
         self.process = None
+
+    def processor(self) -> float | None:
+        """Processor seconds of the process so far; None where that cannot be seen."""
+        return self.process.processor() if self.process else None
 
     def ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Loads all candidates in a process, unless there is one; importing takes seconds, in which `meanwhile` is called."""
@@ -67,6 +72,10 @@ class Session:
         for name in names:
             try:
                 description: Description = process.receive()
+                refuse_forged(description, name)
+            except ValueError as error:
+                self.absent[name] = CandidateFailed(name, f"the description is forged: {error}", died=False)
+                continue
             except CandidateFailed as failure:
                 if failure.died:
                     raise

@@ -39,7 +39,7 @@ def printed(sessions: Sessions = 20, seconds: Seconds = 3.0, into: Into = None) 
 
 @app.command()
 def cheats(sessions: Sessions = 1, seconds: Seconds = 3.0, into: Into = None) -> None:
-    """Outputs kept, work put off, work left out."""
+    """Outputs kept, work put off, work left out, clocks slowed: every verdict but INVALID is wrong."""
     print_summary(trials.cheats(sessions, seconds), into)
 
 

@@ -17,7 +17,7 @@ from attention_harness.errors import CallFailed
 from attention_harness.generation.domain import CONDITIONS, Domain
 from attention_harness.generation.vectors.files import vectors
 from attention_harness.registry.loading import describe
-from attention_harness.runs.mutation_score import TABLE
+from attention_harness.runs.mutation_score import TABLE, numerical
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.spec import call
 from attention_specs.property import PROPERTIES
@@ -28,10 +28,7 @@ load_all()
 OUTPUT = {"P4": "output_agrees_with_the_oracle", "P5": "empty_rows_follow_the_declaration"}
 """Ids and names of the properties that say that an output is out of its bound."""
 AUDIT = json.loads(TABLE.read_text(encoding="utf-8"))
-REJECTED_BY = {name: set(ids.split()) for name, ids in AUDIT["killers"]["attention"].items()}
-REPEATED = "P10"
-"""Id of the property that the same call twice gives the same bits."""
-NUMERICAL = [name for name, ids in REJECTED_BY.items() if ids & set(OUTPUT) and REPEATED not in ids and name in FAULTS]
+NUMERICAL = [name for name in numerical() if name in FAULTS]
 """Faults whose outputs were beyond the bound in the last full audit, and are so whenever the call is repeated."""
 
 

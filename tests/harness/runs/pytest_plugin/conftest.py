@@ -82,7 +82,7 @@ class Repository:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml", str(report), *arguments]
         # without the folder in which this session began
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[1:]), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment |= {"TMPDIR": str(self.folder / "tmp")}
+        environment |= {"TMPDIR": str(self.folder / "tmp"), "ATTENTION_HARNESS_WRITABLE": str(self.folder)}
         ran = subprocess.run(
             command, cwd=self.folder / within, env=environment, capture_output=True, text=True, timeout=120, check=False
         )

@@ -1,0 +1,125 @@
+"""A module that is called with the arrays of a layer: its weights are set from them first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import isqrt
+
+import numpy as np
+
+from attention_harness import frameworks
+from attention_harness.registry.modules import weight_names
+from attention_harness.registry.modules.forward import Forward, forward_of
+from attention_harness.registry.modules.kinds import Parameter, Verbs, class_of
+from attention_harness.registry.modules.reading import Reading
+from attention_harness.registry.modules.sizes import CONFIGS, HEADS, Source, of_constructor
+from attention_harness.registry.modules.weight_names import WeightMap
+
+SMALL = 12, 2
+"""d_model and heads of the module whose parameters are read, where it may have any."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module, or a class of modules. ValueError where its parameters or its call cannot be understood."""
+
+    verbs: Verbs
+    thing: object
+    weights: Mapping[str, str]
+    """Role -> parameter, as declared; empty for a guess by names."""
+    ignored: tuple[str, ...] = ()
+    """Parameters that keep their values."""
+    hidden: bool = False
+    """Whether True in a mask hides a key."""
+    device: str = "cpu"
+    reading: Reading = field(default_factory=Reading)
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """d_model and heads of the instance, or of the module that is read of a class."""
+        if isinstance(self.thing, type):
+            return SMALL if {*HEADS, *CONFIGS} & {*of_constructor(self.thing)} else (SMALL[0], 1)
+        heads = next((n for n in (getattr(self.thing, name, None) for name in HEADS) if isinstance(n, int)), 1)
+        parameters = self.verbs.parameters(self.thing)
+        roles = self._roles(parameters)
+        role = next(role for role in roles if role in ("w_q", "w_qkv"))
+        return isqrt(sum(parameters[name].size for name in roles[role]) // len(role[2:])), heads
+
+    @cached_property
+    def source(self) -> Source:
+        """The modules of each size."""
+        return Source(self.verbs, self.thing, self.device, None if isinstance(self.thing, type) else self.sizes)
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Those of the module that is read."""
+        return self.verbs.parameters(self.source.module(*self.sizes, 1, "float32"))
+
+    @cached_property
+    def roles(self) -> WeightMap:
+        """Role -> parameter."""
+        return self._roles(self.parameters)
+
+    def _roles(self, parameters: Mapping[str, Parameter]) -> WeightMap:
+        asked = {name: one for name, one in parameters.items() if name not in self.ignored}
+        roles = weight_names.declared(self.weights, asked) if self.weights else weight_names.guessed(asked)
+        weight_names.refuse_incomplete(roles, asked)
+        return roles
+
+    @property
+    def fused(self) -> bool:
+        """Whether a parameter holds several projections."""
+        return any(len(role) > len("w_q") for role in self.roles)
+
+    @property
+    def order_unknown(self) -> bool:
+        """Whether a matrix may be [in, out] or [out, in]."""
+        matrices = [self.parameters[name] for role, names in self.roles.items() if role.startswith("w") for name in names]
+        return any(len(one.shape) == 2 and not one.stored for one in matrices)
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The call, as its class defines it."""
+        module = class_of(getattr(self.thing, "_orig_mod", self.thing))  # in a module that torch compiles
+        return forward_of(getattr(module, "forward", module.__call__))
+
+    def under(self, reading: Reading) -> Layer:
+        """The same in another reading."""
+        return replace(self, reading=reading)
+
+    def __call__(self, arrays: Arrays, heads: int, mask: np.ndarray | None = None) -> object:
+        """The answer, an array of the framework. NotImplementedError outside of what the module can be asked."""
+        result = self.result(arrays, heads, mask)
+        return result[0] if isinstance(result, tuple | list) else result
+
+    def result(self, arrays: Arrays, heads: int, mask: np.ndarray | None = None) -> object:
+        """All that it returns."""
+        query = arrays["query"]
+        self._refuse_others(arrays, query)
+        framework = frameworks.load(self.verbs.FRAMEWORK)
+        length = max(query.shape[1], arrays["key"].shape[1], 1)
+        module = self.source.module(query.shape[2], heads, length, query.dtype.name)
+        values = self.reading.values(arrays, heads, self.roles, self.verbs.parameters(module))
+        call = self.verbs.with_values(module, values, self.device)
+        given = {name: framework.from_numpy(arrays[array], self.device) for name, array in self.forward.arrays.items()}
+        masking = self._masking(arrays, heads, mask)
+        options = {name: framework.from_numpy(a, self.device) for name, a in masking.items()} | self.forward.flags
+        return call(**given, **options) if self.reading.batched else self.verbs.batched(call)(**given, **options)
+
+    def _masking(self, arrays: Arrays, heads: int, mask: np.ndarray | None) -> dict[str, np.ndarray]:
+        given = mask is not None and not self.reading.causal
+        if not (given or self.forward.mask_needed) or not self.forward.mask:
+            return {}
+        query, keys = arrays["query"], arrays["key"].shape[1]
+        shape = query.shape[0], heads, query.shape[1], keys
+        mask = mask if given and mask is not None else np.ones((1, 1, *shape[2:]), bool)
+        return {self.forward.mask: self.reading.mask(mask, shape, query.dtype, self.hidden)}
+
+    def _refuse_others(self, arrays: Arrays, query: np.ndarray) -> None:
+        same = all(arrays[name].shape == query.shape and arrays[name].tobytes() == query.tobytes() for name in ("key", "value"))
+        if self.forward.itself and not same:
+            raise NotImplementedError("key and value, but should be the query: it takes one array")

@@ -1,0 +1,33 @@
+"""The result of one implementation as a line of JSON: in the folder of a run, and from the processes of a pool or a cluster.
+
+Results that come from elsewhere are read as data, so that a pickle has no place on their way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from attention_harness.conformance.plan import CheckResult
+from attention_harness.conformance.records import CheckRow, PrecisionRow
+from attention_specs.contract import Conventions, Description
+
+
+def written(checked: CheckResult) -> str:
+    """The line."""
+    return json.dumps(asdict(checked))
+
+
+def read(line: str) -> CheckResult:
+    """The result again. Raises ValueError for a line that was cut off."""
+    data = json.loads(line)
+    description = data.pop("description")
+    rows = [CheckRow.from_json(row) for row in data.pop("rows")]
+    precision = [PrecisionRow(**row) for row in data.pop("precision", [])]
+    return CheckResult(**data, rows=rows, precision=precision, description=_description(description) if description else None)
+
+
+def _description(data: dict[str, Any]) -> Description:
+    tuples = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+    return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})

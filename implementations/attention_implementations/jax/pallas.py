@@ -1,0 +1,119 @@
+"""A flash kernel in Pallas (Dao 2023, FlashAttention-2): one program for each block of queries, which goes through the keys.
+
+On a CPU its interpreter runs it; on a device it is compiled. Only blocks of a mask or a bias are read, and no scores are stored.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental import pallas as pl
+
+from attention_implementations.jax._online import finish, merged, of_tile, start
+from attention_implementations.jax.einsum import Result, product
+from attention_specs.contract import declares
+from attention_specs.sizes import require_fitting
+
+QUERIES, KEYS = 32, 32
+"""Rows and columns of a tile."""
+
+
+@declares(
+    framework="jax", device="cpu", conventions={"checks_shapes": True}, precision={"bfloat16": "exact", "float16": "exact"}
+)  # fmt: skip
+def attention(
+    q: Array, k: Array, v: Array, *, mask: Array | None = None, bias: Array | None = None, is_causal: bool = False,
+    scale: float | None = None, window: Any = None, softcap: float | None = None, return_lse: bool = False,
+) -> Result:  # fmt: skip
+    """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], lse [B, Hq, Lq]."""
+    require_fitting(q, k, v, mask, bias)
+    left, right = window or (None, None)
+    far = q.shape[2] + k.shape[2]
+    sides = (far if left is None else left, 0 if is_causal else far if right is None else right)
+    if is_causal and right is not None:
+        sides = (sides[0], min(right, 0))
+    scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
+    out, lse = tiled(q, k, v, mask, bias, jnp.asarray([scale, softcap or 1]), jnp.asarray(sides), softcap is not None)
+    return (out, lse) if return_lse else out
+
+
+@partial(jax.jit, static_argnums=7)
+def tiled(
+    q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, numbers: Array, sides: Array, capped: bool
+) -> tuple[Array, Array]:
+    """Output and log-sum-exp, for arrays that are filled up to whole tiles; numbers are scale and softcap."""
+    (batch, heads, queries, _), keys = q.shape, k.shape[2]
+    work = jnp.promote_types(q.dtype, jnp.float32)
+    if not (batch and heads and queries):
+        return jnp.zeros((*q.shape[:3], v.shape[3]), q.dtype), jnp.zeros(q.shape[:3], work)
+    if not k.shape[1]:
+        raise NotImplementedError("key_heads=0, but should be at least 1")
+    group, shape = heads // k.shape[1], (batch, heads, queries, keys)
+    whole_q, whole_k, whole_v = filled(q, QUERIES, 1), filled(k, KEYS, 1), filled(v, KEYS, 1)
+    tables = [filled(jnp.broadcast_to(a, shape), QUERIES, KEYS) for a in (mask, bias) if a is not None]
+    rows, width = whole_q.shape[2], whole_v.shape[3]
+    by_query = partial(_block, QUERIES, lambda h: h)
+    by_group = partial(_whole, lambda h: h // group)
+    out, lse = pl.pallas_call(
+        partial(program, keys, capped, mask is not None, bias is not None),
+        grid=(batch, heads, rows // QUERIES),
+        in_specs=[_all(numbers), _all(sides), by_query(whole_q), by_group(whole_k), by_group(whole_v), *map(by_query, tables)],
+        out_specs=[
+            pl.BlockSpec((1, 1, QUERIES, width), lambda b, h, i: (b, h, i, 0)),
+            pl.BlockSpec((1, 1, QUERIES), lambda b, h, i: (b, h, i)),
+        ],
+        out_shape=[
+            jax.ShapeDtypeStruct((batch, heads, rows, width), q.dtype),
+            jax.ShapeDtypeStruct((batch, heads, rows), work),
+        ],
+        interpret=jax.default_backend() == "cpu",
+    )(numbers.astype(work), sides, whole_q, whole_k, whole_v, *tables)
+    return out[:, :, :queries, : v.shape[3]], lse[:, :, :queries]
+
+
+def program(
+    keys: int, capped: bool, masked: bool, biased: bool, numbers: Any, sides: Any, q: Any, k: Any, v: Any, *rest: Any
+) -> None:
+    """One block of queries [1, 1, QUERIES, D] against all keys [1, 1, Lk, D], KEYS at a time."""
+    *tables, out, lse = rest
+    mask, bias = tables[0] if masked else None, tables[-1] if biased else None
+    work = jnp.promote_types(q.dtype, jnp.float32)
+    i = pl.program_id(2) * QUERIES + jnp.arange(QUERIES)[:, None]
+
+    def further(tile: Array, state: Any) -> Any:
+        part = pl.ds(tile * KEYS, KEYS)
+        j = tile * KEYS + jnp.arange(KEYS)
+        scores = product("id,jd->ij", q[0, 0], k[0, 0, part]) * numbers[0]
+        scores = numbers[1] * jnp.tanh(scores / numbers[1]) if capped else scores
+        scores = scores if bias is None else scores + bias[0, 0, :, part].astype(work)
+        seen = (j < keys) & (i - j <= sides[0]) & (j - i <= sides[1])
+        seen = seen if mask is None else seen & mask[0, 0, :, part]
+        return merged(state, of_tile(jnp.where(seen, scores, -jnp.inf), v[0, 0, part].astype(work)))
+
+    state = lax.fori_loop(0, k.shape[2] // KEYS, further, start((QUERIES,), v.shape[3], work))
+    result, lse[0, 0] = finish(state)
+    out[0, 0] = result.astype(out.dtype)
+
+
+def filled(a: Array, rows: int, columns: int) -> Array:
+    """The array with zeros behind its end, up to multiples of these in the last two axes, one at least."""
+    widths = [
+        (0, -size % multiple or (0 if size else multiple)) for size, multiple in zip(a.shape[2:], (rows, columns), strict=True)
+    ]
+    return jnp.pad(a, [(0, 0), (0, 0), *widths])
+
+
+def _all(a: Array) -> pl.BlockSpec:
+    return pl.BlockSpec(a.shape, lambda b, h, i: (0,) * a.ndim)
+
+
+def _block(rows: int, head: Any, a: Array) -> pl.BlockSpec:
+    return pl.BlockSpec((1, 1, rows, a.shape[3]), lambda b, h, i: (b, head(h), i, 0))
+
+
+def _whole(head: Any, a: Array) -> pl.BlockSpec:
+    return pl.BlockSpec((1, 1, *a.shape[2:]), lambda b, h, i: (b, head(h), 0, 0))

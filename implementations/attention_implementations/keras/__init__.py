@@ -1,0 +1,1 @@
+"""Attentions in Keras, on each of its backends."""

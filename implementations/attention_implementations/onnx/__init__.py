@@ -1,0 +1,1 @@
+"""Attentions in the reference implementation of ONNX."""

@@ -1,0 +1,1 @@
+"""Attentions in Hugging Face's transformers."""

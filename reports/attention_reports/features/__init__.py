@@ -1,0 +1,1 @@
+"""The matrix of features: what implementations declare, beside what runs of several environments have measured."""

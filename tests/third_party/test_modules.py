@@ -1,0 +1,91 @@
+"""Modules of other people, checked by their names alone, and a wrong twin of each; one with names that mean nothing is declared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attention_harness import check_attention
+from attention_harness.errors import UsageError
+
+HERE = Path(__file__).parent / "modules"
+
+FEW = {"examples": 6, "dtypes": ["float32"]}
+
+RIGHT = {
+    "tutorial.py:MultiHeadAttention": "Empty_rows=uniform by experiment",
+    "tutorial.py:layer": "d_model == 32",
+    "tutorial.py:CausalSelfAttention": "causal by itself",
+    "tutorial.py:MultiHeadAttentionFromScratch": "b_q == 0,b_k == 0,b_v == 0",
+    "tutorial.py:Head": "heads == 1",
+    "tutorial.py:SeveralHeads": "heads.0.key.weight+heads.1.key.weight as w_k",
+    "tutorial.py:Annotated": "Mask taken as a mask [bqk]",
+    "tutorial.py:Raw": "Weights stored [out,in]",
+    "tutorial.py:Renamed": "Declared: alpha.weight as w_q",
+    "of_torch.py:MultiheadAttention": "In_proj_weight as w_qkv",
+    "of_torch.py:compiled": "W_q.weight as w_q",
+    "of_flax.py:MultiHeadAttention": "inputs_k=key",
+    "of_flax.py:SelfAttention": "Columns of fused weights [h3d]",
+    "of_equinox.py:MultiheadAttention": "for each entry of the batch by itself",
+    "of_equinox.py:SelfAttention": "to_kv as w_kv",
+}
+"""Module -> a part of what is taken."""
+
+WRONG = {
+    "tutorial.py:ScaledByTheModel": "the scale is 1/sqrt(d_model)",
+    "tutorial.py:CausalSelfAttentionThatTilesHeads": "",
+    "tutorial.py:MultiHeadAttentionThatSeesTheNextKey": "",
+    "tutorial.py:AnnotatedWithoutTheMaskOfTheLastEntry": "",
+    "tutorial.py:RenamedAndExchanged": "",
+    "of_flax.py:SelfAttentionOverQueries": "",
+    "of_equinox.py:SelfAttentionUnscaled": "",
+}
+"""Module with a planted bug -> what it looks like."""
+
+
+def checked(name, **options):
+    """The result; of JAX the gates alone, since each shape is compiled."""
+    framework = name.removeprefix("of_").partition(".")[0]
+    pytest.importorskip("torch" if framework == "tutorial" else framework)
+    few = {"properties": ["L4"]} if framework in ("flax", "equinox") else {}
+    return check_attention(f"{HERE / name}", **{**FEW, **few, **options})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_module_agrees_and_says_what_was_taken(name):
+    result = checked(name)
+    assert result, str(result)
+    assert {"L4"} <= set(result.frame[result.frame["outcome"] == "agrees"]["clause"])
+    assert RIGHT[name].lower() in result.how.lower()
+    assert "no reading" not in result.how.lower()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_twin_is_rejected(name):
+    result = checked(name)
+    failures = {failure.id: failure for failure in result.failures}
+    assert failures["L4"].outcome == "violates"
+    assert WRONG[name] in failures["L4"].looks_like
+
+
+@pytest.mark.slow
+def test_a_wrong_guess_says_how_to_declare():
+    how = checked("tutorial.py:RenamedAndExchanged", properties=["L4"], examples=1).how
+    assert 'No reading of its parameters gives a multi-head layer: where they are others, declare weights = {"w_q"' in how
+
+
+def test_names_that_mean_nothing_are_to_be_declared():
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=r"weights=w_q, w_k, w_v unknown.*declare it, weights = .*alpha.weight"):
+        checked("of_torch.py:NamesThatMeanNothing")
+
+
+@pytest.mark.slow
+def test_a_module_without_parameters_is_an_attention():
+    result = checked("tutorial.py:ScaledDotProductAttention", properties=["P4"], declare={"domain": ["key_heads == query_heads"]})
+    judged = result.frame[result.frame["outcome"] == "agrees"]
+    assert set(judged["clause"]) <= {"P4"}
+    assert set(result.frame["spec"]) == {"attention"}
