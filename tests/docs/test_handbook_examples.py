@@ -144,6 +144,19 @@ def test_probe(tmp_path):
 
 
 @pytest.mark.slow
+def test_packed_and_paged_calls(tmp_path):
+    page = DOCS / "guide" / "forms.md"
+    wrong, right = blocks(page, "console")
+    function = blocks(page, "python")[0]
+    (tmp_path / "paged.py").write_text(function)
+    run(tmp_path, wrong)
+    rounded_down, rounded_up = ": length // k_cache.shape[1]]", ": -(-length // k_cache.shape[1])]"
+    assert rounded_down in function
+    (tmp_path / "paged.py").write_text(function.replace(rounded_down, rounded_up))
+    run(tmp_path, right)
+
+
+@pytest.mark.slow
 def test_a_layer(tmp_path):
     run(tmp_path, blocks(DOCS / "tutorial" / "layer.md", "console")[0])
 

@@ -18,7 +18,7 @@ Array = np.ndarray
 FRAMEWORK = "numpy"
 
 
-def rules(o: Mapping[str, Any]) -> dict[str, object]:
+def rules(o: Mapping[str, object]) -> dict[str, object]:
     """The options that hide keys; of a bias where it hides none."""
     return {**o, "bias": None if o.get("bias") is None else o["bias"] != -np.inf}
 

@@ -22,7 +22,7 @@ def joined(past: Tensor, new: Tensor) -> Tensor:
     return torch.cat([past, new], 2)
 
 
-def rules(o: Mapping[str, Any]) -> dict[str, object]:
+def rules(o: Mapping[str, object]) -> dict[str, object]:
     """The options that hide keys, as NumPy's; of a bias where it hides none."""
     bias = {"bias": None if o.get("bias") is None else o["bias"] != -torch.inf}
     hiding = {name: value for name, value in o.items() if name in ("mask", "query_lengths", "key_lengths", "is_causal", "window")}

@@ -43,10 +43,10 @@ def _open_places(shape: tuple[int, ...], past: int, o: Mapping[str, Any], conven
     return places | {name: o[name] for name in ("mask", "bias") if o.get(name) is not None}
 
 
-def _end(shape: tuple[int, ...], o: Mapping[str, Any]) -> Any:
+def _end(shape: tuple[int, ...], o: Mapping[str, object]) -> Array:
     """How far the last key lies behind the last query: of each entry, [B, 1, 1, 1], where it has lengths."""
     queries, keys = (
-        length if o.get(name) is None else np.asarray(o[name])[:, None, None, None]
+        np.asarray(length if o.get(name) is None else o[name]).reshape(-1, 1, 1, 1)
         for name, length in (("query_lengths", shape[2]), ("key_lengths", shape[3]))
     )
     return keys - queries

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from attention_harness.audit.transcripts import ComparedWorker, RecordingWorker, Script
 from attention_harness.conformance.conformance_check import ConformanceCheck
@@ -86,8 +86,8 @@ class Trial:
         """Functions of one kind get the same questions and verdicts in this dtype, but for declarations that a property asks about."""
         valued = Conventions(**{name: getattr(self.description.conventions, name) for name in VALUED})
         plain = replace(self.description, name="", summary="", version="", declared=(), conventions=valued, precision={})
-        form: dict[str, Any] = {"names": {}, "positional": (), "needed": (), "returns": (), "open_side": None, "notes": ()}
-        return replace(plain, **form), self.description.precision.get(dtype)
+        alike = replace(plain, names={}, positional=(), needed=(), returns=(), open_side=None, notes=())
+        return alike, self.description.precision.get(dtype)
 
     def step_at(self, place: int, case: Case, properties: Sequence[Property]) -> None:
         """One case at its place in the suite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -129,11 +129,16 @@ def find(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
     start = perf_counter()
     try:
         with np.errstate(all="ignore"):
-            verdict = property_.check(under_test, x)
+            verdict = _noted(property_.check(under_test, x), under_test.form.note(x))
         outcome = Outcome.VIOLATES if not verdict.holds else Outcome.VACUOUS if verdict.vacuous else Outcome.AGREES
     except CallFailed as failure:
         outcome, verdict = _after_a_restart(failure), Verdict(np.inf, printable(str(failure)))
     return Finding(property_, outcome, verdict, perf_counter() - start)
+
+
+def _noted(verdict: Verdict, note: str) -> Verdict:
+    """The verdict, whose message says what the inputs do not show."""
+    return verdict if verdict.holds or not note else replace(verdict, message=f"{verdict.message} ({note})")
 
 
 def _after_a_restart(failure: CallFailed) -> Outcome:

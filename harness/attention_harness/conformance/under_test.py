@@ -16,6 +16,7 @@ from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.attention.inputs import Inputs as AttentionInputs
+from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
@@ -23,7 +24,6 @@ from attention_specs.forms import form_of
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
-from attention_specs.storage import Storage
 
 Result = TypeVar("Result")
 

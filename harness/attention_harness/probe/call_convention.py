@@ -97,6 +97,9 @@ def layout(session: ProbeSession) -> Observation:
         return Observation("plain call", NOTHING, f"{size}: fits neither layout with a scale of {scales}", "fixed", "attention")
     session.swapped = fits == ["blhd"]
     declared = session.under_test.description.layout  # the worker has exchanged the axes already, and taken the batch away
+    if declared not in LAYOUTS:
+        fitting = "differs from that" if session.swapped else declared
+        return Observation("layout", fitting, f"{size}: as in the form {session.under_test.description.form}", "layout")
     positions_first = session.swapped is not (LAYOUTS[declared] == LAYOUTS["blhd"])
     order, numbers = ("blhd", "positions") if positions_first else ("bhld", "heads")
     order = order if "b" in declared else order.removeprefix("b")

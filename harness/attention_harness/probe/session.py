@@ -19,13 +19,13 @@ from attention_harness.probe.terms import CallInputs, Options, Terms
 from attention_specs.attention import spec as attention
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
+from attention_specs.attention.storage import Storage
 from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
 from attention_specs.multi_head import spec as multi_head
 from attention_specs.multi_head.inputs import LayerInputs
 from attention_specs.multi_head.problem import LayerProblem
-from attention_specs.storage import Storage
 
 WIDEST = {"float32": "tf32-inputs", "float64": "computed-in-float32"}
 """The model with the widest bounds that a right implementation may have; of 16 bits it is scores-rounded."""

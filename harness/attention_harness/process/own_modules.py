@@ -20,6 +20,13 @@ ROOMS = ("attention_harness.errors", "attention_harness.frameworks", "attention_
 """Modules that a worker may need later, with all that is in them."""
 DECLARING = ("attention_specs.sizes",)
 """Modules that implementations may import."""
+CATALOGUE = "attention_harness.audit"
+"""The room of planted faults, which are made of parts of ours and are no foreign code."""
+
+
+def rooms_for(location: str) -> tuple[str, ...]:
+    """The further modules that a target at this location is made of."""
+    return PACKAGES if location.startswith(f"{CATALOGUE}.") else ()
 
 
 class AsksTheJudge(Exception):

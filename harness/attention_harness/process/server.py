@@ -30,7 +30,7 @@ from attention_harness.process.framing import Channel, Frame
 from attention_harness.process.guards import allocator, guarded_arrays
 from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
-from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge
+from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge, rooms_for
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.registry.call_form import CallForm
 from attention_harness.registry.loading import LoadError, load
@@ -280,5 +280,5 @@ def bound(rooms: Sequence[str] = ()) -> OwnModules:
 
 if __name__ == "__main__":
     to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:6]
-    own_modules = bound()
+    own_modules = bound(rooms_for(implementation[1]) if implementation else ())
     serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)

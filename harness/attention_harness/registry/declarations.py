@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from types import NoneType
 from typing import Any
 
-from attention_specs.choices import ALIKE, nearest
+from attention_specs.choices import ALIKE, nearest, one_of
 from attention_specs.contract import ATTRIBUTES, Conventions
 
 FUNCTIONS = {"attention": "attention", "multi_head": "multi-head", "merge": "merge"}
@@ -48,6 +48,12 @@ KINDS: dict[str, tuple[Any, str]] = {
 
 HOLD_NAMES = ("dtypes", "precision", "options", "names", "ignored", "positional", "returns", "domain", "weights", "storage")
 """Declarations that hold text alone."""
+
+
+def spec_of_function(function: Callable[..., object]) -> str:
+    """The spec that a function declares, else the one that its name stands for. ValueError for one that is none."""
+    by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
+    return one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
 
 
 def refuse_other_kinds(function: Callable[..., object]) -> None:

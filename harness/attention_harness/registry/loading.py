@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,19 +16,19 @@ from types import ModuleType
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import FUNCTIONS, NOTES, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import FUNCTIONS, NOTES, TAKEN, refuse_other_kinds, refuse_unread, spec_of_function
 from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
+from attention_harness.registry.stored import storage_of
 from attention_harness.registry.targets import GROUP, known
 from attention_specs.choices import one_of
-from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, SCALES, Conventions, Description
+from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
 from attention_specs.precision import named_precision
-from attention_specs.storage import Storage
 
 Function = Callable[..., object]
 
@@ -217,8 +217,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
         layout = one_of("layout", getattr(function, "layout", form.layouts[0]), form.layouts)
         named = getattr(function, "conventions", {})
         conventions = _conventions(named)
-        by_name = FUNCTIONS.get(getattr(function, "__name__", ""), "attention")
-        spec = one_of("spec", getattr(function, "spec", by_name), POSITIONAL)
+        spec = spec_of_function(function)
         parameters, taken = Parameters(function, spec), getattr(function, TAKEN, ())
         return Description(
             name=name,
@@ -247,8 +246,8 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
+            storage=storage_of(function, parameters.options),
             module=hasattr(function, NOTES),
-            storage=_storage(getattr(function, "storage", {}), parameters.options, getattr(function, "dtypes", None)),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,
@@ -275,19 +274,6 @@ def _device(declared: str, framework: str) -> str:
     """The device as declared, `cuda:1` too."""
     one_of("device", declared.partition(":")[0], frameworks.DEVICES[framework])
     return declared
-
-
-def _storage(declared: object, options: Collection[str], dtypes: Collection[str] | None) -> Mapping[str, str]:
-    """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing."""
-    storage = Storage.declared(declared)
-    wanted, named = (() if storage is None else storage.options), [name for name in SCALES if name in options]
-    if missing := [name for name in wanted if name not in options]:
-        raise ValueError(f"parameter={missing[0]}, but should be there: storage is declared, and it is passed the scales")
-    if unused := [name for name in named if name not in wanted]:
-        raise ValueError(f"parameter={unused[0]}, but should belong to a storage that is declared: a format, arrays and scales")
-    if storage and "q" in storage.arrays and len(dtypes or ()) != 1:
-        raise ValueError(f"dtypes={dtypes}, but should be one, that of the output: queries are stored in {storage.format}")
-    return {} if storage is None else asdict(storage)
 
 
 def _dtypes(declared: Collection[str] | None) -> tuple[str, ...] | None:

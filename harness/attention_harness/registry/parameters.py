@@ -11,7 +11,7 @@ from functools import cached_property
 from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
 from attention_specs.choices import nearest, one_of
-from attention_specs.contract import FUSED, RETURNED
+from attention_specs.contract import FUSED, RETURNED, SCALES
 from attention_specs.forms import FORMS
 from attention_specs.forms.padded import Padded
 from attention_specs.multi_head import domain as domains
@@ -104,7 +104,7 @@ class Parameters:
             return ()
         if self.spec != "attention":
             given = POSITIONAL.get(self.spec, 3)
-            raise ValueError(f"positional={', '.join(declared)}, but should be left out of {self.spec}: it gets {given} arrays")
+            raise ValueError(f"positional={', '.join(declared)}, but should be left out of a {self.spec}: it gets {given} arrays")
         arrays, fused = self.form.arrays, FUSED if self.form is Padded else {}
         order = tuple(one_of("positional", name, (*arrays, *fused, *self.known)) for name in declared)
         apart = [name for one in order for name in fused.get(one, (one,))]
@@ -277,8 +277,9 @@ class Parameters:
         if not parameters:
             return
         meant: dict[str, str] = {}
+        stored, plain = getattr(self.function, "storage", None), [name for name in self.known if name not in SCALES]
         for parameter in parameters:
-            meant.setdefault(nearest(parameter, self.known), parameter)
+            meant.setdefault(nearest(parameter, self.known if stored else plain), parameter)
         names = {option: parameter for option, parameter in meant.items() if option}
         ignored = [parameter for parameter in parameters if parameter not in names.values()]
         declarations = [f"attention.names = {json.dumps(names)}"] if names else []

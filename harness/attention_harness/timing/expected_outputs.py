@@ -79,9 +79,10 @@ class ExpectedOutputs:
         self.expected = {key: answers for key, answers in self.expected.items() if key[0] < self.copies}
 
     def prepare(self) -> None:
-        """Computes now the outputs that most implementations are judged by."""
+        """Computes now the outputs that most implementations are judged by; none where each is judged by its conventions."""
         for copy in range(len(self.cases)):
-            self._expect(Description(""), copy)
+            if not self._conventions_matter(self._part(copy).inputs):
+                self._expect(Description(""), copy)
 
     def fault(self, description: Description, copy: int, outputs: Outputs) -> str:
         """The error in the judged part of the output on that copy; nothing if it is within the bound."""

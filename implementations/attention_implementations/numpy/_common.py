@@ -31,10 +31,13 @@ def joined(past: np.ndarray | None, new: np.ndarray) -> np.ndarray:
 
 
 def visible(
-    past: int, i: np.ndarray, j: np.ndarray,
+    past: int | np.ndarray, i: np.ndarray, j: np.ndarray,
     is_causal: bool, window: Any, query_lengths: np.ndarray | None, key_lengths: np.ndarray | None,
 ) -> np.ndarray:  # fmt: skip
-    """Bool [B or 1, 1, len(i), len(j)]: where causality, window and lengths allow attention. Query i stands at past + i."""
+    """Bool [B or 1, 1, len(i), len(j)]: where causality, window and lengths allow attention. Query i stands at past + i.
+
+    `past` is one number, or [B, 1, 1, 1] where entries count from places of their own.
+    """
     i = i[:, None]
     ahead, (left, right) = j - i - past, window or (None, None)
     seen = np.ones((1, 1, i.size, j.size), bool)

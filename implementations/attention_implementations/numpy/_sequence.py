@@ -25,3 +25,9 @@ def of_sequence(
     q, k, v = (a.swapaxes(0, 1)[None] for a in (q, k, v))
     out, _, lse = at_once(q, k, v, seen, None, scale, softcap, sinks, working_dtype(q.dtype))
     return out[0].swapaxes(0, 1), lse[0]
+
+
+def heads_first(a: np.ndarray) -> np.ndarray:
+    """[..., L, H, D] -> [1, H, all L, D]: sequences or pages as one batch entry."""
+    length = int(np.prod(a.shape[:-2]))
+    return a.reshape(1, length, *a.shape[-2:]).swapaxes(1, 2)

@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 
 from attention_implementations.numpy._common import Result, answer, working_dtype
-from attention_implementations.numpy._sequence import of_sequence
+from attention_implementations.numpy._sequence import heads_first, of_sequence
 from attention_specs.contract import declares
+from attention_specs.sizes import require_fitting, require_offsets
 
 
 @declares(
     framework="numpy",
     form="packed",
-    conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right", "masked_nan_safe": True},
+    conventions={
+        "causal_alignment": "bottom-right",
+        "window_alignment": "bottom-right",
+        "masked_nan_safe": True,
+        "checks_shapes": True,
+    },
     precision={"bfloat16": "exact", "float16": "exact"},
 )
 def attention(
@@ -26,6 +32,8 @@ def attention(
 
     16-bit inputs are computed in float32, and lse is returned in it.
     """
+    require_fitting(*map(heads_first, (q, k, v)))
+    require_sequences(cu_seqlens_q, cu_seqlens_k, len(q), len(k), seqused_k)
     out, lse = np.zeros((*q.shape[:2], v.shape[2]), q.dtype), np.zeros((q.shape[1], q.shape[0]), working_dtype(q.dtype))
     used = np.diff(cu_seqlens_k) if seqused_k is None else seqused_k
     for first, last, start, length in zip(cu_seqlens_q[:-1], cu_seqlens_q[1:], cu_seqlens_k[:-1], used, strict=True):
@@ -34,3 +42,13 @@ def attention(
             q[first:last], k[keys], v[keys], is_causal, window, softcap, sinks, scale
         )
     return answer(out, lse if return_lse else None)
+
+
+def require_sequences(of_queries: np.ndarray, of_keys: np.ndarray, queries: int, keys: int, used: np.ndarray | None) -> None:
+    """ValueError unless the offsets cut all rows into as many sequences, and no more keys are used than there are."""
+    require_offsets("cu_seqlens_q", of_queries.tolist(), queries)
+    require_offsets("cu_seqlens_k", of_keys.tolist(), keys)
+    if len(of_queries) != len(of_keys) or (used is not None and len(used) != len(of_keys) - 1):
+        raise ValueError(f"offsets={len(of_queries)} and {len(of_keys)}, but should be as many, one more than lengths")
+    if used is not None and not ((used >= 0) & (used <= np.diff(of_keys))).all():
+        raise ValueError(f"seqused_k={used.tolist()}, but should be from 0 to {np.diff(of_keys).tolist()}")

@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 
 from attention_implementations.numpy._common import Result, answer, working_dtype
-from attention_implementations.numpy._sequence import of_sequence
+from attention_implementations.numpy._sequence import heads_first, of_sequence
 from attention_specs.contract import declares
+from attention_specs.sizes import require_fitting, require_offsets, require_table
 
 
 @declares(
     framework="numpy",
     form="paged",
-    conventions={"causal_alignment": "bottom-right", "window_alignment": "bottom-right", "masked_nan_safe": True},
+    conventions={
+        "causal_alignment": "bottom-right",
+        "window_alignment": "bottom-right",
+        "masked_nan_safe": True,
+        "checks_shapes": True,
+    },
     precision={"bfloat16": "exact", "float16": "exact"},
 )
 def attention(
@@ -26,6 +32,11 @@ def attention(
 
     Key j of entry b lies in the page block_table[b, j // page], in the slot j % page. 16-bit inputs are computed in float32.
     """
+    require_fitting(*map(heads_first, (q, k_pages, v_pages)))
+    require_offsets("cu_seqlens_q", cu_seqlens_q.tolist(), len(q))
+    if len(cu_seqlens_q) != len(seqused_k) + 1:
+        raise ValueError(f"cu_seqlens_q={len(cu_seqlens_q)} offsets, but should be {len(seqused_k) + 1}, for each length")
+    require_table(block_table.tolist(), seqused_k.tolist(), *k_pages.shape[:2])
     out, lse = np.zeros((*q.shape[:2], v_pages.shape[3]), q.dtype), np.zeros((q.shape[1], q.shape[0]), working_dtype(q.dtype))
     for entry, (table, length) in enumerate(zip(block_table, seqused_k, strict=True)):
         rows = slice(cu_seqlens_q[entry], cu_seqlens_q[entry + 1])

@@ -13,13 +13,13 @@ import numpy as np
 from attention_specs import masks
 from attention_specs.attention.problem import Problem, Window
 from attention_specs.attention.recipes import RECIPES
+from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.remembered import remembered
 from attention_specs.stopwatch import timed
-from attention_specs.storage import Storage
 
 RULES: dict[str, Any] = {"is_causal": False, "window": None, "query_lengths": None, "key_lengths": None}
 """Option that a mask can express -> its value where it hides nothing."""

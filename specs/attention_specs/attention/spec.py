@@ -16,13 +16,13 @@ from attention_specs.attention.inputs import POSITIONAL, RULES, Inputs, realise
 from attention_specs.attention.oracle import Reference, attention
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.ranges import beyond
+from attention_specs.attention.storage import OPTION
 from attention_specs.contract import Conventions
 from attention_specs.formats import accumulator, largest
 from attention_specs.precision import Units, default_model, named_precision
 from attention_specs.remembered import remembered
 from attention_specs.spec import Call, Unsupported
 from attention_specs.stopwatch import timed
-from attention_specs.storage import OPTION
 
 __all__ = [
     "FUNCTION", "NAME", "Call", "Expected", "ExpectedGradient", "Problem", "Unsupported", "beyond", "call", "expect", "expect_gradient",

@@ -52,6 +52,10 @@ class Padded:
         """The same inputs handed over in other ways of this kind, each with its name."""
         yield from ()
 
+    def note(self, x: Inputs) -> str:
+        """What a reader of a failure cannot see in the inputs, in words."""
+        return ""
+
     def shape(self, x: Inputs, name: str) -> tuple[int, ...]:
         """Of a result in this form: "out", "weights", "lse", or a gradient by the name of its argument with a d in front."""
         if name == "out":

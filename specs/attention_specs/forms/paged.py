@@ -21,8 +21,8 @@ from attention_specs.spec import Call, Inputs, Unsupported
 SIZES = (1, 2, 8, 16, 64, 256)
 """Slots of a page."""
 
-PADDINGS = ("zero", "minus one", "stale")
-"""What stands in a table behind the pages of an entry: 0, -1, or any other page."""
+PADDINGS = ("0", "-1", "any page")
+"""What stands in a table behind the pages of an entry."""
 
 GARBAGE = 4.0, 9.0
 """The least and the greatest size of the numbers in slots that nobody may read, where NaN may spread."""
@@ -71,6 +71,12 @@ class Paged(Ragged):
         """The pages, and the table that finds them."""
         return self.in_pages(x, call, Pages.drawn(x))
 
+    def note(self, x: Inputs) -> str:
+        """The size of the pages, and what stands behind them in a table."""
+        pages = Pages.drawn(x)
+        padding = f", table padded with {pages.padding}" if "block_table" in self.description.metadata else ""
+        return f"pages of {pages.size}{padding}"
+
     def in_pages(self, x: Inputs, call: Call, pages: Pages) -> Call:
         """The call with its keys in these pages. Raises Unsupported for keys and values that no table can hold together."""
         q, k, v = call.arrays.values()
@@ -78,7 +84,7 @@ class Paged(Ragged):
             raise Unsupported("keys and values of other lengths have no pages in common")
         lengths, rng = lengths_of(x, "k", k), np.random.default_rng(pages.garbage)
         table, blocks = numbered(k, v, lengths, pages, rng)
-        count = blocks.max(initial=-1) + 1 + pages.spare
+        count = max(blocks.max(initial=-1) + 1 + pages.spare, 1)  # a cache has a page
         arrays = {"q": self.queries(x, q)}
         for name, array in (("k", k), ("v", v)):
             arrays[f"{name}_pages"] = self._laid_out(filled(array, lengths, blocks, self._empty(name, array, count, pages, rng)))
@@ -122,8 +128,8 @@ def numbered(
     if pages.shared:
         first = np.array(_first_alike(k, v, lengths, own, pages.size), int)
     order = np.random.default_rng(pages.order).permutation(first.max(initial=-1) + 1 + pages.spare)
-    blocks, table = np.full(own.shape, -1), np.full(own.shape, {"minus one": -1}.get(pages.padding, 0), np.int32)
-    if pages.padding == "stale" and order.size:
+    blocks, table = np.full(own.shape, -1), np.full(own.shape, {"-1": -1}.get(pages.padding, 0), np.int32)
+    if pages.padding == "any page" and order.size:
         table[...] = rng.integers(0, order.size, own.shape)
     blocks[own] = table[own] = order[first]
     return table, blocks

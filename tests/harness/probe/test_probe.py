@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -123,6 +124,20 @@ def careless(q, k, v):
     return control(q, k[:, :, :n], v[:, :, :n])
 
 
+def weights_in(kind, size):
+    """Weights of 16-bit calls stored in this format, the largest of a row as `size`."""
+
+    def attention(q, k, v):
+        work = np.float64 if q.dtype == np.float64 else np.float32
+        k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1).astype(work) for a in (k, v))
+        s = q.astype(work) @ k.swapaxes(-1, -2) * work(q.shape[3] ** -0.5)
+        p = np.exp(s - s.max(-1, keepdims=True, initial=-np.inf))
+        stored = (p * size).astype(kind).astype(work) / work(size) if q.dtype.itemsize == 2 else p
+        return (stored @ v / p.sum(-1, keepdims=True)).astype(q.dtype)
+
+    return attention
+
+
 def other_layout(q, k, v):
     """Positions before heads."""
     return control(*(a.swapaxes(1, 2) for a in (q, k, v))).swapaxes(1, 2)
@@ -142,6 +157,10 @@ DEVIATIONS = [
     ("precision float64", narrow, "computed-in-float32"), ("precision float64", control, "exact"),
     ("precision bfloat16", control, "exact"), ("precision bfloat16", made(scores="rounded"), "scores-rounded"),
     ("precision float16", made(scores="rounded"), "scores-rounded"), ("precision bfloat16", made(rows="nan"), "exact"),
+    ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
+    ("precision float16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
+    ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 1), "weights-e4m3"),
+    ("precision bfloat16", weights_in(ml_dtypes.bfloat16, 1), "weights-rounded"),
     ("deterministic", control, True), ("deterministic", restless(), False),
     ("batch_invariant", one_by_one, True), ("batch_invariant", batched, False),
     ("thread_safe", control, True), ("thread_safe", unsafe(), False),

@@ -76,7 +76,7 @@ def test_what_is_passed_by_position_is_an_option(positional, needed):
         ({"contiguous": "maybe"}, "contiguous=maybe, but should be one of False, True"),
         ({"domain": ("head_dim is 64",)}, "domain=head_dim is 64, but should be a condition on batch"),
         ({"domain": "head_dim == 64"}, r'domain=head_dim == 64, but should be a tuple of conditions: \("head_dim == 64",\)'),
-        ({"positional": ("q", "k", "v"), "spec": "multi-head"}, "should be left out of a layer|signature="),
+        ({"positional": ("q", "k", "v"), "spec": "multi-head"}, "should be left out of a multi-head|signature="),
     ],
 )
 def test_a_form_that_cannot_be_is_refused_in_one_line(attributes, message):

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from attention_specs.attention.storage import Storage
 from attention_specs.contract import OPTIONS
 from attention_specs.forms.padded import Padded
 from attention_specs.forms.ragged import SAID
 from attention_specs.registry import Registry
-from attention_specs.storage import Storage
 
 Attention = Callable[..., Any]
 

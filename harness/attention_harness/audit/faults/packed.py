@@ -274,3 +274,18 @@ def causality_is_aligned_by_what_is_allocated(q: Array, k: Array, v: Array, **o:
     whole = int(lengths(o, "k").max(initial=0))
     used = _keys(lambda b, rows, keys, o: between(keys.start, keys.start + o["seqused_k"][b]))
     return packed(q, k, v, cuts=used, causal_at=lambda queries, keys, o: whole - queries, **o)
+
+
+def checking(function: Any) -> Any:
+    """Declares that calls which mean nothing raise."""
+    function.conventions = {"checks_shapes": True}
+    return function
+
+
+@varlen("C36", "flashinfer-ai/flashinfer#4015")
+@checking
+def offsets_that_mean_nothing_are_answered(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Sizes are looked at, and offsets are not."""
+    if k.shape[:2] != v.shape[:2] or q.shape[2] != k.shape[2] or q.shape[1] % max(k.shape[1], 1) or q.shape[1] < k.shape[1]:
+        raise ValueError("sizes that do not fit")
+    return packed(q, k, v, cuts=lambda o: list(zip(segments(o["cu_seqlens_q"]), segments(o["cu_seqlens_k"]), strict=False)), **o)

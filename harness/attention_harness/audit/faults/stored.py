@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from attention_harness.audit.faults import Attention, fault
-from attention_harness.audit.faults._parts import attention, beside, given, lse_of, staged, value_product
+from attention_harness.audit.faults._parts import beside, given, lse_of, staged, value_product
+from attention_harness.audit.faults._stored_parts import BLOCK, EXACT, attend, numbers, powers_of_eight_bits, read
 from attention_implementations.numpy._common import working_dtype
 from attention_specs.contract import declares
 
 Array = np.ndarray
-BLOCK = 16
-EXACT = {"bfloat16": "exact", "float16": "exact"}
 
 
 def stored_fault(
@@ -28,34 +27,6 @@ def stored_fault(
         return fault(family, link)(declares(storage=storage, **{"precision": EXACT, **more})(function))
 
     return register
-
-
-def spread(scale: Array, codes: Array) -> Array:
-    """A scale for each token, broadcastable to [B, H, L, 1]."""
-    if scale.ndim == 1:
-        return scale.reshape(-1, 1, 1)
-    return scale[..., None] if scale.shape[2] == codes.shape[2] else np.repeat(scale, BLOCK, 2)[:, :, : codes.shape[2], None]
-
-
-def numbers(q: Array, codes: Array, scale: Any) -> Array:
-    """What the codes stand for, in the working dtype of the queries."""
-    return codes.astype(working_dtype(q.dtype)) * (scale if np.ndim(scale) == 4 else spread(np.asarray(scale), codes))
-
-
-def read(q: Array, k: Array, v: Array, o: Mapping[str, Any], **instead: Any) -> tuple[Array, Array, dict[str, Any]]:
-    """Keys and values, and the other options; `instead`: other scales, or None for no scale."""
-    rest = {name: value for name, value in o.items() if not name.endswith("_scale")}
-    arrays = []
-    for name, codes in (("k_scale", k), ("v_scale", v)):
-        scale = instead.get(name, o[name])
-        arrays.append(codes.astype(working_dtype(q.dtype)) if scale is None else numbers(q, codes, scale))
-    return arrays[0], arrays[1], rest
-
-
-def attend(q: Array, k: Array, v: Array, o: Mapping[str, Any], **instead: Any) -> Any:
-    """Attention over the numbers that are read."""
-    keys, values, rest = read(q, k, v, o, **instead)
-    return attention(q, keys, values, **rest)
 
 
 @stored_fault("C23")
@@ -221,19 +192,6 @@ def the_output_is_in_float32(q: Array, k: Array, v: Array, **o: Any) -> Any:
 def the_scale_of_queries_is_dropped(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Codes of queries are taken for numbers; all else is scaled."""
     return beside(attend(q.astype(np.float32), k, v, o), lambda out: out.astype(ml_dtypes.bfloat16))
-
-
-def powers_of_eight_bits(kind: type, size: float, most: float) -> Callable[[Array, Array], Array]:
-    """A product of values with weights that are stored in eight bits, the largest of a row as `size`, at most `most`."""
-
-    def product(weights: Array, values: Array) -> Array:
-        top = weights.max(-1, keepdims=True, initial=0)
-        factor = size / np.where(top == 0, 1, top)
-        with np.errstate(all="ignore"):
-            kept = np.minimum(weights * factor, most).astype(kind).astype(weights.dtype)
-        return value_product(kept, values) / factor
-
-    return product
 
 
 @fault("C24")

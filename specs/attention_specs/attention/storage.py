@@ -88,7 +88,7 @@ class Storage:
         }
         return np.asarray(factor * 2.0 ** ((first + places[self.scales]) % SPREAD), np.float32)
 
-    def spread(self, scale: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    def of_tokens(self, scale: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The scale of each token, broadcastable to [B, H, L, 1]."""
         if self.scales == "block":
             return np.repeat(scale, BLOCK, axis=2)[:, :, : shape[2], None]
@@ -96,7 +96,7 @@ class Storage:
 
     def codes(self, name: str, a: np.ndarray) -> np.ndarray:
         """The codes of numbers that have some, [B, H, L, D], in the memory layout of a; one memory for all holds no other scales."""
-        power = self.spread(self.scale_of(name, a.shape), a.shape)
+        power = self.of_tokens(self.scale_of(name, a.shape), a.shape)
         codes = (a.astype(np.float64) / power).astype(self.kind)
         return codes if 0 in a.strides and power.size > 1 else _placed_as(a, codes)
 

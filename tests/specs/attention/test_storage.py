@@ -11,6 +11,7 @@ from attention_specs.attention.inputs import Inputs, realise
 from attention_specs.attention.oracle import attention
 from attention_specs.attention.problem import Problem
 from attention_specs.attention.spec import beyond, call, expect
+from attention_specs.attention.storage import SCALES, Storage
 from attention_specs.attention.transform import mixed, take_keys
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
@@ -18,7 +19,6 @@ from attention_specs.formats import DTYPES, STORED, largest, numpy_dtype
 from attention_specs.judge import error_ratios, within
 from attention_specs.layouts import LAYOUTS
 from attention_specs.precision import Units, named_precision
-from attention_specs.storage import SCALES, Storage
 
 PROBLEM = Problem(2, 4, 2, 5, 19, 8, 6)
 
@@ -32,13 +32,13 @@ def read_again(x, name):
     """The numbers that codes and scales stand for, by the shapes that attention.md states."""
     handed = call(x)
     codes, scale = handed.arrays[name].astype(np.float64), handed.options[f"{name}_scale"].astype(np.float64)
-    spread = {
+    of_tokens = {
         "tensor": lambda: scale.reshape(()),
         "head": lambda: scale[None, :, None, None],
         "token": lambda: scale[..., None],
         "block": lambda: scale[:, :, np.arange(codes.shape[2]) // 16, None],
     }
-    return codes * spread[x.storage.scales]()
+    return codes * of_tokens[x.storage.scales]()
 
 
 @pytest.mark.parametrize("scales", SCALES)
@@ -108,7 +108,7 @@ def test_other_factors_are_scales_and_are_meant():
     assert np.array_equal(read_again(x, "v"), x.numbers().v) and x.numbers().v.dtype == np.float64
     plain = expect(x.replace(factors=(1.0, 1.0)), Conventions(), "exact").out
     wanted = expect(x.replace(factors=(1.0, 0.63)), Conventions(), "exact").out
-    assert np.allclose(wanted, np.float32(0.63) * plain, rtol=1e-12)
+    assert within(wanted, np.float64(np.float32(0.63)) * plain, 2.0**-45).holds
 
 
 def test_vectors_of_others_do_not_belong_to_rounded_numbers():

@@ -1,0 +1,22 @@
+"""The storage that a function declares, beside the scales that its signature names and the dtype of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+
+from attention_specs.attention.storage import Storage
+from attention_specs.contract import SCALES
+
+
+def storage_of(function: Callable[..., object], options: Collection[str]) -> Mapping[str, str]:
+    """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing."""
+    storage, dtypes = Storage.declared(getattr(function, "storage", {})), getattr(function, "dtypes", None)
+    wanted, named = (() if storage is None else storage.options), [name for name in SCALES if name in options]
+    if missing := [name for name in wanted if name not in options]:
+        raise ValueError(f"parameter={missing[0]}, but should be there: storage is declared, and it is passed the scales")
+    if unused := [name for name in named if name not in wanted]:
+        raise ValueError(f"parameter={unused[0]}, but should belong to a storage that is declared: a format, arrays and scales")
+    if storage and "q" in storage.arrays and len(dtypes or ()) != 1:
+        raise ValueError(f"dtypes={dtypes}, but should be one, that of the output: queries are stored in {storage.format}")
+    return {} if storage is None else asdict(storage)
