@@ -25,6 +25,7 @@ COMBINED: dict[str, Mask | Bias] = {
     "either": masks.causal() | masks.prefix(3),
     "opposite": ~masks.causal(),
     "prefix": masks.prefix(3),
+    "window_at": masks.window_at((0, 2), 2, 0),
     "total": biases.total(biases.alibi(), biases.minus_infinity(masks.causal())),
 }
 """Examples of the masks and biases that are not drawn by themselves."""

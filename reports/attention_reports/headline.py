@@ -153,7 +153,7 @@ def _mutation_score(run: Run) -> list[str]:
     score = run.section("mutation_score")
     faults, rejected, examples = (score.get(name) for name in ("faults", "rejected", "examples"))
     cases = score.get("cases")
-    only = [f"The first stage is all that was asked, at most {count(cases, 'case')}."] if isinstance(cases, int) else []
+    only = [f"The first stage is all that was asked, at most {count(cases, 'case')}."] if cases and isinstance(cases, int) else []
     if not (isinstance(faults, int) and isinstance(rejected, int) and faults):
         return only
     with_what = "With seed 0 it rejects" if only else f"With {examples} examples these properties reject"

@@ -161,6 +161,15 @@ def test_a_layer(tmp_path):
     run(tmp_path, blocks(DOCS / "tutorial" / "layer.md", "console")[0])
 
 
+@pytest.mark.slow
+def test_parts_are_merged_and_a_cache_is_read(tmp_path):
+    page = DOCS / "guide" / "serving.md"
+    parts = next(text for text in blocks(page, "python") if text.startswith("def merge"))
+    (tmp_path / "parts.py").write_text(f"import numpy as np\n\n\n{parts}")
+    for block in blocks(page, "console"):
+        run(tmp_path, block)
+
+
 def test_code_of_the_page_about_pytest_can_be_pasted(tmp_path):
     (tmp_path / "mine.py").write_text(CORRECTED)
     assertion, decorator, strategy = blocks(DOCS / "tutorial" / "pytest.md", "python")
@@ -196,7 +205,7 @@ def test_its_python_is_python(page):
             compile(text, str(page), "exec")
 
 
-@pytest.mark.parametrize("page", ["guide/declare.md", "tutorial/gpu.md"])
+@pytest.mark.parametrize("page", ["guide/declare.md", "guide/serving.md", "tutorial/gpu.md"])
 def test_its_declarations_are_valid(page):
     def attention(q, k, v, *, attn_mask=None):
         return q

@@ -10,6 +10,7 @@ from attention_harness.process.worker import Worker
 
 from attention_harness.probe import call_convention, positions, options, empty_rows, reproducibility, invalid_inputs, precision  # isort: skip  # noqa: F401  # experiments run in this order
 from attention_harness.conformance.under_test import UnderTest
+from attention_harness.errors import UsageError
 from attention_harness.probe.display import show
 from attention_harness.probe.experiments import EXPERIMENTS, Observation
 from attention_harness.probe.report import ProbeReport
@@ -21,9 +22,12 @@ __all__ = ["EXPERIMENTS", "Observation", "ProbeReport", "probe", "show"]
 
 
 def probe(target: Target, seed: int, limits: Limits, progress: Callable[[str], None] = lambda name: None) -> ProbeReport:
-    """All experiments that suit the implementation. Raises CallFailed if it cannot be loaded."""
+    """All experiments that suit the implementation. Raises CallFailed if it cannot be loaded, UsageError if none suits it."""
     with Worker(target, limits) as worker:
         description = worker.description()
+        if description.spec == "merge":
+            choices = "lse_base, empty_rows and masked_nan_safe"
+            raise UsageError(f"target={target.name}, but should be an attention or a layer: a merge declares {choices}, check it")
         session = ProbeSession(UnderTest(worker, replace(description, conventions=Conventions())), seed)
         observations: list[Observation] = []
         for experiment in EXPERIMENTS.values():

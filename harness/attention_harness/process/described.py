@@ -10,7 +10,7 @@ from attention_harness.frameworks import DEVICES
 from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
 from attention_specs.choices import one_of
-from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, Conventions, Description
+from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, SCALES, Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
 from attention_specs.multi_head.domain import declared
@@ -34,7 +34,7 @@ def refuse_forged(described: Description, name: str) -> None:
     device, colon, number = described.device.partition(":")
     _among("device", device if bool(colon) == number.isdecimal() else described.device, DEVICES[described.framework])
     for field, values, choices in (
-        ("options", (*described.options, *described.names, *described.implied), OPTIONS),
+        ("options", (*described.options, *described.names, *described.implied), (*OPTIONS, *SCALES)),
         ("dtypes", (*(described.dtypes or ()), *described.precision), DTYPES),
         ("metadata", described.metadata, form.metadata),
     ):

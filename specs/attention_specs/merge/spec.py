@@ -66,6 +66,16 @@ class Expected:
         return self.bounds.lse / self.asked.unit
 
     @property
+    def out_bound(self) -> np.ndarray:
+        """The bound of the output, [B, H, Lq, Dv], 0 where both parts are empty."""
+        return np.where(self.exact.empty[..., None], 0.0, self.bounds.out)
+
+    @property
+    def lse_in_range(self) -> np.ndarray:
+        """Bool [B, H, Lq]: every row; a sum of two log-sum-exps is where they are."""
+        return np.ones(self.lse.shape, bool)
+
+    @property
     def specified(self) -> np.ndarray:
         """Bool [B, H, Lq]: rows whose output is declared; a mean of no keys is not."""
         return ~self.exact.empty | (self.empty_rows in ("zeros", "nan"))

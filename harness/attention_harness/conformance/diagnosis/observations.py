@@ -14,6 +14,7 @@ from attention_specs.attention.spec import Expected
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.judge import error_ratios
+from attention_specs.merge import spec as merge
 from attention_specs.multi_head import spec as multi_head
 from attention_specs.properties.gradients import output_gradient
 from attention_specs.spec import DifferentiableSpec, Spec
@@ -61,10 +62,10 @@ class Asked:
         return replace(self, x=x, conventions=self.conventions.updated(alignments))
 
     @cached_property
-    def expected(self) -> Expected | multi_head.Expected:
+    def expected(self) -> Expected | merge.Expected | multi_head.Expected:
         """The right answer and its bounds."""
         expected = self.spec.expect(self.x, self.conventions, self.model)
-        assert isinstance(expected, Expected | multi_head.Expected)
+        assert isinstance(expected, Expected | merge.Expected | multi_head.Expected)
         return expected
 
     def predicted(self, result: str) -> Prediction:
@@ -74,7 +75,7 @@ class Asked:
                 return self._gradient(result.removeprefix("d"))
             expected = self.expected
             if result == "lse":
-                assert isinstance(expected, Expected)
+                assert not isinstance(expected, multi_head.Expected)
                 return Prediction(expected.lse, expected.lse_bound, expected.lse_in_range)
             if result == "weights":
                 return Prediction(expected.weights, expected.bounds.weights, ~self._weightless)
@@ -83,11 +84,11 @@ class Asked:
     @property
     def _weightless(self) -> np.ndarray:
         expected = self.expected
-        return expected.exact.empty if isinstance(expected, Expected) else expected.exact.attention.empty
+        return expected.exact.attention.empty if isinstance(expected, multi_head.Expected) else expected.exact.empty
 
     def _output(self) -> Prediction:
         expected = self.expected
-        if not isinstance(expected, Expected):
+        if isinstance(expected, multi_head.Expected):
             rows = np.full(expected.exact.empty.shape, expected.empty_rows != "unspecified")
             return Prediction(expected.out, expected.bounds.out, rows | ~expected.exact.empty)
         return Prediction(expected.out, expected.out_bound, expected.specified)
