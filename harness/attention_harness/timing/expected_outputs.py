@@ -80,7 +80,7 @@ class ExpectedOutputs:
 
     def prepare(self) -> None:
         """Computes now the outputs that most implementations are judged by."""
-        for copy in range(len(self.cases)):
+        for copy in range(self.copies):
             self._expect(Description(""), copy)
 
     def fault(self, description: Description, copy: int, outputs: Outputs) -> str:
