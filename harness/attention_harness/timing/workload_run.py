@@ -107,7 +107,9 @@ class WorkloadRun:
             self.measurements.add_first_calls(name, first_calls[name], warm_up)
 
     def _opening(self) -> Open:
-        return Open(tuple(case.to_json() for case in self.expected.cases[: self.expected.copies]), self.measurements.workload.direction)
+        return Open(
+            tuple(case.to_json() for case in self.expected.cases[: self.expected.copies]), self.measurements.workload.direction
+        )
 
     def _apart(self, laps: list[Lap]) -> None:
         """Honesty, which raises CandidateFailed, and memory: once, while nothing is timed."""

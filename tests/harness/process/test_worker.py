@@ -95,6 +95,7 @@ answers_with_a_list = misbehaves(lambda q: [1.0])
 answers_with_nothing = misbehaves(lambda q: None)
 answers_with_a_pair = misbehaves(lambda q: (q, q))
 prints = misbehaves(_prints)
+kills_itself = misbehaves(lambda q: os.kill(os.getpid(), 9))
 interrupts = misbehaves(_raises(KeyboardInterrupt()))
 exits = misbehaves(lambda q: sys.exit(5))
 """
@@ -234,10 +235,27 @@ def test_children_of_a_hanging_call_die_with_it(worker_of, file, monkeypatch):
 def test_a_worker_that_died_between_two_calls_is_noticed(worker_of):
     worker = worker_of("errs")
     assert worker.call(asked(1)).out.item() == 1
-    os.kill(worker.process.pid, 9)
+    os.kill(worker.process.pid, 15)
     worker.process.wait()
-    with pytest.raises(CallFailed, match="SIGKILL"):
+    with pytest.raises(CallFailed, match="SIGTERM"):
         worker.call(asked(1))
+    assert worker.call(asked(1)).out.item() == 1
+
+
+def test_a_worker_that_somebody_kills_is_asked_again(worker_of):
+    """The system kills a process for want of memory, which others may have used."""
+    worker = worker_of("errs")
+    for starts in (1, 2, 3):
+        assert worker.call(asked(1)).out.item() == 1
+        assert worker.starts == starts
+        os.kill(worker.process.pid, 9)
+
+
+def test_a_worker_that_is_killed_each_time_crashes(worker_of):
+    worker = worker_of("kills_itself")
+    with pytest.raises(CallFailed, match="was killed by SIGKILL") as caught:
+        worker.call(asked(2))
+    assert (caught.value.outcome, worker.starts) == ("crashed", 2)
     assert worker.call(asked(1)).out.item() == 1
 
 
