@@ -42,7 +42,7 @@ CAUGHT = {
     "patched_server": ("violates", "changed inputs=q, but should be none"),
     "refuses_the_hard_ones": ("too-little", ""),
     "rows_that_nobody_looks_at": ("violates", "=7, but should be"),
-    "sitecustomize": ("violates", "=0, but should be"),
+    "leaves_startup_files": ("violates", "=0, but should be"),
     "subclass": ("errored", "output=Agreeable, but should be numpy.ndarray"),
     "tires": ("violates", "=0, but should be"),
     "writes_later": ("violates", "=0, but should be"),
