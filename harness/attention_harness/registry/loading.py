@@ -222,10 +222,6 @@ def from_protocol(module: ModuleType) -> Callable[..., object]:
     return attention
 
 
-LONGEST_SUMMARY = 1000
-"""Characters of the first line of a docstring that are kept."""
-
-
 def describe(function: Callable[..., object], name: str) -> Description:
     """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
@@ -251,7 +247,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             precision=_precision(getattr(function, "precision", {})),
             gradient=one_of("gradient", getattr(function, "gradient", False), (False, True)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
-            summary=(inspect.getdoc(function) or "").partition("\n")[0][:LONGEST_SUMMARY],
+            summary=(inspect.getdoc(function) or "").partition("\n")[0][:1000],
             layout=layout,
             declared=(*(name for name in ATTRIBUTES if hasattr(function, name) and name not in taken), *_named(named)),
             positional=parameters.positional,
