@@ -16,7 +16,7 @@ from attention_harness.registry.targets import Target
 from attention_harness.runs.run import plan_of
 
 HERE = Path(__file__).parent
-collect_ignore = ["correctness", "honest"]
+collect_ignore = ["answers", "attacks", "honest"]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ CAUGHT = {
     "patched_server": ("violates", "changed inputs=q, but should be none"),
     "refuses_the_hard_ones": ("too-little", ""),
     "rows_that_nobody_looks_at": ("violates", "=7, but should be"),
-    "sitecustomize": ("violates", "=0, but should be"),
+    "leaves_startup_files": ("violates", "=0, but should be"),
     "subclass": ("errored", "output=Agreeable, but should be numpy.ndarray"),
     "tires": ("violates", "=0, but should be"),
     "writes_later": ("violates", "=0, but should be"),
@@ -53,8 +53,12 @@ NEED_LANDLOCK = ("kills_the_judge", "oracle_behind_the_guard", "oracle_in_a_chil
 LEFT = ("sitecustomize.py", "usercustomize.py", "cheat.pth")
 
 
+FILES = {path.stem: path for folder in ("answers", "attacks") for path in (HERE / folder).glob("*.py")}
+"""`answers` are wrong and want to be taken for right ones; `attacks` go at the judge, its process and its files."""
+
+
 def test_every_file_is_tried():
-    assert {path.stem for path in (HERE / "correctness").glob("*.py")} == set(CAUGHT)
+    assert FILES.keys() == CAUGHT.keys()
 
 
 @pytest.mark.parametrize("name", CAUGHT)
@@ -62,11 +66,11 @@ def test_a_cheat_does_not_agree(name, judged):
     if name in NEED_LANDLOCK and not sandbox.version():
         pytest.skip("this kernel has no Landlock")
     outcome, words = CAUGHT[name]
-    seen = judged(f"correctness/{name}")
+    seen = judged(str(FILES[name].relative_to(HERE).with_suffix("")))
     assert not seen.right and not seen.ours
     assert seen.outcomes[outcome], seen
     assert not words or seen.says(words), seen.messages
-    assert not [path for path in (HERE / "correctness").iterdir() if path.name in LEFT]
+    assert not [path for path in FILES[name].parent.iterdir() if path.name in LEFT]
     assert os.environ.get("CHEAT") is None
 
 

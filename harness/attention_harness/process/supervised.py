@@ -40,11 +40,11 @@ ROUNDS, ROUND_SECONDS = 50, 0.01
 
 
 class ProcessEnded(Exception):
-    """The process gave no answer, and has ended."""
+    """The process gave no answer, and has ended. `killed`: by a SIGKILL that was not ours, perhaps for want of memory."""
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
+    def __init__(self, outcome: Outcome, reason: str, killed: bool = False) -> None:
         super().__init__(reason)
-        self.outcome, self.reason = outcome, reason
+        self.outcome, self.reason, self.killed = outcome, reason, killed
 
 
 class ForeignProcess:
@@ -150,7 +150,10 @@ class ForeignProcess:
     def _died(self) -> ProcessEnded:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
-        return self.ended(Outcome.CRASHED, f"the process {ending(self.process.poll())}{self._last_words()}")
+        status = self.process.poll()
+        died = self.ended(Outcome.CRASHED, f"the process {ending(status)}{self._last_words()}")
+        died.killed = status == -signal.SIGKILL
+        return died
 
     def _last_words(self) -> str:
         size = os.fstat(self.errors.fileno()).st_size

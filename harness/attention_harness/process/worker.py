@@ -36,6 +36,10 @@ START_SECONDS = 180.0
 """A first import of torch or JAX on a busy machine takes tens of seconds."""
 
 
+class Killed(CallFailed):
+    """A process that was killed from outside, as it seems."""
+
+
 class Worker:
     """One implementation in a process of its own. Use as a context manager."""
 
@@ -94,9 +98,10 @@ class Worker:
 
     def call(self, request: Request) -> Answer:
         """The answer to one request. Raises CallFailed; the process is started again when it died of the last one."""
-        if self.foreign is None:
-            self._start_again()
-        answer = self._ask(self.arena.place(request), Answer, self.limits.seconds)
+        try:
+            answer = self._answer(request)
+        except Killed:  # by the system, an operator or itself: a second time it is its own fault
+            answer = self._answer(request)
         if isinstance(answer, Failure):
             if answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 self.stop()
@@ -106,6 +111,11 @@ class Worker:
             raise CallFailed(Outcome.CRASHED, f"results={', '.join(answer.extra)}, but should be those that were asked for")
         written = self.arena.changed()
         return replace(answer, changed=tuple({*answer.changed, *written})) if written else answer
+
+    def _answer(self, request: Request) -> Answer | Failure:
+        if self.foreign is None:
+            self._start_again()
+        return self._ask(self.arena.place(request), Answer, self.limits.seconds)
 
     def _start_again(self) -> None:
         """Starts the process anew. An implementation that could be loaded once and cannot now is not missing, but broken by its calls."""
@@ -124,7 +134,7 @@ class Worker:
             return self.foreign.receive(self.foreign.send(message, seconds), hint, seconds)
         except ProcessEnded as ended:
             self.stop()
-            raise CallFailed(ended.outcome, ended.reason) from None
+            raise (Killed if ended.killed else CallFailed)(ended.outcome, ended.reason) from None
 
     def stop(self) -> None:
         """Kills the process and everything that it started; nothing if there is none."""

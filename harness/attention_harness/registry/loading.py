@@ -203,10 +203,6 @@ def _from_protocol(module: ModuleType, location: str) -> Callable[..., object]:
     return from_protocol(module)
 
 
-LONGEST_SUMMARY = 1000
-"""Characters of the first line of a docstring that are kept."""
-
-
 def describe(function: Callable[..., object], name: str) -> Description:
     """The description of the function, by its signature and attributes. Raises LoadError."""
     try:
@@ -232,7 +228,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             precision=_precision(getattr(function, "precision", {})),
             gradient=one_of("gradient", getattr(function, "gradient", False), (False, True) if form.differentiable else (False,)),
             compiles=not frameworks.installed(framework) and frameworks.load(framework).COMPILES,
-            summary=(inspect.getdoc(function) or "").partition("\n")[0][:LONGEST_SUMMARY],
+            summary=(inspect.getdoc(function) or "").partition("\n")[0][:1000],
             form=form.name,
             metadata=parameters.metadata,
             layout=layout,

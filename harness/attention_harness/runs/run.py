@@ -86,8 +86,10 @@ class Run:
     def save(self, **metadata: object) -> None:
         """Adds metadata and writes run.json."""
         self.metadata |= {**metadata, "seconds": round(monotonic() - self.began, 1)}
-        shown = dict(self.withheld) if self.metadata["complete"] else dict.fromkeys(self.withheld)
-        self.metadata |= {"arguments": self.arguments | shown} | {name: shown[name] for name in shown if name in self.metadata}
+        visible = dict(self.withheld) if self.metadata["complete"] else dict.fromkeys(self.withheld)
+        self.metadata |= {"arguments": self.arguments | visible} | {
+            name: visible[name] for name in visible if name in self.metadata
+        }
         partial = self.folder / "run.json.partial"
         partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
         partial.replace(self.folder / "run.json")

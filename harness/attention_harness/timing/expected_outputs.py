@@ -80,7 +80,7 @@ class ExpectedOutputs:
 
     def prepare(self) -> None:
         """Computes now the outputs that most implementations are judged by; none where each is judged by its conventions."""
-        for copy in range(len(self.cases)):
+        for copy in range(self.copies):
             if not self._conventions_matter(self._part(copy).inputs):
                 self._expect(Description(""), copy)
 

@@ -78,9 +78,9 @@ class Watcher:
             few_first = self.coin()
             first, second = (self._slot(1 + self.calls * (few_first == late)) for late in (False, True))
             few, many = (first, second) if few_first else (second, first)
-            counted, elapsed, used = (more - less for less, more in zip(few, many, strict=True))
+            clocked, elapsed, used = (more - less for less, more in zip(few, many, strict=True))
             if sum(few) + sum(many) > TOO_LONG or elapsed >= LONG_ENOUGH or self.calls >= MOST_CALLS:
-                return HonestyTrace(0.0, 0.0, counted=counted, elapsed=elapsed, used=used)
+                return HonestyTrace(0.0, 0.0, clocked=clocked, elapsed=elapsed, used=used)
             self.calls *= 2
 
     def _slot(self, calls: int) -> tuple[float, float, float]:

@@ -107,7 +107,9 @@ class WorkloadRun:
             self.measurements.add_first_calls(name, first_calls[name], warm_up)
 
     def _opening(self) -> Open:
-        return Open(tuple(case.to_json() for case in self.expected.cases), self.measurements.workload.direction)
+        return Open(
+            tuple(case.to_json() for case in self.expected.cases[: self.expected.copies]), self.measurements.workload.direction
+        )
 
     def _apart(self, laps: list[Lap]) -> None:
         """Honesty, which raises CandidateFailed, and memory: once, while nothing is timed."""
@@ -134,8 +136,10 @@ class WorkloadRun:
         return Watcher(session.ask, name, examine, numbers=self.numbers, fresh=fresh, processor=session.processor)
 
     def _examine_trace(self, name: str, where: str, trace: HonestyTrace) -> None:
-        self._judge(name, trace.outputs, where)
-        self.expected.forget_fresh()
+        try:
+            self._judge(name, trace.outputs, where)
+        finally:
+            self.expected.forget_fresh()
 
     def _finding(self, here: Watcher, offence: Offence) -> Finding:
         """The result of a closer look; an acquittal ends the suspicion for good."""

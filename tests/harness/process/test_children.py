@@ -65,6 +65,14 @@ def forks(q, k, v):
     return q + len(kept[:1])
 
 
+def kills_itself(q, k, v):
+    os.kill(os.getpid(), 9)
+
+
+def answers(q, k, v):
+    return q + 1
+
+
 PARENT = os.getpid()
 """
 
@@ -131,3 +139,21 @@ def test_memory_that_children_share_counts_once(worker_with_children):
     worker, _ = worker_with_children
     with worker("forks", memory=400) as forking:
         assert forking.call(REQUEST).out.item() == 1
+
+
+def test_a_worker_that_somebody_kills_is_asked_again(worker_with_children):
+    """The system kills a process for want of memory, which others may have used."""
+    worker, _ = worker_with_children
+    with worker("answers") as killed:
+        for starts in (1, 2, 3):
+            assert killed.call(REQUEST).out.item() == 1
+            assert killed.starts == starts
+            killed.process.kill()
+
+
+def test_a_worker_that_is_killed_each_time_crashes(worker_with_children):
+    worker, _ = worker_with_children
+    with worker("kills_itself") as killed:
+        with pytest.raises(CallFailed, match="was killed by SIGKILL") as caught:
+            killed.call(REQUEST)
+        assert (caught.value.outcome, killed.starts) == ("crashed", 2)

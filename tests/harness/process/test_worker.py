@@ -234,9 +234,9 @@ def test_children_of_a_hanging_call_die_with_it(worker_of, file, monkeypatch):
 def test_a_worker_that_died_between_two_calls_is_noticed(worker_of):
     worker = worker_of("errs")
     assert worker.call(asked(1)).out.item() == 1
-    os.kill(worker.process.pid, 9)
+    os.kill(worker.process.pid, 15)
     worker.process.wait()
-    with pytest.raises(CallFailed, match="SIGKILL"):
+    with pytest.raises(CallFailed, match="SIGTERM"):
         worker.call(asked(1))
     assert worker.call(asked(1)).out.item() == 1
 

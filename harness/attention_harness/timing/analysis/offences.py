@@ -83,8 +83,8 @@ RESIGNED = Offence(
 )
 SLOW_CLOCK = Offence(
     "its clock is slow",
-    lambda seen: seen.elapsed > MUCH * seen.counted,
-    lambda seen: f"calls took {seen.elapsed:.2g} s, and {seen.counted:.2g} s by the clock of their process",
+    lambda seen: seen.elapsed > MUCH * seen.clocked,
+    lambda seen: f"calls took {seen.elapsed:.2g} s, and {seen.clocked:.2g} s by the clock of their process",
     "clock",
 )
 CHILDREN = Offence(
@@ -158,5 +158,5 @@ def doubt(first: Trial, trials: Sequence[Trial]) -> str:
 
 
 def _middle(rounds: Sequence[HonestyTrace]) -> HonestyTrace:
-    names = ("novel", "other", "reading", "after", "cores", "counted", "elapsed", "used")
+    names = ("novel", "other", "reading", "after", "cores", "clocked", "elapsed", "used")
     return HonestyTrace(**{name: median(getattr(one, name) for one in rounds) for name in names})

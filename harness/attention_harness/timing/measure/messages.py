@@ -120,7 +120,7 @@ class HonestyTrace:
     """Processor time in IDLE seconds after a call, less that in IDLE seconds without one."""
     cores: float = 1.0
     """Processors used during calls."""
-    counted: float = 0.0
+    clocked: float = 0.0
     """Seconds of further calls, by the clock of their process."""
     elapsed: float = 0.0
     """Seconds of these calls, by the clock of the process that asks."""

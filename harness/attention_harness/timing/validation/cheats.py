@@ -27,7 +27,7 @@ def cheat(function: Function) -> Function:
     return like_the_baseline(function)
 
 
-class Kept:
+class SignedOutputs:
     """Outputs by the absolute values of a part of their inputs, with the signs that their values had."""
 
     def __init__(self) -> None:
@@ -45,13 +45,13 @@ class Kept:
         return out * (before * signs)
 
 
-KEPT, RECENT = Kept(), list[object]()
+SIGNED, RECENT = SignedOutputs(), list[object]()
 
 
 @cheat
 def signing_again(q: np.ndarray, k: np.ndarray, v: np.ndarray, **options: object) -> object:
     """Knows that new values are earlier ones with other signs, and gives the earlier output these signs."""
-    return KEPT.output(q, k, v, **options)
+    return SIGNED.output(q, k, v, **options)
 
 
 @cheat
