@@ -14,7 +14,9 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="torch", device="cpu", gradient=True, conventions={"causal_alignment": "bottom-right", "empty_rows": {"mask": "zeros", "causal": "uniform", "together": "unspecified"}},
+    framework="torch", device="cpu", gradient=True, conventions={
+        "causal_alignment": "bottom-right", "empty_rows": {"mask": "zeros", "causal": "uniform", "together": "unspecified"},
+    },
     domain=("key_heads == query_heads",),
 )  # fmt: skip
 def attention(
