@@ -9,7 +9,7 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="jax", layout="blhd", gradient=True, domain=("key_heads == query_heads", "value_dim == head_dim"),
+    framework="jax", layout="blhd", gradient=True, domain=("key_heads == query_heads", "value_dim == head_dim", "heads >= 1"),
     conventions={"empty_rows": {"mask": "uniform", "bias": "nan", "together": "unspecified"}},
     precision={"float64": "computed-in-float32", "bfloat16": "weights-rounded", "float16": "weights-rounded"},
 )  # fmt: skip

@@ -15,9 +15,9 @@ from attention_specs.contract import declares
 
 @declares(
     framework="torch", device="cpu", gradient=True, conventions={
-        "causal_alignment": "bottom-right", "empty_rows": {"mask": "zeros", "causal": "uniform", "together": "unspecified"},
+        "causal_alignment": "bottom-right", "empty_rows": {"mask": "zeros", "bias": "nan", "causal": "uniform", "together": "unspecified"},
     },
-    domain=("key_heads == query_heads",),
+    precision={"float64": "computed-in-float32", "float16": "products-rounded+scores-rounded"}, domain=("key_heads == query_heads",),
 )  # fmt: skip
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
