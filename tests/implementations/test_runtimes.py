@@ -12,8 +12,8 @@ import pytest
 
 import attention_implementations
 from attention_harness import frameworks
-from attention_harness.registry.loading import LoadError, library_of, load
-from attention_harness.registry.targets import registered
+from attention_harness.registry.loading import LoadError, load
+from attention_harness.registry.targets import library_of, registered
 from attention_specs import biases, masks
 from attention_specs.attention.domain import Domain
 from attention_specs.attention.inputs import realise

@@ -68,13 +68,13 @@ def _of(run: Run) -> Iterator[Entry]:
     rows = run.checks.to_dict("records")
     for described in run.implementations:
         own = [row for row in rows if row["implementation"] == described.get("name") and row["property"]]
-        measured = Measured(run, described, own)
+        measured = Measurements(run, described, own)
         texts = {name: str(described.get(name) or "") for name in ("framework", "version", "device", "reason")}
         yield Entry(str(described.get("name", "")), run=str(run.folder.name), cells=tuple(measured.cells()), **texts)
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """The rows of one implementation in a run."""
 
     run: Run

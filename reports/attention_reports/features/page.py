@@ -59,5 +59,5 @@ def _columns(entries: Sequence[Entry]) -> dict[str, list[str]]:
 
 def badge(entries: Sequence[Entry]) -> str:
     """A picture for a README: how many have no red cell. SVG."""
-    said = headline(entries)
-    return templates({}).get_template("badge.svg.j2").render(sentence=said.sentence, tone=said.tone)
+    first = headline(entries)
+    return templates({}).get_template("badge.svg.j2").render(sentence=first.sentence, tone=first.tone)
