@@ -8,7 +8,8 @@ import pytest
 import attention_reports as reports
 from attention_reports import write_table
 from attention_reports.features.document import changes, document, read
-from attention_reports.features.measurements import REFUSED, RIGHT, UNTRIED, WRONG, entries
+from attention_reports.features.measurements import KNOWN, REFUSED, RIGHT, UNTRIED, WRONG, entries
+from attention_reports.features.page import headline
 
 DESCRIBED = {
     "name": "mine", "spec": "attention", "framework": "numpy", "version": "1.0", "device": "cpu", "options": ["mask", "scale"],
@@ -88,8 +89,19 @@ def test_a_declared_precision_that_a_sample_breaks_is_red(stored):
     assert states(stored("other", [row("P4", "agrees")], worst=0.9))["precision", "float32"] == RIGHT
 
 
-def test_a_waived_check_is_no_failure(stored):
-    assert states(stored("run", [row("P4", "waived")]))["option", "mask"] == RIGHT
+def test_a_known_deviation_is_neither_right_nor_wrong(stored):
+    rows = [row("M1", "agrees"), row("S6", "waived", case="c", message="as known")]
+    run = stored("run", rows, {"c": {"mask": 1}})
+    assert states(run)["option", "mask"] == KNOWN
+    assert states(run)["option", "scale"] == RIGHT
+    assert headline(entries([run])).sentence == "1 of 1 implementation do what they declare, 1 of them but for known deviations"
+
+
+def test_a_failure_counts_before_a_known_deviation(stored):
+    rows = [row("P4", "violates", case="c", message="new"), row("S6", "waived", case="c", message="as known")]
+    (entry,) = entries([stored("run", rows, {"c": {"mask": 1}})])
+    (cell,) = [cell for cell in entry.cells if cell.feature == "mask"]
+    assert (cell.state, cell.message) == (WRONG, "new")
 
 
 def test_two_versions_stand_side_by_side_and_a_later_run_of_one_counts(stored):
