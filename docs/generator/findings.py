@@ -11,9 +11,12 @@ from generator.markdown import page, table
 
 SOURCE = Path(__file__).parents[1] / "findings.toml"
 SEEN = {
-    "cpu": "Seen on the CPU with torch 2.13.0 and jax 0.10.2. A test in `tests/implementations` fails on the day it is corrected upstream.",
+    "cpu": "A test in `tests/implementations` fails on the day it is corrected upstream.",
     "gpu": "Seen on one H200 with torch 2.11.0 and CUDA 13.0, jax 0.11.2. No test can watch it without a GPU.",
 }
+
+VERSIONS = {"cpu": "torch 2.13.0 and jax 0.10.2", "gpu": "torch 2.11.0 and jax 0.11.2"}
+"""Where a finding names no version of its own."""
 
 
 def pages() -> dict[str, str]:
@@ -45,5 +48,12 @@ def _page(one: dict[str, Any]) -> str:
     rows = [("library", one["library"]), ("smallest case", one["case"])]
     if "property" in one:
         rows.append(("property", f"[{one['property']}](../properties/{one['property']}.md)"))
+    rows += [(name, one[name]) for name in ("got", "expected") if name in one]
     rows += [("upstream", f"[{name}]({link(name)})") for name in one.get("links", ())]
-    return page(one["title"], one["what"], table(("fact", "value"), rows), SEEN[one["on"]])
+    rows.append(("seen in", one.get("version", VERSIONS[one["on"]])))
+    return page(one["title"], one["what"], table(("fact", "value"), rows), *_program(one), SEEN[one["on"]])
+
+
+def _program(one: dict[str, Any]) -> list[str]:
+    """The program in a block of code, where there is one."""
+    return [f"```python\n{one['program'].strip()}\n```"] if "program" in one else []

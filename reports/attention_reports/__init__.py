@@ -58,6 +58,6 @@ def write_matrix(runs: Sequence[Run], folder: str | Path, before: str | Path | N
     stored = document.document(joined)
     changes = document.changes(document.read(Path(before)), stored) if before else None
     stored |= {"changes": changes.to_json() if changes else None}
-    write_text(folder / "matrix.json", json.dumps(stored, indent=1))
+    write_text(folder / "matrix.json", json.dumps(stored, sort_keys=True))
     write_text(folder / "badge.svg", page.badge(joined))
     return write_text(folder / "matrix.html", page.render(joined, changes))

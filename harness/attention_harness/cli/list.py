@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attention_implementations
 from attention_harness.cli.exit_status import RIGHT
 from attention_harness.cli.options import Json, Targets
 from attention_harness.cli.output import print_json
 from attention_harness.errors import CallFailed
 from attention_harness.process.worker import descriptions
-from attention_harness.registry.targets import Target, resolve
+from attention_harness.registry.targets import Target, library_of, resolve
 from attention_specs.contract import Description
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 AT_ONCE = 4
+
+DECLARED = re.compile(r'framework="(\w+)"')
 
 
 def list_(targets: Targets = None, as_json: Json = False) -> int:
@@ -57,25 +62,37 @@ class Listed:
 
 
 def described(targets: Sequence[Target]) -> list[Listed]:
-    """One entry for each target. Our own of one framework share a process, since torch takes a second to import."""
+    """One entry for each target. Our own of one framework share a process, since torch takes a second to import.
+
+    They import what takes longer, such as transformers, in their first call.
+    """
     groups: dict[str, list[Target]] = defaultdict(list)
     for target in targets:
-        groups[_folder(target) or target.name].append(target)
+        groups[_framework(target) or target.name].append(target)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda group: [*zip(group, descriptions(group), strict=True)], groups.values())
         by_target = dict(pair for pairs in answers for pair in pairs)
     return [_listed(target, by_target[target]) for target in targets]
 
 
-def _folder(target: Target) -> str:
-    """The package of an implementation of ours, "" for any other: foreign ones do not share a process."""
-    package = target.location.rpartition(".")[0]
-    return package if target.registered and package.startswith("attention_implementations.") else ""
+def _framework(target: Target) -> str:
+    """What the file of an implementation of ours declares as its framework, or else its folder; "" for any other target.
+
+    Nothing is imported for it. Foreign implementations do not share a process.
+    """
+    module = target.location.rpartition(":")[0]
+    if not target.registered or not (folder := library_of(module)):
+        return ""
+    (package,) = map(Path, attention_implementations.__path__)
+    file = package.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    declared = DECLARED.search(file.read_text(encoding="utf-8"))
+    return declared[1] if declared else folder
 
 
 def _listed(target: Target, answer: Description | CallFailed) -> Listed:
     if isinstance(answer, CallFailed):
-        return Listed(target.name, target.name.partition("-")[0] if target.registered else "", reason=str(answer))
+        framework = _framework(target) or (target.name.partition("-")[0] if target.registered else "")
+        return Listed(target.name, framework, reason=str(answer))
     return Listed(answer.name, answer.framework, answer)
 
 

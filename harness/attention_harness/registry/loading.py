@@ -23,7 +23,7 @@ from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
 from attention_harness.registry.stored import storage_of
-from attention_harness.registry.targets import GROUP, known
+from attention_harness.registry.targets import GROUP, known, library_of
 from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, Conventions, Description
 from attention_specs.formats import DTYPES
@@ -55,16 +55,6 @@ def load(name: str, location: str, declared: str = "") -> tuple[Callable[..., ob
     function = _declaring(function, module, attribute, json.loads(declared or "{}"))
     description = available(function, name)
     return in_contract_form(function, description), replace(description, version=_version(description, container, function))
-
-
-def library_of(container: str) -> str:
-    """The library that an implementation of ours computes with: the folder that it lies in; "" for any other.
-
-    >>> library_of("attention_implementations.onnxruntime.gqa"), library_of("mine.kernels")
-    ('onnxruntime', '')
-    """
-    package, _, rest = container.partition(".")
-    return rest.partition(".")[0] if package == "attention_implementations" else ""
 
 
 def _declaring(function: Function, module: ModuleType, attribute: str, declared: Mapping[str, object]) -> Function:
@@ -104,11 +94,10 @@ def _version(description: Description, container: str, function: Callable[..., o
     """
     package = "" if container.endswith(".py") else container.partition(".")[0]
     library = library_of(container)
-    ours = package == framework_of(function) or library == framework_of(function)
+    ours = framework_of(function) in (package, library)
     distributions = _distributions("" if library else description.name, library or package) if package and not ours else {}
-    known = ours or distributions or hasattr(function, "framework")
-    numbers = (f"{name} {number}" for name, number in distributions.items())
-    return ", ".join([*([description.version] if known else []), *numbers])
+    known = [description.version] if ours or distributions or hasattr(function, "framework") else []
+    return ", ".join([*known, *(f"{name} {number}" for name, number in distributions.items())])
 
 
 def _distributions(name: str, package: str) -> dict[str, str]:

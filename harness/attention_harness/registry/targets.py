@@ -68,6 +68,16 @@ def _built_in() -> list[Target]:
     return [Target("-".join(parts).replace("_", "-"), ".".join((package.name, *parts)) + ":") for parts in places]
 
 
+def library_of(container: str) -> str:
+    """The library that an implementation of ours computes with: the folder that it lies in; "" for any other.
+
+    >>> library_of("attention_implementations.onnxruntime.gqa"), library_of("mine.kernels")
+    ('onnxruntime', '')
+    """
+    package, _, rest = container.partition(".")
+    return rest.partition(".")[0] if package == "attention_implementations" else ""
+
+
 def resolve(wanted: Sequence[str], attributes: Mapping[str, object] = {}) -> list[Target]:
     """The targets named on the command line, each once; all registered ones if none is named. Those by place get the attributes."""
     everything = registered()

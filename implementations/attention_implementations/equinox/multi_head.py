@@ -9,7 +9,7 @@ from jax import Array
 from attention_specs.contract import declares
 
 
-@declares(framework="jax")
+@declares(framework="jax", conventions={"empty_rows": "uniform"})
 def multi_head(
     query: Array, key: Array, value: Array,
     w_q: Array, w_k: Array, w_v: Array, w_o: Array,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flax import linen
 from jax import Array
 
 from attention_specs.contract import declares
@@ -14,5 +13,7 @@ from attention_specs.contract import declares
 )  # fmt: skip
 def attention(q: Array, k: Array, v: Array, *, mask: Array | None = None, bias: Array | None = None) -> Array:
     """q [B, Lq, H, D], k [B, Lk, H, D], v [B, Lk, H, Dv] -> out [B, Lq, H, Dv]."""
+    from flax import linen  # 0.5 s
+
     out: Array = linen.dot_product_attention(q, k, v, bias, mask)
     return out

@@ -94,8 +94,8 @@ def turns(
         scores = scores if softcap is None else softcap * jnp.tanh(scores / softcap)
         if bias is not None:
             scores += lax.dynamic_slice_in_dim(bias, columns, width, 3).astype(work)
-        shown = lax.dynamic_slice_in_dim(seen, columns, width, 3)
-        state = merged(state, of_tile(jnp.where(shown, scores, -jnp.inf), values.astype(work)))
+        allowed = lax.dynamic_slice_in_dim(seen, columns, width, 3)
+        state = merged(state, of_tile(jnp.where(allowed, scores, -jnp.inf), values.astype(work)))
         if turn + 1 < devices:
             k, v = lax.ppermute((k, v), RING, [(one, (one + 1) % devices) for one in range(devices)])
     out, lse = finish(state)

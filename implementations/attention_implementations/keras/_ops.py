@@ -6,6 +6,9 @@ import os
 from importlib import import_module
 from typing import Any
 
+LOWEST = -1e38
+"""The backends numpy and jax give masked keys -0.7 * the largest float32."""
+
 
 def keras(backend: str) -> Any:
     """Keras on this backend. NotImplementedError in a process that has it on another."""
@@ -16,15 +19,18 @@ def keras(backend: str) -> Any:
     return module
 
 
-def dot_product_attention(backend: str, q: Any, k: Any, v: Any, softcap: float | None = None, **options: Any) -> Any:
+def dot_product_attention(backend: str, q: Any, k: Any, v: Any, **options: Any) -> Any:
     """The call in its own layout, [batch, length, heads, dim]. What Keras refuses is NotImplementedError."""
     for name in ("mask", "bias"):
         a = options.get(name)
         options[name] = None if a is None else a[(None,) * (4 - a.ndim)]
     if not k.shape[2]:
         raise NotImplementedError("key_heads=0, but should be at least 1")
+    bias, hides = options["bias"], options["mask"] is not None or options["is_causal"]
+    if backend != "torch" and hides and bias is not None and bias.size and float(bias.min()) < LOWEST:
+        raise NotImplementedError(f"bias below {LOWEST:g} beside a mask, but masked keys are no lower, and would be seen instead")
     try:
-        return keras(backend).ops.dot_product_attention(q, k, v, attn_logits_soft_cap=softcap, **options)
+        return keras(backend).ops.dot_product_attention(q, k, v, **options)
     except ValueError as error:
         if "Only one of" not in str(error):
             raise

@@ -9,7 +9,7 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="jax", layout="blhd", dtypes=("float32", "bfloat16", "float16"), domain=("head_dim >= 1",),
+    framework="jax", layout="blhd", dtypes=("float32", "bfloat16", "float16"), domain=("head_dim >= 1", "value_dim == head_dim",),
     conventions={"empty_rows": {"mask": "uniform", "bias": "nan", "together": "unspecified"}},
     precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
 )  # fmt: skip

@@ -97,8 +97,8 @@ class Rules:
         if inside and self.query_lengths is None and self.key_lengths is None:
             return mask
         lengths = (None if a is None else a[b : b + 1] for a in (self.query_lengths, self.key_lengths))
-        shown = visible(self.past, i, j, self.is_causal, self.window, *lengths)[0]
-        return shown if mask is None else shown & mask
+        allowed = visible(self.past, i, j, self.is_causal, self.window, *lengths)[0]
+        return allowed if mask is None else allowed & mask
 
 
 @dataclass(frozen=True)

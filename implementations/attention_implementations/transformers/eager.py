@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from transformers.models.llama.modeling_llama import eager_attention_forward
 
 from attention_implementations.transformers._module import called
 from attention_specs.contract import declares
@@ -23,4 +22,6 @@ def attention(
     scale: float | None = None,
 ) -> Tensor:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv]."""
+    from transformers.models.llama.modeling_llama import eager_attention_forward  # 3 s
+
     return called(eager_attention_forward, q, k, v, mask, bias, is_causal, scale, hidden=torch.finfo(q.dtype).min)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from attention_implementations.transformers._module import called
 from attention_specs.contract import declares
@@ -15,4 +14,6 @@ def attention(
     scale: float | None = None,
 ) -> Tensor:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv]."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward  # 1 s
+
     return called(sdpa_attention_forward, q, k, v, mask, bias, is_causal, scale)

@@ -13,8 +13,8 @@ from attention_reports.cells import Row
 from attention_reports.features.columns import CONVENTIONS, FORMS, GRADIENTS, OPTIONS
 from attention_reports.load import Run
 
-RIGHT, WRONG, REFUSED, UNTRIED = "right", "wrong", "refused", "untried"
-"""States of a cell, as `schemas/matrix.json` has them."""
+RIGHT, WRONG, KNOWN, REFUSED, UNTRIED = "right", "wrong", "known", "refused", "untried"
+"""States of a cell, as `schemas/matrix.json` has them; `known` is a failure that a waiver covers."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Entry:
         """The red cells."""
         return [cell for cell in self.cells if cell.state == WRONG]
 
+    @property
+    def known(self) -> list[FeatureCell]:
+        """The cells whose failures are known deviations."""
+        return [cell for cell in self.cells if cell.state == KNOWN]
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
@@ -68,13 +73,13 @@ def _of(run: Run) -> Iterator[Entry]:
     rows = run.checks.to_dict("records")
     for described in run.implementations:
         own = [row for row in rows if row["implementation"] == described.get("name") and row["property"]]
-        measured = Measured(run, described, own)
+        measured = Measurements(run, described, own)
         texts = {name: str(described.get(name) or "") for name in ("framework", "version", "device", "reason")}
         yield Entry(str(described.get("name", "")), run=str(run.folder.name), cells=tuple(measured.cells()), **texts)
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """The rows of one implementation in a run."""
 
     run: Run
@@ -100,8 +105,7 @@ class Measured:
 
     def _by_case(self, group: str, name: str, declared: str, needs: Any = None) -> FeatureCell:
         """Red where a failing case needs it; refused where an option is neither declared nor written as another one."""
-        failing = [row for row in self.rows if outcomes.fails(row["outcome"])]
-        against = [row for row in failing if (needs or (lambda problem: name in problem))(self._problem(row))]
+        against = [row for row in _failing(self.rows) if (needs or (lambda problem: name in problem))(self._problem(row))]
         if against:
             return self._wrong(group, name, declared, against)
         if group == "option" and not declared:
@@ -134,29 +138,32 @@ class Measured:
             yield FeatureCell("precision", str(dtype), ", ".join(chosen["model"]), text, state, text if state == WRONG else "")
 
     def _by_rows(self, group: str, name: str, declared: str, rows: list[Row]) -> FeatureCell:
-        failing = [row for row in rows if outcomes.fails(row["outcome"])]
-        if failing:
+        if failing := _failing(rows):
             return self._wrong(group, name, declared, failing)
         return FeatureCell(group, name, declared, *self._answered(rows))
 
     def _answered(self, rows: list[Row]) -> tuple[str, str]:
         """Words and state of rows without a failure."""
-        right = [row for row in rows if row["outcome"] in ("agrees", "waived")]
-        if right:
-            waived = sum(row["outcome"] == "waived" for row in right)
-            known = f", {waived} as a known deviation" if waived else ""
-            return f"{len(right)} checks agree{known}", RIGHT
+        if right := sum(row["outcome"] == "agrees" for row in rows):
+            return f"{right} checks agree", RIGHT
         refused = any(row["outcome"] == "unsupported" for row in rows)
         return ("unsupported", REFUSED) if refused else ("", UNTRIED)
 
     def _wrong(self, group: str, name: str, declared: str, failing: list[Row]) -> FeatureCell:
         """With the smallest of the cases, by the number of fields that it needs."""
-        row = min(failing, key=lambda one: (not one["case"], len(self._problem(one)), str(one["message"])))
+        new = [row for row in failing if row["outcome"] != "waived"]
+        row = min(new or failing, key=lambda one: (not one["case"], len(self._problem(one)), str(one["message"])))
         program = self.run.folder / "cases" / f"{row['case']}.py"
         text = program.read_text(encoding="utf-8") if row["case"] and program.is_file() else ""
         measured = f"{row['outcome']}: {len(failing)} of its checks"
-        return FeatureCell(group, name, declared, measured, WRONG, str(row["message"]), self._problem(row), text)
+        state = WRONG if new else KNOWN
+        return FeatureCell(group, name, declared, measured, state, str(row["message"]), self._problem(row), text)
 
     def _problem(self, row: Row) -> dict[str, Any]:
         problem = self.run.case(row["case"]).get("problem")
         return problem if isinstance(problem, dict) else {}
+
+
+def _failing(rows: list[Row]) -> list[Row]:
+    """The rows that fail, known deviations too."""
+    return [row for row in rows if outcomes.fails(row["outcome"]) or row["outcome"] == "waived"]

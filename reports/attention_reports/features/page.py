@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attention_reports.features.document import Changes
-from attention_reports.features.measurements import REFUSED, RIGHT, UNTRIED, WRONG, Entry
+from attention_reports.features.measurements import KNOWN, REFUSED, RIGHT, UNTRIED, WRONG, Entry
 from attention_reports.templating import asset, templates
 from attention_reports.text import count
 
-SIGNS = {RIGHT: "✓", WRONG: "✗", REFUSED: "–", UNTRIED: ""}
+SIGNS = {RIGHT: "✓", WRONG: "✗", KNOWN: "w", REFUSED: "–", UNTRIED: ""}
 MOST_PROGRAM = 4000
 
 
@@ -24,9 +24,10 @@ def headline(entries: Sequence[Entry]) -> Headline:
     """How many were judged, and how many have no red cell."""
     judged = [entry for entry in entries if entry.cells]
     right = sum(not entry.wrong for entry in judged)
-    return Headline(
-        f"{right} of {count(len(judged), 'implementation')} do what they declare", "right" if right == len(judged) else "wrong"
-    )
+    known = sum(bool(entry.known) for entry in judged)
+    but = f", {known} of them but for known deviations" if known else ""
+    sentence = f"{right} of {count(len(judged), 'implementation')} do what they declare{but}"
+    return Headline(sentence, "right" if right == len(judged) else "wrong")
 
 
 def render(entries: Sequence[Entry], changes: Changes | None) -> str:
@@ -59,5 +60,5 @@ def _columns(entries: Sequence[Entry]) -> dict[str, list[str]]:
 
 def badge(entries: Sequence[Entry]) -> str:
     """A picture for a README: how many have no red cell. SVG."""
-    said = headline(entries)
-    return templates({}).get_template("badge.svg.j2").render(sentence=said.sentence, tone=said.tone)
+    first = headline(entries)
+    return templates({}).get_template("badge.svg.j2").render(sentence=first.sentence, tone=first.tone)

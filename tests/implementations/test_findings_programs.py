@@ -1,0 +1,63 @@
+"""The programs of docs/findings.toml, each with the version that it was seen in: a test here fails on the day of a correction."""
+
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FINDINGS = tomllib.loads((Path(__file__).parents[2] / "docs" / "findings.toml").read_text(encoding="utf-8"))["finding"]
+PROGRAMS = {one["name"]: one for one in FINDINGS if "program" in one}
+
+
+def outcome(program):
+    """What the program prints, the name of its exception, or the signal that it died of."""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if ran.returncode < 0:
+        return f"signal {signal.Signals(-ran.returncode).name}"
+    return ran.stdout.strip() if ran.returncode == 0 else ran.stderr.strip().splitlines()[-1].partition(":")[0]
+
+
+def absence(one):
+    """Why its library is not here in the version that it was seen in; "" where it is."""
+    if missing := [name for name in one["needs"] if not find_spec(name)]:
+        return f"needs {missing[0]}"
+    package, wanted = one["version"].split()
+    try:
+        there = version(package).partition("+")[0]
+    except PackageNotFoundError:
+        return f"needs {package}"
+    return "" if there == wanted else f"{package} {there}, but it was seen in {wanted}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_fault_is_still_there(name):
+    one = PROGRAMS[name]
+    if reason := absence(one):
+        pytest.skip(reason)
+    if name == "openvino-f16" and "avx512_bf16" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("seen on a processor with bfloat16")
+    got = outcome(one["program"])
+    assert got == one["got"], f"{name} gives {got}: take it out of docs/findings.toml, and its waiver with it"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_it_gives_is_not_what_is_right(name):
+    one = PROGRAMS[name]
+    assert one["got"] != one["expected"]
+    assert one["version"].split()[0].replace("-", "_") in one["needs"]
+
+
+@pytest.mark.parametrize(
+    ("program", "seen"),
+    [("print(1)", "1"), ("raise ValueError('x: y')", "ValueError"), ("import os; os.kill(os.getpid(), 8)", "signal SIGFPE")],
+)
+def test_the_end_of_a_program_is_told_apart(program, seen):
+    assert outcome(program) == seen
