@@ -136,7 +136,8 @@ def test_the_set_up_commands_name_extras_and_environments():
     tox.read(ROOT / "tox.ini")
     assert tests == "python -m pip install tox && tox run-parallel\n"
     assert set(re.findall(r"tox -e (\w+)", (ROOT / "CONTRIBUTING.md").read_text())) <= {
-        name.partition(":")[2] for name in tox.sections()
+        *(name.partition(":")[2] for name in tox.sections()),
+        *re.findall(r"\w+", tox["tox"]["env_list"]),
     }
 
 
