@@ -14,8 +14,8 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.runs.mutation_score import TABLE
 from attention_reports.audit.page import link
 from attention_specs.case import Case
-from attention_specs.property import PROPERTIES, Property
 from attention_specs.properties.statements import statements
+from attention_specs.property import PROPERTIES, Property
 from generator import failing
 from generator.markdown import docstring, first_line, in_words, page, table
 

@@ -30,8 +30,8 @@ from attention_harness.runs.mutation_score import caught
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
-from attention_specs.property import PROPERTIES, likely
 from attention_specs.properties.statements import statements
+from attention_specs.property import PROPERTIES, likely
 from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
