@@ -51,10 +51,10 @@ def main(ids: list[str], path: Path = FAILURES) -> None:
     """The failures of these properties, of all by default, into the file."""
     load_properties()
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for one in PROPERTIES.values():
-        if not ids or one.id in ids:
-            tried = (failure(fault, one.id) for fault in candidates(one)[:MOST])
-            known[one.id] = next((found for found in tried if found["sentence"]), NONE)
+    for property_ in PROPERTIES.values():
+        if not ids or property_.id in ids:
+            tried = (failure(fault, property_.id) for fault in candidates(property_)[:MOST])
+            known[property_.id] = next((one for one in tried if one["sentence"]), NONE)
             path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

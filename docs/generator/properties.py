@@ -14,8 +14,8 @@ from attention_harness.conformance.check import load_properties
 from attention_harness.runs.mutation_score import TABLE
 from attention_reports.audit.page import link
 from attention_specs.case import Case
+from attention_specs.properties.statements import statements
 from attention_specs.property import PROPERTIES, Property
-from attention_specs.statements import statements
 from generator import failing
 from generator.markdown import docstring, first_line, in_words, page, table
 
@@ -79,7 +79,7 @@ def candidates(one: Property) -> list[Fault]:
     return rejected_by(one) or new
 
 
-def shown(one: Property) -> Fault | None:
+def fault_of_page(one: Property) -> Fault | None:
     """The fault on its page: the first with a recorded failure, else the first; None where there is none."""
     recorded = failures().get(one.id)
     known = {fault.name: fault for fault in candidates(one)}
@@ -110,7 +110,7 @@ def _index() -> str:
 
 
 def _page(one: Property) -> str:
-    faults, fault = rejected_by(one), shown(one)
+    faults, fault = rejected_by(one), fault_of_page(one)
     return page(
         f"{one.id} {in_words(one.name)}",
         f"`{one.name}`",

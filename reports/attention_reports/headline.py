@@ -102,7 +102,7 @@ def interruption(run: Run) -> str:
     """A note on a run that did not reach its end; "" for one that did."""
     if run.complete:
         return ""
-    return "This run was interrupted: what follows is what it had recorded by then."
+    return "This run was interrupted. The report shows the records up to then."
 
 
 def extent(run: Run) -> list[str]:
@@ -275,8 +275,8 @@ def method(run: Run) -> list[str]:
     lines = [
         "Judged against an oracle in float64 or better: exact properties bit for bit,",
         "all others within a bound derived from the data and the declared precision.",
-        "Timed: what passed its checks, in randomly ordered rounds of one process, each with new values; outputs of timed calls",
-        "judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",
+        "Timed: implementations that passed their checks, in randomly ordered rounds of one process, with new values; outputs",
+        "of timed calls are judged; the ratio's interval is 95 % over rounds; of all that is decided, 5 % are false on average at most.",
         "FLOPs = 4 * D * (visible pairs) * B * Hq; speed-up = baseline's time / its time.",
     ]
     return [*lines, f"The run took {duration(float(took))}."] if isinstance(took, int | float) else lines

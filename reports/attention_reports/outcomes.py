@@ -49,7 +49,7 @@ ALL = (
     ),
     Outcome(
         "too-little", "?", False, ("answered too little to say", "answered too little to say"),
-        "it refused most of the cases: what it answered says little of the rest",
+        "it refused most of the cases, so the answers say little about the rest",
         "Answer more cases, or leave the refused option or dtype out of the declaration.",
     ),
     Outcome(
@@ -67,7 +67,7 @@ ALL = (
     ),
     Outcome(
         "unavailable", "–", False, ("is unavailable", "are unavailable"), "it could not be loaded here",
-        "Install what the reason names.",
+        "Install the package that the reason names.",
     ),
 )  # fmt: skip
 BY_NAME = {outcome.name: outcome for outcome in ALL}

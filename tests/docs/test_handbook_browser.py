@@ -51,8 +51,8 @@ def test_a_page_of_each_kind(browser, axe, site, page, width, scheme):
 def test_every_other_page(browser, axe, site):
     pages = sorted(path for path in site.rglob("*.html") if path.relative_to(site).as_posix() not in KINDS)
     assert len(pages) > 150
-    found = {page.relative_to(site).as_posix(): faults(browser, axe, page, 400, "dark") for page in pages}
-    assert {page: wrong for page, wrong in found.items() if wrong} == {}
+    wrong_pages = {page.relative_to(site).as_posix(): faults(browser, axe, page, 400, "dark") for page in pages}
+    assert {page: wrong for page, wrong in wrong_pages.items() if wrong} == {}
 
 
 @pytest.mark.parametrize(

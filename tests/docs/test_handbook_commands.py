@@ -61,7 +61,7 @@ SHORTER = (
     (r"^(attention-harness bench .*)", r"\1 --quick --workload gpt2-small-128 --seconds 0.02 --processes 1"),
     (r"^(attention-harness check (?!.*--(examples|quick)).*)", r"\1 --examples 2"),
     (r"^(pytest --attention-target \S+)", r"\1 --attention-examples 2"),
-    (r"^(.*pytest .*tests/.*)", r"\1 --collect-only -q"),
+    (r"^(python -m pytest tests/.*)", r"\1 --collect-only -q"),
 )
 """What makes a command short: pattern -> words."""
 
@@ -85,8 +85,8 @@ def shortened(line, folder):
 
 
 def ran(words, folder, variables):
-    """The ended command, in that folder, or in the repository if it asks for tests."""
-    place = ROOT if any(word.startswith("tests/") for word in words) else folder
+    """The ended command, in that folder, or in the repository if it asks for tests that are there."""
+    place = ROOT if any(word.startswith("tests/") and (ROOT / word).exists() for word in words[3:4]) else folder
     start = {"attention-harness": ["-m", "attention_harness"], "pytest": ["-m", "pytest"], "python": []}[words[0]]
     own = {name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     environment = own | variables | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
@@ -98,6 +98,8 @@ def ran(words, folder, variables):
 def folder(tmp_path):
     for name, text in {"mine.py": MINE, "kernel.py": MINE, "candidate.py": MINE, "theirs.py": THEIRS}.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_own.py").write_text("def test_own():\n    pass\n")
     return tmp_path
 
 
@@ -134,7 +136,8 @@ def test_the_set_up_commands_name_extras_and_environments():
     tox.read(ROOT / "tox.ini")
     assert tests == "python -m pip install tox && tox run-parallel\n"
     assert set(re.findall(r"tox -e (\w+)", (ROOT / "CONTRIBUTING.md").read_text())) <= {
-        name.partition(":")[2] for name in tox.sections()
+        *(name.partition(":")[2] for name in tox.sections()),
+        *re.findall(r"\w+", tox["tox"]["env_list"]),
     }
 
 

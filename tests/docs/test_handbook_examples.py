@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from typer.main import get_command
@@ -47,6 +48,11 @@ def timeless(text):
     """The text without the parts that a machine decides: times and ratios, the rows of a timing and their order."""
     rows = re.sub(r"^gpt2-small-128 .*$", "a row", text, flags=re.MULTILINE)
     return re.sub(r" {2,}", "  ", re.sub(r"\d+\.\d+", "#", rows))
+
+
+def caseless(text):
+    """The text without numbers and problems: a busy machine has less time to make a failure small."""
+    return re.sub(r"\[B=.*\]|\[[\d,]+\]=.*?(?= \[)|-[0-9a-f]{12}(?=\.json)", "#", text)
 
 
 def run(folder, block, known=str):
@@ -105,14 +111,16 @@ def test_the_first_check(tmp_path):
 def test_a_wrong_function_in_torch(tmp_path):
     pytest.importorskip("torch")
     page = DOCS / "tutorial" / "torch-function.md"
-    wrong, corrected = blocks(page, "python")
-    check, again, timing = blocks(page, "console")
+    wrong, better, line = blocks(page, "python")
+    check, again, last, timing = blocks(page, "console")
     (tmp_path / "mine.py").write_text(wrong)
-    run(tmp_path, check)
-    (tmp_path / "mine.py").write_text(corrected)
-    run(tmp_path, again)
+    run(tmp_path, check, caseless)
+    (tmp_path / "mine.py").write_text(better)
+    run(tmp_path, again, caseless)
+    (tmp_path / "mine.py").write_text(re.sub(r"^    s = q .*\n", line, better, flags=re.MULTILINE))
+    run(tmp_path, last)
     run(tmp_path, timing, timeless)
-    assert all((tmp_path / folder / "report.html").is_file() for folder in ("run", "corrected", "timing"))
+    assert all((tmp_path / folder / "report.html").is_file() for folder in ("run", "second", "corrected", "timing"))
 
 
 @pytest.mark.slow
@@ -202,7 +210,7 @@ def test_its_commands_and_options_exist(page):
 def test_its_python_is_python(page):
     for text in blocks(page, "python"):
         if not text.startswith(">>>"):
-            compile(text, str(page), "exec")
+            compile(dedent(text), str(page), "exec")
 
 
 @pytest.mark.parametrize("page", ["guide/declare.md", "guide/serving.md", "tutorial/gpu.md"])

@@ -6,7 +6,7 @@ from attention_reports.templating import prose
 
 
 @pytest.mark.parametrize(
-    ("statement", "shown"),
+    ("statement", "html"),
     [
         ("With `V = 1`, *any*\nrow.", "With <code>V = 1</code>, <em>any</em> row."),
         ("`a * b * c`, <b>", "<code>a * b * c</code>, &lt;b&gt;"),
@@ -15,5 +15,5 @@ from attention_reports.templating import prose
         ("\u202e", "\\u202e"),
     ],
 )
-def test_a_statement_is_code_and_emphasis(statement: str, shown: str) -> None:
-    assert prose(statement) == shown
+def test_a_statement_is_code_and_emphasis(statement: str, html: str) -> None:
+    assert prose(statement) == html

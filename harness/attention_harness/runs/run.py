@@ -31,8 +31,8 @@ from attention_harness.runs.mutation_score import caught
 from attention_specs.contract import Conventions, Description
 from attention_specs.formats import DTYPES
 from attention_specs.precision import held_to
+from attention_specs.properties.statements import statements
 from attention_specs.property import PROPERTIES, likely
-from attention_specs.statements import statements
 from attention_specs.stopwatch import PARTS
 from attention_specs.worked_example import EXPECTED, WORDS
 
@@ -186,9 +186,9 @@ def _mutation_score(results: Sequence[CheckResult], settings: Settings) -> Mappi
 
 def property_metadata() -> list[dict[str, str]]:
     """The part of run.json about the properties."""
-    said = statements()
+    paragraphs = statements()
     return [
-        {"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.sentence, "statement": said.get(p.id, "")}
+        {"name": p.name, "clause": p.id, "spec": p.spec, "summary": p.sentence, "statement": paragraphs.get(p.id, "")}
         for p in PROPERTIES.values()
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from attention_harness.conformance.check import load_properties
+from attention_specs.properties.statements import statements
 from attention_specs.property import PROPERTIES
-from attention_specs.statements import statements
 
 
 def test_each_property_has_a_statement():

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-DOCUMENTS = tuple(folder / "attention.md" for folder in (Path(__file__).parents[1], Path(__file__).parent))
+DOCUMENTS = tuple(folder / "attention.md" for folder in (Path(__file__).parents[2], Path(__file__).parents[1]))
 """Where the document lies: beside the package in a checkout, inside it in a wheel."""
 
 
