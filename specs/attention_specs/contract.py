@@ -180,6 +180,8 @@ class Description:
     """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    operator: bool = False
+    """Whether it is an operator of its framework, which has a check of its own for those."""
     module: bool = False
     """Whether it is a module of a framework, whose weights are set for each call."""
     notes: tuple[str, ...] = ()

@@ -74,6 +74,9 @@ class Attend(Protocol):
         it, or None for a refusal.
         """
 
+    def operator_complaint(self, x: Inputs) -> str:
+        """The complaint of the framework's own check of an operator, on this call; "" for none."""
+
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 
@@ -98,6 +101,7 @@ class Property:
     gradient: bool = False
     needs_recompile: bool = False
     domain: bool = False
+    operator: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
 
     def takes_turns(self, edge_case: bool) -> bool:
@@ -119,6 +123,7 @@ def property_(
     gradient: bool = False,
     needs_recompile: bool = False,
     domain: bool = False,
+    operator: bool = False,
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
 ) -> Callable[[Check], Check]:
     """Registers a check as the property of that id.
@@ -127,8 +132,8 @@ def property_(
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
     the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
     properties catch what it catches), so it runs on every other case, as those of a new oracle do.
-    A property of the `gradient` or the `domain` is for implementations that declare one. With `over_run` the check gathers
-    `samples`, and the verdict is that on the samples of all cases of a dtype.
+    A property of the `gradient` or the `domain` is for implementations that declare one, and of the `operator` for operators.
+    With `over_run` the check gathers `samples`, and the verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -148,6 +153,7 @@ def property_(
             gradient=gradient,
             needs_recompile=needs_recompile,
             domain=domain,
+            operator=operator,
             over_run=over_run,
         )
         PROPERTIES.register(registered, name)

@@ -19,6 +19,7 @@ RIGHT = {
     "tutorial.py:in_any_order": ("P4", "T7"),
     "tutorial.py:by_pointer": ("P4", "R10"),
     "of_torch.py:applied": ("P4",),
+    "of_torch.py:operator": ("P4", "P18"),
     "fused.py:qkvpacked": ("P4",),
     "fused.py:kvpacked": ("P4",),
     "fused.py:in_another_order": ("P4",),
@@ -27,6 +28,7 @@ RIGHT = {
 
 WRONG = {
     "tutorial.py:with_weights_that_are_scores": ("P7", ""),
+    "of_torch.py:operator_without_a_fake": ("P18", "B=1"),
     "fused.py:qkvpacked_of_exchanged_keys_and_values": ("P4", ""),
 }
 """Function -> the property that rejects it, and what its problem must have."""

@@ -32,10 +32,12 @@ class Schedule:
         self.under_test, self.plan = under_test, plan
         self.spec = under_test.description.spec
         self.suite = plan.suites.get(self.spec, Suite())
+        there = under_test.description
         self.properties = [
             one
             for one in properties_of(self.spec)
-            if one.id in GATES or (plan.asks_for(one) and (not one.domain or under_test.description.domain))
+            if one.id in GATES
+            or (plan.asks_for(one) and (not one.domain or there.domain) and (not one.operator or there.operator))
         ]
         self.compiles = under_test.description.compiles
         self.warm = [

@@ -16,7 +16,8 @@ class Request:
     """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
 
     `beside` is a call that another thread makes at the same time; its answer is dropped. With an output gradient `dout`, the
-    gradients to the arguments that `wrt` names are the further results.
+    gradients to the arguments that `wrt` names are the further results. With `operator` the framework checks the operator on
+    this call: the answer is empty, and a complaint a failure.
     """
 
     arrays: dict[str, Packed]
@@ -25,6 +26,7 @@ class Request:
     beside: Request | None = None
     wrt: tuple[str, ...] = ()
     dout: Packed | None = None
+    operator: bool = False
 
     @property
     def kind(self) -> tuple[object, ...]:

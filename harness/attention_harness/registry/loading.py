@@ -16,7 +16,7 @@ from types import ModuleType
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import NOTES, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
+from attention_harness.registry.declarations import NOTES, OPERATOR_CHECK, POSITIONAL, TAKEN, refuse_other_kinds, refuse_unread
 from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
@@ -227,6 +227,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             domain=parameters.domain,
             implied=parameters.implied,
             module=hasattr(function, NOTES),
+            operator=hasattr(function, OPERATOR_CHECK),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,
