@@ -145,6 +145,8 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
         rows.append(("asks for", "gradients, of an implementation that declares them"))
     if one.domain:
         rows.append(("of implementations", "that declare a domain"))
+    if one.operator:
+        rows.append(("of implementations", "that are operators of `torch.library`"))
     if one.over_run:
         rows.append(("verdict", "one for all cases of a run and dtype together"))
     return [*rows, ("looks for", "; ".join(f"{FAMILIES[name]} ({name})" for name in _classes(one)))]

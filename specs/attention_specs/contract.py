@@ -203,6 +203,8 @@ class Description:
     """The format, the arrays and the scales of what is stored in eight bits; {} where nothing is."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    operator: bool = False
+    """Whether it is an operator of its framework, which has a check of its own for those."""
     module: bool = False
     """Whether it is a module of a framework, whose weights are set for each call."""
     notes: tuple[str, ...] = ()

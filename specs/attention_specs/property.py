@@ -83,6 +83,9 @@ class Attend(Protocol):
     def beyond_its_arrays(self, x: Inputs) -> str | None:
         """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen."""
 
+    def operator_complaint(self, x: Inputs) -> str:
+        """The complaint of the framework's own check of an operator, on this call; "" for none."""
+
     def again(self, x: Inputs) -> np.ndarray:
         """The output of one more call with the same inputs, never from memory."""
 
@@ -107,6 +110,7 @@ class Property:
     gradient: bool = False
     needs_recompile: bool = False
     domain: bool = False
+    operator: bool = False
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
     form: tuple[str, ...] = ()
 
@@ -134,6 +138,7 @@ def property_(
     gradient: bool = False,
     needs_recompile: bool = False,
     domain: bool = False,
+    operator: bool = False,
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
     form: tuple[str, ...] = (),
 ) -> Callable[[Check], Check]:
@@ -144,7 +149,8 @@ def property_(
     the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
     properties catch what it catches), so it runs on every other case, as those of a new oracle do.
     `form` names the forms that it is about; () for all. A property of the `gradient` or the `domain` is for implementations that
-    declare one. With `over_run` the check gathers `samples`, and the verdict is that on the samples of all cases of a dtype.
+    declare one, and of the `operator` for operators. With `over_run` the check gathers `samples`, and the verdict is that on the
+    samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -164,6 +170,7 @@ def property_(
             gradient=gradient,
             needs_recompile=needs_recompile,
             domain=domain,
+            operator=operator,
             over_run=over_run,
             form=form,
         )

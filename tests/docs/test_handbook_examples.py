@@ -178,6 +178,19 @@ def test_parts_are_merged_and_a_cache_is_read(tmp_path):
         run(tmp_path, block)
 
 
+@pytest.mark.slow
+def test_a_module(tmp_path):
+    pytest.importorskip("torch")
+    page = DOCS / "tutorial" / "layer.md"
+    _, wrong, right = blocks(page, "console")
+    code, bug = blocks(page, "python")[0], "math.sqrt(self.d_k * self.num_heads)"
+    assert bug in code
+    (tmp_path / "mha.py").write_text(code)
+    run(tmp_path, wrong)
+    (tmp_path / "mha.py").write_text(code.replace(bug, "math.sqrt(self.d_k)"))
+    run(tmp_path, right)
+
+
 def test_code_of_the_page_about_pytest_can_be_pasted(tmp_path):
     (tmp_path / "mine.py").write_text(CORRECTED)
     assertion, decorator, strategy = blocks(DOCS / "tutorial" / "pytest.md", "python")

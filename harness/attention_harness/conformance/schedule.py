@@ -44,9 +44,10 @@ class Schedule:
         ]
 
     def _is_about(self, property_: Property) -> bool:
-        """Whether it is about functions with the form and the domain of this one."""
-        declared = self.under_test.description
-        return not (property_.domain and not declared.domain) and (not property_.form or declared.form in property_.form)
+        """Whether it is about functions of this kind: with a domain, operators, with this form."""
+        there = self.under_test.description
+        kind = (not property_.domain or bool(there.domain)) and (not property_.operator or there.operator)
+        return kind and (not property_.form or there.form in property_.form)
 
     def cases(self, smallest: bool = False) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The cases in the options of the implementation, each with the properties to judge on it; if wanted, the smallest first."""

@@ -160,6 +160,16 @@ class UnderTest:
         self._call(request)
         return touched(request, self._call)
 
+    def operator_complaint(self, x: Inputs) -> str:
+        """The complaint of the framework's own check of an operator; "" for none. Raises CallFailed."""
+        try:
+            self._call(replace(self._request(self.lowered(x)), operator=True))
+        except CallFailed as failure:
+            if failure.outcome == Outcome.VIOLATES:
+                return str(failure)
+            raise
+        return ""
+
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
         return self._read(x, name, self._answer(x, (name,)).extra[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -73,6 +73,23 @@ def gradient(
     gradients = torch.autograd.grad(out, list(leaves.values()), dout, allow_unused=True)
     pairs = zip(leaves.items(), gradients, strict=True)
     return out.detach(), {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in pairs}
+
+
+def operator_complaint(operator: object, arrays: Sequence[object], options: dict[str, object]) -> str:
+    """What torch.library.opcheck says of the operator on this call, the first line of each of its tests that fails; "" for nothing.
+
+    It looks at the schema, the registration of autograd, the fake implementation and ahead-of-time compilation.
+    """
+    overload = cast(torch._ops.OpOverload, operator)
+    results: dict[str, object] = {**torch.library.opcheck(overload, tuple(arrays), options, raise_exception=False)}
+    return "; ".join(f"{name}: {_reason(error)}" for name, error in results.items() if isinstance(error, Exception))
+
+
+def _reason(error: Exception) -> str:
+    """The first line of the exception that is behind that of the test."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def compiled(step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:

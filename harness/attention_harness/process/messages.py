@@ -24,7 +24,8 @@ class Request:
     """One call: positional arrays by name, keyword options (arrays packed), names of further results wanted.
 
     `beside` is a call that another thread makes at the same time; its answer is dropped. With an output gradient `dout`, the
-    gradients to the arguments that `wrt` names are the further results.
+    gradients to the arguments that `wrt` names are the further results. With `operator` the framework checks the operator on
+    this call: the answer is empty, and a complaint a failure.
     """
 
     arrays: dict[str, Packed]
@@ -34,6 +35,7 @@ class Request:
     wrt: tuple[str, ...] = ()
     dout: Packed | None = None
     guard: Guard | None = None
+    operator: bool = False
 
     @property
     def kind(self) -> tuple[object, ...]:

@@ -32,7 +32,8 @@ from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge, rooms_for
 from attention_harness.process.packing import Packed, unpacked
-from attention_harness.registry.call_form import CallForm
+from attention_harness.registry.call_form import CallForm, in_contract_form
+from attention_harness.registry.declarations import OPERATOR_CHECK, OperatorReport
 from attention_harness.registry.loading import LoadError, load
 from attention_specs.contract import Description
 
@@ -88,6 +89,8 @@ class Server:
             {n: arrays.get(n, o) for n, o in request.options.items()},
         )
         try:
+            if request.operator:
+                return self._report(given, options)
             with guarded_arrays(request.guard):
                 if request.dout is None:
                     answer = self._call(given, options, request.wanted)
@@ -97,6 +100,18 @@ class Server:
             return _failure(error, self._advice(error))
         changed = tuple(name for name, (_, buffer) in memory.items() if _differs(buffer, bytes_sent[name]))
         return replace(answer, changed=changed) if changed else answer
+
+    def _report(self, given: dict[str, np.ndarray], options: dict[str, object]) -> Answer | Failure:
+        """What the framework's own check says of the operator, in a call of its form."""
+        check = in_contract_form(getattr(self.function, OPERATOR_CHECK), self.description)
+        own = self.form.together({n: self.form.given(n, a) for n, a in (given | self.form.completed(given, options)).items()})
+        native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)
+        try:
+            check(*(native[name] for name in order), **{name: native[name] for name in native if name not in order})
+        except OperatorReport as report:
+            nothing = np.zeros(0)
+            return Failure(Outcome.VIOLATES, str(report)) if str(report) else Answer(nothing, {}, (), (), 0.0)
+        raise TypeError("check of the operator=an answer, but should be a report")
 
     def _advice(self, error: Exception) -> str:
         """The declaration that may be missing, where a function without one fails over the type of its arrays."""

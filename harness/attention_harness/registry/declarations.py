@@ -25,6 +25,14 @@ OTHERS = ("name",)
 TAKEN = "_taken"
 """Attribute of a function of ours: names of the attributes that nobody declared."""
 
+OPERATOR_CHECK = "_operator_check"
+"""Attribute of a function of ours around an operator: a function that is called alike, and raises an OperatorReport."""
+
+
+class OperatorReport(Exception):
+    """What the framework's own check says of an operator, in one line; empty for nothing."""
+
+
 NOTES = "_notes"
 """Attribute of a function of ours: sentences on what was taken without a declaration."""
 

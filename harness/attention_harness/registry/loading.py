@@ -16,7 +16,15 @@ from types import ModuleType
 
 from attention_harness import frameworks
 from attention_harness.registry.call_form import in_contract_form
-from attention_harness.registry.declarations import FUNCTIONS, NOTES, TAKEN, refuse_other_kinds, refuse_unread, spec_of_function
+from attention_harness.registry.declarations import (
+    FUNCTIONS,
+    NOTES,
+    OPERATOR_CHECK,
+    TAKEN,
+    refuse_other_kinds,
+    refuse_unread,
+    spec_of_function,
+)
 from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
@@ -233,6 +241,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             implied=parameters.implied,
             storage=storage_of(function, parameters.options),
             module=hasattr(function, NOTES),
+            operator=hasattr(function, OPERATOR_CHECK),
             notes=(
                 *(f"taken from its code: {text}" for text in written({n: getattr(function, n) for n in taken})),
                 *parameters.notes,

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from attention_harness.registry.declarations import FUNCTIONS, RETURNED, TAKEN, refuse_unread
+from attention_harness.registry.declarations import FUNCTIONS, OPERATOR_CHECK, RETURNED, TAKEN, OperatorReport, refuse_unread
 from attention_harness.registry.modules.functions import as_layer, is_layer, without_parameters
 from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.reading import Function, code_of, framework_taken, innermost, returned_always
@@ -46,8 +46,21 @@ def as_function(function: Function, declared: Mapping[str, object] = {}) -> Func
     taken = _taken(function, attributes)
     vars(attention).update(attributes | taken, __signature__=signature_of(function))
     vars(attention)[TAKEN] = tuple(taken)
+    if overload_of(function) is not None:
+        vars(attention)[OPERATOR_CHECK] = operator_check(function)
     attention.__name__, attention.__doc__ = name_of(function), inspect.getdoc(inner)
     return attention
+
+
+def operator_check(operator: object) -> Function:
+    """A function that is called as the operator and raises an OperatorReport."""
+
+    def check(*arrays: object, **options: object) -> object:
+        from attention_harness.frameworks import torch_arrays
+
+        raise OperatorReport(torch_arrays.operator_complaint(overload_of(operator), arrays, options))
+
+    return check
 
 
 def declaring(function: Function, declared: Mapping[str, object]) -> Function:
@@ -97,10 +110,15 @@ def _of_python(function: Function) -> inspect.Signature:
         raise ValueError(f"signature of {name_of(function)}=none, but should be written down: wrap it in a function") from error
 
 
+def overload_of(function: object) -> object:
+    """The overload that an operator of torch runs; None for anything else."""
+    overload = next((getattr(function, name) for name in ("_opoverload", "default") if hasattr(function, name)), function)
+    return overload if hasattr(overload, "_schema") else None
+
+
 def _of_schema(function: object) -> inspect.Signature | None:
     """Of an operator of torch, which Python knows as (*args, **kwargs). Its schema has the parameters."""
-    overload = next((getattr(function, name) for name in ("_opoverload", "default") if hasattr(function, name)), function)
-    arguments = getattr(getattr(overload, "_schema", None), "arguments", None)
+    arguments = getattr(getattr(overload_of(function), "_schema", None), "arguments", None)
     if arguments is None:
         return None
     kinds = {False: inspect.Parameter.POSITIONAL_OR_KEYWORD, True: inspect.Parameter.KEYWORD_ONLY}

@@ -114,8 +114,10 @@ def _by_code(function: object, known: set[object]) -> Iterator[str]:
         if name.partition(".")[0] in frameworks.NAMES and name not in function.__globals__:
             yield from _framework(name)  # imported within the function
         yield from _framework(getattr(value, "__name__", "") if inspect.ismodule(value) else getattr(value, "__module__", ""))
-        if isinstance(value, FunctionType) and value.__module__ == function.__module__:
-            yield from _by_code(value, known)
+        yield from _framework(type(value).__module__)  # of a function that JAX compiles, which has the module of its own code
+        inner = inspect.unwrap(value) if callable(value) else value
+        if isinstance(inner, FunctionType) and inner.__module__ == function.__module__:
+            yield from _by_code(inner, known)
 
 
 def _by_imports(function: object) -> set[str]:

@@ -61,6 +61,13 @@ def misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
 
 
+@property_("P18", every_other_case=True, needs_recompile=True, needs=asks, operator=True)
+def an_operator_passes_the_check_of_its_framework(attend: Attend, x: Inputs) -> Verdict:
+    """An operator does as its schema and its registrations say: what torch.library.opcheck tests (C34; C35)."""
+    complaint = attend.operator_complaint(x)
+    return holds(not complaint, f"opcheck={complaint}, but should be without a complaint")
+
+
 @property_("P13", needs_new_oracle=True, options=("past_k", "past_v"), needs=lambda x: x.past is not None and asks(x))
 def keys_of_a_cache_are_keys(attend: Attend, x: Inputs) -> Verdict:
     """Keys and values that are handed over apart count like the others, and queries stand behind them (C04: onnx-ref-causal-past)."""

@@ -40,6 +40,21 @@ def by_an_import_within(q, k, v):
     return functional.softmax(q, -1)
 
 
+class Compiled:
+    """As JAX's: its type says the framework, its module is that of the code."""
+
+    def __call__(self, q, k, v):
+        return q
+
+
+Compiled.__module__ = "jaxlib.compiled"
+compiled_elsewhere = Compiled()
+
+
+def by_a_compiled_helper(q, k, v):
+    return compiled_elsewhere(q, k, v)
+
+
 def by_closure():
     own = torch
     return lambda q, k, v: own.exp(q)
@@ -64,7 +79,7 @@ class Module(torch.nn.Module):
     ("function", "framework"),
     [
         (plain, "numpy"), (by_a_helper, "torch"), (by_an_annotation, "torch"), (of_numpy_arrays, "numpy"),
-        (by_an_import_within, "torch"), (by_closure(), "torch"), (wrapped, "torch"), (Instance(), "torch"),
+        (by_an_import_within, "torch"), (by_a_compiled_helper, "jax"), (by_closure(), "torch"), (wrapped, "torch"), (Instance(), "torch"),
         (Instance().__call__, "torch"), (Module(), "torch"), (partial(by_a_helper), "torch"), (lambda q, k, v: q, "numpy"),
     ],
 )  # fmt: skip

@@ -32,6 +32,17 @@ def operator(
     return _attend(q, k, v, is_causal, scale)
 
 
+@operator.register_fake
+def _(q, k, v, is_causal=False, scale=None):
+    return q.new_empty((*q.shape[:3], v.shape[3]))
+
+
+@torch.library.custom_op("own_forms::without_a_fake", mutates_args=())
+def operator_without_a_fake(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """An operator that cannot be traced."""
+    return _attend(q, k, v, False, None)
+
+
 @torch.library.custom_op("own_forms::forgets", mutates_args=())
 def operator_forgets_causality(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, is_causal: bool = False, scale: float | None = None

@@ -50,6 +50,25 @@ def with_weights_that_are_scores(q, k, v, scale=None):
     return (_softmax(scores) @ wide[2]).astype(q.dtype), scores
 
 
+def with_lse(q, k, v, scale=None):
+    """Always the output and the log-sum-exp."""
+    return _with_lse(q, k, v, scale, 1.0)
+
+
+def with_lse_in_bits(q, k, v, scale=None):
+    """The log-sum-exp is that of base 2."""
+    return _with_lse(q, k, v, scale, np.log(2))
+
+
+def _with_lse(q, k, v, scale, base):
+    wide = _wide(q, k, v)
+    scores = _scores(wide[0], wide[1], scale)
+    top = scores.max(-1, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        lse = np.log(np.exp(scores - np.where(np.isneginf(top), 0, top)[..., None]).sum(-1)) + np.where(np.isneginf(top), 0, top)
+    return (_softmax(scores) @ wide[2]).astype(q.dtype), lse / base
+
+
 def of_64(q, k, v, causal=False):
     """Heads of 64 numbers alone."""
     if not q.shape[-1] == v.shape[-1] == 64:
