@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, cast
+from typing import Protocol
 
 import numpy as np
 
+from attention_harness.conformance.known import Known
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.declared_domain import DeclaredDomain
 from attention_harness.generation.form_cases import with_lengths
@@ -24,8 +25,6 @@ from attention_specs.forms import form_of
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
-
-Result = TypeVar("Result")
 
 LAST_CALLS = 1000
 """Calls whose seconds are known."""
@@ -53,20 +52,6 @@ def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if array.dtype.kind not in "fiu" and array.dtype.name not in DTYPES:
         raise CallFailed(Outcome.VIOLATES, f"dtype of {name}={array.dtype.name}, but should be one of {', '.join(DTYPES)}")
     return array
-
-
-class Known:
-    """Results by the objects that they belong to, which stay alive with them, so that no other object gets their number."""
-
-    def __init__(self) -> None:
-        self.results: dict[Hashable, tuple[object, tuple[object, ...]]] = {}
-
-    def once(self, kind: Hashable, make: Callable[[], Result], *objects: object) -> Result:
-        """The result of this kind for these objects, made if it is not known."""
-        key = (kind, *map(id, objects))
-        if key not in self.results:
-            self.results[key] = make(), objects
-        return cast(Result, self.results[key][0])
 
 
 class UnderTest:

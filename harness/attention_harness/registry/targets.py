@@ -62,9 +62,11 @@ def registered() -> list[Target]:
 
 
 def _built_in() -> list[Target]:
-    """One for each file of a framework's folder: `torch/sdpa_math.py` is `torch-sdpa-math`."""
+    """One for each file below a framework's folder: `torch/cuda/sdpa_math.py` is `torch-cuda-sdpa-math`."""
     (package,) = map(Path, attention_implementations.__path__)
-    places = [path.relative_to(package).with_suffix("").parts for path in package.glob("*/*.py") if not path.stem.startswith("_")]
+    places = [
+        path.relative_to(package).with_suffix("").parts for path in package.glob("*/**/*.py") if not path.stem.startswith("_")
+    ]
     return [Target("-".join(parts).replace("_", "-"), ".".join((package.name, *parts)) + ":") for parts in places]
 
 

@@ -1,0 +1,1 @@
+"""Implementations in torch on a GPU of NVIDIA."""
