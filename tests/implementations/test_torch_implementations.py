@@ -172,7 +172,7 @@ def test_torch_still_makes_nan_of_causal_rows_when_the_scale_is_not_positive(sca
 
 @pytest.mark.parametrize("name", ["eager", "sdpa_flash", "sdpa_efficient", "sdpa_cudnn", "sdpa_math"])
 def test_cuda_implementations_import_anywhere(name):
-    attention = load(f"torch_cuda_{name}")
+    attention = importlib.import_module(f"attention_implementations.torch.cuda.{name}").attention
     assert (attention.framework, attention.device) == ("torch", "cuda")
 
 
