@@ -182,3 +182,26 @@ def test_the_excerpt_about_a_diagnosis_is_that_of_the_first_check():
     [text] = blocks(DOCS / "diagnosis.md", "text")
     check = blocks(DOCS / "tutorial" / "first-check.md", "console")[0]
     assert all(line in check for line in text.splitlines())
+
+
+EXECUTED = {
+    "README.md": "test_handbook_examples.py, test_page.py of closeness",
+    "docs/assert-attention-close.md": "test_page.py of closeness",
+    "docs/guide/audit.md": "test_handbook_examples.py",
+    "docs/guide/compare.md": "test_handbook_examples.py",
+    "docs/guide/declare.md": "test_handbook_examples.py",
+    "docs/guide/probe.md": "test_handbook_examples.py",
+    "docs/machines.md": "test_a_document_is_validated_by_its_schema",
+    "docs/python.md": "test_python_page.py",
+    "docs/tutorial/first-check.md": "test_handbook_examples.py",
+    "docs/tutorial/gpu.md": "test_handbook_examples.py",
+    "docs/tutorial/layer.md": "test_handbook_examples.py",
+    "docs/tutorial/pytest.md": "test_handbook_examples.py",
+    "docs/tutorial/torch-function.md": "test_handbook_examples.py",
+}
+"""Page with Python or with the output of commands -> the test that executes them; a new page names its own here."""
+
+
+def test_each_page_with_code_has_a_test_that_executes_it():
+    pages = {page for page in (README, *PAGES) if blocks(page, "python") or blocks(page, "console")}
+    assert {page.relative_to(ROOT).as_posix() for page in pages} == set(EXECUTED)

@@ -6,8 +6,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-DOCUMENTS = tuple(folder / "attention.md" for folder in (Path(__file__).parents[2], Path(__file__).parents[1]))
-"""Where the document lies: beside the package in a checkout, inside it in a wheel."""
+DOCUMENTS = tuple(folder / "attention.md" for folder in (Path(__file__).parents[1], Path(__file__).parents[2]))
+"""Where the document lies: inside the package in a wheel, beside it in a checkout."""
 
 
 @cache

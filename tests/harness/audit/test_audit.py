@@ -84,6 +84,15 @@ def test_what_refuses_most_is_tried_where_it_answers():
     assert "output_agrees_with_the_oracle" in trial.kills
 
 
+def test_a_declared_domain_is_left_on_purpose():
+    cases = [Case(Problem(2, 2, 1, 3, 5 + n, 20, 16, is_causal=n % 2 == 0)) for n in range(4)]
+    names = ("declared_blocks_of_four_keys_lose_the_tail", "declared_vectors_of_sixteen_channels_lose_the_rest")
+    functions = {name: load_all()[name].function for name in names} | {"control": CONTROLS["declared domain"]}
+    trials = side_by_side(Plan({"attention": Suite(drawn=cases)}, Path()), functions, BASES)
+    outside = {"outside_of_its_domain_it_refuses_or_is_right"}
+    assert {name: set(trial.kills) for name, trial in trials.items()} == {**dict.fromkeys(names, outside), "control": set()}
+
+
 def test_a_compared_function_is_asked_what_the_control_was_asked(plan):
     case, spec = plan.suites["attention"].drawn[0], spec_of("attention")
     control, twin = RecordingWorker(quiet(attention)), ComparedWorker(quiet(attention))

@@ -265,10 +265,9 @@ def declared_blocks_of_four_keys_lose_the_tail(q: Array, k: Array, v: Array, **o
 
 
 @fault("C22")
-@declares(domain=("head_dim in {16, 64}",))
-def declared_head_dims_cut_other_ones_off(q: Array, k: Array, v: Array, **o: Any) -> Any:
-    """A dim between those that are declared is read as the one below, with the scale of the whole."""
-    d = q.shape[3]
-    read = 64 if d >= 64 else 16 if d > 16 else d
-    scale = max(d, 1) ** -0.5 if o.get("scale") is None else o["scale"]
-    return attention(q[..., :read], k[..., :read], v, **o | {"scale": scale})
+@declares(domain=("head_dim % 16 == 0",))
+def declared_vectors_of_sixteen_channels_lose_the_rest(q: Array, k: Array, v: Array, **o: Any) -> Any:
+    """Channels behind the last whole vector are left out, where a refusal is declared; the scale is that of all."""
+    whole = q.shape[3] // 16 * 16
+    scale = max(q.shape[3], 1) ** -0.5 if o.get("scale") is None else o["scale"]
+    return attention(q[..., :whole], k[..., :whole], v, **o | {"scale": scale})
