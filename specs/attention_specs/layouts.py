@@ -12,6 +12,9 @@ from attention_specs.registry import Registry
 LAYOUTS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("layout")
 layout = LAYOUTS.register
 
+INSIDE_K = "inside_k"
+"""Layout of v alone: a view of the first columns of k, as latent attention has it (DeepSeek-V2), where k is as wide."""
+
 POISON_BYTE = 0x7F
 """In every byte: 3.4e38 in float32 and bfloat16, NaN in float16, 1.4e306 in float64."""
 

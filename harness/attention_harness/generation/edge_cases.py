@@ -11,6 +11,7 @@ from attention_specs.attention.problem import Problem
 from attention_specs.attention.recipes import LEVELS, ROWS_AT
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
+from attention_specs.layouts import INSIDE_K
 from attention_specs.merge.problem import MergeProblem
 from attention_specs.merge.recipes import DRAWN as MERGE_DRAWN
 from attention_specs.multi_head.problem import LayerProblem
@@ -53,6 +54,14 @@ TOGETHER = [
 ]
 """Two or three options at once, beside odd heads, groups of three, views, and numbers of sixteen bits: somebody's kernel was wrong
 at each, and no other edge case meets them."""
+
+LATENT = [
+    Case(Problem(2, 4, 1, 5, 33, 24, 16, is_causal=True, past=28), "normal", 0, {"v": INSIDE_K}),
+    Case(Problem(1, 8, 1, 3, 7, 40, 32, "float16", scale=0.2), "normal", 0, {"v": INSIDE_K}),
+    Case(Problem(1, 16, 1, 1, 9, 576, 512, scale=192**-0.5), "normal", 0, {"v": INSIDE_K}),
+    Case(Problem(1, 16, 1, 2, 17, 576, 512, "bfloat16", scale=192**-0.5), "normal", 0, {"v": INSIDE_K}),
+]
+"""Absorbed latent attention: one key head, whose values are its first columns; the last two of DeepSeek-V2 Lite's sizes."""
 
 SQUARE_LAYERS = [
     Case(LayerProblem(3, 2, 3, 3, 16, "bfloat16", mask=masks.hidden_query(1), self_attention=True), "positions"),
@@ -114,6 +123,7 @@ EDGE_CASES: dict[str, list[Case]] = {
         *(Case(Problem(2, 2, 1, 5, 9, 8, 8, dtype), recipe) for recipe in ("huge_values", "tiny") for dtype in DTYPES),
         *LEVELLED,
         *TOGETHER,
+        *LATENT,
         *(Case(Problem(8, 4, 2, 4, 129, 32, 32, dtype), "positive_values") for dtype in DTYPES),
     ],
     "multi-head": [

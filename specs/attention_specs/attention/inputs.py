@@ -17,7 +17,7 @@ from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
 from attention_specs.contract import Conventions
 from attention_specs.formats import numpy_dtype
-from attention_specs.layouts import LAYOUTS
+from attention_specs.layouts import INSIDE_K, LAYOUTS
 from attention_specs.remembered import remembered
 from attention_specs.stopwatch import timed
 
@@ -221,7 +221,11 @@ def realise(case: Case) -> Inputs:
     given = {name: _given(name, numbers, dtype) for name, numbers in case.arrays.items()}
     answers = {name: given.pop(name) for name in ANSWERS if name in given}
     arrays = {"q": q, "k": k, "v": v, **_masking(p, dtype), **_sinks(rng, p, dtype), **given}
-    laid_out: dict[str, Any] = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    inside = case.layouts.get("v") == INSIDE_K
+    layouts = {name: layout for name, layout in case.layouts.items() if layout != INSIDE_K}
+    laid_out: dict[str, Any] = {name: LAYOUTS[layouts.get(name, "contiguous")](array) for name, array in arrays.items()}
+    if inside and p.value_dim <= p.head_dim:
+        laid_out["v"] = laid_out["k"][..., : p.value_dim]
     return Inputs(**laid_out, **_options(p), answers=answers)
 
 

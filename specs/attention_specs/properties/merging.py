@@ -109,17 +109,25 @@ def the_parts_may_change_places(attend: Attend, x: MergeInputs) -> Verdict:
     return _unchanged(attend, x, _both(attend, x.replace(**exchanged)), "of the parts exchanged")
 
 
-@property_("J9", spec=SPEC, needs=_says_something)
+SHIFT, STEP = 128, 2.0**-8
+"""Added to both log-sum-exps, of which no exponential in float32 is finite then, and the digits that these keep beside it."""
+
+
+def _shifted(x: MergeInputs, shift: int) -> MergeInputs:
+    """The call with both log-sum-exps rounded to whole steps, and so much more, exactly."""
+    lses = {name: np.round(getattr(x, name) / STEP) * STEP + shift for name in ("lse_a", "lse_b")}
+    return x.replace(**{name: lse.astype(x.lse_a.dtype) for name, lse in lses.items()})
+
+
+@property_("J9", spec=SPEC, needs_new_oracle=True, needs=_says_something)
 def a_common_shift_of_the_lse_leaves_the_output(attend: Attend, x: MergeInputs) -> Verdict:
-    """64 more in both log-sum-exps is 64 more in the result, and changes no weight (C16, C24)."""
-    y = x.replace(lse_a=x.lse_a + x.lse_a.dtype.type(64), lse_b=x.lse_b + x.lse_b.dtype.type(64))
-    moved = np.stack([y.lse_a - x.lse_a, y.lse_b - x.lse_b], -1)[x.visible()]
-    if (moved != 64).any():
-        return VACUOUS  # the sum was rounded, and is another difference of the parts
+    """128 more in both log-sum-exps is 128 more in the result, and changes no weight (C16, C24)."""
+    x, y = _shifted(x, 0), _shifted(x, SHIFT)
     expected, shifted = attend.expected(x), attend.expected(y)
-    out, lse = _both(attend, y)
-    verdict = within(out, attend(x), lambda: expected.bounds.out + shifted.bounds.out, "out of a shifted lse", expected.specified)
-    back, wide = lse.astype(expected.lse.dtype) - 64, attend.extra(x, "lse").astype(expected.lse.dtype)
+    (out, lse), (plain, wanted) = _both(attend, y), _both(attend, x)
+    bound = expected.bounds.out + shifted.bounds.out
+    verdict = within(out, plain, bound, "out of a shifted lse", expected.specified)
+    back, wide = lse.astype(expected.lse.dtype) - SHIFT, wanted.astype(expected.lse.dtype)
     return verdict & within(back, wide, expected.lse_bound + shifted.lse_bound, "lse of a shifted lse, shifted back")
 
 

@@ -21,14 +21,14 @@ from attention_specs.attention.inputs import realise
 from attention_specs.attention.recipes import DRAWN
 from attention_specs.biases import BIASES
 from attention_specs.formats import DTYPES
-from attention_specs.layouts import LAYOUTS
+from attention_specs.layouts import INSIDE_K, LAYOUTS
 from attention_specs.masks import MASKS, Mask
 from attention_specs.multi_head.recipes import DRAWN as LAYER_DRAWN
 from attention_specs.worked_example import CASES
 
 SEEDS = (0, 1)
 FROM_HERE = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-NOT_DRAWN = {"opposite"}
+NOT_DRAWN = {"opposite", "window_at"}
 
 
 def kinds(thing):
@@ -100,7 +100,7 @@ def test_every_region_is_visited_in_one_run(seed, cases_of):
     assert masks == set(MASKS) - NOT_DRAWN
     assert set(BIASES) <= set().union(*(kinds(p.bias) for p in problems))
     assert {case.recipe for case in drawn} >= set(DRAWN)
-    assert {layout for case in drawn for layout in case.layouts.values()} == set(LAYOUTS)
+    assert {layout for case in drawn for layout in case.layouts.values()} == {*LAYOUTS, INSIDE_K}
     assert {name for case in drawn for name in case.layouts} == {"q", "k", "v", "mask", "bias"}
     assert {p.dtype for p in problems} == set(DTYPES)
     options = {text.partition("=")[0] for p in problems for text in p.options()}

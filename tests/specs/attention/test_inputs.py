@@ -170,3 +170,14 @@ def test_inputs_have_the_dtype_and_group_of_their_query():
     make = partial(np.zeros, dtype=np.float16)
     x = Inputs(make((1, 6, 2, 3)), make((1, 2, 4, 3)), make((1, 2, 4, 5)))
     assert (x.dtype, x.group, x.score_shape, x.output_shape) == ("float16", 3, (1, 6, 2, 4), (1, 6, 2, 5))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_values_may_be_the_first_columns_of_the_keys(layout):
+    x = realise(Case(Problem(2, 4, 1, 3, 5, 8, 6), layouts={"k": layout, "v": "inside_k"}))
+    assert np.array_equal(x.v, x.k[..., :6]) and np.shares_memory(x.v, x.k)
+
+
+def test_values_that_are_wider_than_keys_are_their_own():
+    wide = Case(Problem(2, 4, 1, 3, 5, 4, 6), layouts={"v": "inside_k"})
+    assert same_bits(realise(wide), realise(replace(wide, layouts={})))

@@ -147,4 +147,4 @@ def test_each_property_has_a_fault_and_each_fault_of_the_catalogue_a_property():
 def test_faults_of_the_layer_are_loaded_as_layers():
     described = {describe(fault.function, name).spec for name, fault in FAULTS.items()}
     assert described == {"multi-head"}
-    assert {fault.spec for fault in load_all().values()} == {"attention", "multi-head"}
+    assert {fault.spec for fault in load_all().values()} == {"attention", "merge", "multi-head"}

@@ -21,6 +21,7 @@ from attention_harness.audit.faults import (
     scales,
     sinks,
     state,
+    stored,
     strides,
 )
 from attention_harness.audit.faults import masks as wrong_masks
@@ -264,6 +265,8 @@ FROM_THE_CATALOGUE = {
     "nan_queries_show": nans.a_nan_score_loses_against_the_maximum,
     "nan_keys_show": nans.nan_becomes_zero,
     "infinity_at_hidden_keys_has_no_influence": nans.nan_in_hidden_values_spreads,
+    "scales_of_any_size_are_factors": stored.scales_are_rounded_to_bfloat16,
+    "the_largest_stored_numbers_are_numbers": stored.the_largest_codes_are_cut_at_256,
     "mask_and_bias_of_minus_infinity_are_joined": dropped.the_bias_is_dropped_beside_a_mask,
     "a_full_mask_by_stride_zero_is_the_mask": strides.a_mask_of_stride_zero_is_read_once,
     "masks_with_fewer_axes_mean_the_same": wrong_masks.masks_of_two_axes_are_taken_for_padding,

@@ -19,7 +19,7 @@ from attention_specs.attention.problem import Problem
 from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.formats import DTYPES
-from attention_specs.layouts import LAYOUTS
+from attention_specs.layouts import INSIDE_K, LAYOUTS
 from attention_specs.merge.inputs import ARRAYS as MERGE_ARRAYS
 from attention_specs.merge.inputs import MergeInputs
 from attention_specs.multi_head.inputs import ARRAYS as LAYER_ARRAYS
@@ -136,7 +136,7 @@ def require_buildable(case: Case) -> None:
     _require_known("layouts", case.layouts, ARGUMENTS[case.problem.spec])
     _require_known("arrays", case.arrays, GIVEN[case.problem.spec])
     for name, layout in case.layouts.items():
-        if not isinstance(layout, str) or layout not in LAYOUTS:
+        if not isinstance(layout, str) or (layout not in LAYOUTS and (name, layout) != ("v", INSIDE_K)):
             raise ValueError(f"layout of {name}={short(layout)}, but should be one of {', '.join(LAYOUTS)}")
     try:
         with np.errstate(all="ignore"):

@@ -170,7 +170,11 @@ def test_what_no_run_writes_is_refused_by_name(path, value, message):
 
 
 def test_every_case_of_a_run_is_read_again(cases_of):
-    properties = {"attention": "output_agrees_with_the_oracle", "multi-head": "layer_agrees_with_the_oracle"}
+    properties = {
+        "attention": "output_agrees_with_the_oracle",
+        "multi-head": "layer_agrees_with_the_oracle",
+        "merge": "merge_agrees_with_the_oracle",
+    }
     for spec, cases in cases_of(0).items():
         for case in cases:
             assert case_file(json.loads(json.dumps(content(case, properties[spec])))).case == case
