@@ -6,6 +6,9 @@ name would else be part of a path, and its parameters part of a program.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.frameworks import DEVICES
 from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
@@ -15,6 +18,16 @@ from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
 from attention_specs.multi_head.domain import declared
 from attention_specs.precision import named_precision
+
+
+def accepted(described: Description, name: str) -> Description:
+    """The description, with texts that can be printed. CallFailed for one that is forged."""
+    try:
+        refuse_forged(described, name)
+    except ValueError as error:
+        raise CallFailed(Outcome.CRASHED, printable(f"the description is forged: {error}")) from None
+    notes = tuple(map(printable, described.notes))
+    return replace(described, summary=printable(described.summary), version=printable(described.version), notes=notes)
 
 
 def refuse_forged(described: Description, name: str) -> None:

@@ -15,6 +15,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from attention_harness.errors import UsageError
+
 PACKAGES = ("attention_specs", "attention_harness")
 ROOMS = ("attention_harness.errors", "attention_harness.frameworks", "attention_harness.process", "attention_harness.registry")
 """Modules that a worker may need later, with all that is in them."""
@@ -27,6 +29,9 @@ CATALOGUE = "attention_harness.audit"
 def rooms_for(location: str) -> tuple[str, ...]:
     """The further modules that a target at this location is made of."""
     return PACKAGES if location.startswith(f"{CATALOGUE}.") else ()
+
+
+CALLED_AT_IMPORT = 'check_attention=called at import, but should stand below `if __name__ == "__main__":`, or in a test'
 
 
 class AsksTheJudge(Exception):
@@ -82,9 +87,11 @@ class OwnModules(MetaPathFinder, Loader):
         sys.meta_path.insert(0, self)
 
     def refuse(self, path: str) -> None:
-        """AsksTheJudge, once the implementation is loaded."""
+        """AsksTheJudge, once the implementation is loaded; UsageError for a file that checks itself while it is loaded."""
         if self.calling:
             raise AsksTheJudge(f"it calls {path}: an implementation has to compute its answer itself")
+        if path.endswith(".check_attention"):
+            raise UsageError(CALLED_AT_IMPORT)
 
     def needed(self, name: str) -> bool:
         """Whether the process may have this module of ours."""

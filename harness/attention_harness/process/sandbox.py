@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -101,9 +102,20 @@ def state() -> str:
 @contextmanager
 def scratch() -> Iterator[dict[str, str]]:
     """Variables of a process with a scratch folder of its own, which goes afterwards."""
-    with tempfile.TemporaryDirectory(prefix="attention-harness-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix(os.getpid()), ignore_cleanup_errors=True) as folder:
         compiled = os.path.join(tempfile.gettempdir(), f"torchinductor_{_user()}")
         yield {SCRATCH: folder, "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", compiled)}
+
+
+def remove_scratch(owners: Iterable[int]) -> None:
+    """Removes the scratch folders that these processes made, which cannot do so any more."""
+    for owner in owners:
+        for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(owner)}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prefix(owner: int) -> str:
+    return f"attention-harness-{owner}-"
 
 
 def _user() -> str:

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from attention_harness.errors import CallFailed, Outcome
+from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.process import compilation_cache
 from attention_harness.process.arena import Arena
-from attention_harness.process.described import refuse_forged
+from attention_harness.process.described import accepted
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR, Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.supervised import ForeignProcess, ProcessEnded
@@ -76,13 +76,12 @@ class Worker:
         described = self._ask(None, Description, START_SECONDS)
         if isinstance(described, Failure):
             self.stop()
-            raise CallFailed(described.kind, described.message)
+            raise CallFailed(described.kind, printable(described.message))
         try:
-            refuse_forged(described, self.target.name)
-        except ValueError as error:
+            return accepted(described, self.target.name)
+        except CallFailed:
             self.stop()
-            raise CallFailed(Outcome.CRASHED, f"the description is forged: {error}") from None
-        return described
+            raise
 
     def _started(self) -> ForeignProcess:
         self.arena, target = Arena(), self.target
@@ -153,13 +152,22 @@ def descriptions(targets: Sequence[Target]) -> Iterator[Description | CallFailed
             try:
                 request = process.send((target.name, target.location, target.declared), START_SECONDS)
                 described = process.receive(request, Description, START_SECONDS)
-                yield CallFailed(described.kind, described.message) if isinstance(described, Failure) else described
+                yield _described(described, target.name)
             except ProcessEnded as ended:
                 process = None
                 yield CallFailed(ended.outcome, ended.reason)
     finally:
         if process is not None:
             process.stop()
+
+
+def _described(answer: Description | Failure, name: str) -> Description | CallFailed:
+    if isinstance(answer, Failure):
+        return CallFailed(answer.kind, printable(answer.message))
+    try:
+        return accepted(answer, name)
+    except CallFailed as failure:
+        return failure
 
 
 _loaded: dict[Kinds, tuple[ForeignProcess, Arena, Description]] = {}

@@ -18,7 +18,6 @@ from attention_harness.conformance.settings import QUICK, Settings
 from attention_harness.errors import UsageError
 from attention_harness.frameworks.switches import precise
 from attention_harness.process.in_process import InProcessWorker
-from attention_harness.process.worker import SERVER
 from attention_harness.registry.loading import LoadError, available
 from attention_harness.registry.modules.kinds import kind_of
 from attention_harness.registry.objects import as_function, beside_object, declared_spec, name_of
@@ -69,7 +68,6 @@ def check_attention(
 
     Raises UsageError for a wrong argument, and for a function that cannot be loaded or called so.
     """
-    _refuse_in_worker()
     settings = Settings(
         examples=_examples(examples, quick),
         seed=seed,
@@ -97,13 +95,6 @@ def _examples(given: int | None, quick: bool) -> int:
     if quick and given is not None:
         raise UsageError(f"examples={given}, but should be left out: quick asks {QUICK}")
     return given if given is not None else QUICK if quick else Settings.examples
-
-
-def _refuse_in_worker() -> None:
-    """UsageError where a worker loads the file of the function: a check there would start a worker, and that one another."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec and spec.name == SERVER:
-        raise UsageError('check_attention=called at import, but should stand below `if __name__ == "__main__":`, or in a test')
 
 
 def property_names(wanted: Collection[str]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 import psutil
 
+from attention_harness.process import sandbox
+
 OURS = 70
 """Exit status for a fault of ours: EX_SOFTWARE of sysexits(3)."""
 
@@ -59,9 +61,10 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     """Ends without unwinding, since the main thread may wait for minutes. Files stay valid when they are cut off."""
     for again in (signal.SIGINT, signal.SIGTERM):
         signal.signal(again, signal.SIG_IGN)
-    for process in psutil.Process().children(recursive=True):
+    for process in (children := psutil.Process().children(recursive=True)):
         with contextlib.suppress(psutil.Error):
             process.kill()
+    sandbox.remove_scratch([os.getpid(), *(process.pid for process in children)])
     for folder in _private:
         shutil.rmtree(folder, ignore_errors=True)
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor

@@ -28,8 +28,8 @@ TRIAL_SECONDS = 4.0
 """For one trial, where the fewest rounds take no longer."""
 
 FEWEST_CALLS, MOST_CALLS = 2, 512
-LONG_ENOUGH, TOO_LONG = 0.03, 0.2
-"""Calls that are looked at from outside, as many as take 30 ms; fewer, where that takes 0.2 s."""
+LONG_ENOUGH, TOO_LONG = 0.05, 0.3
+"""Calls that are looked at from outside, as many as take 50 ms; fewer, where that takes 0.3 s."""
 
 
 def fresh_numbers() -> Iterator[int]:

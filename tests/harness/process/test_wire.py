@@ -15,7 +15,7 @@ from attention_harness.process.limits import Limits
 from attention_harness.process.messages import Answer, Failure, Request
 from attention_harness.process.packing import pack
 from attention_harness.process.schema import decoded, encoded
-from attention_harness.process.worker import Worker
+from attention_harness.process.worker import Worker, descriptions
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import FirstCalls, RoundResult
 from attention_specs.contract import Conventions, Description
@@ -191,3 +191,21 @@ def test_a_forged_description_is_a_crash_of_the_worker(tmp_path):
         with pytest.raises(CallFailed, match=r"the description is forged: name=\.\./\.\./escape") as caught:
             worker.description()
         assert caught.value.outcome == "crashed"
+
+
+CONTROL = "\x1b[31mred\x1b[0m \x07"
+
+
+def test_texts_of_a_description_can_be_printed(tmp_path):
+    path = tmp_path / "loud.py"
+    path.write_text(f"def attention(q, k, v): ...\nattention.__doc__ = {CONTROL!r}\ndef broken(q, k, v, *, other): ...\n")
+    (tmp_path / "raises.py").write_text(f"raise ValueError({CONTROL!r})\n")
+    good, bad = Target("loud", f"{path}:attention", False), Target("bad", f"{tmp_path}/raises.py:attention", False)
+    with Worker(good) as worker:
+        for described in (worker.description(), *descriptions([good])):
+            assert described.summary.isprintable() and "red" in described.summary
+    with Worker(bad) as worker, pytest.raises(CallFailed, match="red") as caught:
+        worker.description()
+    assert str(caught.value).isprintable()
+    (failure,) = descriptions([bad])
+    assert str(failure).isprintable() and "red" in str(failure)

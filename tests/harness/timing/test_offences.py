@@ -159,7 +159,7 @@ def test_what_stays_between_is_undecided_unless_all_processes_together_clear_it(
     [
         (KEPT, {"other": CALL / 2}, {"other": CALL / 1.4}), (WHEN_TIMED, {"other": CALL / 4}, {"other": CALL / 2.5}),
         (PUT_OFF, {"reading": 2 * CALL}, {"reading": CALL / 2}), (GOES_ON, {"after": 0.8 * IDLE}, {"after": 0.4 * IDLE}),
-        (THREADS, {"cores": 1.9}, {"cores": 1.4}), (RESIGNED, {"other": CALL / 2}, {"other": CALL / 1.4}),
+        (THREADS, {"cores": 1.9}, {"cores": 1.4}), (RESIGNED, {"other": CALL / 4}, {"other": CALL / 2.5}),
     ],
 )  # fmt: skip
 def test_offences_have_a_size(offence: Any, offending: dict[str, float], honest: dict[str, float]) -> None:
@@ -206,7 +206,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch, outside: Outside, offence: Any) -> 
     return inquire(one, offence, lambda: one.trial(offence)).outcome
 
 
-@pytest.mark.parametrize(("clock", "outcome"), [(1.0, ""), (0.9, ""), (0.5, "dishonest"), (0.1, "dishonest")])
+@pytest.mark.parametrize(("clock", "outcome"), [(1.0, ""), (0.7, ""), (0.4, "dishonest"), (0.1, "dishonest")])
 def test_a_slow_clock_is_seen_from_outside(clock: float, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = Outside(np.random.default_rng(1), clock)
     assert clocked(monkeypatch, outside, SLOW_CLOCK) == outcome

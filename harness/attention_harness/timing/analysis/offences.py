@@ -35,6 +35,9 @@ LEAST_READING = 2e-4
 
 PROCESSORS = 1.5
 
+SLOWED = 2.0
+"""How many times longer calls may take than their process says; messages wait on a busy machine."""
+
 UNCOUNTED = 2e-3
 """Processor seconds that a process may use beside its calls."""
 
@@ -77,13 +80,13 @@ THREADS = Offence(
 )
 RESIGNED = Offence(
     "outputs are kept but for signs",
-    lambda seen: seen.novel > MUCH * seen.other,
+    lambda seen: seen.novel > VERY_MUCH * seen.other,
     lambda seen: f"a call on earlier values with other signs takes {seen.other:.2g} s, on others {seen.novel:.2g} s",
     "fresh",
 )
 SLOW_CLOCK = Offence(
     "its clock is slow",
-    lambda seen: seen.elapsed > MUCH * seen.clocked,
+    lambda seen: seen.elapsed > SLOWED * seen.clocked,
     lambda seen: f"calls took {seen.elapsed:.2g} s, and {seen.clocked:.2g} s by the clock of their process",
     "clock",
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Protocol, get_type_hints
 
-from attention_harness.errors import Outcome
+from attention_harness.errors import Outcome, printable
 from attention_harness.process import compilation_cache
 from attention_harness.process.limits import ONE_THREAD, POISONED_ALLOCATOR
 from attention_harness.process.messages import Failure
@@ -75,7 +75,7 @@ class Child:
             if isinstance(answer, Failure) and answer.kind == Outcome.CRASHED:  # the process lives, but its device does not
                 raise self.foreign.ended(answer.kind, answer.message)
         if isinstance(answer, Failure):
-            raise CandidateFailed(self.box.read()[1], answer.message, died=False, outcome=answer.kind)
+            raise CandidateFailed(self.box.read()[1], printable(answer.message), died=False, outcome=answer.kind)
         return answer
 
     @contextlib.contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attention_harness.errors import Outcome
-from attention_harness.process.described import refuse_forged
+from attention_harness.errors import CallFailed, Outcome
+from attention_harness.process.described import accepted
 from attention_harness.registry.targets import Target
 from attention_harness.timing.measure.messages import Load, Message, Reply
 from attention_harness.timing.process.child import CandidateFailed, Process, Start
@@ -71,10 +71,9 @@ class Session:
     def _described(self, process: Process, names: Sequence[str]) -> None:
         for name in names:
             try:
-                description: Description = process.receive()
-                refuse_forged(description, name)
-            except ValueError as error:
-                self.absent[name] = CandidateFailed(name, f"the description is forged: {error}", died=False)
+                description = accepted(process.receive(), name)
+            except CallFailed as forged:
+                self.absent[name] = CandidateFailed(name, str(forged), died=False)
                 continue
             except CandidateFailed as failure:
                 if failure.died:
