@@ -15,11 +15,13 @@ from attention_specs.contract import declares
     domain=("is_causal == True", "key_length == query_length", "value_dim == head_dim", "head_dim % 8 == 0", "sizes >= 1"),
 )  # fmt: skip
 def attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, is_causal: bool = True, scale: float | None = None,
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, is_causal: bool = False, scale: float | None = None,
     softcap: float | None = None, bias: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """q [B, Hq, L, D], k [B, Hkv, L, D], v [B, Hkv, L, D] -> out [B, Hq, L, D]."""
     require_elements(q, k, v)
+    if not is_causal:
+        raise NotImplementedError("is_causal=False, but should be True")
     if scale == 0:
         raise NotImplementedError("scale=0, but 0 stands for 1/sqrt(head_dim) here")
     batch, heads, length, _ = q.shape
