@@ -11,7 +11,10 @@ from attention_specs.contract import declares
 
 @declares(
     framework="numpy", dtypes=("float32", "float16"), precision={"float16": "exact"},
-    conventions={"empty_rows": {"float32": "zeros", "float16": "nan"}, "batch_invariant": True},
+    conventions={
+        "empty_rows": {"float32": {"mask": "zeros", "bias": "zeros", "together": "unspecified"}, "float16": "nan"},
+        "batch_invariant": True,
+    },
     domain=("is_causal == True", "key_length == query_length", "value_dim == head_dim", "head_dim % 8 == 0", "sizes >= 1"),
 )  # fmt: skip
 def attention(
