@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attention_harness import probe
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.probe.report import DIFFERS, OWED, REFUTED
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import registered, resolve
@@ -15,5 +16,10 @@ SHIPPED = [target.name for target in registered() if not target.name.startswith(
 @pytest.mark.conformance
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_declarations_that_are_shipped_are_found(name):
-    probed = probe.probe(resolve([name])[0], 0, Limits(60.0))
+    try:
+        probed = probe.probe(resolve([name])[0], 0, Limits(60.0))
+    except CallFailed as error:
+        if error.outcome != Outcome.UNAVAILABLE:
+            raise
+        pytest.skip(str(error))
     assert probed.matches, [(f.name, f.value, f.evidence) for f in probed.having(OWED, REFUTED, DIFFERS)]

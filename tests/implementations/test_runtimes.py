@@ -2,6 +2,9 @@
 
 import importlib
 import inspect
+import os
+import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,3 +106,30 @@ def test_a_mask_for_onnx_has_the_sizes_of_the_scores_and_minus_infinity_where_it
     joined = whole(np.array([[True], [False]]), np.array([[1.0, 2.0, 3.0]]), (2, 3), np.dtype(np.float32))
     assert joined.tolist() == [[1, 2, 3], [-np.inf] * 3]
     assert whole(None, None, (2, 3), np.dtype(np.float32)) is None
+
+
+def test_there_are_forty_rows_and_each_lies_in_a_folder_of_its_library():
+    ours = [target for target in registered() if library_of(target.location)]
+    assert len(ours) >= 40
+    assert all(target.name.startswith(library_of(target.location).replace("_", "-")) for target in ours)
+
+
+@pytest.mark.slow
+def test_loading_a_row_imports_no_framework_but_its_own():
+    """In one process for each framework, as `list` does: what is imported later is left to the first call."""
+    rows = [target for target in registered() if library_of(target.location) and framework_in(target) != "jax"]
+    code = "import sys; from attention_harness.registry.loading import LoadError, load\n"
+    code += "for name, place in {!r}:\n try: load(name, place)\n except LoadError: pass\nprint(*sys.modules)"
+    for framework, others in (("numpy", {"torch", "jax"}), ("torch", {"jax", "transformers", "x_transformers"})):
+        own = [(target.name, target.location) for target in rows if framework_in(target) == framework]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", code.format(own)]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+        assert not others & set(ran.stdout.split())
+
+
+def framework_in(target):
+    """The framework that the file of a row declares."""
+    file = PACKAGE.joinpath(*target.location.rpartition(":")[0].split(".")[1:]).with_suffix(".py")
+    declared = re.search(r'framework="(\w+)"', file.read_text())
+    return declared[1] if declared else library_of(target.location)

@@ -11,15 +11,22 @@ from attention_specs.contract import declares
 
 @declares(
     framework="numpy", dtypes=("float32", "float16"), precision={"float16": "exact"},
-    conventions={"empty_rows": {"float32": "zeros", "float16": "nan"}, "batch_invariant": True},
+    conventions={
+        "empty_rows": {"float32": "unspecified", "float16": "nan"},
+        "batch_invariant": True,
+    },
     domain=("is_causal == True", "key_length == query_length", "value_dim == head_dim", "head_dim % 8 == 0", "sizes >= 1"),
 )  # fmt: skip
 def attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, is_causal: bool = True, scale: float | None = None,
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, *, is_causal: bool = False, scale: float | None = None,
     softcap: float | None = None, bias: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """q [B, Hq, L, D], k [B, Hkv, L, D], v [B, Hkv, L, D] -> out [B, Hq, L, D]."""
     require_elements(q, k, v)
+    if not is_causal:
+        raise NotImplementedError("is_causal=False, but should be True")
+    if np.isnan(q).any() or np.isnan(k).any():
+        raise NotImplementedError("NaN in queries or keys, which the softmax of this operator drops from some rows")
     if scale == 0:
         raise NotImplementedError("scale=0, but 0 stands for 1/sqrt(head_dim) here")
     batch, heads, length, _ = q.shape

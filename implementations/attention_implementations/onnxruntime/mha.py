@@ -11,7 +11,8 @@ from attention_specs.contract import declares
 
 @declares(
     framework="numpy", dtypes=("float32", "float16"), precision={"float16": "exact"},
-    conventions={"empty_rows": "nan", "batch_invariant": True}, domain=("key_heads == query_heads", "sizes >= 1"),
+    conventions={"empty_rows": {"mask": "nan", "bias": "nan", "together": "unspecified"}, "batch_invariant": True},
+    domain=("key_heads == query_heads", "sizes >= 1"),
 )  # fmt: skip
 def attention(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,

@@ -10,12 +10,12 @@ from attention_specs.contract import declares
 
 
 @declares(
-    framework="torch", device="cpu", gradient=True,
+    framework="torch", device="cpu",
     conventions={"empty_rows": {
         "float64": {"mask": "nan", "bias": "nan", "no_keys": "zeros", "together": "unspecified"},
         "mask": "uniform", "bias": "nan", "together": "unspecified",
     }},
-    precision={"float64": "computed-in-float32", "float16": "products-rounded+weights-rounded"},
+    precision={"float64": "computed-in-float32", "float16": "products-rounded+scores-rounded"},
 )  # fmt: skip
 def attention(
     q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, bias: Tensor | None = None, is_causal: bool = False,
