@@ -23,16 +23,15 @@ class Group:
     def __init__(self, name: str) -> None:
         above = own_folder()
         self.folder = above / f"{PREFIX}{name}" if above else None
-        with contextlib.suppress(OSError):
-            if self.folder:
-                self.folder.mkdir()
-                return
-        self.folder = None
 
     def add(self, pid: int) -> None:
-        """Puts a process into the group; what it starts from then on is in it too."""
+        """Makes the group, of a process; what it starts from then on is in it too. Empty groups go, of runs that were killed."""
         try:
             if self.folder:
+                for left in self.folder.parent.glob(f"{PREFIX}*"):
+                    with contextlib.suppress(OSError):  # somebody is in it
+                        left.rmdir()
+                self.folder.mkdir()
                 (self.folder / "cgroup.procs").write_text(str(pid))
         except OSError:
             self.close()
