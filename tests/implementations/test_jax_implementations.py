@@ -17,6 +17,8 @@ from attention_specs.contract import Conventions
 from attention_specs.judge import within
 
 jax = pytest.importorskip("jax")
+from jax.extend import core as extended  # noqa: E402
+
 from attention_harness.frameworks import jax_arrays  # noqa: E402
 from attention_implementations.jax import einsum as jax_einsum  # noqa: E402
 from attention_implementations.jax import nn as jax_nn  # noqa: E402
@@ -108,7 +110,7 @@ def equations(program):
     """The variables of a program, and of those inside it."""
     for equation in program.eqns:
         yield from equation.outvars
-        for inner in jax.core.jaxprs_in_params(equation.params):
+        for inner in extended.jaxprs_in_params(equation.params):
             yield from equations(inner)
 
 
@@ -127,12 +129,12 @@ def close(got, wanted, what):
     error = np.abs(got - wanted)
     assert (error <= 200 * roundoff * (1 + np.abs(wanted).max(initial=0))).all(), (what, error.max())
 
-for queries, keys in ((13, 29), (1, 5), (16, 16)):
+for queries, keys in ((13, 29), (1, 5)):
     q, dout = rng.standard_normal((2, 2, 4, queries, 8))
     k, v = rng.standard_normal((2, 2, 2, keys, 8))
     mask, bias = rng.random((2, 1, queries, keys)) < 0.7, rng.standard_normal((queries, keys))
     mask[:, :, 0] = False
-    for options in ({}, {"is_causal": True}, {"mask": mask, "bias": bias, "scale": -0.3}, {"window": (3, 1), "softcap": 2.0}):
+    for options in ({"is_causal": True}, {"mask": mask, "bias": bias, "scale": -0.3, "window": (9, 5), "softcap": 2.0}):
         got = ring.ring(devices)(q, k, v, **options, return_lse=True)
         for name, one, other in zip(("out", "lse"), got, whole(q, k, v, **options, return_lse=True)):
             seen = np.isfinite(np.asarray(other))
@@ -148,6 +150,7 @@ assert "collective-permute" in text
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 4, 8])
 def test_a_ring_agrees_with_one_device_forwards_and_backwards(devices):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -41,7 +41,7 @@ def attention(
 
 
 def given(a: np.ndarray | None) -> mx.array | None:
-    """MLX's array of the same numbers."""
+    """MLX's array of the same numbers: a copy, since MLX takes no negative strides, not even of one element."""
     if a is None or a.dtype != ml_dtypes.bfloat16:
-        return None if a is None else mx.array(np.ascontiguousarray(a))
-    return mx.array(np.ascontiguousarray(a).view(np.uint16)).view(mx.bfloat16)
+        return None if a is None else mx.array(a.copy())
+    return mx.array(a.copy().view(np.uint16)).view(mx.bfloat16)
