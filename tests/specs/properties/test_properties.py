@@ -8,7 +8,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from attention_harness.audit.faults import (
+from attention_harness.audit.faults import (  # fmt: skip
     caches,
     dims,
     dropped,
@@ -27,10 +27,9 @@ from attention_harness.audit.faults import (
 from attention_harness.audit.faults import masks as wrong_masks
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import fails
-from attention_implementations.numpy import eager as numpy_eager
+from attention_implementations.numpy.eager import attention
 from attention_specs.property import PROPERTIES, properties_of
 
-attention = numpy_eager.attention
 load_properties()
 
 FAULTS = {}
