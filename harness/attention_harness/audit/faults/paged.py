@@ -174,11 +174,11 @@ def the_last_page_of_the_cache_is_out_of_range(q: Array, k: Array, v: Array, **o
 def pages_in_the_table_are_counted_by_their_sign(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Entries that are not below 0 count, with those of the padding; the last page ends where the length says."""
 
-    def counted(lengths: Array, b: int, size: int, columns: int) -> int:
+    def by_sign(lengths: Array, b: int, size: int, columns: int) -> int:
         pages = int((o["block_table"][b] >= 0).sum())
         return max((pages - 1) * size + int((lengths[b] - 1) % size + 1), 0) if lengths[b] else 0
 
-    return paged(q, k, v, places=_of_length(counted), **o)
+    return paged(q, k, v, places=_of_length(by_sign), **o)
 
 
 @of_pages("C41")
