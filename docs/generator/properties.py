@@ -76,6 +76,7 @@ def rejected_by(one: Property) -> list[Fault]:
 def candidates(one: Property) -> list[Fault]:
     """The faults that its page may show: those that it rejects; new ones of its spec, where the last full audit has none."""
     new = [fault for name, fault in load_all().items() if name not in rejections() and fault.spec == one.spec]
+    new = [fault for fault in new if not one.form or fault.form in one.form]
     return rejected_by(one) or new
 
 

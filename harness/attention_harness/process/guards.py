@@ -37,8 +37,8 @@ def touched(request: Request, call: Callable[[Request], object]) -> str:
     names = [*request.arrays, *(name for name, value in request.options.items() if not isinstance(value, (int, float, str)))]
     for side in SIDES:
         if _dies(call, replace(request, guard=Guard(side, (*names, OUTPUT)))):
-            alone = [name for name in (*names, OUTPUT) if _dies(call, replace(request, guard=Guard(side, (name,))))]
-            return f"memory {side} {' and '.join(alone) or 'an array'} is read or written, but should not be touched"
+            alone = (name for name in (*names, OUTPUT) if _dies(call, replace(request, guard=Guard(side, (name,)))))
+            return f"memory {side} {next(alone, 'an array')} is read or written, but should not be touched"
     return ""
 
 

@@ -206,13 +206,13 @@ class Parameters:
         """Parameters of the form that the function takes. ValueError where some are missing."""
         declared = getattr(self.function, "options", None) or ()
         taken = {*self.positional, *declared, *(self._by_parameter.get(name) for name in self.beyond)}
-        there = tuple(name for name in self.form.metadata if name in taken)
+        named = tuple(name for name in self.form.metadata if name in taken)
         kinds = [parameter.kind for parameter in self.signature.parameters.values()]
-        there = there or (self.form.usual if Parameter.VAR_KEYWORD in kinds else ())
+        named = named or (self.form.usual if Parameter.VAR_KEYWORD in kinds else ())
         for some in self.form.needed:
-            if not set(some) & set(there):
+            if not set(some) & set(named):
                 raise self.unfitting(f"form={self.form.name} needs {' or '.join(some)}, or its name in attention.names")
-        return there
+        return named
 
     @cached_property
     def needed(self) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ MAKE = "python -m attention_harness.audit.first_stage makes the table anew"
 def test_the_table_is_of_this_catalogue_and_of_these_cases():
     table, catalogue = first_stage.load(), load_all()
     for spec, cases in table["cases"].items():
-        names = {fault.name for fault in catalogue.values() if fault.spec == spec}
+        names = {fault.name for fault in catalogue.values() if fault.spec == spec and fault.form == "padded"}
         known = {case.id for case in (*CASES[spec], *EDGE_CASES[spec])}
         ids = {one.id for one in PROPERTIES.values() if one.spec == spec}
         assert table["faults"][spec] == len(names), MAKE

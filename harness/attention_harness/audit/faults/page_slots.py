@@ -36,25 +36,25 @@ def nan_behind_the_length_reaches_the_output(q: Array, k: Array, v: Array, **o: 
     """Weights of 0 are multiplied with the values that stand there."""
     numbers = iter(range(len(q)))
 
-    def divided(its_q: Array, its_k: Array, its_v: Array, o: Options, *shifts: int) -> tuple[Array, Array]:
+    def reached(its_q: Array, its_k: Array, its_v: Array, o: Options, *shifts: int) -> tuple[Array, Array]:
         out, lse = one(its_q, its_k, its_v, o, *shifts)
         behind = _whole_pages(o, k, v, next(numbers))[1][len(its_k) :]
         return out + (0 * behind.astype(out.dtype)).sum(0)[np.arange(q.shape[2]) // max(q.shape[2] // max(k.shape[2], 1), 1)], lse
 
-    return paged(q, k, v, one=divided, **o)
+    return paged(q, k, v, one=reached, **o)
 
 
 @of_pages("C15")
 def slots_behind_the_length_count_in_the_sum(q: Array, k: Array, v: Array, **o: Any) -> Any:
     """Their scores are set to 0 and not to -inf."""
 
-    def by_number(its_q: Array, its_k: Array, its_v: Array, o: Options, *shifts: int) -> tuple[Array, Array]:
+    def with_more(its_q: Array, its_k: Array, its_v: Array, o: Options, *shifts: int) -> tuple[Array, Array]:
         out, lse = one(its_q, its_k, its_v, o, *shifts)
         behind = -len(its_k) % k.shape[1]
         more = np.logaddexp(lse, np.log(behind)) if behind and len(its_k) else lse
         return out * np.where(np.isfinite(more), np.exp(lse - more), 1).T[..., None], more.astype(lse.dtype)
 
-    return paged(q, k, v, one=by_number, **o)
+    return paged(q, k, v, one=with_more, **o)
 
 
 @of_pages("C16", "Dao-AILab/flash-attention#1217")
