@@ -47,7 +47,7 @@ def refuse_forged(described: Description, name: str) -> None:
     device, colon, number = described.device.partition(":")
     _among("device", device if bool(colon) == number.isdecimal() else described.device, DEVICES[described.framework])
     for field, values, choices in (
-        ("options", (*described.options, *described.names, *described.implied), (*OPTIONS, *SCALES)),
+        ("options", (*described.options, *described.names, *described.implied), (*OPTIONS, *SCALES, *form.metadata)),
         ("dtypes", (*(described.dtypes or ()), *described.precision), DTYPES),
         ("metadata", described.metadata, form.metadata),
     ):
