@@ -83,18 +83,18 @@ from attention_implementations.numpy.eager import attention
 from attention_specs.formats import DTYPES, numpy_dtype
 from attention_specs.property import PROPERTIES
 load_properties()
-cases = [case for case in draw_suite(60, 0, DTYPES)["attention"].drawn if case.problem.dtype == "float8_e5m2"]
+cases = [case for case in draw_suite(60, 0, DTYPES)["attention"].drawn if case.problem.dtype == "float8_e5m2fnuz"]
 assert len(cases) > 5
 worker = InProcessWorker(attention)
 under_test = UnderTest(worker, worker.description)
 properties = [PROPERTIES[name] for name in ("output_agrees_with_the_oracle", "weights_sum_to_one")]
 findings = [one for case in cases[:5] for one in judge(under_test, under_test.realise(under_test.within_its_options(case)), properties)]
 assert {one.outcome for one in findings} == {"agrees"}
-numbers = np.arange(8).astype(numpy_dtype("float8_e5m2"))
+numbers = np.arange(8).astype(numpy_dtype("float8_e5m2fnuz"))
 if not installed("torch"):
     from attention_harness.frameworks.torch_arrays import from_numpy, to_numpy
     tensor = from_numpy(numbers, "cpu")
-    assert str(tensor.dtype) == "torch.float8_e5m2" and to_numpy(tensor).tobytes() == numbers.tobytes()
+    assert str(tensor.dtype) == "torch.float8_e5m2fnuz" and to_numpy(tensor).tobytes() == numbers.tobytes()
 """,
     "A table of the report": f"""
 from attention_reports import Run
