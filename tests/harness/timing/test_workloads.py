@@ -3,6 +3,7 @@
 from math import isnan
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attention_harness.errors import UsageError
@@ -31,7 +32,10 @@ def test_sizes_are_the_published_ones(workload: Workload) -> None:
 @pytest.mark.parametrize("workload", published(), ids=lambda w: w.name)
 def test_every_query_sees_a_key(workload: Workload) -> None:
     one_head = Problem.from_json(workload.problem.to_json() | {"query_heads": 1, "key_heads": 1, "head_dim": 1, "value_dim": 1})
-    assert realise(Case(one_head)).visible().any(-1).all()
+    x = realise(Case(one_head))
+    sees = x.visible().any(-1)[:, 0]
+    lengths = np.full(len(sees), sees.shape[1]) if x.query_lengths is None else x.query_lengths
+    assert (sees == (np.arange(sees.shape[1]) < lengths[:, None])).all()
 
 
 def test_a_quick_run_takes_three() -> None:

@@ -246,9 +246,10 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not (property_.gradient or property_.over_run or property_.domain or property_.id.startswith("V"))
+    if not (property_.gradient or property_.over_run or property_.domain or property_.operator or property_.form)
+    and not property_.id.startswith("V")
 ]
-"""Gradients, domains, published vectors and properties of whole runs have tests of their own."""
+"""Gradients, domains, operators, forms, published vectors and properties of whole runs have tests of their own."""
 
 
 FROM_THE_CATALOGUE = {
