@@ -45,6 +45,7 @@ SMALL = {
     "declared": [
         Case(Problem(2, 2, 2, 5, 9, 8, 8, mask=masks.random(5, 0.5, "hij"), is_causal=True)),
         Case(Problem(2, 4, 2, 5, 9, 8, 8, key_lengths=(9, 4), is_causal=True, window=(2, 1), sinks=1.0)),
+        Case(Problem(2, 4, 2, 5, 9, 8, 8, key_lengths=(9, 4), query_lengths=(5, 3), is_causal=True, window=(2, 1))),
         Case(Problem(1, 2, 2, 9, 5, 8, 8, window=(2, 1))),
         Case(Problem(2, 4, 2, 5, 9, 8, 8, key_lengths=(9, 6), query_lengths=(5, 3))),
         *(Case(Problem(2, 4, 2, 5, 9, 8, 8, dtype, mask=masks.hidden_query(1))) for dtype in ("bfloat16", "float32")),
