@@ -137,6 +137,14 @@ def _classes(one: Property) -> list[str]:
 OF = {"multi-head": "the multi-head layer", "merge": "a merge of two parts"}
 
 
+ABOUT = {
+    "domain": "that declare a domain",
+    "operator": "that are operators of `torch.library`",
+    "storage": "that declare arrays stored in eight bits",
+}
+"""Field of a description -> the implementations that have it, in words."""
+
+
 def _conditions(one: Property) -> list[tuple[str, str]]:
     every = "every other case that it applies to" if one.takes_turns(edge_case=False) else "every case that it applies to"
     rows = [("of", OF.get(one.spec, one.spec)), ("on", every)]
@@ -144,10 +152,8 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
         rows.append(("options in the signature", ", ".join(f"`{name}`" for name in one.options)))
     if one.gradient:
         rows.append(("asks for", "gradients, of an implementation that declares them"))
-    if one.domain:
-        rows.append(("of implementations", "that declare a domain"))
-    if one.operator:
-        rows.append(("of implementations", "that are operators of `torch.library`"))
+    if one.about:
+        rows.append(("of implementations", ABOUT[one.about]))
     if one.over_run:
         rows.append(("verdict", "one for all cases of a run and dtype together"))
     return [*rows, ("looks for", "; ".join(f"{FAMILIES[name]} ({name})" for name in _classes(one)))]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from attention_specs.choices import nearest
+from attention_specs.contract import Description
 from attention_specs.judge import Verdict
 from attention_specs.registry import Registry
 from attention_specs.spec import Inputs
@@ -109,10 +110,13 @@ class Property:
     every_other_case: bool = False
     gradient: bool = False
     needs_recompile: bool = False
-    domain: bool = False
-    operator: bool = False
+    about: str = ""
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None
     form: tuple[str, ...] = ()
+
+    def is_about(self, there: Description) -> bool:
+        """Whether it is about such implementations: they declare what it is `about`, and are called in its form."""
+        return (not self.about or bool(getattr(there, self.about))) and (not self.form or there.form in self.form)
 
     @property
     def sentence(self) -> str:
@@ -137,8 +141,7 @@ def property_(
     spec: str = "attention",
     gradient: bool = False,
     needs_recompile: bool = False,
-    domain: bool = False,
-    operator: bool = False,
+    about: str = "",
     over_run: Callable[[Sequence[tuple[float, ...]]], Verdict] | None = None,
     form: tuple[str, ...] = (),
 ) -> Callable[[Check], Check]:
@@ -148,9 +151,9 @@ def property_(
     than the case's cost another oracle (`needs_new_oracle`), and a compilation where shapes are compiled. Further results of
     the same inputs cost only a compilation (`needs_recompile`). `every_other_case`: redundant in the audit (15 or more other
     properties catch what it catches), so it runs on every other case, as those of a new oracle do.
-    `form` names the forms that it is about; () for all. A property of the `gradient` or the `domain` is for implementations that
-    declare one, and of the `operator` for operators. With `over_run` the check gathers `samples`, and the verdict is that on the
-    samples of all cases of a dtype.
+    `form` names the forms that it is about; () for all. A property of the `gradient` is for implementations that declare one, and
+    one `about` the domain, the storage or the operator for those with such a field in their description. With `over_run` the check
+    gathers `samples`, and the verdict is that on the samples of all cases of a dtype.
     """
 
     def register(check: Check) -> Check:
@@ -169,8 +172,7 @@ def property_(
             every_other_case=every_other_case,
             gradient=gradient,
             needs_recompile=needs_recompile,
-            domain=domain,
-            operator=operator,
+            about=about,
             over_run=over_run,
             form=form,
         )

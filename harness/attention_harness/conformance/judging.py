@@ -173,10 +173,7 @@ PLAIN = (*GATES, "P4", "L4")
 def applies(under_test: UnderTest, property_: Property, x: Inputs) -> bool:
     """Whether the property can be judged on these inputs with the options of the signature and the declarations."""
     declared = under_test.description
-    kinds = {"gradient": declared.gradient, "domain": bool(declared.domain), "operator": declared.operator}
-    if any(getattr(property_, kind) and not there for kind, there in kinds.items()):
-        return False
-    if property_.form and declared.form not in property_.form:
+    if (property_.gradient and not declared.gradient) or not property_.is_about(declared):
         return False
     with np.errstate(all="ignore"):
         return set(property_.options) <= set(under_test.description.options) and bool(property_.needs(x))

@@ -34,7 +34,9 @@ class Schedule:
         self.spec = under_test.description.spec
         self.suite = plan.suites.get(self.spec, Suite())
         self.properties = [
-            one for one in properties_of(self.spec) if one.id in GATES or (plan.asks_for(one) and self._is_about(one))
+            one
+            for one in properties_of(self.spec)
+            if one.id in GATES or (plan.asks_for(one) and one.is_about(under_test.description))
         ]
         self.compiles = under_test.description.compiles
         self.warm = [
@@ -42,12 +44,6 @@ class Schedule:
             for property_ in self.properties
             if not (property_.needs_new_oracle or (property_.needs_recompile and self.compiles))
         ]
-
-    def _is_about(self, property_: Property) -> bool:
-        """Whether it is about functions of this kind: with a domain, operators, with this form."""
-        there = self.under_test.description
-        kind = (not property_.domain or bool(there.domain)) and (not property_.operator or there.operator)
-        return kind and (not property_.form or there.form in property_.form)
 
     def cases(self, smallest: bool = False) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The cases in the options of the implementation, each with the properties to judge on it; if wanted, the smallest first."""

@@ -104,7 +104,7 @@ def weights_and_lse_come_together_as_each_alone(attend: Attend, x: Inputs) -> Ve
     return out & weights & _lse_agrees(expected, both["lse"], "lse beside weights")
 
 
-@property_("P17", needs=_sees_something, needs_new_oracle=True, domain=True)
+@property_("P17", needs=_sees_something, needs_new_oracle=True, about="domain")
 def outside_of_its_domain_it_refuses_or_is_right(attend: Attend, x: Inputs) -> Verdict:
     """A call that the declared domain excludes is refused, or its output is right all the same (C32)."""
     replies = list(attend.outside(x))

@@ -61,7 +61,7 @@ def misfits(x: Inputs) -> Iterator[tuple[str, Inputs]]:
     yield f"mask for Lq={mask.shape[2]}, Lk={mask.shape[3]}", x.replace(mask=mask)
 
 
-@property_("P18", every_other_case=True, needs_recompile=True, needs=asks, operator=True)
+@property_("P18", every_other_case=True, needs_recompile=True, needs=asks, about="operator")
 def an_operator_passes_the_check_of_its_framework(attend: Attend, x: Inputs) -> Verdict:
     """An operator does as its schema and its registrations say: what torch.library.opcheck tests (C34; C35)."""
     complaint = attend.operator_complaint(x)

@@ -138,7 +138,7 @@ def _stored(x: Inputs) -> bool:
     return x.storage is not None and _answers(x)
 
 
-@property_("S9", needs_new_oracle=True, needs=_stored)
+@property_("S9", needs_new_oracle=True, needs=_stored, about="storage")
 def scales_of_any_size_are_factors(attend: Attend, x: Inputs) -> Verdict:
     """Scales that are no powers of two mean what they say, to the last digit of float32 (C23, C24)."""
     y = x.replace(factors=(1.3700001, 0.6300001))
@@ -146,7 +146,12 @@ def scales_of_any_size_are_factors(attend: Attend, x: Inputs) -> Verdict:
     return within(attend(y), expected.out, expected.bounds.out, "out of scales that are no powers of two", ~expected.exact.empty)
 
 
-@property_("S10", needs_new_oracle=True, needs=lambda x: _stored(x) and x.storage is not None and "v" in x.storage.arrays)
+@property_(
+    "S10",
+    needs_new_oracle=True,
+    needs=lambda x: _stored(x) and x.storage is not None and "v" in x.storage.arrays,
+    about="storage",
+)
 def the_largest_stored_numbers_are_numbers(attend: Attend, x: Inputs) -> Verdict:
     """Values as large as the format has, of either sign, come out as they are weighed (C24)."""
     assert x.storage is not None

@@ -15,9 +15,9 @@ load_properties()
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not (property_.gradient or property_.over_run or property_.domain or property_.id.startswith("V"))
+    if not (property_.gradient or property_.over_run or property_.about or property_.form or property_.id.startswith("V"))
 ]
-"""Gradients, domains, published vectors and properties of whole runs have tests of their own."""
+"""Gradients, forms, published vectors and properties of whole runs or of declarations have tests of their own."""
 
 
 @pytest.mark.slow

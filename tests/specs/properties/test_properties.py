@@ -246,7 +246,7 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not (property_.gradient or property_.over_run or property_.domain or property_.operator or property_.form)
+    if not (property_.gradient or property_.over_run or property_.about in ("domain", "operator") or property_.form)
     and not property_.id.startswith("V")
 ]
 """Gradients, domains, operators, forms, published vectors and properties of whole runs have tests of their own."""
