@@ -55,14 +55,12 @@ class Schedule:
     def first(self) -> Iterator[tuple[Case, list[Property]]]:
         """The cases of the first stage in its order, each with the properties that tell, and those that are easy to understand.
 
-        Whose turn it is depends on the properties and cases that are wanted, so that turns do not count here. Of a spec that has
-        no table they are all that there are.
+        Whose turn it is depends on the properties and cases that are wanted, so that turns do not count here.
         """
         for case, properties in self._of_the_form():
             yield self.under_test.within_its_options(case), [one for one in properties if one.id in PLAIN or one.form]
         known = {name: case for name, case, _ in self._known_cases()}
-        every = {one.id for one in self.properties}
-        for name, telling in first_stage.cases(self.spec) or [(name, every) for name in known]:
+        for name, telling in first_stage.cases(self.spec):
             if name in known:
                 asked = [one for one in (self.warm if self.compiles else self.properties) if one.id in telling.union(PLAIN)]
                 yield self.under_test.within_its_options(known[name]), asked
