@@ -15,7 +15,7 @@ import pytest
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.records import CheckRow
 from attention_harness.conformance.settings import Settings
-from attention_harness.registry.targets import registered
+from attention_harness.registry.targets import registered, spec_by_name
 from attention_harness.runs.run import Run, check
 from attention_specs.property import properties_of
 
@@ -28,8 +28,7 @@ def cells() -> Iterator[tuple[str, str]]:
     """(implementation, property), known without importing any framework."""
     load_properties()
     for target in registered():
-        spec = "multi-head" if target.name.endswith("-multi-head") else "attention"
-        yield from ((target.name, property_.name) for property_ in properties_of(spec))
+        yield from ((target.name, property_.name) for property_ in properties_of(spec_by_name(target.name)))
 
 
 @pytest.fixture(scope="session")
