@@ -6,10 +6,8 @@ All failures of foreign code happen here. It learns nothing of cases, properties
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import pickle
 import re
-import signal
 import socket
 import sys
 import traceback
@@ -32,6 +30,7 @@ from attention_harness.process.limits import PROGRAMS, resident
 from attention_harness.process.messages import Answer, Failure, Kind, Request
 from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_the_judge, rooms_for
 from attention_harness.process.packing import Packed, unpacked
+from attention_harness.process.relatives import adopt_orphans, die_with_parent
 from attention_harness.registry.call_form import CallForm, in_contract_form
 from attention_harness.registry.declarations import OPERATOR_CHECK, OperatorReport
 from attention_harness.registry.loading import LoadError, load
@@ -259,24 +258,6 @@ def _requests(channel: Channel) -> Iterator[Frame]:
             yield channel.receive()
 
 
-def die_with_parent() -> None:
-    """On Linux, asks to be killed when the parent dies, so that a hanging call leaves no process behind (prctl(2))."""
-    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """On Linux, becomes the parent of descendants that lose theirs, so that they are found (prctl(2))."""
-    _control(PR_SET_CHILD_SUBREAPER, 1)
-
-
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-def _control(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value)
-
-
 def channel_to_parent(descriptor: str) -> Channel:
     """The channel on this socket, closed to child processes; ties this process to its parent and its descendants."""
     die_with_parent()
@@ -293,7 +274,22 @@ def bound(rooms: Sequence[str] = ()) -> OwnModules:
     return own
 
 
+def refuse_to_start(channel: Channel, error: OSError) -> None:
+    """Answers the first request: foreign code is not loaded where the sandbox that the system has cannot be entered."""
+    message = f"sandbox={error}, but should be entered; {sandbox.SWITCH}=off checks without one"
+    channel.reply(channel.receive().request, Failure(Outcome.UNAVAILABLE, message))
+
+
+def main(descriptor: str, *implementation: str) -> None:
+    """Serves one implementation, or descriptions of those that are asked for."""
+    to_parent = channel_to_parent(descriptor)
+    try:
+        own_modules = bound(rooms_for(implementation[1]) if implementation else ())
+    except OSError as error:
+        refuse_to_start(to_parent, error)
+    else:
+        serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)
+
+
 if __name__ == "__main__":
-    to_parent, *implementation = channel_to_parent(sys.argv[1]), *sys.argv[2:6]
-    own_modules = bound(rooms_for(implementation[1]) if implementation else ())
-    serve(to_parent, own_modules, *implementation) if implementation else describe(to_parent)
+    main(*sys.argv[1:6])

@@ -20,7 +20,7 @@ from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.plan import Listener
 from attention_harness.errors import UsageError
 from attention_harness.frameworks import installed
-from attention_harness.process.server import die_with_parent
+from attention_harness.process.relatives import die_with_parent
 from attention_harness.registry.targets import Target, spec_by_name
 from attention_harness.runs import ending, journal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 from attention_harness.errors import CallFailed
 from attention_harness.process import filters, sandbox
 from attention_harness.process.arena import SIZE, Arena
+from attention_harness.process.framing import Channel
 from attention_harness.process.messages import LONGEST_TEXT, Failure, Request, cut
 from attention_harness.process.packing import pack
+from attention_harness.process.server import refuse_to_start
 from attention_harness.process.supervised import MOST_OUTPUT
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_harness.runs.environment import environment
+from attention_specs.contract import Description
 
 landlock = pytest.mark.skipif(sandbox.version() == 0, reason="this kernel has no Landlock")
 
@@ -266,3 +270,14 @@ def test_every_jump_of_the_filter_lands_where_it_should(machine):
     known = {*filters.REFUSED[machine], socket}
     assert {verdict(number) for number in range(500) if number not in known} == {filters.ALLOW}
     assert sys.platform != "linux" or filters.supported() or os.uname().machine not in filters.MACHINES
+
+
+def test_a_sandbox_that_cannot_be_entered_is_one_line():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        parent = Channel(ours)
+        request = parent.ask(None)
+        refuse_to_start(Channel(theirs), OSError(1, "the sandbox cannot be entered"))
+        answer = parent.answer(request, Description, 1000)
+    assert answer.kind == "unavailable"
+    assert "but should be entered; ATTENTION_HARNESS_SANDBOX=off checks without one" in answer.message
