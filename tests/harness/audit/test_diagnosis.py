@@ -20,14 +20,14 @@ CAUSES = {
     "a_window_back_to_the_first_key_is_dropped_on_both_sides",
     "query_lengths is ignored": "the_mask_replaces_the_query_lengths query_lengths_are_dropped weights_of_padded_queries_are_returned "
     "padded_queries_are_zero_beside_key_lengths_only the_lse_of_padded_queries_is_that_of_their_garbage",
-    "key_lengths is ignored": "the_mask_replaces_the_key_lengths key_lengths_are_dropped_for_a_batch_of_one "
+    "key_lengths is ignored": "keys_count_as_far_as_they_are_allocated the_mask_replaces_the_key_lengths key_lengths_are_dropped_for_a_batch_of_one "
     "key_lengths_are_dropped_without_query_lengths",
     "is_causal is ignored": "causality_is_skipped_for_one_query the_mask_replaces_causality key_lengths_switch_causality_off "
     "a_bias_replaces_causality a_window_replaces_causality causality_is_for_more_than_eight_queries causality_is_dropped_beside_weights "
     "causality_is_dropped_in_long_rows_of_few_queries causality_is_dropped_beside_weights_without_a_mask "
     "causality_is_dropped_without_a_mask causality_is_dropped_for_wide_heads causality_is_dropped_beside_the_lse "
     "few_short_keys_alone_without_causality",
-    "softcap is ignored": "the_softcap_is_dropped the_softcap_is_dropped_for_one_query the_softcap_is_dropped_beside_sinks "
+    "softcap is ignored": "softcap_is_dropped_with_unequal_lengths the_softcap_is_dropped the_softcap_is_dropped_for_one_query the_softcap_is_dropped_beside_sinks "
     "the_softcap_is_dropped_in_long_rows a_softcap_with_causality_and_a_window_is_dropped lse_leaves_out_the_softcap "
     "returned_weights_know_nothing_of_the_softcap",
     "bias is ignored": "a_bias_with_sinks_is_dropped half_precision_with_odd_dims_ignores_the_bias the_bias_is_dropped_beside_a_mask "
@@ -70,26 +70,26 @@ CAUSES = {
     "the_sign_of_the_scale_is_lost": "a_negative_scale_counts_as_positive",
     "is_causal is bottom-right": "causality_is_bottom_right causality_beside_a_bias_is_bottom_right "
     "causality_is_bottom_right_for_more_keys causality_is_bottom_right_for_more_queries",
-    "is_causal is top-left": "declared_bottom_right_is_top_left_beside_a_mask declared_bottom_right_is_top_left_beside_a_window",
+    "is_causal is top-left": "causality_counts_from_the_first_key declared_bottom_right_is_top_left_beside_a_mask declared_bottom_right_is_top_left_beside_a_window",
     "window is bottom-right": "the_window_is_bottom_right",
-    "window is top-left": "a_declared_bottom_right_window_never_moves_left declared_bottom_right_is_top_left_beside_a_mask",
-    "causality_hides_the_diagonal": "causality_hides_the_diagonal_for_unequal_lengths",
+    "window is top-left": "windows_count_from_the_first_key a_declared_bottom_right_window_is_top_left a_declared_bottom_right_window_never_moves_left declared_bottom_right_is_top_left_beside_a_mask",
+    "causality_hides_the_diagonal": "declared_bottom_right_shows_one_key_too_few causality_hides_the_diagonal_for_unequal_lengths",
     "causality_counts_without_the_cache": "the_triangle_starts_at_the_first_key",
     "the_window_counts_without_the_cache": "the_window_is_counted_without_the_cache the_triangle_starts_at_the_first_key",
     "causality_ends_at_the_key_length": "causality_is_shifted_by_the_key_length",
-    "causality_moves_with_the_key_length": "declared_bottom_right_ends_at_the_key_length",
-    "the_window_ends_at_the_key_length": "the_window_ends_at_the_key_length declared_bottom_right_ends_at_the_key_length",
-    "the_window_is_one_key_too_wide": "the_window_is_one_key_too_wide odd_sides_of_a_window_show_one_key_more",
+    "causality_moves_with_the_key_length": "",
+    "the_window_ends_at_the_key_length": "the_window_ends_at_the_key_length",
+    "the_window_is_one_key_too_wide": "a_declared_bottom_right_window_is_one_key_wider_on_its_left the_window_is_one_key_too_wide odd_sides_of_a_window_show_one_key_more",
     "the_window_leaves_out_its_last_key": "the_window_leaves_out_its_last_key",
-    "the_window_is_one_key_too_wide_ahead": "the_window_is_one_key_too_wide_ahead odd_sides_of_a_window_show_one_key_more",
+    "the_window_is_one_key_too_wide_ahead": "a_declared_bottom_right_window_is_one_key_wider_on_its_right the_window_is_one_key_too_wide_ahead odd_sides_of_a_window_show_one_key_more",
     "a_window_side_of_zero_is_open": "a_window_side_of_zero_is_open",
     "a_window_without_a_right_side_is_causal": "a_window_without_a_right_side_is_causal",
     "the_right_side_of_the_window_is_open": "the_right_side_of_the_window_is_open",
     "the_sides_of_the_window_are_exchanged": "the_sides_of_the_window_are_exchanged sides_of_a_wide_window_are_exchanged",
     "key_lengths_are_inclusive": "the_key_length_is_inclusive",
     "query_lengths_are_inclusive": "the_query_length_is_inclusive",
-    "the_first_key_length_serves_all": "the_first_key_length_serves_all the_first_key_length_serves_all_beside_a_mask",
-    "the_greatest_key_length_serves_all": "the_greatest_key_length_serves_all",
+    "the_first_key_length_serves_all": "every_sequence_has_as_many_keys_as_the_first the_length_of_the_first_entry_serves_all the_first_key_length_serves_all the_first_key_length_serves_all_beside_a_mask",
+    "the_greatest_key_length_serves_all": "the_greatest_number_of_used_keys_serves_all the_greatest_key_length_serves_all",
     "a_key_length_of_zero_means_all": "a_key_length_of_zero_means_all",
     "queries_have_the_lengths_of_the_keys": "queries_have_the_lengths_of_the_keys",
     "keys_have_the_lengths_of_the_queries": "keys_have_the_lengths_of_the_queries",
@@ -135,7 +135,7 @@ CAUSES = {
     "the_last_query_is_not_written": "a_tuned_kernel_leaves_the_last_row_unwritten",
     "the_last_key_of_the_cache_is_zero": "the_last_key_of_the_cache_is_lost",
     "the_cache_is_put_behind_the_new_keys": "the_cache_is_put_behind_the_new_keys",
-    "empty rows are nan (attention)": "nan_declared_of_float16_is_given_in_all_sixteen_bits empty_rows_give_nan no_keys_give_nan "
+    "empty rows are nan (attention)": "sequences_without_keys_are_nan nan_declared_of_float16_is_given_in_all_sixteen_bits empty_rows_give_nan no_keys_give_nan "
     "empty_rows_give_nan_by_bias_only rows_emptied_by_mask_and_causality_give_nan an_empty_batch_entry_divides_by_zero "
     "key_length_zero_gives_nan empty_rows_beside_sinks_give_nan rows_emptied_by_the_window_give_nan empty_rows_give_nan_beside_weights "
     "a_mask_that_is_false_throughout_gives_nan filler_overflows_in_float16 an_empty_row_of_several_splits_gives_nan",
@@ -214,6 +214,12 @@ CAUSES = {
     "the_last_key_of_a_layer_is_ignored": "the_last_key_of_a_layer_is_forgotten",
     "no reading": "zeros_and_ones_are_added_in_a_layer booleans_are_added_in_a_layer returned_weights_are_the_mean_of_the_heads "
     "the_mask_of_a_layer_comes_behind_the_softmax weights_of_a_layer_have_half_precision the_softmax_is_in_the_dtype_of_the_inputs",
+    "empty rows are nan (merge)": "two_empty_parts_are_nan",
+    "key_lengths_count_from_the_end": "the_last_keys_of_what_is_allocated_are_used",
+    "causality_ends_with_the_arrays": "causality_is_aligned_by_what_is_allocated declared_bottom_right_is_that_of_the_longest_entry "
+    "declared_bottom_right_ends_at_the_key_length",
+    "the_window_ends_with_the_arrays": "declared_bottom_right_is_that_of_the_longest_entry "
+    "declared_bottom_right_ends_at_the_key_length",
 }
 """Reading -> the faults that have this cause, by their sources; the last ones have a cause that no reading describes, and should."""
 

@@ -71,12 +71,9 @@ def test_a_single_implementation_is_checked_without_a_pool(tmp_path, monkeypatch
 
 def test_implementations_of_a_framework_go_side_by_side_and_layers_last():
     shares = [[target.name for target in share] for share in executors.shares_of(resolve([]), jobs=2)]
-    assert shares[:4] == [
-        ["jax-einsum", "jax-nn"],
-        ["jax-multi-head"],
-        ["numpy-eager", "numpy-online"],
-        ["numpy-tensor-core", "numpy-multi-head"],
-    ]
+    of_numpy = [share for share in shares if share[0].startswith("numpy-")]
+    assert len(of_numpy) >= 2 and of_numpy[-1][-1] == "numpy-multi-head"
+    assert all(len({name.partition("-")[0] for name in share}) == 1 and len(share) <= executors.SIDE_BY_SIDE for share in shares)
     assert sorted(name for share in shares for name in share) == sorted(target.name for target in resolve([]))
 
 

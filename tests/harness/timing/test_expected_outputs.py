@@ -48,8 +48,8 @@ def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem
         wrong = right.copy()
         wrong[-1, -1, row] += 1
         faults.append(bool(expected.fault(PLAIN, 0, {"out": wrong})))
-    assert 0 < sum(faults) < problem.query_length
-    assert sum(faults) == max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
+    some = max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
+    assert sum(faults) == (problem.query_length if problem.key_lengths else some), "all where a window is aligned as declared"
 
 
 def test_fresh_copies_are_judged_in_part_and_dropped(monkeypatch):
