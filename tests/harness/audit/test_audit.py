@@ -180,9 +180,10 @@ def test_a_property_that_tells_nothing_makes_it_fail():
 
 @pytest.fixture
 def few_cases(monkeypatch, affordable, cases_of):
-    """Small cases of two specs: some sixty functions are asked, and those of a whole suite take minutes."""
+    """Small cases of all specs: some sixty functions are asked, and those of a whole suite take minutes."""
     small = [*affordable[::12], Case(Problem(key_length=3, head_dim=2, value_dim=4))]
-    few = {"attention": Suite(drawn=small), "multi-head": Suite(drawn=cases_of(0)["multi-head"][::24])}
+    others = {spec: Suite(drawn=cases_of(0)[spec][::24]) for spec in ("multi-head", "merge")}
+    few = {"attention": Suite(drawn=small), **others}
     run = import_module("attention_harness.audit.run")
     monkeypatch.setattr(run, "draw_suite", lambda *given: few)
     monkeypatch.setattr(run, "vectors", lambda names: ())

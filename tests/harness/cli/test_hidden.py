@@ -33,8 +33,14 @@ def everything(folder):
         yield path.name, pd.read_parquet(path).to_csv() if path.suffix == ".parquet" else path.read_text(errors="replace")
 
 
+def without_statements(name, text):
+    """The properties in run.json have their statements, with examples of outputs."""
+    return json.dumps(json.loads(text) | {"properties": {}}) if name == "run.json" else text
+
+
 def secrets(texts):
-    return {name: match.group() for name, text in texts if (match := SECRETS.search(text))}
+    kept = ((name, without_statements(name, text)) for name, text in texts)
+    return {name: match.group() for name, text in kept if (match := SECRETS.search(text))}
 
 
 @pytest.mark.parametrize("target", FAILING)

@@ -246,11 +246,10 @@ def cuts_keys_and_values_to_the_shorter(q, k, v, **options):
 ATTENTION = [
     property_
     for property_ in properties_of("attention")
-    if not (property_.gradient or property_.over_run or property_.about in ("domain", "operator") or property_.form)
-    and not property_.id.startswith("V")
+    if not (property_.gradient or property_.over_run or property_.form or property_.id.startswith("V"))
+    and property_.about not in ("domain", "operator")
 ]
 """Gradients, domains, operators, forms, published vectors and properties of whole runs have tests of their own."""
-
 
 FROM_THE_CATALOGUE = {
     "two_threads_at_once_are_one_after_the_other": caches.calls_share_a_buffer,
