@@ -163,10 +163,10 @@ def judge_applying(under_test: UnderTest, x: Inputs, properties: Iterable[Proper
             return
 
 
-GATES = ("P1", "P2", "L1", "L2")
+GATES = ("P1", "P2", "L1", "L2", "J1", "J2")
 """Ids of the properties that come first, an answer and its shape: without them there is nothing to judge."""
 
-PLAIN = (*GATES, "P4", "L4")
+PLAIN = (*GATES, "P4", "L4", "J4")
 """Ids of the gates, and of the agreement of the output with the oracle: their failures are the easiest to understand."""
 
 
