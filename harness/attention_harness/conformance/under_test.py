@@ -17,7 +17,6 @@ from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
 from attention_specs.attention.inputs import Inputs as AttentionInputs
-from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
@@ -77,8 +76,8 @@ class UnderTest:
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
-        x = self.spec.realise(case).under(self.description.conventions)
-        return x.stored_as(Storage.declared(self.description.storage)) if isinstance(x, AttentionInputs) else x
+        x = self.spec.realise(case)
+        return x.as_declared(self.description) if isinstance(x, AttentionInputs) else x.under(self.description.conventions)
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""

@@ -64,7 +64,7 @@ class ExpectedOutputs:
         self.rng, self.copies = np.random.default_rng(seeds[copies]), copies
         self.parts: dict[int, Part] = {}
         self.training = workload.direction == TRAINING
-        self.expected: dict[tuple[int, object, object], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+        self.expected: dict[tuple[int, str | None, str, object], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     def fresh(self) -> tuple[int, tuple[dict[str, object], ...]]:
         """As many cases again, of seeds that nobody has seen, and the number of the first; `forget_fresh` drops them."""
@@ -154,9 +154,10 @@ class ExpectedOutputs:
         x = self._part(copy).inputs
         model = description.precision.get(x.dtype)
         plain = not self._conventions_matter(x)
-        key = (copy, model, None if plain else (description.options, str(description.conventions)))
+        key = (copy, model, str(description.storage), None if plain else (description.options, str(description.conventions)))
         if key not in self.expected:
-            asked = x if plain else spec.lower(x.under(description.conventions), description.options)
+            declared = x.as_declared(description)
+            asked = declared if plain else spec.lower(declared, description.options)
             with threadpool_limits(1):  # threads that wait for each other on a busy machine are slower than one
                 self.expected[key] = self._answers(asked, copy, Conventions() if plain else description.conventions, model)
         return self.expected[key]

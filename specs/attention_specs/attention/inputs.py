@@ -15,7 +15,7 @@ from attention_specs.attention.problem import Problem, Window
 from attention_specs.attention.recipes import RECIPES
 from attention_specs.attention.storage import Storage
 from attention_specs.case import Case
-from attention_specs.contract import Conventions
+from attention_specs.contract import Conventions, Description
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import INSIDE_K, LAYOUTS
 from attention_specs.remembered import remembered
@@ -97,6 +97,10 @@ class Inputs:
         if storage == self.storage and all(arrays[name] is getattr(self, name) for name in arrays):
             return self
         return self.replace(**arrays, storage=storage, answers={})
+
+    def as_declared(self, description: Description) -> Inputs:
+        """The call as an implementation of this description is to understand it, with the numbers that it can be given."""
+        return self.under(description.conventions).stored_as(Storage.declared(description.storage))
 
     @remembered
     def numbers(self) -> Inputs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,16 @@ def test_of_a_large_problem_some_rows_are_judged_in_every_head_and_entry(problem
         faults.append(bool(expected.fault(PLAIN, 0, {"out": wrong})))
     some = max(1, 1000 * problem.query_length // (right.size // right.shape[3] * problem.key_length))
     assert sum(faults) == (problem.query_length if problem.key_lengths else some), "all where a window is aligned as declared"
+
+
+def test_an_output_of_stored_arrays_is_judged_by_the_numbers_that_are_stored(monkeypatch):
+    expected = expected_of(PROBLEMS["plain"], monkeypatch, 1 << 23)
+    stored = replace(PLAIN, storage={"format": "float8_e4m3fn", "scales": "head"})
+    x = realise(expected.cases[0]).as_declared(stored)
+    right = {"out": attention(x.q, x.k, x.v)}
+    assert not expected.fault(stored, 0, right)
+    assert expected.fault(PLAIN, 0, right)
+    assert expected.fault(stored, 0, {"out": answer(expected, 0)})
 
 
 def test_fresh_copies_are_judged_in_part_and_dropped(monkeypatch):

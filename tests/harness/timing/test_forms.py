@@ -9,6 +9,7 @@ from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.loading import describe
 from attention_harness.timing.measure.candidate import Candidate
 from attention_implementations.numpy.eager import attention as eager
+from attention_implementations.numpy.fp8_cache import attention as fp8_cache
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
@@ -36,6 +37,15 @@ def test_a_function_is_timed_in_its_own_form():
     for number in range(2):
         timed.fill(number)
         assert np.array_equal(timed.output(timed.call(0))["out"], eager(X.q, X.k, X.v, is_causal=True))
+
+
+def test_stored_arrays_come_with_their_scales():
+    timed = candidate(fp8_cache)
+    timed.open([X])
+    x = X.as_declared(timed.description)
+    for number in range(2):
+        timed.fill(number)
+        assert np.array_equal(timed.output(timed.call(0))["out"], eager(x.q, x.k, x.v, is_causal=True))
 
 
 def test_outside_of_its_domain_it_has_no_time():

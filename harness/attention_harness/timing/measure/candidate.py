@@ -73,7 +73,7 @@ class Candidate:
 
     def take(self, copies: Sequence[Inputs]) -> None:
         """From the next `fill` on, has the values and the options of these copies; they are of one problem with those before."""
-        self.asked = [spec.lower(x.under(self.description.conventions), self.description.options) for x in copies]
+        self.asked = [spec.lower(x.as_declared(self.description), self.description.options) for x in copies]
         calls = [self.way.to_call(x, spec.call(x)) for x in self.asked]
         douts = [self.way.to_answer(x, "out", output_gradient(x)) if self.direction == TRAINING else None for x in copies]
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
