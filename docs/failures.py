@@ -12,24 +12,30 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from attention_harness import Result, check_attention
-from attention_harness.audit.faults import Fault
 from attention_harness.conformance.check import load_properties
-from attention_specs.property import PROPERTIES
-from generator.properties import FAILURES, Failure, audit, candidates
+from attention_specs.property import PROPERTIES, Property
+from generator.properties import ELSEWHERE, FAILURES, Failure, audit, candidates
 
 MOST = 12
 """Faults that are tried for one property: the failure of some needs the calls of other properties before it."""
 NONE: Failure = {"fault": "", "outcome": "", "sentence": "", "case": None}
 
 
-def failure(fault: Fault, id: str) -> Failure:
-    """The first failure of the fault, made small; empty if no case shows it. A fault that may hang has a process of its own."""
-    target = fault.location if fault.alone else fault.function
+def targets(property_: Property) -> dict[str, object]:
+    """Fault -> what is checked, in the order of trial; a fault that may hang has a process of its own."""
+    if property_.id in ELSEWHERE:
+        return {ELSEWHERE[property_.id]: ELSEWHERE[property_.id]}
+    faults = candidates(property_)[:MOST]
+    return {fault.name: fault.location if fault.alone else fault.function for fault in faults}
+
+
+def failure(fault: str, target: object, id: str) -> Failure:
+    """The first failure of the fault, made small; empty if no case shows it."""
     for quick, seed in ((True, 0), (False, audit()["seed"])):
         result = check_attention(target, properties=[id], quick=quick, seed=seed, timeout=5)
         for first in result.failures:
             return {
-                "fault": fault.name,
+                "fault": fault,
                 "outcome": first.outcome,
                 "sentence": first.sentence,
                 "case": recorded(result, first.record),
@@ -53,7 +59,7 @@ def main(ids: list[str], path: Path = FAILURES) -> None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for property_ in PROPERTIES.values():
         if not ids or property_.id in ids:
-            tried = (failure(fault, property_.id) for fault in candidates(property_)[:MOST])
+            tried = (failure(fault, target, property_.id) for fault, target in targets(property_).items())
             known[property_.id] = next((one for one in tried if one["sentence"]), NONE)
             path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

@@ -22,6 +22,8 @@ from generator.markdown import docstring, first_line, in_words, page, table
 SPECIFICATION = Path(__file__).parents[2] / "specs" / "attention.md"
 FAILURES = Path(__file__).parents[1] / "failures.json"
 """Id of a property -> the smallest failure of the fault on its page, as `failures.py` wrote it."""
+ELSEWHERE = {"P18": "tests/third_party/own_forms/of_torch.py:operator_without_a_fake"}
+"""Id of a property that no NumPy function can break, as the faults of the audit are -> the wrong function on its page."""
 BUGS_SHOWN = 8
 """Public bugs on a page; further ones are counted."""
 
@@ -123,7 +125,7 @@ def _page(one: Property) -> str:
         "## When it is judged",
         table(("condition", "value"), _conditions(one)),
         "## A fault that it rejects",
-        _fault(one, fault) if fault else "The last full audit had no fault for it.",
+        _fault(one, fault) if fault else _elsewhere(one),
         "## Public bugs",
         _bugs(one, faults or list(filter(None, [fault]))),
     )
@@ -162,7 +164,7 @@ def _conditions(one: Property) -> list[tuple[str, str]]:
 def _fault(one: Property, fault: Fault) -> str:
     return (
         f"**`{fault.name}`** ({FAMILIES[fault.family]}, {fault.family}). {docstring(fault.function)}\n\n"
-        f"{_failure(one, fault)}{_audited(one, fault)} `attention-harness audit {fault.name}` tries it."
+        f"{_failure(one, fault.name)}{_audited(one, fault)} `attention-harness audit {fault.name}` tries it."
     )
 
 
@@ -177,10 +179,21 @@ def _audited(one: Property, fault: Fault) -> str:
     return f"{also} {number}{first}."
 
 
-def _failure(one: Property, fault: Fault) -> str:
+def _elsewhere(one: Property) -> str:
+    """The wrong function of a test; the words that there is none."""
+    if one.id not in ELSEWHERE:
+        return "The last full audit had no fault for it."
+    path, _, name = ELSEWHERE[one.id].partition(":")
+    return (
+        f"**`{name}`** of `{path}`. The faults of the audit are NumPy functions, and none of them can break this property.\n\n"
+        f"{_failure(one, ELSEWHERE[one.id])}`attention-harness check {ELSEWHERE[one.id]}` finds it."
+    )
+
+
+def _failure(one: Property, fault: str) -> str:
     """The smallest failure of the fault, with its picture; "" where `failures.json` has another fault, or none."""
     failure = failures().get(one.id)
-    if not failure or failure["fault"] != fault.name or not failure["sentence"]:
+    if not failure or failure["fault"] != fault or not failure["sentence"]:
         return ""
     problem = f"\n[{Case.from_json(failure['case'])}]" if failure["case"] else ""
     text = f"The smallest failure that a check finds:\n\n```text\n{failure['outcome']}: {failure['sentence']}{problem}\n```\n\n"
