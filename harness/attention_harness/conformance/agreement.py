@@ -14,14 +14,38 @@ from attention_specs.case import Case
 from attention_specs.spec import Expected
 
 
+@dataclass(frozen=True, eq=False)
+class ErrorSample:
+    """The errors of one case, their bounds and the exact answer: of the rows that see a key."""
+
+    error: np.ndarray
+    bound: np.ndarray
+    exact: np.ndarray
+
+    def of_one_question(self, other: ErrorSample) -> bool:
+        """Whether the exact answers are those of one question; declarations such as an alignment make two questions of a case."""
+        if self.exact.shape != other.exact.shape:
+            return False
+        least = np.minimum(self.bound, other.bound)
+        return bool(np.all((self.exact == other.exact) | (np.abs(self.exact - other.exact) <= least)))
+
+
 @dataclass(frozen=True)
 class ErrorSamples:
-    """The errors and bounds of one implementation: case id -> (error, bound), of the visible elements."""
+    """The samples of one implementation, by the id of the case."""
 
     name: str
     spec: str
-    cases: dict[str, tuple[np.ndarray, np.ndarray]]
+    cases: dict[str, ErrorSample]
 
+    def shared_with(self, other: ErrorSamples) -> list[str]:
+        """The cases that asked both the same question."""
+        both = sorted(self.cases.keys() & other.cases.keys())
+        return [case for case in both if self.cases[case].of_one_question(other.cases[case])]
+
+
+ARRAYS = ("error", "bound", "exact")
+"""Arrays of a sample, in the file that has those of a check."""
 
 SAMPLES = 60
 """Cases of which the errors are kept."""
@@ -38,10 +62,11 @@ class ErrorRecorder:
 
     def add(self, case: Case, out: np.ndarray, expected: Expected) -> None:
         """Keeps the error of each visible element and its bound, of the first cases of few elements."""
-        if len(self.arrays) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
+        if len(self.arrays) < len(ARRAYS) * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
             seen = ~expected.exact.empty
             self.arrays[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
             self.arrays[f"{case.id} bound"] = expected.bounds.out[seen]
+            self.arrays[f"{case.id} exact"] = expected.out[seen].astype(np.float64)
 
     def save(self, folder: Path, name: str) -> None:
         """Writes them where `load` finds them."""
@@ -62,26 +87,26 @@ def load(folder: Path, name: str, spec: str) -> ErrorSamples:
         return ErrorSamples(name, spec, {})
     with np.load(path) as arrays:
         ids = [key.removesuffix(" error") for key in arrays.files if key.endswith(" error")]
-        return ErrorSamples(name, spec, {case: (arrays[f"{case} error"], arrays[f"{case} bound"]) for case in ids})
+        return ErrorSamples(name, spec, {case: ErrorSample(*(arrays[f"{case} {array}"] for array in ARRAYS)) for case in ids})
 
 
 def agreement(samples: Sequence[ErrorSamples]) -> list[dict[str, object]]:
     """One row for each two implementations of a spec, and for each with itself, where its distance is to the oracle."""
-    pairs = combinations_with_replacement(samples, 2)
-    return [_row(a, b) for a, b in pairs if a.spec == b.spec and a.cases.keys() & b.cases.keys()]
+    pairs = [(a, b) for a, b in combinations_with_replacement(samples, 2) if a.spec == b.spec]
+    return [_row(a, b, shared) for a, b in pairs if (shared := a.shared_with(b))]
 
 
-def _row(a: ErrorSamples, b: ErrorSamples) -> dict[str, object]:
-    shared = sorted(a.cases.keys() & b.cases.keys())
-    distances = {case: _distance(*a.cases[case], *(b.cases[case] if a is not b else (0.0, 0.0))) for case in shared}
+def _row(a: ErrorSamples, b: ErrorSamples, shared: Sequence[str]) -> dict[str, object]:
+    distances = {case: _distance(a.cases[case], None if a is b else b.cases[case]) for case in shared}
     worst = max(shared, key=lambda case: distances[case])
     return {"a": a.name, "b": b.name, "spec": a.spec, "cases": len(shared), "worst_ratio": distances[worst], "case": worst}
 
 
-def _distance(error: np.ndarray, bound: np.ndarray, other: np.ndarray | float, its_bound: np.ndarray | float) -> float:
+def _distance(one: ErrorSample, other: ErrorSample | None) -> float:
     """Errors are differences to the same exact answer, so their difference is that of the outputs. NaN counts as infinite."""
-    if not error.size:
+    if not one.error.size:
         return 0.0
     with np.errstate(all="ignore"):
-        apart = np.abs(error - other) / np.maximum(bound, its_bound)
+        error, bound = (one.error, one.bound) if other is None else (one.error - other.error, np.maximum(one.bound, other.bound))
+        apart = np.abs(error) / bound
     return float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf)))
