@@ -7,7 +7,7 @@ from attention_reports.findings import Finding, findings
 from attention_reports.github import MARKS, escape, fenced, table
 from attention_reports.load import Run
 from attention_reports.tables import tabulate
-from attention_reports.text import count, duration, in_words, number
+from attention_reports.text import bracketed, count, duration, in_words, number
 
 MOST_FINDINGS = 20
 MOST_OTHERS = 4
@@ -93,7 +93,7 @@ def _findings(run: Run, most: int) -> list[str]:
 def _finding(finding: Finding) -> str:
     cell = finding.head
     row = cell.witness
-    where = f"{in_words(cell.name)} ({', '.join(cell.dtypes)})"
+    where = f"{in_words(cell.name)}{bracketed(cell.dtypes)}"
     head = f"**{escape(cell.implementation)}** {escape(cell.outcome.name)}: {escape(where)}"
     ratio = "" if cell.known_ratio != cell.known_ratio else f"; worst error {number(cell.known_ratio)} of the bound"
     replay = f"replay: {row['replay'][:400]}" if row["replay"] else ""

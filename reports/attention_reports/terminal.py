@@ -11,7 +11,7 @@ from attention_reports.findings import findings
 from attention_reports.load import Run
 from attention_reports.printing import STYLES, print_table, say
 from attention_reports.tables import tabulate
-from attention_reports.text import count, duration, in_words, listed, number
+from attention_reports.text import bracketed, count, duration, in_words, listed, number
 
 MOST_FINDINGS = 20
 
@@ -124,8 +124,7 @@ def _print_findings(run: Run, console: Console) -> None:
     for finding in every[:MOST_FINDINGS]:
         cell = finding.head
         row = cell.witness
-        only = ", fails only here" if cell.only_here else ""
-        where = f" ({', '.join(cell.dtypes)}{only})" if cell.dtypes or only else ""
+        where = bracketed([*cell.dtypes, "fails only here" if cell.only_here else ""])
         say(console, f"{cell.implementation} {cell.outcome.name}: {in_words(cell.name)}{where}", "bold red")
         say(console, f"  {row['message']}" if row["message"] else "")
         say(console, f"  looks like: {finding.looks_like}" if finding.looks_like else "", "bold")

@@ -79,6 +79,12 @@ def count(amount: int, noun: str, plural: str = "") -> str:
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
 
 
+def bracketed(words: Iterable[str]) -> str:
+    """ " (a, b)", behind a noun; "" without words."""
+    inside = ", ".join(filter(None, words))
+    return f" ({inside})" if inside else ""
+
+
 def listed(names: Iterable[object], most: int = 4) -> str:
     """ "a", "a and b", "a, b and c"; beyond `most`, how many more there are."""
     words = [str(name) for name in names]

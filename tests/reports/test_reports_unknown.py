@@ -46,6 +46,15 @@ def test_a_terminal_shows_it(newer: Path) -> None:
     assert "a dizzy: p (float32, fails only here)\n  it turned\n  next: Write the report with the version" in text
 
 
+def test_a_failure_without_a_dtype_has_no_empty_brackets(make_run: Make, row: MakeRow) -> None:
+    run = make_run(checks=[row("a", "p", "dizzy", dtype="", message="it turned"), row("b", "q", "agrees")])
+    console = Console(file=io.StringIO(), width=200)
+    print_checks(Run.load(run), console)
+    write_report(run)
+    assert "a dizzy: p\n" in console.file.getvalue()
+    assert "**a** dizzy: p, " in (run / "report.md").read_text(encoding="utf-8")
+
+
 def test_it_breaks_a_property_in_a_comparison(tmp_path: Path, make_run: Make, row: MakeRow) -> None:
     before = make_run(checks=[row("a", "p", "agrees")]).rename(tmp_path / "before")
     comparison = Comparison.load(before, make_run(checks=[row("a", "p", "dizzy")]))
