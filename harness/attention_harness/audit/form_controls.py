@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attention_harness.audit.faults import BOTTOM_RIGHT, quiet
+from attention_harness.audit.faults._appending_parts import PACKED_NEW, appended
 from attention_harness.audit.faults._packed_parts import Options, between, cuts, packed, segments
 from attention_harness.audit.faults._paged_parts import LIST, TABLE, in_list, paged
 from attention_harness.audit.faults._stored_parts import EXACT
@@ -62,6 +63,8 @@ OF_FORMS: dict[str, Function] = {
         quiet(in_hnd, form="paged", only=LIST)
     ),
     "packed, some keys not used": quiet(packed_in_part, form="packed", only=USED),
+    "cache append": quiet(appended, form="cache_append"),
+    "cache append, offsets of new keys": quiet(appended, form="cache_append", only=PACKED_NEW),
     "packed, keys in eight bits": quiet(in_eight_bits(packed), form="packed"),
     "paged, keys in eight bits": quiet(in_eight_bits(paged), form="paged"),
 }
