@@ -83,7 +83,8 @@ class Appending(Paged):
         """The new keys of [B, H, L, D], [T, H, D] or [B, n, H, D]."""
         longest = array.shape[2]
         packed: np.ndarray = array.transpose(0, 2, 1, 3)[there(lengths, longest) & ~there(before, longest)]
-        return packed if self._packs else packed.reshape(array.shape[0], -1 if packed.size else 0, *packed.shape[1:])
+        entries = array.shape[0]
+        return packed if self._packs else packed.reshape(entries, len(packed) // max(entries, 1), *packed.shape[1:])
 
 
 def _rng(x: Inputs) -> Random:
