@@ -113,7 +113,7 @@ def pages_are_loaded_in_pairs_and_an_odd_one_twice(q: Array, k: Array, v: Array,
 
 def _of_lengths(o: Options) -> Any:
     """Where the queries of each entry stand, by its length."""
-    lengths = iter(np.repeat(o["seqused_k"], 2))
+    lengths = iter(o["seqused_k"])
     return lambda queries, keys, o: int(next(lengths)) - queries
 
 
