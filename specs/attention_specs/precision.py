@@ -29,6 +29,11 @@ UNDERFLOW |= {"tf32": smallest_normal("float32")} | {name + SCALED: UNDERFLOW[na
 format whose range is narrow."""
 TRUNCATING = "-truncating"
 """Ends the name of a format whose sums are cut off instead of rounded, as matrix units do (Blanchard et al. 2020)."""
+FEW_BITS = "-14-bits"
+"""Ends the name of a format in which matrix units alone keep the highest 14 bits of each addend, and cut off the others, as those
+for eight bits do (DeepSeek-AI 2024, section 3.3.2)."""
+CUT_OFF = {"": None, TRUNCATING: None, FEW_BITS: 2.0**-14}
+"""End of a name -> unit roundoff of the sums of a matrix unit, None where it is that of the format."""
 
 DETERMINISTIC = 4096
 """Roundings that are counted one by one. Above, 64 sqrt(n) of n count (Higham and Mary 2019, lambda = 64): precision.md, 2."""
@@ -36,6 +41,8 @@ COARSE = "float16"
 """A running sum in this format, or in a coarser one, loses terms in one direction: precision.md, 9."""
 NARROWEST_UNIT = 4
 """Products that the smallest matrix unit adds at once (Blanchard et al. 2020)."""
+UNIT_OF_FEW_BITS = 32
+"""Products that a matrix unit of 14 bits adds at once (DeepSeek-AI 2024)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,12 @@ class Precision:
     @property
     def sums(self) -> str:
         """The format in which sums are kept, cut off or not."""
-        return self.accumulation.removesuffix(TRUNCATING)
+        return rounded(self.accumulation)
+
+
+def rounded(name: str) -> str:
+    """The format without the end that says how sums are cut off."""
+    return name.removesuffix(TRUNCATING).removesuffix(FEW_BITS)
 
 
 STEPS = ("inputs", "products", "scores", "weights", "accumulation")
@@ -74,6 +86,7 @@ MODELS: dict[str, Callable[[str], dict[str, str]]] = {
     "sums-rounded": lambda dtype: {step: dtype for step in STEPS if step != "products"},
     "computed-in-float32": lambda dtype: dict.fromkeys(STEPS, "float32"),
     "truncating-sums": lambda dtype: {"accumulation": accumulator(dtype) + TRUNCATING},
+    "sums-of-14-bits": lambda dtype: {"accumulation": accumulator(dtype) + FEW_BITS},
 }
 """Name -> the steps that are not in the accumulator's format, for a dtype. A declaration joins several by `+`."""
 
@@ -90,13 +103,14 @@ def named_precision(name: str, dtype: str) -> Precision:
     return Precision(**formats, output=dtype)
 
 
-def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
+def candidates(dtype: str, unscaled: bool = False, few_bits: bool = False) -> tuple[str, ...]:
     """Declarations that differ in a dtype, from the tightest on: an implementation's own is the first that it keeps.
 
-    `unscaled`: those of products that are stored before they are scaled.
+    `unscaled`: those of products that are stored before they are scaled. `few_bits`: also sums of 14 bits, which only calls that
+    were made for it tell from sums in the dtype.
     """
     if unscaled:
-        return "products-rounded", *(f"products-rounded+{model}" for model in candidates(dtype) if model != "exact")
+        return "products-rounded", *(f"products-rounded+{m}" for m in candidates(dtype, few_bits=few_bits) if m != "exact")
     if dtype == "float64":
         return "exact", "computed-in-float32"
     if dtype == "float32":
@@ -104,7 +118,8 @@ def candidates(dtype: str, unscaled: bool = False) -> tuple[str, ...]:
     stored = ("weights-e4m3-scaled", "weights-e4m3", "weights-e5m2")
     few = dtype == "bfloat16"  # many sums in it are off by more than a weight in eight bits; those in float16 by less
     last = (*stored, "sums-rounded") if few else ("sums-rounded", *stored)
-    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", *last
+    sums = ("weights-rounded+sums-of-14-bits",) * few_bits
+    return "exact", "weights-rounded", "weights-rounded+truncating-sums", "scores-rounded", *sums, *last
 
 
 def stores_products(model: str) -> bool:
@@ -124,12 +139,12 @@ def held_to(declared: Mapping[str, str], dtype: str) -> str:
 
 def unit(name: str) -> float:
     """The cost of a rounding as an exponent: fl(x) = x exp(e), |e| <= -log(1 - u), so that any number of them add up."""
-    return -log1p(-ROUNDOFF[name.removesuffix(TRUNCATING)])
+    return -log1p(-ROUNDOFF[rounded(name)])
 
 
 def underflow(name: str) -> float:
     """The largest loss of a number that becomes too small for its format."""
-    return UNDERFLOW[name.removesuffix(TRUNCATING)]
+    return UNDERFLOW[rounded(name)]
 
 
 @dataclass(frozen=True)
@@ -162,6 +177,10 @@ class Units:
     """The loss of a product or a sum by underflow."""
     tiny_out: float
     rounds_sums: bool = True
+    m: float = 0.0
+    """Adding a product in a matrix unit that cuts off."""
+    together: int = NARROWEST_UNIT
+    """Products that such a unit adds at once."""
 
     @classmethod
     @cache
@@ -169,6 +188,7 @@ class Units:
         """The units of a precision."""
         sums, usual = p.sums, accumulator(p.output)
         cast, read = _coarser(sums, p.output), _coarser(p.inputs, sums)
+        coarse = CUT_OFF[p.accumulation.removeprefix(sums)]
         return cls(
             a=unit(sums), p=_coarser(p.products, sums), s=_coarser(p.scores, sums),
             w=_coarser(p.weights, sums), o=_coarser(p.output, sums),
@@ -176,6 +196,7 @@ class Units:
             tiny_products=underflow(p.products) if _coarser(p.products, usual) else 0.0,
             tiny_scores=underflow(p.scores) if _coarser(p.scores, usual) else 0.0,
             tiny=max(underflow(sums), underflow(p.weights)), tiny_sums=underflow(sums), tiny_out=underflow(p.output),
+            m=unit(sums) if coarse is None else -log1p(-coarse), together=NARROWEST_UNIT if coarse is None else UNIT_OF_FEW_BITS,
         )  # fmt: skip
 
     def sums(self, n: Any, among: Any = None) -> Any:
@@ -186,8 +207,13 @@ class Units:
         """
         n = np.maximum(n, 0) * self.rounds_sums
         if self.truncates:
-            return 2 * self.a * (n + 2 * np.minimum(n, np.ceil((n if among is None else among) / NARROWEST_UNIT)))
+            return 2 * self.m * (n + 2 * np.minimum(n, np.ceil((n if among is None else among) / self.together)))
         return self.a * np.minimum(n, sqrt(DETERMINISTIC) * np.sqrt(n))
+
+    @property
+    def beside_matrix_units(self) -> Units:
+        """The costs of sums that no matrix unit of few bits makes: those of powers."""
+        return self if self.m == self.a else replace(self, truncates=False, m=self.a)
 
     @property
     def dequantising(self) -> Units:

@@ -81,6 +81,9 @@ class Attend(Protocol):
         are refused are left out.
         """
 
+    def left_behind(self, x: Inputs) -> Iterable[tuple[str, np.ndarray, np.ndarray]]:
+        """The arrays that a call of this form writes to: name, as the call leaves it, and as it should leave it."""
+
     def beyond_its_arrays(self, x: Inputs) -> str | None:
         """The array beyond which a call reads or writes, in words; "" for none, None where that cannot be seen."""
 

@@ -13,6 +13,7 @@ from attention_specs.attention.spec import call, expect
 from attention_specs.case import Case
 from attention_specs.contract import Conventions, Description
 from attention_specs.forms import FORMS, form_of
+from attention_specs.forms.appending import NEW
 from attention_specs.forms.paged import PADDINGS, SIZES, Pages
 from attention_specs.forms.variants import NOTHING, SAME, changed
 
@@ -155,3 +156,52 @@ def test_of_all_metadata_together_there_are_twenty_mutations():
     everything = [("packed", (*FORMS["packed"].usual, "seqused_k")), ("paged", (*TABLE, *LIST, "cu_seqlens_q"))]
     names = {what for name, metadata in everything for what, _ in changed(handed_over(form(name, metadata))[1], NOTHING)}
     assert len(names) >= 20
+
+
+APPENDED = ("block_table", "seqused_k", "k_new", "v_new", "cu_seqlens_k_new")
+
+
+@pytest.mark.parametrize("new", NEW)
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_new_keys_are_handed_over_beside_the_pages_and_stand_in_them_afterwards(new, size):
+    x, the_form = realise(RAGGED), form("cache_append", APPENDED)
+    pages = replace(Pages.drawn(x), size=size, new=new, poisoned=True)
+    before, after = the_form.in_pages(x, call(x), pages), of_pages(the_form, x, pages)
+    counts = np.diff(before.options["cu_seqlens_k_new"])
+    assert (counts <= [9, 4, 0]).all() and (before.options["seqused_k"] + counts == [9, 4, 0]).all()
+    assert new not in ("none", "all") or counts.tolist() == {"none": [0, 0, 0], "all": [9, 4, 0]}[new]
+    written = before.arrays["k_pages"].copy()
+    for entry, n in enumerate(counts):
+        for key in range(9)[before.options["seqused_k"][entry] :][:n]:
+            place = before.options["block_table"][entry, key // size], key % size
+            assert (written[place] != after["k_pages"][place]).all(), "nothing of it is there before the call"
+            written[place] = x.k[entry, :, key]
+    assert np.array_equal(written, after["k_pages"], equal_nan=True)
+    assert len(before.options["v_new"]) == counts.sum()
+
+
+def of_pages(the_form, x, pages):
+    the_form.drawn = lambda _: pages
+    return the_form.left_behind(x, call(x))
+
+
+def test_a_page_for_a_new_key_is_nobody_elses():
+    x = realise(Case(Problem(3, 1, 1, 2, 8, 4, 4), layouts=dict.fromkeys("kv", "repeated_batch")))
+    the_form = form("cache_append", APPENDED)
+    for new in NEW:
+        asked = the_form.in_pages(x, call(x), replace(Pages.drawn(x), size=2, new=new, shared=True))
+        table, before = asked.options["block_table"][:, :4], asked.options["seqused_k"]
+        own = np.concatenate([row[n // 2 :] for row, n in zip(table, before, strict=True)])
+        assert len(set(own.tolist())) == len(own) and (not before[0] // 2 or table[0, 0] == table[1, 0])
+
+
+def test_entries_have_as_many_new_keys_where_their_array_has_padding():
+    x, the_form = realise(RAGGED.with_problem(key_lengths=(9, 4, 6))), form("cache_append")
+    asked = the_form.in_pages(x, call(x), replace(Pages.drawn(x), new="all"))
+    assert asked.options["k_new"].shape == (3, 4, 2, 4) and asked.options["seqused_k"].tolist() == [5, 0, 2]
+    assert np.array_equal(asked.options["k_new"][0], x.k[0, :, 5:9].swapaxes(0, 1))
+
+
+def test_new_keys_of_no_numbers_are_as_many():
+    x, the_form = realise(Case(Problem(2, 1, 1, 1, 3, 0, 4))), form("cache_append")
+    assert the_form.in_pages(x, call(x), replace(Pages.drawn(x), new="all")).options["k_new"].shape == (2, 3, 1, 0)

@@ -38,6 +38,13 @@ def test_truncation_has_a_sign_and_so_no_square_root():
     assert [float(cut.sums(n) / a) for n in (1, 4, 16, 1 << 20)] == [6, 12, 48, 3 * (1 << 20)]
 
 
+def test_matrix_units_of_few_bits_cost_products_alone():
+    exact, few = units("exact", "bfloat16"), units("sums-of-14-bits", "bfloat16")
+    assert [float(few.sums(n) / few.m) for n in (1, 32, 64)] == [6, 68, 136] and 2**14 * few.m == pytest.approx(1, abs=1e-4)
+    assert float(few.beside_matrix_units.sums(64)) == float(exact.sums(64)) == 64 * exact.a
+    assert exact.beside_matrix_units is exact
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_models_are_formats_of_known_roundoff(model):
     for dtype in DTYPES:
@@ -59,7 +66,7 @@ def test_a_format_that_is_not_coarser_costs_nothing():
 
 def test_sums_that_lose_terms_in_one_direction_lean():
     leaning = {model: [dtype for dtype in DTYPES if units(model, dtype).leans] for model in MODELS}
-    assert leaning.pop("truncating-sums") == list(DTYPES)
+    assert leaning.pop("truncating-sums") == leaning.pop("sums-of-14-bits") == list(DTYPES)
     assert leaning.pop("sums-rounded") == ["bfloat16", "float16"]
     assert not any(leaning.values())
 

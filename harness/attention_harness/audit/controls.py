@@ -11,7 +11,15 @@ import numpy as np
 from attention_harness.audit.faults import quiet
 from attention_harness.audit.faults._backward import backward, differentiable
 from attention_harness.audit.faults._layer_parts import layer
-from attention_harness.audit.faults._narrow_parts import SIXTEEN_BITS, narrow, narrow_layer, powers_and_sum, stored, summed
+from attention_harness.audit.faults._narrow_parts import (
+    SIXTEEN_BITS,
+    matrix_unit,
+    narrow,
+    narrow_layer,
+    powers_and_sum,
+    stored,
+    summed,
+)
 from attention_harness.audit.faults._parts import (  # fmt: skip
     State,
     attention,
@@ -213,6 +221,7 @@ DECLARED: dict[str, Function] = {
     "declared products in 16 bits": _in_sixteen_bits(products_in_sixteen_bits, "products-rounded"),
     "declared sums in 16 bits": _in_sixteen_bits(narrow, "products-rounded+sums-rounded"),
     "declared sums in 16 bits, divided last": _in_sixteen_bits(divided_last, "products-rounded+sums-rounded", "return_weights"),
+    "declared sums of 14 bits": _in_sixteen_bits(matrix_unit, "weights-rounded+sums-of-14-bits"),
     "declared layer with sums in 16 bits": declares(dtypes=SIXTEEN_BITS, precision="products-rounded+sums-rounded")(
         quiet(narrow_layer, spec="multi-head", only=("mask",))
     ),

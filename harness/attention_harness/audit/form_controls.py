@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from attention_harness.audit.faults import BOTTOM_RIGHT, quiet
+from attention_harness.audit.faults._appending_parts import PACKED_NEW, appended
 from attention_harness.audit.faults._packed_parts import Options, between, cuts, packed, segments
 from attention_harness.audit.faults._paged_parts import LIST, TABLE, in_list, paged
+from attention_harness.audit.faults._stored_parts import EXACT
 from attention_harness.audit.faults.packed import USED
+from attention_implementations.numpy._common import working_dtype
 from attention_specs.contract import declares
 
 Array = np.ndarray
@@ -41,6 +44,17 @@ def in_hnd(q: Array, k_pages: Array, v_pages: Array, **o: Any) -> object:
     return paged(q, k_pages.swapaxes(1, 2), v_pages.swapaxes(1, 2), places=in_list, **o)
 
 
+def in_eight_bits(function: Function) -> Function:
+    """The function over codes of keys and values [..., H, D], with a scale for each head."""
+
+    @declares(storage={"format": "float8_e4m3fn", "arrays": "kv", "scales": "head"}, precision=EXACT)
+    def stored(q: Array, k: Array, v: Array, *, k_scale: Array, v_scale: Array, **o: Any) -> object:
+        keys, values = (a.astype(working_dtype(q.dtype)) * s[:, None] for a, s in ((k, k_scale), (v, v_scale)))
+        return function(q, keys, values, **o)
+
+    return stored
+
+
 OF_FORMS: dict[str, Function] = {
     "packed": quiet(packed, form="packed"),
     "paged": quiet(paged, form="paged"),
@@ -49,6 +63,10 @@ OF_FORMS: dict[str, Function] = {
         quiet(in_hnd, form="paged", only=LIST)
     ),
     "packed, some keys not used": quiet(packed_in_part, form="packed", only=USED),
+    "cache append": quiet(appended, form="cache_append"),
+    "cache append, offsets of new keys": quiet(appended, form="cache_append", only=PACKED_NEW),
+    "packed, keys in eight bits": quiet(in_eight_bits(packed), form="packed"),
+    "paged, keys in eight bits": quiet(in_eight_bits(paged), form="paged"),
 }
 OF_FORMS["packed, other conventions"] = declares(conventions={"empty_rows": "nan", "lse_base": "2"}, lse_layout="lh")(
     quiet(top_left, form="packed")

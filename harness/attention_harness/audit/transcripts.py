@@ -149,4 +149,4 @@ def key(request: Request) -> int:
     """A number that differs between the requests of a case."""
     options = tuple((name, o if isinstance(o, Packed) else repr(o)) for name, o in request.options.items())
     beside = None if request.beside is None else key(request.beside)
-    return hash((tuple(request.arrays.items()), options, request.wanted, beside, request.wrt, request.dout))
+    return hash((tuple(request.arrays.items()), options, request.wanted, request.after, beside, request.wrt, request.dout))

@@ -11,12 +11,13 @@ from attention_harness.cli.exit_status import RIGHT
 from attention_harness.errors import UsageError
 
 TEMPLATES = Path(__file__).with_name("templates")
-FORMS = ("attention", "multi_head")
+FORMS = ("attention", "multi_head", "merge")
 FRAMEWORKS = ("numpy", "torch", "jax")
 
 Name = Annotated[Path, typer.Argument(help="The file: mine, or kernels/mine.py.")]
 Framework = Annotated[str, typer.Option(help=f"Framework of its arrays: {', '.join(FRAMEWORKS)}.")]
-Form = Annotated[str, typer.Option(help=f"The function to write: {', '.join(FORMS)} (a layer with its weights).")]
+FORM_HELP = "The function to write: attention, multi_head (a layer with its weights), merge (of two parts of an attention)."
+Form = Annotated[str, typer.Option(help=FORM_HELP)]
 
 
 def new(name: Name, framework: Framework = "numpy", form: Form = "attention") -> int:

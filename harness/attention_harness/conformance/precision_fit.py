@@ -50,13 +50,15 @@ class PrecisionFit:
     declared: str
     overflows: bool = False
     """Whether products were seen to overflow before they are scaled; it may also be declared."""
+    few_bits: bool = False
+    """Whether the cases tell sums of 14 bits from others."""
     cases: int = 0
     eager_factors: list[float] = field(default_factory=list)
     ratios: dict[str, Ratios] = field(init=False)
     """Model -> its ratios, from the tightest on."""
 
     def __post_init__(self) -> None:
-        known = candidates(self.dtype, self.overflows or stores_products(self.declared))
+        known = candidates(self.dtype, self.overflows or stores_products(self.declared), self.few_bits)
         self.ratios = {model: Ratios() for model in (*known, self.declared)}
 
     def add(self, x: Inputs, out: np.ndarray, expected: Expected) -> None:

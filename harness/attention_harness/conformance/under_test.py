@@ -170,7 +170,15 @@ class UnderTest:
     def side_effects(self, x: Inputs) -> SideEffects:
         """The side effects that the worker saw, for an answer of any shape. Raises CallFailed."""
         answer = self._answer(x)
-        return SideEffects(answer.changed, answer.aliased)
+        return SideEffects(tuple(name for name in answer.changed if name not in self.form.written), answer.aliased)
+
+    def left_behind(self, x: Inputs) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """The arrays that a call of this form writes to: name, as the call leaves it, and as it should. Raises CallFailed."""
+        if self.form.written:
+            asked = self.lowered(x)
+            answer = self._call(replace(self._request(asked), after=self.form.written))
+            for name, wanted in self.form.left_behind(asked, self.spec.call(asked)).items():
+                yield name, shaped(name, answer.extra[name], wanted.shape), wanted
 
     def expected(self, x: Inputs) -> Expected:
         """The right answer under the declared conventions, and the bounds of the declared precision."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.probe.experiments import Observation, experiment
-from attention_harness.probe.session import ProbeSession
+from attention_harness.probe.session import WIDEST, ProbeSession
 from attention_harness.probe.terms import CallInputs, Options, Sizes
 from attention_specs import masks
+from attention_specs.attention.inputs import Inputs
 from attention_specs.biases import noise
 from attention_specs.formats import is_narrow, largest
 from attention_specs.precision import held_to, stores_products
@@ -30,6 +31,9 @@ OPTIONS: dict[str, Options] = {
 }  # fmt: skip
 """Values for each option that the signature names: numbers that no format of fewer bits holds."""
 OPTION_RECIPES = ("normal", "steep")
+LONG = 1024
+SMALL_VALUES = (1.5 * 2.0**-14, (1 - 2.0**-8) * 2.0**-11)
+"""Sizes that sums of 14 bits lose beside 1, and that those of float16 lose too."""
 
 
 @experiment(layers=True)
@@ -37,7 +41,7 @@ def precision(session: ProbeSession) -> Iterator[Observation]:
     """Each dtype by itself."""
     for dtype in session.dtypes:
         declared, overflows = held_to(session.precision, dtype), _overflows(session, dtype)
-        measured = PrecisionFit(dtype, declared, overflows)
+        measured = PrecisionFit(dtype, declared, overflows, few_bits=not session.layer)
         for x, out in session.answers(_cases(session, dtype)):
             measured.add(x, out, session.expected(x))
         refuted = not measured.keeps(declared) or (overflows and not stores_products(declared))
@@ -71,3 +75,13 @@ def _cases(session: ProbeSession, dtype: str) -> Iterator[CallInputs]:
             yield from (
                 session.inputs(dtype=dtype, recipe=recipe, number=n, **options) for n, recipe in enumerate(OPTION_RECIPES)
             )
+    yield from _cancelling(session, dtype) if dtype not in WIDEST and not session.layer else ()
+
+
+def _cancelling(session: ProbeSession, dtype: str) -> Iterator[Inputs]:
+    """Means of 1, many small values and -1: what is left are the small ones, as far as the format of sums has kept them beside 1."""
+    x = session.x(dtype=dtype, batch=1, heads=1, queries=1, keys=LONG)
+    for size in SMALL_VALUES:
+        values = np.full_like(x.v, size)
+        values[:, :, 0], values[:, :, -1] = 1, -1
+        yield x.replace(q=np.zeros_like(x.q), v=values).stored_as(session.storage)

@@ -25,7 +25,7 @@ class Request:
 
     `beside` is a call that another thread makes at the same time; its answer is dropped. With an output gradient `dout`, the
     gradients to the arguments that `wrt` names are the further results. With `operator` the framework checks the operator on
-    this call: the answer is empty, and a complaint a failure.
+    this call: the answer is empty, and a complaint a failure. Arrays that `after` names are further results, as the call leaves them.
     """
 
     arrays: dict[str, Packed]
@@ -36,6 +36,7 @@ class Request:
     dout: Packed | None = None
     guard: Guard | None = None
     operator: bool = False
+    after: tuple[str, ...] = ()
 
     @property
     def kind(self) -> tuple[object, ...]:

@@ -92,7 +92,7 @@ class Server:
                 return self._report(given, options)
             with guarded_arrays(request.guard):
                 if request.dout is None:
-                    answer = self._call(given, options, request.wanted)
+                    answer = self._call(given, options, request.wanted, request.after)
                 else:
                     answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
@@ -120,7 +120,9 @@ class Server:
             return ""
         return '; it gets arrays of NumPy, for others declare attention.framework = "torch" or "jax"'
 
-    def _call(self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...]) -> Answer:
+    def _call(
+        self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...], after: tuple[str, ...] = ()
+    ) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)
         own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
         native = {name: self._native(value) for name, value in own.items()}
@@ -138,6 +140,7 @@ class Server:
         changed = self._changed(asked, own, native)
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array))
         named = {name: np.array(self.form.back(name, array)) for name, array in zip(wanted, extra, strict=True)}
+        named |= {name: np.array(self._numpy(native[name])) for name in after}
         return Answer(np.array(self.form.back("out", out)), named, changed, aliased, seconds)
 
     def _changed(self, asked: dict[str, object], own: dict[str, object], native: dict[str, object]) -> tuple[str, ...]:

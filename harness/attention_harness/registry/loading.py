@@ -239,7 +239,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
-            storage=storage_of(function, parameters.options),
+            storage=storage_of(function, parameters.options, form),
             module=hasattr(function, NOTES),
             operator=hasattr(function, OPERATOR_CHECK),
             notes=(

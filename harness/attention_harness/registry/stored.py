@@ -6,11 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 
 from attention_specs.attention.storage import Storage
+from attention_specs.choices import one_of
 from attention_specs.contract import SCALES
+from attention_specs.forms.padded import Padded
 
 
-def storage_of(function: Callable[..., object], options: Collection[str]) -> Mapping[str, str]:
-    """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing."""
+def storage_of(function: Callable[..., object], options: Collection[str], form: type[Padded] = Padded) -> Mapping[str, str]:
+    """As declared, with every part named. ValueError where the signature has no scales for it, or scales for nothing.
+
+    Scales of tokens and blocks are those of padded arrays: nobody says where they lie in the rows and pages of other forms.
+    """
     storage, dtypes = Storage.declared(getattr(function, "storage", {})), getattr(function, "dtypes", None)
     wanted, named = (() if storage is None else storage.options), [name for name in SCALES if name in options]
     if missing := [name for name in wanted if name not in options]:
@@ -19,4 +24,6 @@ def storage_of(function: Callable[..., object], options: Collection[str]) -> Map
         raise ValueError(f"parameter={unused[0]}, but should belong to a storage that is declared: a format, arrays and scales")
     if storage and "q" in storage.arrays and len(dtypes or ()) != 1:
         raise ValueError(f"dtypes={dtypes}, but should be one, that of the output: queries are stored in {storage.format}")
+    if storage:
+        one_of(f"scales of storage in form={form.name}", storage.scales, form.scales)
     return {} if storage is None else asdict(storage)

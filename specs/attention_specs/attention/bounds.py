@@ -88,11 +88,17 @@ class AttentionBounds:
         """[B, Hq, Lq]: of sum_j p_j, a sink being one term more, of powers that are stored or not; of weights exp(z - lse)."""
         size, terms = np.abs(finite(self.exact.lse)), np.log(self.keys + 1)
         by_lse = np.expm1(2 * self.u.a) * size + np.expm1((LOG + 4) * self.u.a) * terms + self.u.s * (size + terms)
-        return self._summed + max(self.u.s, self.u.w) + np.minimum(by_lse, MOST_BY_LSE)
+        beside = self.u.beside_matrix_units
+        summed = self._summed if beside is self.u else self._sums(beside)
+        return summed + max(self.u.s, self.u.w) + np.minimum(by_lse, MOST_BY_LSE)
 
     @cached_property
     def _summed(self) -> np.ndarray:
-        summed: np.ndarray = self.u.sums(self.keys + 2 * self.rescalings, self.exact.scores.shape[-1] + 2 * self.rescalings)
+        return self._sums(self.u)
+
+    def _sums(self, u: Units) -> np.ndarray:
+        """The cost of a sum over the keys of each row."""
+        summed: np.ndarray = u.sums(self.keys + 2 * self.rescalings, self.exact.scores.shape[-1] + 2 * self.rescalings)
         return summed
 
     @cached_property

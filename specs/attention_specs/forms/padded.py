@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_specs.attention import storage
 from attention_specs.contract import LAYOUTS, OPTIONS, SCALES, Conventions, Description
 from attention_specs.spec import Call, Inputs
 
@@ -27,7 +28,11 @@ class Padded:
     """Metadata for a function that takes any keyword and names none."""
     layouts: ClassVar[tuple[str, ...]] = tuple(LAYOUTS)
     """Orders of the axes, the usual one first."""
+    scales: ClassVar[tuple[str, ...]] = storage.SCALES
+    """Scales of numbers in eight bits that have a place in the call."""
 
+    written: ClassVar[tuple[str, ...]] = ()
+    """Arrays that a call has to write to; all others are left alone."""
     differentiable: ClassVar[bool] = True
     """Whether gradients have a form."""
 
@@ -51,6 +56,10 @@ class Padded:
     def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
         """The same inputs handed over in other ways of this kind, each with its name."""
         yield from ()
+
+    def left_behind(self, x: Inputs, call: Call) -> dict[str, np.ndarray]:
+        """The arrays that a call writes to, as it should leave them."""
+        return {}
 
     def note(self, x: Inputs) -> str:
         """What a reader of a failure cannot see in the inputs, in words."""

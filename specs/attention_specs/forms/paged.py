@@ -42,6 +42,8 @@ class Pages:
     """Pages that nobody has, and columns of the table beyond those that are needed."""
     poisoned: bool = True
     """Whether slots that nobody may read hold NaN, as far as the implementation declares that it may."""
+    new: str = "none"
+    """How many of the keys come with the call, of those that are called so in `appending`."""
 
     @classmethod
     def drawn(cls, x: Inputs) -> Pages:
@@ -67,33 +69,50 @@ class Paged(Ragged):
     layouts: ClassVar[tuple[str, ...]] = ("nhd", "hnd")
     differentiable: ClassVar[bool] = False
 
+    def drawn(self, x: Inputs) -> Pages:
+        """How the keys of these inputs lie in pages."""
+        return Pages.drawn(x)
+
     def to_call(self, x: Inputs, call: Call) -> Call:
         """The pages, and the table that finds them."""
-        return self.in_pages(x, call, Pages.drawn(x))
+        return self.in_pages(x, call, self.drawn(x))
 
     def note(self, x: Inputs) -> str:
         """The size of the pages, and what stands behind them in a table."""
-        pages = Pages.drawn(x)
+        pages = self.drawn(x)
         padding = f", table padded with {pages.padding}" if "block_table" in self.description.metadata else ""
         return f"pages of {pages.size}{padding}"
 
     def in_pages(self, x: Inputs, call: Call, pages: Pages) -> Call:
         """The call with its keys in these pages. Raises Unsupported for keys and values that no table can hold together."""
-        q, k, v = call.arrays.values()
+        lengths = lengths_of(x, "k", call.arrays["k"])
+        table, cache = self.cache(call, pages, lengths, lengths, lengths)
+        return self.with_cache(x, call, cache, tables(table, lengths, pages.size) | {"max_seqlen_k": int(lengths.max(initial=0))})
+
+    def with_cache(self, x: Inputs, call: Call, cache: dict[str, np.ndarray], values: dict[str, object]) -> Call:
+        """The queries beside a cache, with those of the values that the function takes."""
+        q = call.arrays["q"]
+        return Call({"q": self.queries(x, q)} | cache, self.taken(self.of_queries(x, q) | values, call))
+
+    def cache(
+        self, call: Call, pages: Pages, lengths: np.ndarray, settled: np.ndarray, written: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The table, and the pages by name. There is place for `lengths` keys of each entry, those that are settled may lie in shared
+        pages, and those that are written are there. Raises Unsupported.
+        """
+        k, v = call.arrays["k"], call.arrays["v"]
         if k.shape[0] != v.shape[0] or k.shape[2] != v.shape[2]:
             raise Unsupported("keys and values of other lengths have no pages in common")
-        lengths, rng = lengths_of(x, "k", k), np.random.default_rng(pages.garbage)
-        table, blocks = numbered(k, v, lengths, pages, rng)
+        rng, arrays = np.random.default_rng(pages.garbage), dict[str, np.ndarray]()
+        table, blocks = numbered(k, v, lengths, settled, pages, rng)
         count = max(blocks.max(initial=-1) + 1 + pages.spare, 1)  # a cache has a page
-        arrays = {"q": self.queries(x, q)}
         for name, array in (("k", k), ("v", v)):
-            arrays[f"{name}_pages"] = self._laid_out(filled(array, lengths, blocks, self._empty(name, array, count, pages, rng)))
-        values = self.of_queries(x, q) | tables(table, lengths, pages.size) | {"max_seqlen_k": int(lengths.max(initial=0))}
-        return Call(arrays, self.taken(values, call))
+            arrays[f"{name}_pages"] = self._laid_out(filled(array, written, blocks, self._empty(name, array, count, pages, rng)))
+        return table, arrays
 
     def otherwise(self, x: Inputs, call: Call, kind: str) -> Iterator[tuple[str, Call]]:
         """Other pages: in another order, of another size, with other garbage, shared or not."""
-        for what, pages in self._others(Pages.drawn(x)).get(kind, {}).items():
+        for what, pages in self._others(self.drawn(x)).get(kind, {}).items():
             yield what, self.in_pages(x, call, pages)
         yield from super().otherwise(x, call, kind)
 
@@ -120,13 +139,13 @@ class Paged(Ragged):
 
 
 def numbered(
-    k: np.ndarray, v: np.ndarray, lengths: np.ndarray, pages: Pages, rng: np.random.Generator
+    k: np.ndarray, v: np.ndarray, lengths: np.ndarray, settled: np.ndarray, pages: Pages, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The table, int32 [B, blocks], with its padding; and the page of each block, -1 behind the last one of an entry."""
     own = there(-(-lengths // pages.size), -(-k.shape[2] // pages.size) + pages.spare)
     first = np.arange(own.sum())
     if pages.shared:
-        first = np.array(_first_alike(k, v, lengths, own, pages.size), int)
+        first = np.array(_first_alike(k, v, settled, own, pages.size), int)
     order = np.random.default_rng(pages.order).permutation(first.max(initial=-1) + 1 + pages.spare)
     blocks, table = np.full(own.shape, -1), np.full(own.shape, {"-1": -1}.get(pages.padding, 0), np.int32)
     if pages.padding == "any page" and order.size:
@@ -135,12 +154,12 @@ def numbered(
     return table, blocks
 
 
-def _first_alike(k: np.ndarray, v: np.ndarray, lengths: np.ndarray, own: np.ndarray, size: int) -> list[int]:
+def _first_alike(k: np.ndarray, v: np.ndarray, settled: np.ndarray, own: np.ndarray, size: int) -> list[int]:
     """The number of each block's page: full pages with the same content are one."""
     known, numbers = dict[bytes, int](), list[int]()
     for entry, block in np.argwhere(own):
         rows = slice(block * size, (block + 1) * size)
-        content = k[entry, :, rows].tobytes() + v[entry, :, rows].tobytes() if rows.stop <= lengths[entry] else b""
+        content = k[entry, :, rows].tobytes() + v[entry, :, rows].tobytes() if rows.stop <= settled[entry] else b""
         following = max(numbers, default=-1) + 1
         numbers.append(known.setdefault(content, following) if content else following)
     return numbers

@@ -14,7 +14,11 @@ Change = Callable[[np.ndarray, Call], np.ndarray]
 FAR = 2**30
 """A number of a page, or a length, that no cache has."""
 
-OFFSETS, TABLES, LENGTHS = ("cu_seqlens_q", "cu_seqlens_k", "kv_indptr"), ("block_table", "kv_indices"), ("seqused_k",)
+OFFSETS, TABLES, LENGTHS = (
+    ("cu_seqlens_q", "cu_seqlens_k", "cu_seqlens_k_new", "kv_indptr"),
+    ("block_table", "kv_indices"),
+    ("seqused_k",),
+)
 
 
 def _wide(a: np.ndarray, call: Call) -> np.ndarray:

@@ -8,11 +8,12 @@ import numpy as np
 
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.transform import take_batch
-from attention_specs.judge import VACUOUS, Verdict, holds
+from attention_specs.judge import VACUOUS, Verdict, holds, identical
 from attention_specs.properties.relations import unchanged
 from attention_specs.property import Attend, property_
 
-RAGGED = ("packed", "paged")
+RAGGED = ("packed", "paged", "cache_append")
+IN_PAGES = RAGGED[1:]
 
 
 def _asks(x: Inputs) -> bool:
@@ -65,25 +66,25 @@ def _alike(attend: Attend, x: Inputs, kind: str, exact: bool) -> Verdict:
     return verdict
 
 
-@property_("F3", form=("paged",), needs=_asks)
+@property_("F3", form=IN_PAGES, needs=_asks)
 def the_order_of_pages_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """The same pages under other numbers give the same, bit for bit (C41)."""
     return _alike(attend, x, "order", exact=True)
 
 
-@property_("F4", form=("paged",), needs=_asks, needs_recompile=True)
+@property_("F4", form=IN_PAGES, needs=_asks, needs_recompile=True)
 def the_size_of_pages_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """The same keys in pages of other sizes give the same, to within the bounds (C41)."""
     return _alike(attend, x, "size", exact=False)
 
 
-@property_("F5", form=("paged",), needs=_asks, needs_recompile=True)
+@property_("F5", form=IN_PAGES, needs=_asks, needs_recompile=True)
 def what_nobody_may_read_does_not_matter(attend: Attend, x: Inputs) -> Verdict:
     """Other numbers in slots behind the lengths, in pages that nobody has and behind the pages of a table change nothing (C15, C41)."""
     return _alike(attend, x, "unused", exact=True)
 
 
-@property_("F6", form=("paged",), needs=lambda x: x.q.shape[0] > 1 and _asks(x), needs_recompile=True, every_other_case=True)
+@property_("F6", form=IN_PAGES, needs=lambda x: x.q.shape[0] > 1 and _asks(x), needs_recompile=True, every_other_case=True)
 def a_shared_page_is_a_copied_page(attend: Attend, x: Inputs) -> Verdict:
     """Entries that begin alike may have their first pages in common (C41)."""
     alike = x.replace(k=np.repeat(x.k[:1], x.k.shape[0], axis=0), v=np.repeat(x.v[:1], x.v.shape[0], axis=0))
@@ -111,3 +112,19 @@ def nothing_beyond_an_array_is_touched(attend: Attend, x: Inputs) -> Verdict:
     """No call reads or writes in front of an array or behind it, where the memory there is protected (C41, C12)."""
     touched = attend.beyond_its_arrays(x)
     return VACUOUS if touched is None else holds(not touched, touched)
+
+
+@property_("F9", form=("cache_append",))
+def new_keys_stand_in_their_slots(attend: Attend, x: Inputs) -> Verdict:
+    """The call leaves each new key and value in the slot behind the older ones, and every other slot as it was, bit for bit (C31)."""
+    verdict = VACUOUS
+    for name, got, wanted in attend.left_behind(x):
+        same_kind = holds(got.dtype == wanted.dtype, f"dtype of {name}={got.dtype.name}, but should be {wanted.dtype.name}")
+        verdict &= same_kind & identical(got, wanted, f"{name} after the call")
+    return verdict
+
+
+@property_("F10", form=("cache_append",), needs=_asks, needs_recompile=True)
+def appending_then_attending_is_attending_to_the_whole(attend: Attend, x: Inputs) -> Verdict:
+    """However many of the keys come with the call, and however many lie in the pages before it, the output is the same (C31, C41)."""
+    return _alike(attend, x, "new", exact=False)

@@ -77,7 +77,6 @@ CAUSES = {
     "causality_counts_without_the_cache": "the_triangle_starts_at_the_first_key",
     "the_window_counts_without_the_cache": "the_window_is_counted_without_the_cache the_triangle_starts_at_the_first_key",
     "causality_ends_at_the_key_length": "causality_is_shifted_by_the_key_length",
-    "causality_moves_with_the_key_length": "",
     "the_window_ends_at_the_key_length": "the_window_ends_at_the_key_length",
     "the_window_is_one_key_too_wide": "a_declared_bottom_right_window_is_one_key_wider_on_its_left the_window_is_one_key_too_wide odd_sides_of_a_window_show_one_key_more",
     "the_window_leaves_out_its_last_key": "the_window_leaves_out_its_last_key",

@@ -34,6 +34,8 @@ REJECTED_BY = {
     "what_nobody_may_read_does_not_matter": "the_last_page_counts_whole",
     "a_shared_page_is_a_copied_page": "a_page_that_two_entries_share_belongs_to_the_first",
     "metadata_is_refused_or_the_answer_is_right": "offsets_that_mean_nothing_are_answered",
+    "new_keys_stand_in_their_slots": "new_values_are_not_written",
+    "appending_then_attending_is_attending_to_the_whole": "new_keys_are_written_and_not_counted",
 }
 
 

@@ -49,7 +49,7 @@ def test_a_folder_and_the_ending_may_be_named(folder):
         (["there"], "name=there.py, but should be a new file: this one is there already"),
         (["nowhere/mine"], "name=nowhere/mine.py, but should be a file that can be written: No such file or directory"),
         (["mine", "--framework", "abacus"], "framework=abacus, but should be one of numpy, torch, jax"),
-        (["mine", "--form", "layer"], "form=layer, but should be one of attention, multi_head"),
+        (["mine", "--form", "layer"], "form=layer, but should be one of attention, multi_head, merge"),
     ],
 )
 def test_a_bad_call_gets_one_line_and_writes_nothing(words, line, folder, capsys):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from attention_harness import probe
+from attention_harness.audit.controls import DECLARED
 from attention_harness.cli.app import main
 from attention_harness.probe.experiments import EXPERIMENTS
 from attention_harness.probe.report import REFUTED
@@ -57,6 +58,7 @@ def made(
 
 
 control = made()
+few_bits = DECLARED["declared sums of 14 bits"]
 
 
 def narrow(q, k, v):
@@ -160,6 +162,8 @@ DEVIATIONS = [
     ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
     ("precision float16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
     ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 1), "weights-e4m3"),
+    ("precision bfloat16", few_bits, "weights-rounded+sums-of-14-bits"),
+    ("precision float16", few_bits, "weights-rounded+sums-of-14-bits"),
     ("precision bfloat16", weights_in(ml_dtypes.bfloat16, 1), "weights-rounded"),
     ("deterministic", control, True), ("deterministic", restless(), False),
     ("batch_invariant", one_by_one, True), ("batch_invariant", batched, False),

@@ -47,3 +47,23 @@ def test_options_that_no_such_call_has_are_refused():
 
     with pytest.raises(LoadError, match="parameter=mask"):
         describe(attention, "mine")
+
+
+def test_a_function_that_appends_is_known_by_the_names_of_its_parameters():
+    @declares(form="cache_append", names={"k_new": "k", "v_new": "v", "seqused_k": "cache_seqlens"})
+    def attention(q, k_cache, v_cache, k=None, v=None, cache_seqlens=None, block_table=None, softmax_scale=None, causal=False):
+        return q
+
+    described = describe(attention, "mine")
+    refuse_forged(described, "mine")
+    assert described.metadata == ("block_table", "seqused_k", "k_new", "v_new")
+    assert described.options == ("is_causal", "scale", "key_lengths")
+
+
+def test_a_function_that_appends_needs_new_keys():
+    @declares(form="cache_append")
+    def attention(q, k_pages, v_pages, *, block_table, seqused_k):
+        return q
+
+    with pytest.raises(LoadError, match="form=cache_append needs k_new, or its name in attention.names"):
+        describe(attention, "mine")

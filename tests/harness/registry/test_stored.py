@@ -1,10 +1,12 @@
 """The storage that a function declares, and its scales."""
 
 import re
+from contextlib import nullcontext
 
 import pytest
 
 from attention_harness.registry.loading import LoadError, describe
+from attention_specs.contract import declares
 
 E4M3 = {"format": "float8_e4m3fn"}
 
@@ -50,3 +52,14 @@ def test_scales_are_known_by_the_names_of_libraries():
 def test_what_cannot_be_called_is_refused_in_one_line(given, message):
     with pytest.raises(LoadError, match=re.escape(message)):
         of(**given)
+
+
+@pytest.mark.parametrize(("scales", "refused"), [("tensor", False), ("head", False), ("token", True), ("block", True)])
+def test_scales_that_have_no_place_in_packed_rows_are_refused(scales, refused):
+    @declares(form="packed", storage=E4M3 | {"scales": scales})
+    def attention(q, k, v, *, cu_seqlens_q, cu_seqlens_k, k_scale, v_scale):
+        return q
+
+    message = f"scales of storage in form=packed={scales}, but should be one of tensor, head"
+    with pytest.raises(LoadError, match=message) if refused else nullcontext():
+        assert describe(attention, "mine").storage["scales"] == scales

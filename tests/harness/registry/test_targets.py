@@ -39,7 +39,21 @@ def test_a_registered_name_is_its_module():
     assert resolve(["numpy-eager"]) == [Target("numpy-eager", "attention_implementations.numpy.eager:")]
 
 
-NUMPY = [f"numpy-{name}" for name in ("eager", "fp8-cache", "merge", "multi-head", "online", "packed", "paged", "tensor-core")]
+NUMPY = [
+    f"numpy-{name}"
+    for name in (
+        "absorbed-multi-head",
+        "cache-append",
+        "eager",
+        "fp8-cache",
+        "merge",
+        "multi-head",
+        "online",
+        "packed",
+        "paged",
+        "tensor-core",
+    )
+]
 
 
 def test_globs_go_over_the_registered_names():

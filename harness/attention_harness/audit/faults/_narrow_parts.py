@@ -31,6 +31,34 @@ def summed(dtype: Any, a: Array, b: Array) -> Array:
     return total.astype(np.float32)
 
 
+def of_few_bits(a: Array, b: Array, bits: int = 14, together: int = 32) -> Array:
+    """a @ b as matrix units for eight bits add: the highest bits of so many products and of the sum so far, by the largest of them."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    total = np.zeros((*a.shape[:-1], b.shape[-1]))
+    for start in range(0, a.shape[-1], together):
+        part = slice(start, start + together)
+        addends = np.concatenate([a[..., part, None] * b[..., None, part, :], total[..., None, :]], -2)
+        kept = _cut(addends, np.abs(addends).max(-2, keepdims=True), bits).sum(-2)
+        total = _cut(kept, np.abs(kept), bits)
+    return total.astype(np.float32)
+
+
+def _cut(a: Array, largest: Array, bits: int) -> Array:
+    """Without the digits behind so many bits of the largest."""
+    known = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
+    quantum = np.exp2(np.floor(np.log2(known)) - (bits - 1))
+    return np.trunc(a / quantum) * quantum
+
+
+def matrix_unit(q: Array, k: Array, v: Array, bits: int = 14, **o: Any) -> Any:
+    """Attention whose matrix products keep so many bits of their sums; weights are stored in the dtype of q, all else is in float32."""
+
+    def product(weights: Array, values: Array) -> Array:
+        return of_few_bits(stored(q.dtype, weights), weighed(weights, values), bits)
+
+    return staged(q, k, v, multiply=lambda a, b: of_few_bits(a, b, bits), product=product, **o)
+
+
 def powers_and_sum(dtype: Any, s: Array, sink: Any) -> tuple[Array, Array, Array]:
     """exp(s - maximum), their sum with the sink's, and the maximum."""
     s, sink = s.astype(dtype), np.broadcast_to(sink, s.shape[:-1]).astype(dtype)

@@ -81,15 +81,6 @@ def causality_ends_at_the_key_length(x: Inputs) -> Inputs | None:
 
 
 @reading()
-def causality_moves_with_the_key_length(x: Inputs) -> Inputs | None:
-    """is_causal counts from the last query and the last key within key_lengths, which may lie before it."""
-    if not x.is_causal or x.key_lengths is None:
-        return None
-    i, j = positions(x)
-    return hide(x.replace(is_causal=False), j <= i + (x.key_lengths - x.q.shape[2])[:, None, None, None])
-
-
-@reading()
 def causality_ends_with_the_arrays(x: Inputs) -> Inputs | None:
     """is_causal counts from the last query and key of the longest entry, whatever the lengths of the others are."""
     return _triangle(x, _ahead(x)) if x.is_causal and _ends_by_length(x, x.causal_alignment) else None
