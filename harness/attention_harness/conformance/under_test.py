@@ -73,7 +73,7 @@ class UnderTest:
         layouts = {} if self.description.contiguous else case.layouts
         problem = self.spec.restrict(case.problem, self.description.options)
         moved = self.domain.moved(replace(case, problem=problem, layouts=layouts))
-        return with_lengths(moved) if self.form.metadata else moved
+        return with_lengths(moved) if self.form.ragged else moved
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
@@ -190,10 +190,12 @@ class UnderTest:
 
         def request() -> Request:
             own_dout = self.form.to_answer(x, "out", dout)
-            return replace(self._request(self._joined(x)), dout=self._packed(own_dout), wrt=tuple(wrt))
+            holders = tuple(dict.fromkeys(map(self.form.holder, wrt)))
+            return replace(self._request(self._joined(x)), dout=self._packed(own_dout), wrt=holders)
 
         answer = self._answered(tuple(wrt), request, x, dout)
-        gradients = {name: self._read(x, f"d{name}", answer.extra[name]) for name in wrt}
+        of_arrays = {name: self.form.part(x, name, answer.extra[self.form.holder(name)]) for name in wrt}
+        gradients = {name: self._read(x, f"d{name}", array) for name, array in of_arrays.items()}
         return gradients | {"out": self._read(x, "out", answer.out)}
 
     def expected_gradient(self, x: Inputs, dout: np.ndarray) -> ExpectedGradient:

@@ -21,6 +21,8 @@ class Ragged(Padded):
     """Entries of unequal lengths. The queries are [Tq, Hq, D] where cu_seqlens_q is taken, int32 [B + 1], else [B, Lq, Hq, D]."""
 
     options: ClassVar[tuple[str, ...]] = (*SAID, *SCALES)
+    ragged: ClassVar[bool] = True
+    alike: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     @classmethod
     def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:
