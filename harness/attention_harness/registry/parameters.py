@@ -138,8 +138,8 @@ class Parameters:
     @property
     def _one_kind(self) -> tuple[str, ...]:
         """The condition on the heads of a function that is told the number of its query heads alone."""
-        told = self.form is Flat and "key_heads" not in self.metadata and "key_heads" not in self._fixed_sizes
-        return ("key_heads == query_heads",) if told else ()
+        alone = self.form is Flat and "key_heads" not in self.metadata and "key_heads" not in self._fixed_sizes
+        return ("key_heads == query_heads",) if alone else ()
 
     @property
     def _fixed_sizes(self) -> set[str]:

@@ -57,9 +57,9 @@ class Flat(Padded):
         conditions = (Condition.parsed(text) for text in self.description.domain)
         about_heads = Domain(tuple(one for one in conditions if {*one.fields} <= {*heads}))
         if not {*heads} <= {*self.description.metadata} and (broken := about_heads.broken(heads)):
-            told = ", ".join(self.description.metadata) or "no number of heads"
+            taken = ", ".join(self.description.metadata) or "no number of heads"
             raise Unsupported(
-                f"heads={heads['query_heads']} and {heads['key_heads']}, but should have {broken}: it is told {told}"
+                f"heads={heads['query_heads']} and {heads['key_heads']}, but should have {broken}: it is told {taken}"
             )
 
     def _in_one(self, name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
