@@ -23,6 +23,10 @@ RIGHT = {
     "tutorial.py:Annotated": "Mask taken as a mask [bqk]",
     "tutorial.py:Raw": "Weights stored [out,in]",
     "tutorial.py:Renamed": "Declared: alpha.weight as w_q",
+    "grouped.py:GroupedQueryAttention": "key_heads in {2, 1}",
+    "grouped.py:layer": "key_heads == 3",
+    "grouped.py:FusedGroupedQueryAttention": "Columns of fused weights [3hd]",
+    "grouped.py:fused": "key_heads == 1",
     "of_torch.py:MultiheadAttention": "In_proj_weight as w_qkv",
     "of_torch.py:compiled": "W_q.weight as w_q",
     "of_flax.py:MultiHeadAttention": "inputs_k=key",
@@ -38,6 +42,7 @@ WRONG = {
     "tutorial.py:MultiHeadAttentionThatSeesTheNextKey": "",
     "tutorial.py:AnnotatedWithoutTheMaskOfTheLastEntry": "",
     "tutorial.py:RenamedAndExchanged": "",
+    "grouped.py:GroupedQueryAttentionThatTilesHeads": "head h of the layer reads key head h % Hkv",
     "of_flax.py:SelfAttentionOverQueries": "",
     "of_equinox.py:SelfAttentionUnscaled": "",
 }
@@ -47,7 +52,7 @@ WRONG = {
 def checked(name, **options):
     """The result; of JAX the gates alone, since each shape is compiled."""
     framework = name.removeprefix("of_").partition(".")[0]
-    pytest.importorskip("torch" if framework == "tutorial" else framework)
+    pytest.importorskip(framework if name.startswith("of_") else "torch")
     few = {"properties": ["L4"]} if framework in ("flax", "equinox") else {}
     return check_attention(f"{HERE / name}", **{**FEW, **few, **options})
 

@@ -196,6 +196,8 @@ def layer_identity_projections_give_attention(attend: Attend, x: LayerInputs) ->
     """With weights I and biases 0 the layer is attention on each head's slice (C10, C11, C23: scale of the model, not of the head)."""
     y = with_identity_projections(x)
     q, k, v = (split(a, x.heads) for a in (x.query, x.key, x.value))
+    group = x.heads // (x.key_heads or x.heads)
+    k, v = k[:, ::group], v[:, ::group]
     wanted, rows = join(attention(Inputs(q, k, v, mask=x.visible())).out), _full_rows(attend, x)
     return within(attend(y)[rows], wanted[rows], attend.expected(y).bounds.out[rows], "out of identity projections")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attention_harness.conformance.diagnosis.readings import reading
-from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.inputs import OF_KEYS, LayerInputs
 from attention_specs.multi_head.oracle import head_scale
 
 LAYER = "multi-head"
@@ -39,6 +39,16 @@ def the_output_weights_are_transposed(x: LayerInputs) -> LayerInputs | None:
 def all_weights_are_transposed(x: LayerInputs) -> LayerInputs | None:
     """All four weights are transposed, as torch.nn.Linear stores them."""
     return x.replace(**{name: getattr(x, name).T for name in ("w_q", "w_k", "w_v", "w_o")})
+
+
+@reading(spec=LAYER)
+def key_heads_of_a_layer_are_tiled(x: LayerInputs) -> LayerInputs | None:
+    """Head h of the layer reads key head h % Hkv."""
+    if x.key_heads in (None, 1, x.heads):
+        return None
+    columns = np.arange(x.w_k.shape[1]).reshape(x.key_heads, x.heads // x.key_heads, -1)[:, 0]
+    tiled = np.tile(columns.ravel(), x.heads // x.key_heads)
+    return x.replace(**{name: getattr(x, name)[..., tiled] for name in OF_KEYS})
 
 
 @reading(spec=LAYER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.registry.modules import weight_names
-from attention_harness.registry.modules.kinds import class_of
+from attention_harness.registry.modules.kinds import BASES, class_of
 from attention_harness.registry.modules.layer import Layer
 from attention_harness.registry.modules.plain_layer import LENGTH, example, random_mask
 from attention_harness.registry.modules.reading import MASK_AXES, MASK_KINDS, Reading, of_weights
@@ -50,7 +51,7 @@ class Experiment:
 
     def __init__(self, layer: Layer, causal: bool = False, only_added: bool = False) -> None:
         self.layer, self.causal, self.kinds = layer, causal, ("added",) if only_added else MASK_KINDS
-        plain = example(*layer.sizes, layer.forward.itself, lacks(layer.roles))
+        plain = example(layer.sizes, layer.forward.itself, lacks(layer.roles))
         dtype = np.dtype(np.float32)
         self.plain = replace(plain, arrays={name: array.astype(dtype) for name, array in plain.arrays.items()})
         self.parts = 0
@@ -100,11 +101,7 @@ class Experiment:
     @property
     def _may_be_causal(self) -> bool:
         module = class_of(self.layer.thing)
-        try:
-            code = inspect.getsource(module)
-        except (OSError, TypeError):
-            code = ""
-        return bool(CAUSAL.search(code) or {*LENGTHS} & {*of_constructor(module)})
+        return bool(CAUSAL.search(code_of_class(module)) or {*LENGTHS} & {*of_constructor(module)})
 
     def _seen_by(self, reading: Reading) -> np.ndarray:
         return np.tri(LENGTH, dtype=bool)[None, None] if reading.causal else np.ones((1, 1, 1, 1), bool)
@@ -159,3 +156,13 @@ class Experiment:
         because = f" ({self.raised[0]})" if all(self.raised) else ""
         named = weight_names.declaration(self.layer.roles, [])
         return f"no reading of its parameters gives a multi-head layer{because}: where they are others, declare {named}"
+
+
+def code_of_class(module: type) -> str:
+    """The code of a class and of those that it inherits from, but for the framework's own; "" where there is none to be read."""
+    texts = []
+    for one in module.__mro__:
+        if one.__module__.partition(".")[0] not in (*BASES, "builtins"):
+            with suppress(OSError, TypeError):
+                texts.append(inspect.getsource(one))
+    return "\n".join(texts)

@@ -107,9 +107,12 @@ def _domain(layer: Layer) -> list[str]:
     conditions = [f"{name} == {1 if name.startswith('w') else 0}" for name in lacks(layer.roles)]
     conditions += ["self_attention == True"] if layer.forward.itself else []
     conditions += [CAUSAL] if layer.reading.causal else []
-    d_model, heads = layer.sizes
+    d_model, heads, key_heads = layer.sizes
     if not isinstance(layer.thing, type):
-        return [*conditions, f"d_model == {d_model}", f"heads == {heads}"]
+        of_heads = [f"query_heads == {heads}", f"key_heads == {key_heads}"] if key_heads < heads else [f"heads == {heads}"]
+        return [*conditions, f"d_model == {d_model}", *of_heads]
+    if key_heads < heads:
+        return [*conditions, "key_heads in {2, 1}", "query_heads % 2 == 0"]
     return conditions if heads > 1 else [*conditions, "heads == 1"]
 
 
