@@ -27,6 +27,9 @@ RIGHT = {
     "grouped.py:layer": "key_heads == 3",
     "grouped.py:FusedGroupedQueryAttention": "Columns of fused weights [3hd]",
     "grouped.py:fused": "key_heads == 1",
+    "rotary.py:RotaryAttention": "base 10000, pairs are halves",
+    "rotary.py:far": "base 500000, pairs are halves",
+    "rotary.py:ComplexRotaryAttention": "pairs are neighbours",
     "of_torch.py:MultiheadAttention": "In_proj_weight as w_qkv",
     "of_torch.py:compiled": "W_q.weight as w_q",
     "of_flax.py:MultiHeadAttention": "inputs_k=key",
@@ -43,6 +46,9 @@ WRONG = {
     "tutorial.py:AnnotatedWithoutTheMaskOfTheLastEntry": "",
     "tutorial.py:RenamedAndExchanged": "",
     "grouped.py:GroupedQueryAttentionThatTilesHeads": "head h of the layer reads key head h % Hkv",
+    "rotary.py:RotaryAttentionThatTurnsValues": "",
+    "rotary.py:RotaryAttentionWithQueriesOneAhead": "",
+    "rotary.py:declared_with_other_pairs": "halves of the channels are turned, and not neighbours",
     "of_flax.py:SelfAttentionOverQueries": "",
     "of_equinox.py:SelfAttentionUnscaled": "",
 }
@@ -80,6 +86,12 @@ def test_a_wrong_twin_is_rejected(name):
 def test_a_wrong_guess_says_how_to_declare():
     how = checked("tutorial.py:RenamedAndExchanged", properties=["L4"], examples=1).how
     assert 'No reading of its parameters gives a multi-head layer: where they are others, declare weights = {"w_q"' in how
+
+
+def test_positions_from_outside_are_refused_with_what_to_do_instead():
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=r"forward=\(x, cos, sin\), but should take x.*behind the rotation of queries and keys"):
+        checked("rotary.py:PositionsFromOutside")
 
 
 def test_names_that_mean_nothing_are_to_be_declared():

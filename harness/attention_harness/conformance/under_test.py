@@ -22,6 +22,8 @@ from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import form_of
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.rotary import Rotary
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
@@ -78,6 +80,8 @@ class UnderTest:
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
         x = self.spec.realise(case).under(self.description.conventions)
+        if isinstance(x, LayerInputs):
+            return x.replace(rotary=Rotary.declared(self.description.rotary))
         return x.stored_as(Storage.declared(self.description.storage)) if isinstance(x, AttentionInputs) else x
 
     def forget(self) -> None:

@@ -132,8 +132,10 @@ class Parameters:
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
         padded = self.form is Padded
         batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
+        pairs = ("head_dim % 2 == 0",) if getattr(self.function, "rotary", {}) else ()
         fused = [condition for name in self.positional for condition in self.form.alike.get(name, ())]
-        return tuple(one.text for one in domains.declared(self.spec, (*declared, *batch, *fused, *self._one_kind)).conditions)
+        conditions = tuple(dict.fromkeys((*declared, *batch, *fused, *self._one_kind, *pairs)))
+        return tuple(one.text for one in domains.declared(self.spec, conditions).conditions)
 
     @property
     def _one_kind(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.recipes import LAYER_RECIPES
+from attention_specs.multi_head.rotary import Rotary
 from attention_specs.stopwatch import timed
 
 ARRAYS = ("query", "key", "value", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
@@ -44,6 +45,8 @@ class LayerInputs:
     mask: np.ndarray | None = None
     key_heads: int | None = None
     """Heads of keys and values that differ; None for all of them. Their columns say so themselves, this is for the reader."""
+    rotary: Rotary | None = None
+    """The rotation of projected queries and keys by their positions, as declared."""
 
     def replace(self, **changes: Any) -> LayerInputs:
         """The same call with other arrays or options."""
@@ -97,7 +100,9 @@ def realise(case: Case) -> LayerInputs:
     if p.self_attention:  # the value: recipes that shape one of the three shape this one
         arrays["query"] = arrays["value"]
     masking = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}
-    laid_out = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in (arrays | masking).items()}
+    laid_out: dict[str, Any] = {
+        name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in (arrays | masking).items()
+    }
     if p.self_attention:
         laid_out |= {"key": laid_out["query"], "value": laid_out["query"]}
     return LayerInputs(**laid_out, heads=p.heads, key_heads=p.key_heads)

@@ -8,6 +8,7 @@ import numpy as np
 
 from attention_harness.registry.modules.sizes import Size
 from attention_specs.multi_head.inputs import OF_KEYS, shared
+from attention_specs.multi_head.rotary import Rotary
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,6 +23,12 @@ class Example:
     heads: int
     seen: np.ndarray
 
+    rotary: Rotary | None = None
+
+    def turning(self, rotary: Rotary | None) -> Example:
+        """The same with queries and keys turned by their positions."""
+        return replace(self, rotary=rotary)
+
     def under(self, seen: np.ndarray) -> Example:
         """The same with another mask."""
         return replace(self, seen=seen)
@@ -30,6 +37,8 @@ class Example:
         """[B, L, d], float64; a row that sees no key gives `empty` in each head, or the mean of all values."""
         a = self.arrays
         q, k, v = (self._split(a[name] @ a[f"w_{name[0]}"] + a[f"b_{name[0]}"]) for name in ("query", "key", "value"))
+        if self.rotary:
+            q, k = self.rotary.turned(q), self.rotary.turned(k)
         scores = np.where(self.seen, q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5, -np.inf)
         blind = ~np.broadcast_to(self.seen, scores.shape).any(-1, keepdims=True)
         scores = np.where(blind, 0, scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -12,6 +12,7 @@ from attention_harness.registry.modules.kinds import Parameter
 from attention_harness.registry.modules.sizes import Size
 from attention_harness.registry.modules.weight_names import WeightMap
 from attention_specs.multi_head.inputs import OF_KEYS
+from attention_specs.multi_head.rotary import Rotary
 
 COLUMNS = ("3hd", "h3d", "hd3")
 """Orders of projections, heads and dimensions in the columns of a fused weight."""
@@ -33,6 +34,7 @@ class Reading:
     causal: bool = False
     mask_axes: str = "bhqk"
     mask_kind: str = "any"
+    rotary: Rotary | None = None
 
     def values(
         self, arrays: Mapping[str, np.ndarray], size: Size, roles: WeightMap, parameters: Mapping[str, Parameter]
@@ -98,6 +100,7 @@ class Reading:
         """What was read of the weights, in words."""
         parts = [f"weights stored [{self.stored}]"] * unknown + [f"columns of fused weights [{self.columns}]"] * fused
         parts += [] if self.batched else ["asked for each entry of the batch by itself"]
+        parts += [self.rotary.text] if self.rotary else []
         return ", ".join((*parts, *(["causal by itself"] if self.causal else [])))
 
 
@@ -111,9 +114,11 @@ def of_key_heads(arrays: Mapping[str, np.ndarray], name: str, size: Size) -> np.
     return grouped[..., 0, :].reshape(*whole.shape[:-1], size.key_heads * dim)
 
 
-def of_weights(fused: bool, unknown: bool, batched: bool, causal: tuple[bool, ...]) -> Iterator[Reading]:
+def of_weights(
+    fused: bool, unknown: bool, batched: bool, causal: tuple[bool, ...], rotary: Sequence[Rotary | None] = (None,)
+) -> Iterator[Reading]:
     """All readings without a mask, the most usual first."""
     stored = ("in,out", "out,in") if unknown else ("in,out",)
     columns = COLUMNS if fused else ("3hd",)
-    for is_causal, one, order, fits in product(causal, (batched, not batched), columns, stored):
-        yield Reading(fits, order, one, is_causal)
+    for is_causal, one, turned, order, fits in product(causal, (batched, not batched), rotary, columns, stored):
+        yield Reading(fits, order, one, is_causal, rotary=turned)

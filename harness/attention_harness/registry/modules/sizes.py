@@ -21,6 +21,7 @@ HEADS = (
     "heads", "num_heads", "n_heads", "n_head", "nhead", "num_head", "h", "num_attention_heads", "head_count", "nheads",
 )  # fmt: skip
 KEY_HEADS = ("kv_heads", "num_kv_heads", "n_kv_heads", "num_key_value_heads", "key_heads", "n_kv_head", "num_query_groups")
+ROTARY_BASES = ("rope_theta", "rope_base", "rotary_base", "rotary_emb_base", "theta", "base")
 HEAD_DIM = ("head_dim", "dim_head", "head_size", "d_head", "d_k", "d_v", "d_q", "key_dim", "dim_k", "dim_v")
 LENGTHS = (
     "context_length",
@@ -32,6 +33,8 @@ LENGTHS = (
     "max_seq_length",
     "n_ctx",
     "ctx_len",
+    "max_position_embeddings",
+    "max_positions",
 )
 NO_DROPOUT = (
     "dropout", "dropout_rate", "dropout_p", "drop", "attn_drop", "proj_drop", "attn_dropout", "resid_dropout", "attn_pdrop",
