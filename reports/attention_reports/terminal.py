@@ -53,12 +53,20 @@ def print_timings(run: Run, console: Console) -> None:
     for line in [
         *(f"{name} has no valid time: {reason}" for name, reason in invalid),
         *_unsupported(rows),
-        *(f"{name} was not timed: {reason}" for name, reason in run.section("absent").items() if name not in dict(invalid)),
+        *_not_timed({name: reason for name, reason in run.section("absent").items() if name not in dict(invalid)}),
         *headline.speed(run),
         *headline.budget(run),
         headline.trust(run)[1],
     ]:
         say(console, line)
+
+
+def _not_timed(absent: dict[str, str]) -> list[str]:
+    """A line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in absent.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{listed(those)} {'was' if len(those) == 1 else 'were'} not timed: {reason}" for reason, those in names.items()]
 
 
 def _unsupported(rows: Iterable[Row]) -> list[str]:

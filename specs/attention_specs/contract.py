@@ -31,6 +31,7 @@ IN_LAYOUT = ("q", "k", "v", *CACHE, "out", "dout", "out_a", "out_b")
 ATTRIBUTES = (
     "framework", "device", "layout", "dtypes", "conventions", "precision", "gradient", "backward", "options", "spec", "names",
     "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "weights", "form", "lse_layout", "storage",
+    "rotary",
 )  # fmt: skip
 """Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
@@ -39,7 +40,8 @@ ATTRIBUTES = (
 `domain` conditions on the problems that it takes, `("head_dim in {64, 128}",)`;
 `weights` the parameters of a module by their role in a layer, `{"w_q": "query.weight"}`;
 `storage` the format of queries, keys or values that come as codes of eight bits, `{"format": "float8_e4m3fn", "arrays": "kv",
-"scales": "head"}`."""
+"scales": "head"}`;
+`rotary` the positions by which a layer turns its queries and keys, `{"base": 10000, "pairs": "halves"}`."""
 
 LAYOUTS = {"bhld": (0, 1, 2, 3), "blhd": (0, 2, 1, 3), "hld": (0, 1, 2, 3), "lhd": (0, 2, 1, 3)}
 """Layout -> the places of batch, heads, positions and dimensions; those of three axes have no batch, which has one entry then."""
@@ -201,6 +203,8 @@ class Description:
     """Conditions on the problems that it takes, as `attention_specs.attention.domain` reads them; () for all."""
     storage: Mapping[str, str] = field(default_factory=dict)
     """The format, the arrays and the scales of what is stored in eight bits; {} where nothing is."""
+    rotary: Mapping[str, str] = field(default_factory=dict)
+    """Base and pairs of the rotation in a layer; {} where there is none."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
     operator: bool = False

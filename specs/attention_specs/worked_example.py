@@ -79,7 +79,7 @@ def _as_published(attend: Attend, x: Inputs | LayerInputs, dtype: str) -> Verdic
 
 
 def _layer_has_the_words(x: LayerInputs) -> bool:
-    return x.query.shape == (1, 3, 4) and np.array_equal(x.query[0], EMBEDDINGS.astype(x.query.dtype))
+    return x.rotary is None and x.query.shape == (1, 3, 4) and np.array_equal(x.query[0], EMBEDDINGS.astype(x.query.dtype))
 
 
 @property_("L0", needs=_layer_has_the_words, spec="multi-head")

@@ -99,3 +99,10 @@ def test_exponents_have_their_intervals(make_run: Callable[..., Path], grown: Ca
     lines = [line.split() for line in printed(run, terminal=False).splitlines() if line.startswith("s  ")]
     assert lines == [["s", "forward", "a", "2.00", "[2.00,", "2.00]", "1.00", "3"]]
     assert "| s | forward | a | 2.00 | [2.00, 2.00] | 1.00 | 3 |" in markdown.render(run)
+
+
+def test_those_that_were_not_timed_are_named_with_the_reason_they_share():
+    from attention_reports.terminal import _not_timed
+
+    lines = _not_timed({"a": "no workload", "b": "no torch", "c": "no workload"})
+    assert lines == ["a and c were not timed: no workload", "b was not timed: no torch"]

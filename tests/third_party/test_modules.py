@@ -23,6 +23,13 @@ RIGHT = {
     "tutorial.py:Annotated": "Mask taken as a mask [bqk]",
     "tutorial.py:Raw": "Weights stored [out,in]",
     "tutorial.py:Renamed": "Declared: alpha.weight as w_q",
+    "grouped.py:GroupedQueryAttention": "key_heads in {2, 1}",
+    "grouped.py:layer": "key_heads == 3",
+    "grouped.py:FusedGroupedQueryAttention": "Columns of fused weights [3hd]",
+    "grouped.py:fused": "key_heads == 1",
+    "rotary.py:RotaryAttention": "base 10000, pairs are halves",
+    "rotary.py:far": "base 500000, pairs are halves",
+    "rotary.py:ComplexRotaryAttention": "pairs are neighbours",
     "of_torch.py:MultiheadAttention": "In_proj_weight as w_qkv",
     "of_torch.py:compiled": "W_q.weight as w_q",
     "of_flax.py:MultiHeadAttention": "inputs_k=key",
@@ -38,6 +45,10 @@ WRONG = {
     "tutorial.py:MultiHeadAttentionThatSeesTheNextKey": "",
     "tutorial.py:AnnotatedWithoutTheMaskOfTheLastEntry": "",
     "tutorial.py:RenamedAndExchanged": "",
+    "grouped.py:GroupedQueryAttentionThatTilesHeads": "head h of the layer reads key head h % Hkv",
+    "rotary.py:RotaryAttentionThatTurnsValues": "",
+    "rotary.py:RotaryAttentionWithQueriesOneAhead": "",
+    "rotary.py:declared_with_other_pairs": "halves of the channels are turned, and not neighbours",
     "of_flax.py:SelfAttentionOverQueries": "",
     "of_equinox.py:SelfAttentionUnscaled": "",
 }
@@ -47,7 +58,7 @@ WRONG = {
 def checked(name, **options):
     """The result; of JAX the gates alone, since each shape is compiled."""
     framework = name.removeprefix("of_").partition(".")[0]
-    pytest.importorskip("torch" if framework == "tutorial" else framework)
+    pytest.importorskip(framework if name.startswith("of_") else "torch")
     few = {"properties": ["L4"]} if framework in ("flax", "equinox") else {}
     return check_attention(f"{HERE / name}", **{**FEW, **few, **options})
 
@@ -75,6 +86,12 @@ def test_a_wrong_twin_is_rejected(name):
 def test_a_wrong_guess_says_how_to_declare():
     how = checked("tutorial.py:RenamedAndExchanged", properties=["L4"], examples=1).how
     assert 'No reading of its parameters gives a multi-head layer: where they are others, declare weights = {"w_q"' in how
+
+
+def test_positions_from_outside_are_refused_with_what_to_do_instead():
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=r"forward=\(x, cos, sin\), but should take x.*behind the rotation of queries and keys"):
+        checked("rotary.py:PositionsFromOutside")
 
 
 def test_names_that_mean_nothing_are_to_be_declared():

@@ -23,6 +23,12 @@ RIGHT = {
     "fused.py:qkvpacked": ("P4",),
     "fused.py:kvpacked": ("P4",),
     "fused.py:in_another_order": ("P4",),
+    "fused.py:flat_qkv": ("P4", "G2"),
+    "fused.py:flat_qkv_by_heads": ("P4", "G2"),
+    "fused.py:flat_qkv_of_one_number_of_heads": ("P4", "P17"),
+    "fused.py:flat_qkv_of_four_heads": ("P4",),
+    "fused.py:flat_kv": ("P4",),
+    "fused.py:flat_of_three": ("P4",),
 }
 """Function -> properties that it is checked by."""
 
@@ -30,6 +36,8 @@ WRONG = {
     "tutorial.py:with_weights_that_are_scores": ("P7", ""),
     "of_torch.py:operator_without_a_fake": ("P18", "B=1"),
     "fused.py:qkvpacked_of_exchanged_keys_and_values": ("P4", ""),
+    "fused.py:flat_qkv_of_exchanged_queries_and_keys": ("P4", ""),
+    "fused.py:flat_qkv_that_interleaves_heads": ("P4", "H"),
 }
 """Function -> the property that rejects it, and what its problem must have."""
 

@@ -92,7 +92,7 @@ class Schedule:
 
     def _of_the_form(self) -> Iterator[Asked]:
         """The cases for calls without padding, where it is called so."""
-        return self._edge_cases(Suite(edge_cases=FORM_CASES if self.under_test.form.metadata else ()))
+        return self._edge_cases(Suite(edge_cases=FORM_CASES if self.under_test.form.ragged else ()))
 
     def _known_cases(self) -> Iterator[tuple[str, Case, Sequence[Property]]]:
         """The worked example and the edge cases, by the ids that they have for seed 0."""

@@ -21,6 +21,8 @@ from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import form_of
+from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.rotary import Rotary
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
@@ -72,12 +74,15 @@ class UnderTest:
         layouts = {} if self.description.contiguous else case.layouts
         problem = self.spec.restrict(case.problem, self.description.options)
         moved = self.domain.moved(replace(case, problem=problem, layouts=layouts))
-        return with_lengths(moved) if self.form.metadata else moved
+        return with_lengths(moved) if self.form.ragged else moved
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
         x = self.spec.realise(case)
-        return x.as_declared(self.description) if isinstance(x, AttentionInputs) else x.under(self.description.conventions)
+        if isinstance(x, AttentionInputs):
+            return x.as_declared(self.description)
+        x = x.under(self.description.conventions)
+        return x.replace(rotary=Rotary.declared(self.description.rotary)) if isinstance(x, LayerInputs) else x
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""
@@ -197,10 +202,12 @@ class UnderTest:
 
         def request() -> Request:
             own_dout = self.form.to_answer(x, "out", dout)
-            return replace(self._request(self._joined(x)), dout=self._packed(own_dout), wrt=tuple(wrt))
+            holders = tuple(dict.fromkeys(map(self.form.holder, wrt)))
+            return replace(self._request(self._joined(x)), dout=self._packed(own_dout), wrt=holders)
 
         answer = self._answered(tuple(wrt), request, x, dout)
-        gradients = {name: self._read(x, f"d{name}", answer.extra[name]) for name in wrt}
+        of_arrays = {name: self.form.part(x, name, answer.extra[self.form.holder(name)]) for name in wrt}
+        gradients = {name: self._read(x, f"d{name}", array) for name, array in of_arrays.items()}
         return gradients | {"out": self._read(x, "out", answer.out)}
 
     def expected_gradient(self, x: Inputs, dout: np.ndarray) -> ExpectedGradient:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from itertools import combinations, product
 
 from attention_specs import masks
+from attention_specs.attention.problem import Problem
 from attention_specs.case import Question
 
 Condition = Callable[[Question], dict[str, object]]
@@ -41,8 +42,8 @@ AXES: tuple[Mapping[str, Condition], ...] = (
     {f"head_dim == {size}": _dims(size) for size in (64, 128, 32, 8)},
     {"batch == 1": lambda p: {**lengths(p.query_length, p.key_length), "batch": 1}},
     {
-        "one key head": lambda p: {"key_heads": min(getattr(p, "query_heads", 1), 1)},
-        "one head": lambda p: {"query_heads": 1, "key_heads": 1, "heads": 1},
+        "one key head": lambda p: {"key_heads": min(p.query_heads, 1)} if isinstance(p, Problem) else {},
+        "one head": lambda p: {"query_heads": 1, "key_heads": 1 if isinstance(p, Problem) else None, "heads": 1},
     },
     {"one query": lambda p: {**lengths(1, p.key_length), "self_attention": False}},
     {"a scale": lambda p: {"scale": 0.25}, "a mask": lambda p: {"mask": p.mask or masks.everything()}},

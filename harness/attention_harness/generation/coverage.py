@@ -87,7 +87,7 @@ def key_lengths(case: Case, x: Inputs) -> list[str]:
 def heads(case: Case, x: Inputs) -> list[str]:
     """Query heads and key heads."""
     batch, number = x.score_shape[:2]
-    keys = getattr(case.problem, "key_heads", number)
+    keys = getattr(case.problem, "key_heads", None) or number
     return _true(
         {
             "one": number == 1,

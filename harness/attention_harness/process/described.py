@@ -17,6 +17,7 @@ from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, SCALES
 from attention_specs.formats import DTYPES
 from attention_specs.forms import FORMS
 from attention_specs.multi_head.domain import declared
+from attention_specs.multi_head.rotary import Rotary
 from attention_specs.precision import named_precision
 
 
@@ -59,6 +60,7 @@ def refuse_forged(described: Description, name: str) -> None:
     for dtype, precision in described.precision.items():
         named_precision(precision, dtype)
     declared(described.spec, described.domain)
+    Rotary.declared(described.rotary)
     Conventions.declared(vars(described.conventions))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from attention_specs.contract import FUSED, IN_LAYOUT, LAYOUTS, RETURNED, Description
 from attention_specs.forms import FORMS
-from attention_specs.forms.padded import Padded
+from attention_specs.forms.padded import Padded, neutral
 from attention_specs.spec import Call
 
 Function = Callable[..., object]
@@ -29,7 +29,8 @@ class CallForm:
         self.description = description
         self.axes = LAYOUTS.get(description.layout, LAYOUTS["bhld"])
         self.batch = description.layout not in LAYOUTS or "b" in description.layout
-        self.fused = {name: FUSED[name] for name in description.positional if name in FUSED}
+        stacked = description.positional if description.form == Padded.name else ()
+        self.fused = {name: FUSED[name] for name in stacked if name in FUSED}
         self.place = description.layout.index("h")
         self.copies = description.contiguous or description.mask_means == "hidden" or bool(self.fused)
         """Whether `given` may copy an array: in all other forms it is a view."""
@@ -86,8 +87,8 @@ class CallForm:
 
     def completed(self, arrays: Mapping[str, np.ndarray], options: Mapping[str, object]) -> dict[str, object]:
         """The options without those that the domain fixes, and with those that the function has no default for, which change nothing."""
-        neutral = {name: _neutral(name, arrays) for name in self.description.needed}
-        return {name: value for name, value in {**neutral, **options}.items() if name not in self.description.implied}
+        added = {name: neutral(name, arrays) for name in self.description.needed if name not in options}
+        return {name: value for name, value in {**added, **options}.items() if name not in self.description.implied}
 
     def own_call(self, call: Call) -> tuple[dict[str, object], dict[str, object]]:
         """The call as the function gets it: what is passed by position, in this order, and the rest by the names of its parameters."""
@@ -108,23 +109,6 @@ class CallForm:
         if name == "window" and isinstance(value, tuple) and self.description.open_side is not None:
             return tuple(self.description.open_side if side is None else side for side in value)
         return value
-
-
-def _neutral(name: str, arrays: Mapping[str, np.ndarray]) -> object:
-    """The value of an option that changes nothing; None where only its absence does."""
-    q, k = (arrays[name] for name in [*arrays][:2])
-    neutral: dict[str, Callable[[], object]] = {
-        "mask": lambda: np.ones((1, 1, q.shape[2], k.shape[2]), bool),
-        "bias": lambda: np.zeros((1, 1, q.shape[2], k.shape[2]), q.dtype),
-        "is_causal": lambda: False,
-        "scale": lambda: float(max(q.shape[-1], 1) ** -0.5),
-        "window": lambda: (None, None),
-        "query_lengths": lambda: np.full(q.shape[0], q.shape[2], np.int64),
-        "key_lengths": lambda: np.full(q.shape[0], k.shape[2], np.int64),
-        "return_weights": lambda: False,
-        "return_lse": lambda: False,
-    }
-    return neutral[name]() if name in neutral else None
 
 
 def ordered(order: Sequence[str], given: Mapping[str, object]) -> dict[str, object]:

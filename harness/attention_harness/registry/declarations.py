@@ -51,6 +51,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     "domain": (ORDERED, "a tuple of conditions"),
     "weights": (Mapping, "a dict of parameters by their role in the layer"),
     "storage": (Mapping, "a dict of format, arrays and scales"),
+    "rotary": (Mapping, "a dict of base and pairs"),
 }
 """Declaration that is not one of a few values -> its type, or types as `isinstance` takes them, and the type in words."""
 

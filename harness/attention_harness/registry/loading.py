@@ -30,7 +30,7 @@ from attention_harness.registry.objects import declaring
 from attention_harness.registry.parameters import Parameters
 from attention_harness.registry.protocol import from_protocol
 from attention_harness.registry.sources import beside, joined, written
-from attention_harness.registry.stored import storage_of
+from attention_harness.registry.stored import rotary_of, storage_of
 from attention_harness.registry.targets import GROUP, known, library_of
 from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES, LSE_LAYOUTS, MASK_MEANINGS, Conventions, Description
@@ -240,6 +240,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             domain=parameters.domain,
             implied=parameters.implied,
             storage=storage_of(function, parameters.options, form),
+            rotary=rotary_of(function, spec),
             module=hasattr(function, NOTES),
             operator=hasattr(function, OPERATOR_CHECK),
             notes=(

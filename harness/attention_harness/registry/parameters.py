@@ -13,16 +13,11 @@ from attention_harness.registry.declarations import RETURNED as ALWAYS
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import FUSED, RETURNED, SCALES
 from attention_specs.forms import FORMS
+from attention_specs.forms.flat import Flat
 from attention_specs.forms.padded import Padded
 from attention_specs.multi_head import domain as domains
 
 Parameter = inspect.Parameter
-ALIKE = {
-    "qkv": ("query_length == key_length", "key_heads == query_heads", "head_dim == value_dim"),
-    "kv": ("head_dim == value_dim",),
-}
-"""Array of several -> conditions under which they have one shape."""
-
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 WELL_KNOWN = {
@@ -37,6 +32,8 @@ WELL_KNOWN = {
     "q_scale": ("q_descale", "descale_q"),
     "k_scale": ("k_descale", "descale_k"),
     "v_scale": ("v_descale", "descale_v"),
+    "query_heads": ("heads", "num_heads", "n_heads", "nheads", "n_head", "num_q_heads", "n_q_heads", "num_attention_heads"),
+    "key_heads": ("kv_heads", "num_kv_heads", "n_kv_heads", "num_key_value_heads", "num_query_groups"),
 }
 """Option -> parameters of well-known libraries that mean it."""
 
@@ -105,7 +102,7 @@ class Parameters:
         if self.spec != "attention":
             given = POSITIONAL.get(self.spec, 3)
             raise ValueError(f"positional={', '.join(declared)}, but should be left out of a {self.spec}: it gets {given} arrays")
-        arrays, fused = self.form.arrays, FUSED if self.form is Padded else {}
+        arrays, fused = self.form.arrays, {name: FUSED[name] for name in self.form.alike}
         order = tuple(one_of("positional", name, (*arrays, *fused, *self.known)) for name in declared)
         apart = [name for one in order for name in fused.get(one, (one,))]
         if not set(arrays) <= set(apart) or len(set(apart)) < len(apart):
@@ -116,7 +113,7 @@ class Parameters:
     @cached_property
     def fused(self) -> tuple[str, ...]:
         """The first parameters, where their names say that they hold several arrays: `(qkv)` or `(q, kv)`."""
-        names = tuple(self.signature.parameters) if self.spec == "attention" and self.form is Padded else ()
+        names = tuple(self.signature.parameters) if self.spec == "attention" and self.form.alike else ()
         return next((first for first in (("qkv",), ("q", "kv")) if names[: len(first)] == first), ())
 
     @cached_property
@@ -135,8 +132,22 @@ class Parameters:
             raise ValueError(f"domain={', '.join(declared)}, but should be left out of {self.spec}")
         padded = self.form is Padded
         batch = ("batch == 1",) if padded and "b" not in getattr(self.function, "layout", "bhld") else ()
-        fused = [condition for name in self.positional for condition in ALIKE.get(name, ())]
-        return tuple(one.text for one in domains.declared(self.spec, (*declared, *batch, *fused)).conditions)
+        pairs = ("head_dim % 2 == 0",) if getattr(self.function, "rotary", {}) else ()
+        fused = [condition for name in self.positional for condition in self.form.alike.get(name, ())]
+        conditions = tuple(dict.fromkeys((*declared, *batch, *fused, *self._one_kind, *pairs)))
+        return tuple(one.text for one in domains.declared(self.spec, conditions).conditions)
+
+    @property
+    def _one_kind(self) -> tuple[str, ...]:
+        """The condition on the heads of a function that is told the number of its query heads alone."""
+        alone = self.form is Flat and "key_heads" not in self.metadata and "key_heads" not in self._fixed_sizes
+        return ("key_heads == query_heads",) if alone else ()
+
+    @property
+    def _fixed_sizes(self) -> set[str]:
+        """Sizes that have one value in the declared domain."""
+        conditions = domains.declared(self.spec, tuple(getattr(self.function, "domain", ()))).conditions
+        return {name for one in conditions if one.relation == "==" and isinstance(one.value, int) for name in one.fields}
 
     @cached_property
     def implied(self) -> tuple[str, ...]:
@@ -210,7 +221,7 @@ class Parameters:
         kinds = [parameter.kind for parameter in self.signature.parameters.values()]
         named = named or (self.form.usual if Parameter.VAR_KEYWORD in kinds else ())
         for some in self.form.needed:
-            if not set(some) & set(named):
+            if not set(some) & {*named, *self._fixed_sizes}:
                 raise self.unfitting(f"form={self.form.name} needs {' or '.join(some)}, or its name in attention.names")
         return named
 
@@ -247,9 +258,8 @@ class Parameters:
         kept = [name for name in self.ignored if name not in getattr(self.function, "ignored", ())]
         sentences = [f"taken by their names: {taken}"] if taken else []
         if self.fused and not getattr(self.function, "positional", ()):
-            sentences.append(
-                f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} along an axis in front of the heads"
-            )
+            sentences.append(f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} {self.form.fused_place}")
+        sentences += [f"asked with {condition}: it takes no key_heads" for condition in self._one_kind]
         return (*sentences, *([f"left at their defaults: {', '.join(kept)}"] if kept else []))
 
     def _require_declared(self, options: Sequence[str]) -> None:

@@ -111,6 +111,7 @@ EXAMPLES = {
     "precision": "scores-rounded",
     "framework": "torch",
     "domain": "'head_dim in {64, 128}'",
+    "rotary": "base:10000,pairs:halves",
     "weights": "w_q:query_proj.weight,w_o:final.weight",
 }
 

@@ -1,4 +1,4 @@
-"""The storage that a function declares, beside the scales that its signature names and the dtype of its output."""
+"""The storage that a function declares, beside the scales that its signature names and the dtype of its output; its rotation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attention_specs.attention.storage import Storage
 from attention_specs.choices import one_of
 from attention_specs.contract import SCALES
 from attention_specs.forms.padded import Padded
+from attention_specs.multi_head.rotary import Rotary
 
 
 def storage_of(function: Callable[..., object], options: Collection[str], form: type[Padded] = Padded) -> Mapping[str, str]:
@@ -27,3 +28,13 @@ def storage_of(function: Callable[..., object], options: Collection[str], form: 
     if storage:
         one_of(f"scales of storage in form={form.name}", storage.scales, form.scales)
     return {} if storage is None else asdict(storage)
+
+
+def rotary_of(function: Callable[..., object], spec: str) -> Mapping[str, str]:
+    """As declared, with every part named. ValueError outside of a layer."""
+    rotary = Rotary.declared(getattr(function, "rotary", {}))
+    if rotary and spec != "multi-head":
+        raise ValueError(
+            f"rotary={rotary.text}, but should be left out of {spec}: it gets queries and keys that are turned already"
+        )
+    return {} if rotary is None else {"base": repr(rotary.base), "pairs": rotary.pairs}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attention_specs.contract import Description
 from attention_specs.forms.appending import Appending
+from attention_specs.forms.flat import Flat
 from attention_specs.forms.packed import Packed
 from attention_specs.forms.padded import Padded
 from attention_specs.forms.paged import Paged
 
-FORMS: dict[str, type[Padded]] = {form.name: form for form in (Padded, Packed, Paged, Appending)}
+FORMS: dict[str, type[Padded]] = {form.name: form for form in (Padded, Flat, Packed, Paged, Appending)}
 """Name, as an implementation declares it -> form."""
 
 

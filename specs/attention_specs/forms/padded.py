@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -35,6 +35,15 @@ class Padded:
     """Arrays that a call has to write to; all others are left alone."""
     differentiable: ClassVar[bool] = True
     """Whether gradients have a form."""
+    ragged: ClassVar[bool] = False
+    """Whether entries of unequal lengths come without padding."""
+    alike: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "qkv": ("query_length == key_length", "key_heads == query_heads", "head_dim == value_dim"),
+        "kv": ("head_dim == value_dim",),
+    }
+    """Array of several that the form can hand over -> conditions under which they fit into one."""
+    fused_place: ClassVar[str] = "along an axis in front of the heads"
+    """Where they lie in it, in words."""
 
     def __init__(self, description: Description) -> None:
         self.description = description
@@ -65,6 +74,14 @@ class Padded:
         """What a reader of a failure cannot see in the inputs, in words."""
         return ""
 
+    def holder(self, name: str) -> str:
+        """The argument of the call in which this array of the contract lies."""
+        return name
+
+    def part(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
+        """Of the gradient of that argument, the gradient of this array in this form."""
+        return array
+
     def shape(self, x: Inputs, name: str) -> tuple[int, ...]:
         """Of a result in this form: "out", "weights", "lse", or a gradient by the name of its argument with a d in front."""
         if name == "out":
@@ -80,3 +97,20 @@ class Padded:
     def to_answer(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
         """The way back: a result of the contract in this form."""
         return array
+
+
+def neutral(name: str, arrays: Mapping[str, np.ndarray]) -> object:
+    """The value of an option that changes nothing; None where only its absence does."""
+    q, k = (arrays[name] for name in [*arrays][:2])
+    neutral: dict[str, Callable[[], object]] = {
+        "mask": lambda: np.ones((1, 1, q.shape[2], k.shape[2]), bool),
+        "bias": lambda: np.zeros((1, 1, q.shape[2], k.shape[2]), q.dtype),
+        "is_causal": lambda: False,
+        "scale": lambda: float(max(q.shape[-1], 1) ** -0.5),
+        "window": lambda: (None, None),
+        "query_lengths": lambda: np.full(q.shape[0], q.shape[2], np.int64),
+        "key_lengths": lambda: np.full(q.shape[0], k.shape[2], np.int64),
+        "return_weights": lambda: False,
+        "return_lse": lambda: False,
+    }
+    return neutral[name]() if name in neutral else None

@@ -22,6 +22,8 @@ class Ragged(Padded):
 
     options: ClassVar[tuple[str, ...]] = (*SAID, *SCALES)
     scales: ClassVar[tuple[str, ...]] = ("tensor", "head")
+    ragged: ClassVar[bool] = True
+    alike: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     @classmethod
     def implied(cls, metadata: Sequence[str]) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ class LayerBounds:
     @cached_property
     def _heads(self) -> AttentionBounds:
         dq, dk, dv = self._projected
+        if (rotary := self.x.rotary) is not None:
+            before = (rotary.turned(a.astype(np.float64), back=True) for a in (self.exact.q, self.exact.k))
+            dq, dk = (rotary.error(a, off, self.u) for a, off in zip(before, (dq, dk), strict=True))
         return _attention_bounds(self.exact, self.u, dq, dk, dv, head_scale(self.x))
 
 

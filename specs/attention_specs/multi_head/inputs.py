@@ -13,10 +13,13 @@ from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.recipes import LAYER_RECIPES
+from attention_specs.multi_head.rotary import Rotary
 from attention_specs.stopwatch import timed
 
 ARRAYS = ("query", "key", "value", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
 """Positional arguments of the layer, in order."""
+OF_KEYS = ("w_k", "w_v", "b_k", "b_v")
+"""Weights and biases of keys and values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,10 @@ class LayerInputs:
     b_o: np.ndarray
     heads: int
     mask: np.ndarray | None = None
+    key_heads: int | None = None
+    """Heads of keys and values that differ; None for all of them. Their columns say so themselves, this is for the reader."""
+    rotary: Rotary | None = None
+    """The rotation of projected queries and keys by their positions, as declared."""
 
     def replace(self, **changes: Any) -> LayerInputs:
         """The same call with other arrays or options."""
@@ -88,10 +95,20 @@ def realise(case: Case) -> LayerInputs:
     arrays = {name: array.astype(dtype) for name, array in LAYER_RECIPES[case.recipe](rng, p).items()}
     for name in p.fixed:
         arrays[name] = np.eye(p.d_model, dtype=dtype) if name.startswith("w") else np.zeros(p.d_model, dtype)
+    if p.key_heads is not None:
+        arrays |= {name: shared(arrays[name], p.heads, p.key_heads) for name in OF_KEYS}
     if p.self_attention:  # the value: recipes that shape one of the three shape this one
         arrays["query"] = arrays["value"]
     masking = {"mask": p.mask.dense(*p.score_shape)} if p.mask else {}
-    laid_out = {name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in (arrays | masking).items()}
+    laid_out: dict[str, Any] = {
+        name: LAYOUTS[case.layouts.get(name, "contiguous")](array) for name, array in (arrays | masking).items()
+    }
     if p.self_attention:
         laid_out |= {"key": laid_out["query"], "value": laid_out["query"]}
-    return LayerInputs(**laid_out, heads=p.heads)
+    return LayerInputs(**laid_out, heads=p.heads, key_heads=p.key_heads)
+
+
+def shared(columns: np.ndarray, heads: int, key_heads: int) -> np.ndarray:
+    """[..., d] in which each group of heads has the columns of its first head."""
+    grouped = columns.reshape(*columns.shape[:-1], key_heads, heads // key_heads, columns.shape[-1] // heads)
+    return np.broadcast_to(grouped[..., :1, :], grouped.shape).reshape(columns.shape)

@@ -22,7 +22,7 @@ class LayerReference:
     out: np.ndarray
     """[B, Lq, d]; b_o in rows that see no key in any head."""
     q: np.ndarray
-    """[B, heads, Lq, d/heads], the projected query."""
+    """[B, heads, Lq, d/heads], the projected query, turned by its positions where that is declared."""
     k: np.ndarray
     """[B, heads, Lk, d/heads]; zero at keys that no query of the head sees."""
     attention: Reference
@@ -43,6 +43,8 @@ def layer(x: LayerInputs) -> LayerReference:
         split(project(a.astype(work), w.astype(work), b.astype(work)), x.heads)
         for a, w, b in ((x.query, x.w_q, x.b_q), (x.key, x.w_k, x.b_k), (x.value, x.w_v, x.b_v))
     )
+    if x.rotary is not None:
+        q, k = x.rotary.turned(q), x.rotary.turned(k)
     seen = np.any(visible, -2)[..., None]
     attention = _attention(q, np.where(seen, k, 0), np.where(seen, v, 0), visible)
     return LayerReference(leave(x, attention.out), q, np.where(seen, k, 0), attention)

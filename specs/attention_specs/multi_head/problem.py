@@ -30,10 +30,14 @@ class LayerProblem(Question):
     self_attention: bool = False
     fixed: tuple[str, ...] = ()
     """Biases that are 0 and weights that are the identity, `("b_q", "w_o")`: for layers that have none."""
+    key_heads: int | None = None
+    """Heads of keys and values that are not the same: the heads that share one have equal columns of w_k and w_v."""
 
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise ValueError(f"heads={self.heads}, but should be at least 1")
+        if self.key_heads is not None and (self.key_heads < 1 or self.heads % self.key_heads):
+            raise ValueError(f"heads={self.heads}, but should be a multiple of key_heads={self.key_heads}")
         if self.d_model % self.heads:
             raise ValueError(f"d_model={self.d_model}, but should be a multiple of heads={self.heads}")
         if self.self_attention and self.key_length != self.query_length:

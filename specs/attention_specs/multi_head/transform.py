@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from attention_specs.formats import largest, oracle_dtype
-from attention_specs.multi_head.inputs import ARRAYS, LayerInputs
+from attention_specs.multi_head.inputs import ARRAYS, LayerInputs, shared
 from attention_specs.remembered import remembered
 
 
@@ -57,7 +57,12 @@ def take_positions(x: LayerInputs, index: np.ndarray) -> LayerInputs:
 
 
 def take_heads(x: LayerInputs, order: np.ndarray) -> LayerInputs:
-    """The heads in that order: columns of the three projections, rows of the output projection, and the mask with them."""
+    """The heads in that order: columns of the three projections, rows of the output projection, and the mask with them.
+
+    Heads that share keys stay together, one group after another.
+    """
+    group = x.heads // (x.key_heads or x.heads)
+    order = (order[order % group == 0][:, None] + np.arange(group)).ravel()
     columns = np.arange(x.query.shape[2]).reshape(x.heads, -1)[order].ravel()
     weights = {name: getattr(x, name)[:, columns] for name in ("w_q", "w_k", "w_v")}
     biases = {name: getattr(x, name)[columns] for name in ("b_q", "b_k", "b_v")}
@@ -65,8 +70,10 @@ def take_heads(x: LayerInputs, order: np.ndarray) -> LayerInputs:
 
 
 def with_identity_projections(x: LayerInputs) -> LayerInputs:
-    """Weights I, biases 0."""
+    """Weights I, biases 0. Heads that share keys read the slice of the first of them."""
     weights = {f"w_{n}": np.eye(x.query.shape[2]).astype(x.query.dtype) for n in "qkvo"}
+    if x.key_heads is not None:
+        weights |= {name: shared(weights[name], x.heads, x.key_heads) for name in ("w_k", "w_v")}
     return x.replace(**weights, **{f"b_{n}": np.zeros_like(getattr(x, f"b_{n}")) for n in "qkvo"})
 
 

@@ -176,7 +176,7 @@ def layer_query_rows_are_independent(attend: Attend, x: LayerInputs) -> Verdict:
     return _unchanged(attend, x, got, f"out, all queries but {row} replaced")
 
 
-@property_("L15", spec=SPEC, needs=lambda x: _says_something(x) and x.key.shape[1] > 1)
+@property_("L15", spec=SPEC, needs=lambda x: _says_something(x) and x.key.shape[1] > 1 and x.rotary is None)
 def layer_permuting_the_keys_changes_nothing(attend: Attend, x: LayerInputs) -> Verdict:
     """Keys with their values and mask columns have no order; in self-attention the rows go along (C09, C12, C13)."""
     order = mixed(x.key.shape[1])
@@ -195,9 +195,13 @@ def layer_permuting_the_heads_changes_nothing(attend: Attend, x: LayerInputs) ->
 def layer_identity_projections_give_attention(attend: Attend, x: LayerInputs) -> Verdict:
     """With weights I and biases 0 the layer is attention on each head's slice (C10, C11, C23: scale of the model, not of the head)."""
     y = with_identity_projections(x)
+    got, group = attend(y), x.heads // (x.key_heads or x.heads)
     q, k, v = (split(a, x.heads) for a in (x.query, x.key, x.value))
+    k, v = k[:, ::group], v[:, ::group]
+    if x.rotary is not None:
+        q, k = (x.rotary.turned(a.astype(np.float64)) for a in (q, k))
     wanted, rows = join(attention(Inputs(q, k, v, mask=x.visible())).out), _full_rows(attend, x)
-    return within(attend(y)[rows], wanted[rows], attend.expected(y).bounds.out[rows], "out of identity projections")
+    return within(got[rows], wanted[rows], attend.expected(y).bounds.out[rows], "out of identity projections")
 
 
 @property_("L18", spec=SPEC, needs=_says_something)

@@ -91,4 +91,6 @@ def test_an_unknown_baseline_is_a_wrong_call() -> None:
 def test_layers_are_not_timed_on_attention() -> None:
     layer = Target("numpy-multi-head", "attention_implementations.numpy.multi_head:")
     result = bench([layer], [SMALL], Settings(quick=True), start=Here)
-    assert result.rows == [] and result.samples == {"small": {}}
+    assert result.rows == [] and result.samples == {"small": {}} and result.unloadable == ()
+    assert result.absent["numpy-multi-head"].startswith("spec=multi-head, but should be attention")
+    assert result.absent["numpy-multi-head"].endswith("Time the function between the projections of the layer")

@@ -86,7 +86,7 @@ def _attention(p: Problem, batch: int, queries: int, keys: int, dim: int, value:
 
 def _layer(p: LayerProblem, batch: int, queries: int, keys: int, *_: int) -> dict[str, int]:
     lengths = {"query_length": p.query_length + queries, "key_length": p.key_length + (queries if p.self_attention else keys)}
-    heads = p.heads + batch
+    heads = p.heads + batch * (p.key_heads or 1)
     return {"batch": p.batch + batch, "heads": heads, **lengths, "d_model": heads * (p.head_dim + 2 * batch)}
 
 

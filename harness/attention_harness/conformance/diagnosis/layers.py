@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from attention_harness.conformance.diagnosis.readings import reading
-from attention_specs.multi_head.inputs import LayerInputs
+from attention_specs.multi_head.inputs import OF_KEYS, LayerInputs
 from attention_specs.multi_head.oracle import head_scale
 
 LAYER = "multi-head"
@@ -39,6 +41,38 @@ def the_output_weights_are_transposed(x: LayerInputs) -> LayerInputs | None:
 def all_weights_are_transposed(x: LayerInputs) -> LayerInputs | None:
     """All four weights are transposed, as torch.nn.Linear stores them."""
     return x.replace(**{name: getattr(x, name).T for name in ("w_q", "w_k", "w_v", "w_o")})
+
+
+@reading(spec=LAYER)
+def key_heads_of_a_layer_are_tiled(x: LayerInputs) -> LayerInputs | None:
+    """Head h of the layer reads key head h % Hkv."""
+    if x.key_heads in (None, 1, x.heads):
+        return None
+    columns = np.arange(x.w_k.shape[1]).reshape(x.key_heads, x.heads // x.key_heads, -1)[:, 0]
+    tiled = np.tile(columns.ravel(), x.heads // x.key_heads)
+    return x.replace(**{name: getattr(x, name)[..., tiled] for name in OF_KEYS})
+
+
+@reading(spec=LAYER)
+def nothing_is_turned_by_its_position(x: LayerInputs) -> LayerInputs | None:
+    """Queries and keys are not turned by their positions."""
+    return None if x.rotary is None else x.replace(rotary=None)
+
+
+@reading(spec=LAYER, declaration='rotary = {"pairs": "neighbours"}')
+def neighbouring_channels_are_turned(x: LayerInputs) -> LayerInputs | None:
+    """Neighbouring channels are turned, and not halves."""
+    return _with_pairs(x, "neighbours")
+
+
+@reading(spec=LAYER, declaration='rotary = {"pairs": "halves"}')
+def halves_are_turned(x: LayerInputs) -> LayerInputs | None:
+    """Halves of the channels are turned, and not neighbours."""
+    return _with_pairs(x, "halves")
+
+
+def _with_pairs(x: LayerInputs, pairs: str) -> LayerInputs | None:
+    return None if x.rotary is None or x.rotary.pairs == pairs else x.replace(rotary=replace(x.rotary, pairs=pairs))
 
 
 @reading(spec=LAYER)

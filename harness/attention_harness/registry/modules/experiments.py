@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +11,16 @@ import numpy as np
 
 from attention_harness import frameworks
 from attention_harness.registry.modules import weight_names
-from attention_harness.registry.modules.kinds import class_of
+from attention_harness.registry.modules.forward import BETWEEN
+from attention_harness.registry.modules.kinds import class_of, code_of_class
 from attention_harness.registry.modules.layer import Layer
 from attention_harness.registry.modules.plain_layer import LENGTH, example, random_mask
 from attention_harness.registry.modules.reading import MASK_AXES, MASK_KINDS, Reading, of_weights
+from attention_harness.registry.modules.rotations import TURNS, candidates
 from attention_harness.registry.modules.sizes import LENGTHS, of_constructor
 from attention_harness.registry.modules.weight_names import lacks
 from attention_specs.formats import DTYPES, numpy_dtype
+from attention_specs.multi_head.rotary import EXAMPLE, Rotary
 
 CAUSAL = re.compile(r"causal|\btri[lu]\b|subsequent|look_?ahead|autoregressive", re.IGNORECASE)
 """Words in the code of a class that may be causal by itself."""
@@ -48,9 +50,10 @@ class Understanding:
 class Experiment:
     """Readings of a layer, tried on a small example. `causal` is True where that is declared."""
 
-    def __init__(self, layer: Layer, causal: bool = False, only_added: bool = False) -> None:
+    def __init__(self, layer: Layer, causal: bool = False, only_added: bool = False, rotary: Rotary | None = None) -> None:
         self.layer, self.causal, self.kinds = layer, causal, ("added",) if only_added else MASK_KINDS
-        plain = example(*layer.sizes, layer.forward.itself, lacks(layer.roles))
+        self._rotary = (rotary,) if rotary else ()
+        plain = example(layer.sizes, layer.forward.itself, lacks(layer.roles))
         dtype = np.dtype(np.float32)
         self.plain = replace(plain, arrays={name: array.astype(dtype) for name, array in plain.arrays.items()})
         self.parts = 0
@@ -61,7 +64,8 @@ class Experiment:
         """The layer in the reading that agrees; in the most usual one where none does."""
         plain, doubts = self._without_mask(), []
         if plain is None:
-            plain = Reading(causal=self.causal or self._looks_back, batched=self.layer.verbs.BATCHED)
+            turned = (*self._rotary, *candidates(self.layer)[1:], None)[0]
+            plain = Reading(causal=self.causal or self._looks_back, batched=self.layer.verbs.BATCHED, rotary=turned)
             doubts = [self._doubt]
         layer = self.layer.under(plain)
         if plain.causal or not layer.forward.mask:
@@ -94,17 +98,14 @@ class Experiment:
 
     def _without_mask(self) -> Reading | None:
         causal = (True,) if self.causal else (False, True) if self._may_be_causal else (False,)
-        readings = of_weights(self.layer.fused, self.layer.order_unknown, self.layer.verbs.BATCHED, causal)
+        batched, turned = self.layer.verbs.BATCHED, self._rotary or candidates(self.layer)
+        readings = of_weights(self.layer.fused, self.layer.order_unknown, batched, causal, turned)
         return next((one for one in readings if self._agrees(one, self._seen_by(one), None)), None)
 
     @property
     def _may_be_causal(self) -> bool:
         module = class_of(self.layer.thing)
-        try:
-            code = inspect.getsource(module)
-        except (OSError, TypeError):
-            code = ""
-        return bool(CAUSAL.search(code) or {*LENGTHS} & {*of_constructor(module)})
+        return bool(CAUSAL.search(code_of_class(module)) or {*LENGTHS} & {*of_constructor(module)})
 
     def _seen_by(self, reading: Reading) -> np.ndarray:
         return np.tri(LENGTH, dtype=bool)[None, None] if reading.causal else np.ones((1, 1, 1, 1), bool)
@@ -118,7 +119,8 @@ class Experiment:
 
     def _agrees(self, reading: Reading, seen: np.ndarray, mask: np.ndarray | None) -> bool:
         """Whether it answers the example as a plain layer under what is seen."""
-        return self._is(self._answer(self.layer.under(reading), self.plain.arrays, mask), self.plain.under(seen).answer())
+        wanted = self.plain.turning(reading.rotary).under(seen).answer()
+        return self._is(self._answer(self.layer.under(reading), self.plain.arrays, mask), wanted)
 
     def _is(self, out: np.ndarray | None, wanted: np.ndarray) -> bool:
         if out is None or out.shape != wanted.shape:
@@ -139,7 +141,7 @@ class Experiment:
     def _empty_rows(self, layer: Layer) -> object:
         """The answer where all keys are hidden, and apart from that where there are none."""
         nothing = np.zeros((1, 1, 1, 1), bool)
-        out, example = self._answer(layer, self.plain.arrays, nothing), self.plain.under(nothing)
+        out, example = self._answer(layer, self.plain.arrays, nothing), self.plain.turning(layer.reading.rotary).under(nothing)
         if out is None:
             return None
         if np.isnan(out).all():
@@ -158,4 +160,7 @@ class Experiment:
         """No reading agrees: what may be declared."""
         because = f" ({self.raised[0]})" if all(self.raised) else ""
         named = weight_names.declaration(self.layer.roles, [])
-        return f"no reading of its parameters gives a multi-head layer{because}: where they are others, declare {named}"
+        doubt = f"no reading of its parameters gives a multi-head layer{because}: where they are others, declare {named}"
+        if not TURNS.search(code_of_class(class_of(self.layer.thing))):
+            return doubt
+        return f"{doubt}; where it turns queries and keys by their positions, declare {EXAMPLE}, or {BETWEEN}"

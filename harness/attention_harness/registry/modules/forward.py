@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from attention_harness.registry.modules.weight_names import LETTERS, words
 
 ROLES = {"query": LETTERS["q"], "key": LETTERS["k"], "value": LETTERS["v"]}
+BETWEEN = "check the function between its projections, behind the rotation of queries and keys where there is one"
+"""The advice for a layer that no reading explains."""
 APART = ("mask", "padding", "past", "cache", "pos", "position", "positions", "bias", "lengths")
 """Words of parameters that are no arrays of the layer, whatever else their names say."""
 
@@ -59,7 +61,8 @@ def forward_of(call: Callable[..., object]) -> Forward:
     context = required if len(required) == 1 and set(arrays.values()) == {"query"} and required[0] in positional else []
     arrays |= dict.fromkeys(context, "query")
     if not arrays or (required and not context):
-        raise ValueError(f"forward=({', '.join(parameters)}), but should take x, or a query, key and value, and a mask at most")
+        wanted = "should take x, or a query, key and value, and a mask at most"
+        raise ValueError(f"forward=({', '.join(parameters)}), but {wanted}; of another layer {BETWEEN}")
     mask = masks[0] if masks else ""
     needed = bool(mask) and parameters[mask].default is inspect.Parameter.empty
     return Forward(arrays, mask, {n: FLAGS[n] for n, p in rest.items() if n in FLAGS and _differs(p.default, FLAGS[n])}, needed)

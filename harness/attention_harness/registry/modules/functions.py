@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 
 from attention_harness import frameworks
 from attention_harness.registry.declarations import KINDS, NOTES, TAKEN
@@ -16,6 +17,7 @@ from attention_specs.choices import one_of
 from attention_specs.contract import ATTRIBUTES
 from attention_specs.formats import DTYPES
 from attention_specs.multi_head.inputs import ARRAYS
+from attention_specs.multi_head.rotary import Rotary
 
 MEANINGS = ("visible", "hidden", "added")
 """Meanings of True in a mask; `added` is a mask of 0 and -inf."""
@@ -57,8 +59,9 @@ def as_layer(thing: object, declared: Mapping[str, object]) -> Function:
     weights = {role: str(name) for role, name in _mapping("weights", attributes.pop("weights", {})).items()}
     ignored = _texts(attributes.pop("ignored", ()))
     conditions = _texts(attributes.pop("domain", ()))
+    rotary = Rotary.declared(attributes.get("rotary", {}))
     layer = Layer(verbs, thing, weights, ignored, means == "hidden", str(attributes.get("device", "cpu")))
-    understood = Experiment(layer, CAUSAL in conditions, means == "added").understanding()
+    understood = Experiment(layer, CAUSAL in conditions, means == "added", rotary).understanding()
     function = _function(understood.layer)
     if understood.empty_rows not in (None, "zeros"):
         attributes["conventions"] = {
@@ -68,6 +71,8 @@ def as_layer(thing: object, declared: Mapping[str, object]) -> Function:
     taken: dict[str, object] = {"framework": verbs.FRAMEWORK} if "framework" not in attributes else {}
     domain = tuple(dict.fromkeys((*conditions, *_domain(understood.layer))))
     taken |= {"domain": domain} if domain != conditions else {}
+    if understood.layer.reading.rotary and rotary is None:
+        taken["rotary"] = asdict(understood.layer.reading.rotary)
     if understood.refused and "dtypes" not in attributes:
         taken["dtypes"] = tuple(dtype for dtype in DTYPES if dtype not in understood.refused)
     vars(function).update({**attributes, "domain": domain, **taken})
@@ -106,10 +111,14 @@ def _domain(layer: Layer) -> list[str]:
     """The conditions under which the module can be asked."""
     conditions = [f"{name} == {1 if name.startswith('w') else 0}" for name in lacks(layer.roles)]
     conditions += ["self_attention == True"] if layer.forward.itself else []
+    conditions += ["head_dim % 2 == 0"] if layer.reading.rotary else []
     conditions += [CAUSAL] if layer.reading.causal else []
-    d_model, heads = layer.sizes
+    d_model, heads, key_heads = layer.sizes
     if not isinstance(layer.thing, type):
-        return [*conditions, f"d_model == {d_model}", f"heads == {heads}"]
+        of_heads = [f"query_heads == {heads}", f"key_heads == {key_heads}"] if key_heads < heads else [f"heads == {heads}"]
+        return [*conditions, f"d_model == {d_model}", *of_heads]
+    if key_heads < heads:
+        return [*conditions, "key_heads in {2, 1}", "query_heads % 2 == 0"]
     return conditions if heads > 1 else [*conditions, "heads == 1"]
 
 

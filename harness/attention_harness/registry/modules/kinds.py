@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from math import prod
@@ -69,3 +70,13 @@ def verbs_of(kind: str) -> Verbs:
 def class_of(thing: object) -> type:
     """The class itself, or that of an instance."""
     return thing if isinstance(thing, type) else type(thing)
+
+
+def code_of_class(module: type) -> str:
+    """The code of a class and of those that it inherits from, but for the framework's own; "" where there is none to be read."""
+    texts = []
+    for one in module.__mro__:
+        if one.__module__.partition(".")[0] not in (*BASES, "builtins"):
+            with suppress(OSError, TypeError):
+                texts.append(inspect.getsource(one))
+    return "\n".join(texts)

@@ -14,11 +14,14 @@ from attention_harness.registry.modules import weight_names
 from attention_harness.registry.modules.forward import Forward, forward_of
 from attention_harness.registry.modules.kinds import Parameter, Verbs, class_of
 from attention_harness.registry.modules.reading import Reading
-from attention_harness.registry.modules.sizes import CONFIGS, HEADS, Source, of_constructor
+from attention_harness.registry.modules.sizes import CONFIGS, HEADS, KEY_HEADS, Size, Source, of_constructor
 from attention_harness.registry.modules.weight_names import WeightMap
+from attention_specs.multi_head.inputs import OF_KEYS, shared
 
-SMALL = 12, 2
-"""d_model and heads of the module whose parameters are read, where it may have any."""
+SMALL = Size(12, 2, 2)
+"""The size of the module whose parameters are read, where it may have any; """
+GROUPED = Size(24, 4, 2)
+"""... and where it may have fewer key heads."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -39,15 +42,29 @@ class Layer:
     reading: Reading = field(default_factory=Reading)
 
     @cached_property
-    def sizes(self) -> tuple[int, int]:
-        """d_model and heads of the instance, or of the module that is read of a class."""
+    def sizes(self) -> Size:
+        """Of the instance, or of the module that is read of a class."""
         if isinstance(self.thing, type):
-            return SMALL if {*HEADS, *CONFIGS} & {*of_constructor(self.thing)} else (SMALL[0], 1)
+            return self._of_class(self.thing)
         heads = next((n for n in (getattr(self.thing, name, None) for name in HEADS) if isinstance(n, int)), 1)
+        key_heads = next((n for n in (getattr(self.thing, name, None) for name in KEY_HEADS) if isinstance(n, int)), heads)
         parameters = self.verbs.parameters(self.thing)
         roles = self._roles(parameters)
         role = next(role for role in roles if role in ("w_q", "w_qkv"))
-        return isqrt(sum(parameters[name].size for name in roles[role]) // len(role[2:])), heads
+        heads_in_it = sum(heads if letter == "q" else key_heads for letter in role[2:])
+        return Size(isqrt(sum(parameters[name].size for name in roles[role]) * heads // heads_in_it), heads, key_heads)
+
+    def _of_class(self, module: type) -> Size:
+        """With fewer key heads where its parameters show that it has them."""
+        named = {*of_constructor(module)}
+        if not {*HEADS, *CONFIGS} & named:
+            return Size(SMALL.d_model, 1, 1)
+        if not {*KEY_HEADS, *CONFIGS} & named:
+            return SMALL
+        source = Source(self.verbs, module, self.device)
+        elements = [sum(one.size for one in self.verbs.parameters(source.module(size, 1, "float32")).values())
+                    for size in (GROUPED, GROUPED._replace(key_heads=GROUPED.heads))]  # fmt: skip
+        return GROUPED if elements[0] < elements[1] else SMALL
 
     @cached_property
     def source(self) -> Source:
@@ -57,7 +74,7 @@ class Layer:
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
         """Those of the module that is read."""
-        return self.verbs.parameters(self.source.module(*self.sizes, 1, "float32"))
+        return self.verbs.parameters(self.source.module(self.sizes, 1, "float32"))
 
     @cached_property
     def roles(self) -> WeightMap:
@@ -102,13 +119,23 @@ class Layer:
         self._refuse_others(arrays, query)
         framework = frameworks.load(self.verbs.FRAMEWORK)
         length = max(query.shape[1], arrays["key"].shape[1], 1)
-        module = self.source.module(query.shape[2], heads, length, query.dtype.name)
-        values = self.reading.values(arrays, heads, self.roles, self.verbs.parameters(module))
+        size = Size(query.shape[2], heads, self._key_heads(arrays, heads))
+        module = self.source.module(size, length, query.dtype.name)
+        values = self.reading.values(arrays, size, self.roles, self.verbs.parameters(module))
         call = self.verbs.with_values(module, values, self.device)
         given = {name: framework.from_numpy(arrays[array], self.device) for name, array in self.forward.arrays.items()}
         masking = self._masking(arrays, heads, mask)
         options = {name: framework.from_numpy(a, self.device) for name, a in masking.items()} | self.forward.flags
         return call(**given, **options) if self.reading.batched else self.verbs.batched(call)(**given, **options)
+
+    def _key_heads(self, arrays: Arrays, heads: int) -> int:
+        """The fewest heads of keys and values that give these weights; of an instance, its own if they do."""
+        if self.sizes.key_heads == self.sizes.heads:
+            return heads
+        counts = [n for n in range(1, heads + 1) if heads % n == 0]
+        fit = [n for n in counts if all(shared(a := arrays[name], heads, n).tobytes() == a.tobytes() for name in OF_KEYS)]
+        own = self.sizes.key_heads
+        return own if own in fit and not isinstance(self.thing, type) else fit[0]
 
     def _masking(self, arrays: Arrays, heads: int, mask: np.ndarray | None) -> dict[str, np.ndarray]:
         given = mask is not None and not self.reading.causal

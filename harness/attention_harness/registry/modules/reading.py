@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from attention_harness.registry.modules.kinds import Parameter
+from attention_harness.registry.modules.sizes import Size
 from attention_harness.registry.modules.weight_names import WeightMap
+from attention_specs.multi_head.inputs import OF_KEYS
+from attention_specs.multi_head.rotary import Rotary
 
-COLUMNS = {"3hd": (0, 1, 2), "h3d": (1, 0, 2), "hd3": (1, 2, 0)}
-"""Order of projections, heads and dimensions in the columns of a fused weight -> the axes of [projections, heads, D]."""
+COLUMNS = ("3hd", "h3d", "hd3")
+"""Orders of projections, heads and dimensions in the columns of a fused weight."""
 
 MASK_AXES = {"bhqk": "bhqk", "bqk": "bqk", "qk": "qk", "bk": "bk", "(bh)qk": "bhqk"}
 """Form of a mask -> the axes that may differ in it."""
@@ -31,26 +34,32 @@ class Reading:
     causal: bool = False
     mask_axes: str = "bhqk"
     mask_kind: str = "any"
+    rotary: Rotary | None = None
 
     def values(
-        self, arrays: Mapping[str, np.ndarray], heads: int, roles: WeightMap, parameters: Mapping[str, Parameter]
+        self, arrays: Mapping[str, np.ndarray], size: Size, roles: WeightMap, parameters: Mapping[str, Parameter]
     ) -> dict[str, np.ndarray]:
         """Parameter -> its value for these weights of the layer. NotImplementedError where it has another size."""
         values: dict[str, np.ndarray] = {}
         for role, names in roles.items():
-            whole = self._fused([arrays[f"{role[0]}_{letter}"] for letter in role[2:]], heads)
+            parts = [of_key_heads(arrays, f"{role[0]}_{letter}", size) for letter in role[2:]]
+            whole = self._fused(parts, size.d_model // size.heads, size.key_heads)
             for name, part in zip(names, np.split(whole, len(names), -1 if role != "w_o" else 0), strict=True):
-                values[name] = self._placed(part, name, parameters[name], heads)
+                values[name] = self._placed(part, name, parameters[name], size.heads)
         return values
 
-    def _fused(self, several: list[np.ndarray], heads: int) -> np.ndarray:
-        """Columns of one array, of several in their order: [..., projections * heads * D]."""
-        if len(several) == 1:
-            return several[0]
+    def _fused(self, several: list[np.ndarray], dim: int, key_heads: int) -> np.ndarray:
+        """Columns of one array, of several in their order: [..., all their heads * D]; by heads, those that share a key head follow
+        each other.
+        """
+        if len(several) == 1 or self.columns == "3hd":
+            return np.concatenate(several, -1)
         lead = several[0].shape[:-1]
-        stacked = np.stack([a.reshape(*lead, heads, -1) for a in several], len(lead))
-        axes = (*range(len(lead)), *(len(lead) + axis for axis in COLUMNS[self.columns]))
-        return stacked.transpose(axes).reshape(*lead, -1)
+        if self.columns == "h3d":
+            return np.concatenate([a.reshape(*lead, key_heads, -1, dim) for a in several], -2).reshape(*lead, -1)
+        if len({a.shape for a in several}) > 1:
+            raise NotImplementedError("columns=hd3, but should be another order: keys have fewer heads")
+        return np.stack(several, -1).reshape(*lead, -1)
 
     def _placed(self, a: np.ndarray, name: str, parameter: Parameter, heads: int) -> np.ndarray:
         if a.size != parameter.size:
@@ -91,12 +100,25 @@ class Reading:
         """What was read of the weights, in words."""
         parts = [f"weights stored [{self.stored}]"] * unknown + [f"columns of fused weights [{self.columns}]"] * fused
         parts += [] if self.batched else ["asked for each entry of the batch by itself"]
+        parts += [self.rotary.text] if self.rotary else []
         return ", ".join((*parts, *(["causal by itself"] if self.causal else [])))
 
 
-def of_weights(fused: bool, unknown: bool, batched: bool, causal: tuple[bool, ...]) -> Iterator[Reading]:
+def of_key_heads(arrays: Mapping[str, np.ndarray], name: str, size: Size) -> np.ndarray:
+    """The weights of this name; of keys and values the columns of the first head of each group."""
+    whole = arrays[name]
+    if name not in OF_KEYS or size.key_heads == size.heads:
+        return whole
+    dim = size.d_model // size.heads
+    grouped = whole.reshape(*whole.shape[:-1], size.key_heads, size.heads // size.key_heads, dim)
+    return grouped[..., 0, :].reshape(*whole.shape[:-1], size.key_heads * dim)
+
+
+def of_weights(
+    fused: bool, unknown: bool, batched: bool, causal: tuple[bool, ...], rotary: Sequence[Rotary | None] = (None,)
+) -> Iterator[Reading]:
     """All readings without a mask, the most usual first."""
     stored = ("in,out", "out,in") if unknown else ("in,out",)
-    columns = tuple(COLUMNS) if fused else ("3hd",)
-    for is_causal, one, order, fits in product(causal, (batched, not batched), columns, stored):
-        yield Reading(fits, order, one, is_causal)
+    columns = COLUMNS if fused else ("3hd",)
+    for is_causal, one, turned, order, fits in product(causal, (batched, not batched), rotary, columns, stored):
+        yield Reading(fits, order, one, is_causal, rotary=turned)

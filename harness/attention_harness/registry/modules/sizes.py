@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import local
 from types import SimpleNamespace
+from typing import NamedTuple
 
 from attention_harness.registry.modules.kinds import Verbs
 
@@ -18,8 +19,9 @@ D_MODEL = (
 )  # fmt: skip
 HEADS = (
     "heads", "num_heads", "n_heads", "n_head", "nhead", "num_head", "h", "num_attention_heads", "head_count", "nheads",
-    "kv_heads", "num_kv_heads", "n_kv_heads", "num_key_value_heads",
 )  # fmt: skip
+KEY_HEADS = ("kv_heads", "num_kv_heads", "n_kv_heads", "num_key_value_heads", "key_heads", "n_kv_head", "num_query_groups")
+ROTARY_BASES = ("rope_theta", "rope_base", "rotary_base", "rotary_emb_base", "theta", "base")
 HEAD_DIM = ("head_dim", "dim_head", "head_size", "d_head", "d_k", "d_v", "d_q", "key_dim", "dim_k", "dim_v")
 LENGTHS = (
     "context_length",
@@ -31,6 +33,8 @@ LENGTHS = (
     "max_seq_length",
     "n_ctx",
     "ctx_len",
+    "max_position_embeddings",
+    "max_positions",
 )
 NO_DROPOUT = (
     "dropout", "dropout_rate", "dropout_p", "drop", "attn_drop", "proj_drop", "attn_dropout", "resid_dropout", "attn_pdrop",
@@ -45,10 +49,20 @@ CONFIGS = ("config", "cfg", "conf", "args", "hparams")
 Arguments = dict[str, object]
 
 
-def arguments_for(d_model: int, heads: int, length: int) -> Arguments:
+class Size(NamedTuple):
+    """Of a layer."""
+
+    d_model: int
+    heads: int
+    key_heads: int
+
+
+def arguments_for(size: Size, length: int) -> Arguments:
     """Well-known name of a constructor's parameter -> its value for a layer of this size."""
+    d_model, heads, key_heads = size
     values: list[tuple[tuple[str, ...], object]] = [
-        (D_MODEL, d_model), (HEADS, heads), (HEAD_DIM, d_model // heads), (LENGTHS, length), (NO_DROPOUT, 0.0), (BIASES, True),
+        (BIASES, True), (NO_DROPOUT, 0.0), (D_MODEL, d_model), (HEADS, heads), (KEY_HEADS, key_heads),
+        (HEAD_DIM, d_model // heads), (LENGTHS, length),
         (("batch_first",), True),
     ]  # fmt: skip
     return {name: value for names, value in values for name in names}
@@ -67,23 +81,23 @@ class Source:
     verbs: Verbs
     thing: object
     device: str = "cpu"
-    own: tuple[int, int] | None = None
-    """d_model and heads of an instance."""
+    own: Size | None = None
+    """The size of an instance."""
     kept: local = field(default_factory=local)
 
-    def module(self, d_model: int, heads: int, length: int, dtype: str) -> object:
+    def module(self, size: Size, length: int, dtype: str) -> object:
         """The module of this size. NotImplementedError where there is none."""
-        if self.own and self.own != (d_model, heads):
-            raise NotImplementedError(f"d_model={d_model} heads={heads}, but should be {self.own[0]} and {self.own[1]}")
+        if self.own and self.own != size:
+            raise NotImplementedError(f"d_model, heads and key heads={(*size,)}, but should be {(*self.own,)}")
         if not hasattr(self.kept, "made"):
             self.kept.made = lru_cache(maxsize=8)(self._made)
-        made: Callable[[int, int, int, str], object] = self.kept.made
-        return made(d_model, heads, max(64, 1 << (length - 1).bit_length()), dtype)
+        made: Callable[[Size, int, str], object] = self.kept.made
+        return made(size, max(64, 1 << (length - 1).bit_length()), dtype)
 
-    def _made(self, d_model: int, heads: int, length: int, dtype: str) -> object:
+    def _made(self, size: Size, length: int, dtype: str) -> object:
         if not isinstance(self.thing, type):
             return self.verbs.prepared(self.thing, dtype, self.device)
-        known = {name: make() for name, make in self.verbs.own_arguments().items()} | arguments_for(d_model, heads, length)
+        known = {name: make() for name, make in self.verbs.own_arguments().items()} | arguments_for(size, length)
         return self.verbs.prepared(self.thing(**constructor_arguments(self.thing, known)), dtype, self.device)
 
 

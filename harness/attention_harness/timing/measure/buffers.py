@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,31 +20,32 @@ class Signs:
     value: np.ndarray | int = 1
 
     @classmethod
-    def from_number(cls, number: int, arrays: Mapping[str, np.ndarray]) -> Signs:
-        """The signs of this number; number 0 leaves everything as it is."""
+    def from_number(cls, number: int, head_dim: int, value_dim: int) -> Signs:
+        """The signs of this number for the columns of a head; number 0 leaves everything as it is."""
         if not number:
             return cls()
         rng = np.random.default_rng(number)
-        q, _, v, *_ = arrays.values()  # in every form
-        head, value = (rng.choice([-1, 1], array.shape[-1]) for array in (q, v))
+        head, value = (rng.choice([-1, 1], dim) for dim in (head_dim, value_dim))
         return cls(head, value)
 
     def given(self, name: str, array: np.ndarray) -> np.ndarray:
         """The array that the candidate gets."""
-        return signed(array, self._of(name))
+        return signed(array, self._of(name, array))
 
     def give(self, name: str, array: np.ndarray, into: np.ndarray) -> None:
         """Writes that array where the candidate gets it from."""
-        np.multiply(array, np.asarray(self._of(name)).astype(array.dtype), out=into)
+        np.multiply(array, np.asarray(self._of(name, array)).astype(array.dtype), out=into)
 
     def taken(self, name: str, array: np.ndarray) -> np.ndarray:
         """The output or gradient for values without signs; one of a wrong shape as it is, for the gate to see."""
-        signs = self._of(name)
+        signs = self._of(name, array)
         fits = isinstance(signs, int) or array.shape[-1:] == signs.shape
         return signed(array, signs) if fits else array
 
-    def _of(self, name: str) -> np.ndarray | int:
-        return self.head if name in ("q", "k", "k_pages", "past_k", "dq", "dk") else self.value
+    def _of(self, name: str, array: np.ndarray) -> np.ndarray | int:
+        """Of the columns of one head, or of several side by side."""
+        signs = self.head if name in ("q", "k", "k_pages", "past_k", "dq", "dk") else self.value
+        return signs if isinstance(signs, int) else np.tile(signs, max(array.shape[-1] // max(signs.size, 1), 1))
 
 
 def signed(array: np.ndarray, signs: np.ndarray | int) -> np.ndarray:

@@ -20,7 +20,7 @@ from attention_harness.timing.workloads import TRAINING
 from attention_specs.attention import spec as spec
 from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
-from attention_specs.contract import CACHE, Description
+from attention_specs.contract import CACHE, FUSED, Description
 from attention_specs.forms import form_of
 from attention_specs.properties.gradients import output_gradient
 
@@ -60,10 +60,8 @@ class Candidate:
             raise NotImplementedError(f"dtype={copies[0].dtype}, but should be among {', '.join(dtypes)}")
         if broken := Domain.of(self.description.domain).broken(values_of(copies[0])):
             raise NotImplementedError(f"outside of the declared domain, {broken}")
-        if self.form.fused:
-            raise NotImplementedError(
-                f"positional={', '.join(self.form.fused)}, but should be q, k, v: fused arrays are not timed"
-            )
+        if fused := [name for name in self.description.positional if name in FUSED]:
+            raise NotImplementedError(f"positional={', '.join(fused)}, but should be q, k, v: fused arrays are not timed")
         self.direction = direction
         self.take(copies)
         self.buffers = [{name: own_copy(array) for name, array in arrays.items()} for arrays in self.contents]
@@ -113,7 +111,8 @@ class Candidate:
         wrote = bool(self.calls) and any(
             not same_bits(self.buffers[looked_at][name], array) for name, array in self._content(looked_at).items()
         )
-        self.number, self.signs = number, Signs.from_number(number, self.contents[0])
+        x = self.asked[0]
+        self.number, self.signs = number, Signs.from_number(number, x.q.shape[-1], x.v.shape[-1])
         for i, buffer in enumerate(self.buffers):
             for name, array in self.contents[self.copy(i)].items():
                 self.signs.give(name, array, buffer[name])

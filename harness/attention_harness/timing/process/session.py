@@ -14,6 +14,9 @@ from attention_specs.contract import Description
 NAMELESS = 3
 """Processes that may end before they name a candidate; a busy machine ends one, a broken one ends all."""
 
+INSTEAD = {"multi-head": ". Time the function between the projections of the layer"}
+"""Spec -> what can be timed in place of it."""
+
 
 class Session:
     """Asks the process. `absent` collects, over all replicas, the candidates that cannot be timed at all, and why."""
@@ -80,8 +83,11 @@ class Session:
                     raise
                 self.absent[name] = failure
                 continue
-            if description.spec == "attention":  # layers have workloads of their own
+            if description.spec == "attention":
                 self.descriptions[name] = description
+            else:
+                reason = f"spec={description.spec}, but should be attention: workloads are queries, keys and values"
+                self.absent[name] = CandidateFailed(name, reason + INSTEAD.get(description.spec, ""), outcome=Outcome.UNAVAILABLE)
 
     def _load(self, name: str, target: str) -> Load:
         return Load(name, target, self.targets[target].location, self.targets[target].declared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attention_harness.registry.modules.forward import forward_of
-from attention_harness.registry.modules.sizes import arguments_for, constructor_arguments
+from attention_harness.registry.modules.sizes import Size, arguments_for, constructor_arguments
 
 
 def of_one(self, x): ...
@@ -60,8 +60,8 @@ class Unclear:
 
 def test_a_constructor_gets_sizes_by_well_known_names():
     wanted = {"embed_dim": 12, "n_heads": 2, "dim_head": 6, "dropout": 0.0, "max_len": 64, "qkv_bias": True}
-    assert constructor_arguments(Sized, arguments_for(12, 2, 64)) == wanted
-    config = constructor_arguments(Configured, arguments_for(12, 2, 64))["config"]
+    assert constructor_arguments(Sized, arguments_for(Size(12, 2, 2), 64)) == wanted
+    config = constructor_arguments(Configured, arguments_for(Size(12, 2, 2), 64))["config"]
     assert (config.n_embd, config.n_head, config.hidden_size, config.block_size) == (12, 2, 12, 64)
 
 
@@ -69,4 +69,4 @@ def test_an_unclear_constructor_is_refused_with_what_to_write():
     with pytest.raises(
         ValueError, match=r"constructor=Unclear\(groups\), .* an instance in that file, such as layer = Unclear\("
     ):
-        constructor_arguments(Unclear, arguments_for(12, 2, 64))
+        constructor_arguments(Unclear, arguments_for(Size(12, 2, 2), 64))

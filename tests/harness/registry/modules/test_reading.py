@@ -8,6 +8,7 @@ import pytest
 from attention_harness.registry.modules.kinds import Parameter
 from attention_harness.registry.modules.plain_layer import example
 from attention_harness.registry.modules.reading import MASK_AXES, Reading
+from attention_harness.registry.modules.sizes import Size
 from attention_specs.case import Case
 from attention_specs.multi_head import spec
 from attention_specs.multi_head.problem import LayerProblem
@@ -17,9 +18,9 @@ WEIGHTS = {f"w_{letter}": np.arange(D * D).reshape(D, D) + 100 * place for place
 SHAPE = (3, HEADS, 4, 5)
 
 
-def value(role, shape, stored="", names=("a",), **reading):
+def value(role, shape, stored="", names=("a",), key_heads=HEADS, **reading):
     parameters = {name: Parameter(shape, stored) for name in names}
-    return Reading(**reading).values(WEIGHTS, HEADS, {role: names}, parameters)
+    return Reading(**reading).values(WEIGHTS, Size(D, HEADS, key_heads), {role: names}, parameters)
 
 
 def test_a_matrix_is_transposed_where_it_is_stored_so():
@@ -41,6 +42,24 @@ def test_heads_of_their_own_get_their_columns_and_the_output_their_rows():
     assert (np.concatenate([parts["a"], parts["b"]], 1) == WEIGHTS["w_k"]).all()
     rows = value("w_o", (D // HEADS, D), names=("a", "b"))
     assert (np.concatenate([rows["a"], rows["b"]]) == WEIGHTS["w_o"]).all()
+
+
+def test_of_heads_that_share_keys_the_first_has_the_columns():
+    assert (value("w_k", (D, D // HEADS), key_heads=1)["a"] == WEIGHTS["w_k"][:, : D // HEADS]).all()
+    fused = value("w_qkv", (D, 2 * D), key_heads=1)["a"]
+    assert (fused[:, D : D + 3] == WEIGHTS["w_k"][:, :3]).all() and (fused[:, D + 3 :] == WEIGHTS["w_v"][:, :3]).all()
+    with pytest.raises(NotImplementedError, match="columns=hd3, but should be another order"):
+        value("w_qkv", (D, 2 * D), key_heads=1, columns="hd3")
+
+
+def test_by_heads_the_queries_of_a_key_head_come_before_it():
+    size, dim = Size(8, 4, 2), 2
+    arrays = {f"w_{letter}": np.arange(64.0).reshape(8, 8) + 100 * place for place, letter in enumerate("qkv")}
+    fused = Reading(columns="h3d").values(arrays, size, {"w_qkv": ("a",)}, {"a": Parameter((8, 16))})["a"]
+    heads = [fused[:, place : place + dim] for place in range(0, 16, dim)]
+    wanted = [("q", 0), ("q", 1), ("k", 0), ("v", 0), ("q", 2), ("q", 3), ("k", 2), ("v", 2)]
+    pairs = zip(heads, wanted, strict=True)
+    assert all((a == arrays[f"w_{letter}"][:, dim * head : dim * (head + 1)]).all() for a, (letter, head) in pairs)
 
 
 def test_kernels_of_three_axes():
@@ -82,7 +101,7 @@ def test_kinds_of_a_mask(kind, hidden, wanted):
 
 @pytest.mark.parametrize("itself", [True, False])
 def test_the_plain_layer_is_that_of_the_specification(itself):
-    plain = example(8, 2, itself, ("b_q", "w_o"))
+    plain = example(Size(8, 2, 2), itself, ("b_q", "w_o"))
     x = spec.realise(Case(LayerProblem(2, 2, 5, 5, 8, "float64", self_attention=itself)))
     seen = np.arange(5) <= np.arange(5)[:, None]
     expected = spec.expect(x.replace(**plain.arrays, mask=seen[None, None]), spec.Conventions(), None)
