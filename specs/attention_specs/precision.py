@@ -127,6 +127,11 @@ def stores_products(model: str) -> bool:
     return "products-rounded" in model.split("+")
 
 
+def stores_eight_bits(model: str) -> bool:
+    """Whether weights are stored in eight bits."""
+    return any(part.startswith("weights-e") for part in model.split("+"))
+
+
 def default_model(dtype: str) -> str:
     """The model of an implementation without a declaration."""
     return "exact" if dtype in ("float32", "float64") else "scores-rounded"

@@ -16,12 +16,14 @@ from attention_specs.attention.oracle import default_scale, softmax
 from attention_specs.contract import Description
 from attention_specs.formats import numpy_dtype
 from attention_specs.judge import error_ratios
-from attention_specs.precision import Units, candidates, named_precision, stores_products
+from attention_specs.precision import Units, candidates, named_precision, stores_eight_bits, stores_products
 from attention_specs.spec import Bounds, Expected, Inputs
 
 EDGES = 10.0 ** np.arange(-8, 8, 0.05)
 """Quantiles are exact to a twentieth of a decade, so that any number of elements takes no memory; below the first they are 0."""
 LEVELS = np.array([0.0, *EDGES[1:], np.inf])
+FEW = 4
+"""Keys and channels of which sums add too few terms to be off by more than the rounding of scores."""
 
 
 class Ratios:
@@ -56,6 +58,8 @@ class PrecisionFit:
     eager_factors: list[float] = field(default_factory=list)
     ratios: dict[str, Ratios] = field(init=False)
     """Model -> its ratios, from the tightest on."""
+    few: Ratios = field(default_factory=Ratios)
+    """Those of `scores-rounded` in cases of few keys and channels."""
 
     def __post_init__(self) -> None:
         known = candidates(self.dtype, self.overflows or stores_products(self.declared), self.few_bits)
@@ -67,7 +71,10 @@ class PrecisionFit:
         rows = ~expected.exact.empty
         for model, ratios in self.ratios.items():
             with np.errstate(all="ignore"):
-                ratios.add(error_ratios(out, expected.out, _bounds(expected, model).out)[rows])
+                found = error_ratios(out, expected.out, _bounds(expected, model).out)[rows]
+            ratios.add(found)
+            if model.endswith("scores-rounded") and _few(expected):
+                self.few.add(found)
         asked = expected.asked
         if isinstance(asked, AttentionInputs) and x.dtype != "float64":
             self.eager_factors += beside_eager(asked, out, expected.exact.out, rows)
@@ -84,7 +91,11 @@ class PrecisionFit:
     @property
     def tightest(self) -> str | None:
         """The first model that is kept; None if none is."""
-        return next((model for model in self.ratios if self.keeps(model)), None)
+        return next((model for model in self.ratios if self.keeps(model) and self._shows(model)), None)
+
+    def _shows(self, model: str) -> bool:
+        """Whether weights of a model in eight bits are seen: two keys show them as well as many, which long sums need."""
+        return not stores_eight_bits(model) or not self.few.counts.any() or self.few.worst > 1
 
     def evidence(self) -> str:
         """Quantiles by model, and the factor that users of flash-attention look at."""
@@ -111,6 +122,11 @@ class PrecisionFit:
                 worst=r.worst,
                 beside_eager=self.beside_eager,
             )
+
+
+def _few(expected: Expected) -> bool:
+    asked = expected.asked
+    return isinstance(asked, AttentionInputs) and max(asked.score_shape[3], asked.q.shape[3]) <= FEW
 
 
 def _bounds(expected: Expected, model: str) -> Bounds:

@@ -135,6 +135,7 @@ EDGE_CASES: dict[str, list[Case]] = {
         *SQUARE_LAYERS,
         *(Case(LayerProblem(2, 2, 5, 9, 16, dtype), "shifted_keys") for dtype in DTYPES),
         *(Case(LayerProblem(28, 2, 3, 33, 32, dtype)) for dtype in DTYPES),
+        Case(LayerProblem(2, 2, 3, 0, 8)),
     ],
     "merge": [
         *(Case(MergeProblem(2, 3, 5, 8), recipe) for recipe in MERGE_DRAWN),
@@ -145,4 +146,4 @@ EDGE_CASES: dict[str, list[Case]] = {
         Case(MergeProblem(2, 2, 3, 4), "normal", 0, {"out_a": "heads_last", "out_b": "heads_last"}),
     ],
 }
-"""Spec -> cases. The last in every dtype have so many heads of many keys that the signs of errors show (P15, L19)."""
+"""Spec -> cases. The last in every dtype, of each spec, have so many heads of many keys that the signs of errors show (P15, L19)."""

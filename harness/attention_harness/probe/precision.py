@@ -18,9 +18,10 @@ from attention_specs.precision import held_to, stores_products
 
 SHAPES: tuple[Sizes, ...] = (
     {"queries": 16, "keys": 16, "dim": 64}, {"queries": 24, "keys": 200, "dim": 32}, {"batch": 1, "queries": 64, "keys": 64, "dim": 64},
-    {"queries": 16, "keys": 16, "dim": 24},
+    {"queries": 16, "keys": 16, "dim": 24}, {"queries": 16, "keys": 3, "dim": 2},
 )  # fmt: skip
-"""Of D, not all are powers of 4: the root of those is exact in any format, so that the format of the scale would not show."""
+"""Of D, not all are powers of 4: the root of those is exact in any format, so that the format of the scale would not show.
+With few keys and channels an error is that of a weight, not of a sum."""
 RECIPES = ("normal", "steep", "peaked", "positive_values", "one_hot_values", "heavy_tails", "rising", "flat")
 """Rounded scores show where scores are large (steep, peaked, rising); rounded weights where values do not cancel (positive_values)."""
 LAYER_RECIPES = ("normal", "steep", "positive_values", "uniform", "loud_heads", "identity_projections")

@@ -10,8 +10,7 @@ from attention_specs.contract import declares
 
 @declares(
     framework="numpy",
-    dtypes=("float32", "float64", "float16"),
-    precision={"float64": "computed-in-float32"},
+    precision={"float64": "computed-in-float32", "bfloat16": "sums-rounded"},
     domain=("key_length >= 1",),
 )
 def attention(

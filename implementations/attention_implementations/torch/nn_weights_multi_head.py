@@ -9,7 +9,7 @@ from attention_implementations.torch._multi_head import masks, module
 from attention_specs.contract import declares
 
 
-@declares(framework="torch", conventions={"empty_rows": "nan"})
+@declares(framework="torch", conventions={"empty_rows": {"mask": "nan", "no_keys": "zeros"}})
 def multi_head(
     query: Tensor, key: Tensor, value: Tensor,
     w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor,

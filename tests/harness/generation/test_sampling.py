@@ -87,6 +87,11 @@ def test_a_vector_is_in_the_suite_of_its_spec():
     assert suites["multi-head"].vectors == []
 
 
+@pytest.mark.parametrize("spec", ["attention", "multi-head"])
+def test_queries_without_keys_are_asked_in_every_run(spec):
+    assert any(case.problem.query_length and not case.problem.key_length for case in EDGE_CASES[spec])
+
+
 def test_only_the_dtypes_asked_for_are_drawn():
     drawn = draw_suite(30, 0, ("bfloat16",))["attention"].cases
     assert {case.problem.dtype for case in drawn if case.recipe in DRAWN} == {"bfloat16"}

@@ -1,8 +1,9 @@
 """Known deviations of shipped implementations, as data: `implementations/attention_implementations/waivers.toml`, one entry for each.
 
 A waiver is strict. It names one implementation, one property, the outcome, why, where upstream says so, and a case on which
-it shows. It covers the failures that can be followed to that case, and no others of the property. Every run asks the case
-again: a deviation that is gone is an error until its waiver is removed.
+it shows. It covers the failures that can be followed to that case, and no others of the property: or, with `bias_below`, those
+of a bias with such a number, which are right without it. Every run asks the case again: a deviation that is gone is an error until
+its waiver is removed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 import attention_implementations
 from attention_harness.conformance.failures.causes import alike, leads_to
@@ -24,6 +27,10 @@ from attention_specs.property import PROPERTIES, likely
 PATH = Path(attention_implementations.__path__[0], "waivers.toml")
 
 
+READ = ("case", "outcome", "bias_below")
+"""The fields of an entry that are no text."""
+
+
 @dataclass(frozen=True)
 class Waiver:
     """One known deviation. `link` is where it is documented or reported."""
@@ -34,6 +41,8 @@ class Waiver:
     reason: str
     link: str
     case: Case
+    bias_below: float | None = None
+    """The finite biases that are the cause, beside any other option and in any size: those below."""
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.link})"
@@ -47,8 +56,13 @@ def load(path: Path = PATH) -> list[Waiver]:
 
 def _waiver(number: int, entry: dict[str, object]) -> Waiver:
     try:
-        texts = {name: require(name, value, str) for name, value in entry.items() if name not in ("case", "outcome")}
-        waiver = Waiver(**texts, outcome=Outcome(require("outcome", entry["outcome"], str)), case=Case.from_json(entry["case"]))
+        texts = {name: require(name, value, str) for name, value in entry.items() if name not in READ}
+        waiver = Waiver(
+            **texts,
+            outcome=Outcome(require("outcome", entry["outcome"], str)),
+            case=Case.from_json(entry["case"]),
+            bias_below=require("bias_below", entry["bias_below"], float) if "bias_below" in entry else None,
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"waiver {number}: {error}, but should have the fields of Waiver and a case") from error
     if waiver.property not in PROPERTIES:
@@ -57,13 +71,23 @@ def _waiver(number: int, entry: dict[str, object]) -> Waiver:
 
 
 def covering(under_test: UnderTest, waivers: Iterable[Waiver], case: Case, finding: Finding) -> Waiver | None:
-    """The waiver whose case shows this failure: its case fails in the same way, and this failure leads down to it."""
+    """The waiver whose case shows this failure: its case fails in the same way, and this failure has its cause."""
     for waiver in waivers:
         if (waiver.property, waiver.outcome) == (finding.property_.name, finding.outcome):
             known = waiver.case.with_problem(dtype=case.problem.dtype)
-            if alike(under_test, finding.property_, known, finding.kind) and leads_to(under_test, known, case, finding):
+            if alike(under_test, finding.property_, known, finding.kind) and _shares(under_test, waiver, known, case, finding):
                 return waiver
     return None
+
+
+def _shares(under_test: UnderTest, waiver: Waiver, known: Case, case: Case, finding: Finding) -> bool:
+    """Whether the cause of a waiver is that of the failure."""
+    if waiver.bias_below is None:
+        return leads_to(under_test, known, case, finding)
+    bias = getattr(under_test.realise(case), "bias", None)
+    if bias is None or not (bias[np.isfinite(bias)] < waiver.bias_below).any():
+        return False
+    return not alike(under_test, finding.property_, case.with_problem(bias=None), finding.kind)
 
 
 def outlived(under_test: UnderTest, waivers: Iterable[Waiver]) -> Iterator[tuple[Waiver, str]]:

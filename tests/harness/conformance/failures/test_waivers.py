@@ -17,6 +17,7 @@ from attention_harness.generation.suite import Suite
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.registry.targets import Target
 from attention_implementations.numpy import eager as numpy_eager
+from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.contract import OPTIONS, declares
@@ -136,3 +137,39 @@ def test_a_waiver_that_is_incomplete_is_refused(change, message, tmp_path):
     path.write_text("\n".join(["[[waiver]]", *lines, case]))
     with pytest.raises(ValueError, match=message):
         load(path)
+
+
+OF_A_BIAS = Waiver(
+    implementation="numpy-eager",
+    property=NAME,
+    outcome="violates",
+    reason="a bias of -3e38 is wrong",
+    link="https://example.org/2",
+    case=Case(Problem(key_length=2)).with_problem(bias=biases.filler(masks.block(0, 1), -3e38)),
+    bias_below=-2.3e38,
+)
+BIASED = [
+    Case(Problem(1, 1, 1, 4, 9, 4, 4, window=(0, 1), bias=biases.filler(masks.hidden_query(3), -3e38)), seed=1),
+    Case(Problem(2, 2, 1, 3, 5, 4, 4, key_lengths=(2, 3), bias=biases.filler(masks.block(0, 2), -3e38)), seed=2),
+]
+
+
+def low_bias(wrong):
+    @declares(options=OPTIONS)
+    def function(q, k, v, **options):
+        out = numpy_eager.attention(q, k, v, **options)
+        low = options.get("bias") is not None and options["bias"].min() < -2.3e38
+        return out / q.dtype.type(2) if low or wrong(k, options) else out
+
+    return function
+
+
+def test_a_waiver_of_a_bias_covers_it_in_any_size_and_beside_any_option(tmp_path, monkeypatch):
+    (row,) = rows_under(OF_A_BIAS, low_bias(lambda k, options: False), [*BIASED, LARGE], tmp_path, monkeypatch)
+    assert row.outcome == "waived"
+
+
+@pytest.mark.parametrize("case", [LARGE, BIASED[0], BIASED[0].with_problem(bias=biases.noise(1, 5.0, "hij"))])
+def test_a_waiver_of_a_bias_covers_nothing_that_fails_without_such_a_bias(case, tmp_path, monkeypatch):
+    (row,) = rows_under(OF_A_BIAS, low_bias(lambda k, options: k.shape[2] > 2), [case], tmp_path, monkeypatch)
+    assert row.outcome == "violates"
