@@ -30,18 +30,35 @@ SAMPLE_SIZE = 20_000
 """Elements of an output that is kept."""
 
 
+@dataclass(frozen=True)
+class ErrorSample:
+    """The error of each visible element of an answer, and its bound: float64, [elements]."""
+
+    error: np.ndarray
+    bound: np.ndarray
+
+    @classmethod
+    def measured(cls, out: np.ndarray, expected: Expected) -> ErrorSample:
+        """That of an answer, beside the right one."""
+        seen = ~expected.exact.empty
+        error = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
+        return cls(error, expected.bounds.out[seen].astype(np.float64))
+
+
 class ErrorRecorder:
     """The errors of one implementation while it is checked."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
-    def add(self, case: Case, out: np.ndarray, expected: Expected) -> None:
-        """Keeps the error of each visible element and its bound, of the first cases of few elements."""
-        if len(self.arrays) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
-            seen = ~expected.exact.empty
-            self.arrays[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
-            self.arrays[f"{case.id} bound"] = expected.bounds.out[seen]
+    def wants(self, out: np.ndarray) -> bool:
+        """Whether those of this answer are kept: of the first cases of few elements."""
+        return len(self.arrays) < 2 * SAMPLES and 0 < out.size <= SAMPLE_SIZE
+
+    def add(self, case: Case, sample: ErrorSample) -> None:
+        """Keeps those of a case, unless there are enough."""
+        if len(self.arrays) < 2 * SAMPLES:
+            self.arrays |= {f"{case.id} error": sample.error, f"{case.id} bound": sample.bound}
 
     def save(self, folder: Path, name: str) -> None:
         """Writes them where `load` finds them."""

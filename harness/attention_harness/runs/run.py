@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from attention_harness.conformance import agreement, first_stage
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.settings import Settings
+from attention_harness.conformance.steps import step_records
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
 from attention_harness.generation.suite import Later, absent, draw_suite, vectors
@@ -123,7 +124,8 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     validate(settings)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    plan = plan_of(settings.of_each(len(waiting)), run.folder)
+    recorded = not run.withheld  # records would tell a secret seed
+    plan = replace(plan_of(settings.of_each(len(waiting)), run.folder), recorded=recorded)
     if not settings.go_on:
         progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
@@ -258,5 +260,6 @@ def complete(run: Run) -> None:
 
 def tidy(folder: Path) -> None:
     """Removes the files that only a running check needs."""
-    rmtree(folder / "agreement", ignore_errors=True)
+    for files in ("agreement", step_records.FOLDER):
+        rmtree(folder / files, ignore_errors=True)
     (folder / "finished.jsonl").unlink(missing_ok=True)
