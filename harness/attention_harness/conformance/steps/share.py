@@ -15,6 +15,11 @@ def parsed(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
+def parts_of(shard: str) -> int:
+    """The number of parts of the suite; 1 where it is whole."""
+    return parsed(shard)[1] if shard else 1
+
+
 def share(shard: str, suite: Iterable[Case]) -> Callable[[Case], bool]:
     """Whether the shard asks a case of this suite.
 

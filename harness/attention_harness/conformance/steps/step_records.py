@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -35,12 +35,11 @@ class StepRecords:
         self.lines: dict[str, str] = {}
         if path is None or target is None or description is None:
             return
-        head = json.loads(json.dumps({"description": asdict(description), "source": _source(target)}))
+        head = head_of(target, description)
         stored, self.lines = read(path)
         if stored != head:
             self.lines = {}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(head) + "\n")
+            write(path, head, [])
 
     def key(self, stage: str, case: Case) -> str:
         """The name of the next step with this case: its cases may be the same one, without the options that a signature lacks."""
@@ -69,6 +68,19 @@ def read(path: Path) -> tuple[dict[str, object], dict[str, str]]:
     if not lines or "description" not in lines[0][0]:
         return {}, {}
     return lines[0][0], {str(data["step"]): line for data, line in lines[1:] if "step" in data}
+
+
+def head_of(target: Target, description: Description) -> dict[str, object]:
+    """The head of the records of this function: its declarations, and a number for its source."""
+    head: dict[str, object] = json.loads(json.dumps({"description": asdict(description), "source": _source(target)}))
+    return head
+
+
+def write(path: Path, head: Mapping[str, object], lines: Iterable[str]) -> None:
+    """Writes a file of records anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        file.writelines(f"{line.strip()}\n" for line in (json.dumps(head), *lines))
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, object], str]]:
