@@ -20,6 +20,7 @@ from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
 from attention_harness.cli.help import examples, print_version
 from attention_harness.cli.list import list_
+from attention_harness.cli.merge import merge
 from attention_harness.cli.new import new
 from attention_harness.cli.probe import probe
 from attention_harness.cli.properties import properties
@@ -36,7 +37,7 @@ __all__ = ["NOTHING", "RIGHT", "WRONG", "app", "command", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command("list", epilog=examples("list"))(list_)
-for each in (check, bench, run, report, compare, matrix, replay, probe, audit, new, properties):
+for each in (check, merge, bench, run, report, compare, matrix, replay, probe, audit, new, properties):
     app.command(epilog=examples(each.__name__))(each)
 
 

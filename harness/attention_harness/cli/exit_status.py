@@ -23,3 +23,10 @@ def status_of(results: Sequence[CheckResult]) -> int:
     judged = any(row.outcome == Outcome.AGREES for result in results for row in result.rows)
     judged = judged and not any(result.too_little for result in results)
     return RIGHT if judged else NOTHING
+
+
+def status_of_shard(results: Sequence[CheckResult]) -> int:
+    """The status of a shard: whether its part was asked. Only all parts together say whether an implementation is right."""
+    if any(result.ours for result in results):
+        return ending.OURS
+    return RIGHT if any(result.description for result in results) else NOTHING

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from attention_harness.conformance.settings import Settings
+from attention_harness.conformance.steps.share import parsed as parsed_shard
 from attention_harness.errors import UsageError
 from attention_harness.process.limits import cores
 from attention_harness.registry.sources import parsed
@@ -105,6 +106,9 @@ CheckBudget = Annotated[
 For = Annotated[
     str | None, typer.Option("--for", help="Go on with cases of further seeds until so much time has passed: 30m, 8h.")
 ]
+ShardOption = Annotated[
+    str, typer.Option("--shard", metavar="I/N", help="Ask part I of N of the suite; `merge` joins the folders of all parts.")
+]
 BaselineRun = Annotated[
     Path | None, typer.Option("--baseline-run", help="A stored run. Fails if a timing is slower than in it, twice in a row.")
 ]
@@ -175,6 +179,14 @@ def seconds_of(text: str | None, option: str = "budget") -> float | None:
     if not 0 < seconds < inf:
         raise UsageError(f"{option}={text}, but should be a time above 0, such as 90s, 6m, 1h, or seconds")
     return seconds
+
+
+def shard_of(text: str) -> str:
+    """A part of the suite, such as 3/16, or the whole. Raises UsageError."""
+    try:
+        return "/".join(map(str, parsed_shard(text))) if text else ""
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _among(option: str, given: Sequence[str], known: Collection[str]) -> None:

@@ -16,11 +16,18 @@ from attention_specs.spec import Expected
 
 @dataclass(frozen=True, eq=False)
 class ErrorSample:
-    """The errors of one case, their bounds and the exact answer: of the rows that see a key."""
+    """The errors of one case, their bounds and the exact answer: of the rows that see a key, float64."""
 
     error: np.ndarray
     bound: np.ndarray
     exact: np.ndarray
+
+    @classmethod
+    def measured(cls, out: np.ndarray, expected: Expected) -> ErrorSample:
+        """That of an answer, beside the right one."""
+        seen = ~expected.exact.empty
+        arrays = out.astype(expected.out.dtype) - expected.out, expected.bounds.out, expected.out
+        return cls(*(a[seen].astype(np.float64) for a in arrays))
 
     def of_one_question(self, other: ErrorSample) -> bool:
         """Whether the exact answers are those of one question; declarations such as an alignment make two questions of a case."""
@@ -60,13 +67,14 @@ class ErrorRecorder:
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
-    def add(self, case: Case, out: np.ndarray, expected: Expected) -> None:
-        """Keeps the error of each visible element and its bound, of the first cases of few elements."""
-        if len(self.arrays) < len(ARRAYS) * SAMPLES and 0 < out.size <= SAMPLE_SIZE:
-            seen = ~expected.exact.empty
-            self.arrays[f"{case.id} error"] = (out.astype(expected.out.dtype) - expected.out)[seen].astype(np.float64)
-            self.arrays[f"{case.id} bound"] = expected.bounds.out[seen]
-            self.arrays[f"{case.id} exact"] = expected.out[seen].astype(np.float64)
+    def wants(self, out: np.ndarray) -> bool:
+        """Whether those of this answer are kept: of the first cases of few elements."""
+        return len(self.arrays) < len(ARRAYS) * SAMPLES and 0 < out.size <= SAMPLE_SIZE
+
+    def add(self, case: Case, sample: ErrorSample) -> None:
+        """Keeps those of a case, unless there are enough."""
+        if len(self.arrays) < len(ARRAYS) * SAMPLES:
+            self.arrays |= {f"{case.id} {name}": getattr(sample, name) for name in ARRAYS}
 
     def save(self, folder: Path, name: str) -> None:
         """Writes them where `load` finds them."""

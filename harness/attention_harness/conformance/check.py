@@ -112,20 +112,20 @@ def _result(checking: ConformanceCheck) -> CheckResult:
     """The result after the last step. Its failures are made small alone: their cases are no longer shared."""
     checking.under_test.spec = spec_of(checking.under_test.description.spec)
     with as_one("smallest"):
-        rows = checking.finished_rows()
-    judged = checking.answer_counts
+        rows = [] if checking.plan.settings.shard else checking.finished_rows()
+    judged, counts = checking.answer_counts, checking.counts
     return CheckResult(
         name=checking.target.name,
         rows=rows,
         description=checking.under_test.description,
-        worked_example=checking.worked_example,
+        worked_example=counts.worked_example,
         precision=checking.precision(),
         ours=checking.ours,
         asked=judged.asked,
         answered=judged.answered,
-        covered=checking.covered,
+        covered=counts.covered,
         too_little=judged.too_little,
-        further=checking.further_cases,
+        further=counts.further,
         unfinished=checking.unfinished,
     )
 

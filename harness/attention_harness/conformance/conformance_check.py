@@ -1,43 +1,38 @@
-"""The check of one implementation, case after case: tallies, the worked example, samples of its errors, and at the end its rows."""
+"""The check of one implementation, case after case, and at the end its rows."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from math import inf
 from time import monotonic
 from typing import TypeVar
 
-from attention_harness.conformance.agreement import ErrorRecorder
-from attention_harness.conformance.answer_counts import AnswerCounts
 from attention_harness.conformance.failures import waivers
-from attention_harness.conformance.judging import GATES, PLAIN, Failure, Find, Finding, Tally, find, judge
+from attention_harness.conformance.judging import PLAIN, Find, Finding, find, judge
 from attention_harness.conformance.our_faults import our_fault, require_space
-from attention_harness.conformance.pace import Pace
+from attention_harness.conformance.pace import Asked, Pace
 from attention_harness.conformance.plan import Listener, Plan
-from attention_harness.conformance.precision_fit import PrecisionFit
 from attention_harness.conformance.records import CheckRow, PrecisionRow
 from attention_harness.conformance.schedule import Schedule
+from attention_harness.conformance.steps.asking import Asker, Step
+from attention_harness.conformance.steps.counts import HANGS, Counts
+from attention_harness.conformance.steps.observation import Observation
+from attention_harness.conformance.steps.share import share
+from attention_harness.conformance.steps.step_records import StepRecords, path_of
 from attention_harness.conformance.tallies import RowBuilder
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import REFUSALS, CallFailed, Outcome, printable
-from attention_harness.generation.coverage import covered
+from attention_harness.errors import CallFailed, Outcome
 from attention_harness.generation.domain import Domain, learned
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.case import Case
 from attention_specs.formats import DTYPES
-from attention_specs.precision import held_to
 from attention_specs.property import PROPERTIES, Property
 from attention_specs.spec import Inputs
 
 Result = TypeVar("Result")
-
-HANGS = 3
-"""Calls that may time out; after them the other cases stay untried."""
 
 AGAIN_SECONDS = 90.0
 """Time for the refused cases of one implementation, which are asked again where it answers."""
@@ -52,16 +47,14 @@ class ConformanceCheck:
         self.under_test, self.target, self.plan, self.listener, self.aside = under_test, target, plan, listener, aside
         self.schedule = Schedule(under_test, plan)
         self.scheduled, self.properties = self.schedule.cases, self.schedule.properties
-        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
-        self.errors, self.precision_fits = ErrorRecorder(), dict[str, PrecisionFit]()
         self.waivers = [w for w in waivers.load() if w.implementation == target.name and plan.asks_for(PROPERTIES[w.property])]
-        self.worked_example: list[list[float]] = []
-        self.answer_counts, self.hangs, self.untried = AnswerCounts(), 0, 0
+        self.counts, self.untried = Counts(), 0
+        self.tallies, self.answer_counts = self.counts.tallies, self.counts.answer_counts
+        self.asker = Asker(under_test, self.counts)
         self.pace = Pace(plan.settings.budget or inf)
-        self.covered: dict[str, list[tuple[str, str]]] = {}
-        self.known: dict[tuple[str, str], Failure] = {}
-        """Ids of a case and a property -> the case and its finding in the first stage."""
-        self.failed, self.further_cases = False, 0
+        path = path_of(plan.folder, target.name) if plan.recorded else None
+        self.records = StepRecords(path, target, under_test.description)
+        self.failed = False
         self.faults: list[str] = []
         """Ours, one sentence each."""
 
@@ -76,9 +69,14 @@ class ConformanceCheck:
         return self.pace.sentence(self.untried) if self.untried and self.pace.over else ""
 
     @property
+    def stopped(self) -> bool:
+        """Whether too many calls have timed out, or one failure is enough."""
+        return self.counts.hangs >= HANGS or (self.failed and self.plan.settings.fail_fast)
+
+    @property
     def over(self) -> bool:
-        """Whether no more is asked: too many calls have timed out, the time is up, or one failure is enough."""
-        return self.hangs >= HANGS or self.pace.over or (self.failed and self.plan.settings.fail_fast)
+        """Whether no more is asked: it has stopped, or the time is up."""
+        return self.stopped or self.pace.over
 
     def rows(self) -> list[CheckRow]:
         """All steps, then the rows."""
@@ -89,18 +87,25 @@ class ConformanceCheck:
     def steps(self) -> Iterator[None]:
         """One case after another: those of the first stage, then all. Steps of other implementations may come between."""
         self.refused = self.refused_dtypes()
+        asks = self._share()
         if not self.plan.settings.first_stage:
-            yield from self._each(self.schedule.first(), self._try)
+            yield from self._each(self.schedule.first(), self.asker.first, asks)
         self.untried = 0
-        for step in self._each(self.scheduled(self.pace.limited), self._ask):
+        for step in self._each(self.scheduled(self.pace.limited), self.asker.suite, asks):
             self.listener.step()
             yield step
-        for case, finding in self.known.values():  # those that the standard suite did not come to
-            self.count(case, [finding])
+        if not self.plan.settings.shard:
+            yield from self._last_steps()
+
+    def _last_steps(self) -> Iterator[None]:
+        """Those that the whole suite decides."""
+        self.counts.take_leftovers()
         if self.answer_counts.mostly_refused and not self.over:
-            yield from self._ask_moved()
+            for case, properties in self.moved_cases():
+                self._through(self._key(self.asker.moved, case), self.asker.moved, case, properties)
+                yield  # what functions side by side share is forgotten
         further = takewhile(lambda asked: self._goes_on, self.schedule.further() if self._goes_on else ())
-        for step in self._each(further, self._ask_more):
+        for step in self._each(further, self.asker.further):
             self.listener.step()
             yield step
 
@@ -109,32 +114,59 @@ class ConformanceCheck:
         """Whether cases of further seeds are asked: there is time, and nothing has failed yet."""
         return self.pace.spent < self.plan.settings.go_on and not (self.over or self.failed or self.answer_counts.too_little)
 
-    def _ask_more(self, case: Case, properties: Sequence[Property]) -> None:
-        """A step with a further case. What would grow with their number, such as their coverage, is not kept."""
-        self.under_test.forget()
-        self._hear(case, self.count(case, judge(self.under_test, self.under_test.realise(case), properties, self._find)))
-        self.further_cases += 1
+    def _share(self) -> Callable[[Case], bool]:
+        """Whether a case belongs to the part of the suite that is asked."""
+        if not self.plan.settings.shard:
+            return lambda case: True
+        whole = chain(self.schedule.first(), self.scheduled())
+        return share(self.plan.settings.shard, (case for case, _ in whole if self._wanted(case)))
 
-    def _each(
-        self, asked: Iterable[tuple[Case, Sequence[Property]]], step: Callable[[Case, Sequence[Property]], None]
-    ) -> Iterator[None]:
+    def _wanted(self, case: Case) -> bool:
+        return case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused
+
+    def _key(self, step: Step, case: Case) -> str:
+        return self.records.key(step.name, case) if step.recorded else ""
+
+    def _each(self, asked: Iterable[Asked], step: Step, asks: Callable[[Case], bool] = lambda case: True) -> Iterator[None]:
         for case, properties in asked:
-            if case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused:
-                self.untried += self.over
-                if not self.over:
-                    self.pace.take(partial(self._guarded, partial(step, case, properties)))
-                    self.pace.measure(self.under_test.call_seconds)
+            if self._wanted(case) and asks(case):
+                key = self._key(step, case)
+                left_out = self.stopped or (self.pace.over and key not in self.records)
+                self.untried += left_out
+                if not left_out:
+                    self._through(key, step, case, properties)
             self.under_test.forget()
             yield
 
+    def _through(self, key: str, step: Step, case: Case, properties: Sequence[Property]) -> None:
+        """A step: the case is asked, or its record is read; then it is counted."""
+        seen = self.records.take(key)
+        if seen:
+            self.pace.restore(seen.seconds, seen.call)
+            self.faults += seen.faults
+        else:
+            seen = self._asked(step, case, properties)
+            if step.recorded:
+                self.records.add(key, seen)
+        findings = self._guarded(partial(step.take, case, properties, seen)) or []
+        self._guarded(partial(self._hear, case, findings))
+
+    def _asked(self, step: Step, case: Case, properties: Sequence[Property]) -> Observation:
+        """The observation of a case that is asked now."""
+        seen, faults, spent = Observation(), len(self.faults), self.pace.spent
+        self.pace.take(partial(self._guarded, partial(step.ask, case, properties, seen)))
+        self.pace.measure(self.under_test.call_seconds)
+        seen.faults, seen.seconds, seen.call = self.faults[faults:], self.pace.spent - spent, self.pace.call
+        return seen
+
     def finished_rows(self) -> list[CheckRow]:
         """The rows after the last step: of each property, with its smallest counterexample, and of the implementation."""
-        self.errors.save(self.plan.folder, self.target.name)
+        self.counts.errors.save(self.plan.folder, self.target.name)
         builder = RowBuilder(self.under_test, self.target, self.plan, self.waivers, self._guarded, self.aside)
         judged, first = builder.rows(self.tallies), self.properties[0]
         rows = [*judged, *builder.outlived_waivers(), *builder.not_judged(self.properties, self.tallies, self._no_case)]
         rows += builder.refusals(self.refused, first)
-        if self.untried and self.hangs >= HANGS:
+        if self.untried and self.counts.hangs >= HANGS:
             rows.append(
                 builder.row(first, Outcome.TIMED_OUT, f"{HANGS} calls timed out: {self.untried} further cases were not tried")
             )
@@ -144,56 +176,12 @@ class ConformanceCheck:
         )
         return rows + too_little
 
-    def _try(self, case: Case, properties: Sequence[Property]) -> None:
-        """A step of the first stage. Its findings are kept for the standard suite, which has the same cases."""
-        self.under_test.forget()
-        findings = self._until_too_many_hang(judge(self.under_test, self.under_test.realise(case), properties, self._once(case)))
-        self.known |= {(case.id, finding.property_.id): (case, finding) for finding in findings}
-        self._hear(case, findings)
-
-    def _once(self, case: Case) -> Find:
-        """As `find`, of a case that the first stage may have asked."""
-
-        def finding_of(under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
-            known = self.known.get((case.id, property_.id))
-            return known[1] if known else self._find(under_test, property_, x)
-
-        return finding_of
-
-    def _until_too_many_hang(self, judgement: Iterable[Finding]) -> list[Finding]:
-        findings = []
-        for finding in judgement:
-            findings.append(finding)
-            if finding.outcome == Outcome.TIMED_OUT and self.hangs >= HANGS:
-                break
-        return findings
-
-    def _find(self, under_test: UnderTest, property_: Property, x: Inputs) -> Finding:
-        finding = find(under_test, property_, x)
-        self.hangs += finding.outcome == Outcome.TIMED_OUT
-        return finding
-
     def _hear(self, case: Case, findings: Sequence[Finding]) -> None:
         """The first failure that no waiver covers is told at once, by the property that is easiest to understand."""
         for finding in sorted(findings, key=lambda finding: finding.property_.id not in PLAIN):
             if finding.wrong and not self.failed and not waivers.covering(self.under_test, self.waivers, case, finding):
                 self.failed, name = True, finding.property_.name.replace("_", " ")
                 self.listener.failed(f"{finding.outcome}: {name}: {finding.verdict.message} [{case}]")
-
-    def _ask(self, case: Case, properties: Sequence[Property]) -> None:
-        x, findings = self.judge_case(case, properties, self._once(case))
-        for finding in findings:
-            self.known.pop((case.id, finding.property_.id), None)
-        self.answer_counts.count(case, properties, findings)
-        self._hear(case, findings)
-        if not case.arrays and all(finding.outcome == Outcome.AGREES for finding in findings if finding.property_.id in GATES):
-            self._measure(case, x)
-
-    def _ask_moved(self) -> Iterator[None]:
-        """A step for each: what functions side by side share is forgotten between them."""
-        for case, properties in self.moved_cases():
-            self._guarded(partial(self._ask, case, properties))
-            yield
 
     def moved_cases(self) -> Iterator[tuple[Case, Sequence[Property]]]:
         """The refused cases once more, moved to where the implementation answers."""
@@ -231,64 +219,25 @@ class ConformanceCheck:
         declared = self.under_test.description.dtypes
         if declared is not None:
             return {dtype: "not declared" for dtype in DTYPES if dtype not in declared}
-        plain = {dtype: self._refusal(dtype) for dtype in DTYPES}
+        for dtype in DTYPES:
+            case = Case(self.under_test.spec.Problem.from_json({"dtype": dtype}))
+            self._through(self._key(self.asker.plain, case), self.asker.plain, case, self.properties)
+        plain = self.counts.refused
         return {dtype: reason for dtype, reason in plain.items() if reason} if not all(plain.values()) else {}
-
-    def _refusal(self, dtype: str) -> str:
-        """The reason of the refusal of a plain problem in that dtype; empty if it is answered. The gates judge other failures."""
-        self.under_test.forget()
-        case = Case(self.under_test.spec.Problem.from_json({"dtype": dtype}))
-        x = self.under_test.realise(case)
-        try:
-            self.under_test(x)
-        except CallFailed as failure:
-            if failure.outcome in REFUSALS:
-                return printable(str(failure))
-            self._judge_gates(case, x)
-        return ""
-
-    def _judge_gates(self, case: Case, x: Inputs) -> None:
-        """Counts the failure of a call that no property made."""
-        gates = [property_ for property_ in self.properties if property_.id in GATES]
-        self._hear(case, self.count(case, judge(self.under_test, x, gates, self._find)))
 
     def judge_case(self, case: Case, properties: Sequence[Property], find: Find = find) -> tuple[Inputs, list[Finding]]:
         """Judges the case by these properties; returns the inputs and the findings."""
         self.under_test.forget()
         x = self.under_test.realise(case)
-        self._cover(case, x)
         return x, self.count(case, judge(self.under_test, x, properties, find))
-
-    def _cover(self, case: Case, x: Inputs) -> None:
-        """Notes the coverage of the case, if the implementation is asked at all."""
-        with contextlib.suppress(CallFailed):
-            self.under_test.lowered(x)
-            self.covered[case.id] = sorted(covered(case, x))
 
     def count(self, case: Case, judgement: Iterable[Finding]) -> list[Finding]:
         """Tallies the findings on a case, and returns them."""
-        findings = self._until_too_many_hang(judgement)
-        for finding in findings:
-            self.tallies[case.problem.dtype, finding.property_.name].add(case, finding)
-        return findings
-
-    def _measure(self, case: Case, x: Inputs) -> None:
-        """Measures an answer of the right shape: its precision, and its distance from those of others."""
-        try:
-            out, expected = self.under_test(x), self.under_test.expected(x)
-        except CallFailed:  # it answered these inputs in the first stage
-            self._judge_gates(case, x)
-            return
-        if case.recipe.startswith("three_words") and not self.worked_example:
-            self.worked_example = out.reshape(out.shape[-2:]).astype(float).tolist()
-        self.errors.add(case, out, expected)
-        if x.dtype not in self.precision_fits:
-            self.precision_fits[x.dtype] = PrecisionFit(x.dtype, held_to(self.under_test.description.precision, x.dtype))
-        self.precision_fits[x.dtype].add(x, out, expected)
+        return self.counts.count(case, judgement)
 
     def precision(self) -> list[PrecisionRow]:
         """The rows about rounding."""
-        return [row for fit in self.precision_fits.values() for row in fit.rows(self.under_test.description)]
+        return [row for fit in self.counts.precision_fits.values() for row in fit.rows(self.under_test.description)]
 
     @property
     def _no_case(self) -> str:

@@ -45,10 +45,19 @@ class Pace:
         step()
         self.spent += self.clock() - start
 
+    def restore(self, seconds: float, call: float) -> None:
+        """The time of a step that was taken before, and of a slow function's calls."""
+        self.spent += seconds
+        if call:
+            self._slow(call)
+
     def measure(self, calls: Sequence[float]) -> None:
         """The seconds of calls until now, without those that compile: a slow function gets a budget."""
         if len(calls) >= FEWEST and (usual := median(calls)) >= SLOW:
-            self.call, self.budget = usual, min(self.budget, SLOW_BUDGET)
+            self._slow(usual)
+
+    def _slow(self, call: float) -> None:
+        self.call, self.budget = call, min(self.budget, SLOW_BUDGET)
 
     @property
     def limited(self) -> bool:

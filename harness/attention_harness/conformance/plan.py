@@ -24,6 +24,8 @@ class Plan:
     settings: Settings = field(default_factory=Settings)
     absent: Mapping[str, str] = field(default_factory=dict)
     """Property -> why the run has no case for it."""
+    recorded: bool = False
+    """Whether each step is written down in the folder, for a check that goes on."""
 
     def asks_for(self, property_: Property) -> bool:
         """Whether the property is wanted; a property of the layer has the name of the attention's too."""

@@ -26,17 +26,23 @@ FEW = 4
 """Keys and channels of which sums add too few terms to be off by more than the rounding of scores."""
 
 
+@dataclass
 class Ratios:
     """Counts of error / bound, and the largest."""
 
-    def __init__(self) -> None:
-        self.counts, self.worst = np.zeros(EDGES.size + 1, np.int64), 0.0
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(EDGES.size + 1, np.int64))
+    worst: float = 0.0
 
     def add(self, ratios: np.ndarray) -> None:
         """Any number of elements; NaN counts as infinite."""
         ratios = np.nan_to_num(ratios.ravel(), nan=np.inf, posinf=np.inf)
         self.counts += np.bincount(np.searchsorted(EDGES, ratios), minlength=self.counts.size)
         self.worst = max(self.worst, float(ratios.max(initial=0)))
+
+    def join(self, other: Ratios) -> None:
+        """Adds those that another has counted."""
+        self.counts += other.counts
+        self.worst = max(self.worst, other.worst)
 
     def quantile(self, share: float) -> float:
         """A number that this share of the elements does not exceed."""
@@ -56,14 +62,14 @@ class PrecisionFit:
     """Whether the cases tell sums of 14 bits from others."""
     cases: int = 0
     eager_factors: list[float] = field(default_factory=list)
-    ratios: dict[str, Ratios] = field(init=False)
+    ratios: dict[str, Ratios] = field(default_factory=dict)
     """Model -> its ratios, from the tightest on."""
     few: Ratios = field(default_factory=Ratios)
     """Those of `scores-rounded` in cases of few keys and channels."""
 
     def __post_init__(self) -> None:
         known = candidates(self.dtype, self.overflows or stores_products(self.declared), self.few_bits)
-        self.ratios = {model: Ratios() for model in (*known, self.declared)}
+        self.ratios = self.ratios or {model: Ratios() for model in (*known, self.declared)}
 
     def add(self, x: Inputs, out: np.ndarray, expected: Expected) -> None:
         """Adds one case: its inputs, the answer and the right answer, in rows that see a key."""
@@ -78,6 +84,13 @@ class PrecisionFit:
         asked = expected.asked
         if isinstance(asked, AttentionInputs) and x.dtype != "float64":
             self.eager_factors += beside_eager(asked, out, expected.exact.out, rows)
+
+    def join(self, other: PrecisionFit) -> None:
+        """Adds the cases of another fit of the same dtype and models."""
+        self.cases += other.cases
+        self.eager_factors += other.eager_factors
+        for model, ratios in other.ratios.items():
+            self.ratios[model].join(ratios)
 
     @property
     def beside_eager(self) -> float:

@@ -34,6 +34,8 @@ class Settings:
     """Seconds of the whole check in which new cases of further seeds are asked, all implementations together."""
     fail_fast: bool = False
     """Whether an implementation is asked no more after its first failure."""
+    shard: str = ""
+    """The part of the suite that is asked, such as 3/16; empty for the whole."""
 
     @property
     def limits(self) -> Limits:

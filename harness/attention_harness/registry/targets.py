@@ -70,6 +70,22 @@ def _built_in() -> list[Target]:
     return [Target("-".join(parts).replace("_", "-"), ".".join((package.name, *parts)) + ":") for parts in places]
 
 
+def source_of(target: Target) -> Path | None:
+    """The file of the function, found without importing anything; None where there is no such file."""
+    place = target.location.rpartition(":")[0]
+    if place.endswith(".py"):
+        return Path(place)
+    package, *parts = place.split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    folders = [Path(folder, *parts) for folder in (spec.submodule_search_locations or () if spec else ())]
+    files = [file for folder in folders for file in (folder.with_suffix(".py"), folder / "__init__.py")]
+    files += [Path(spec.origin)] if spec and spec.origin and not parts else []
+    return next(filter(Path.is_file, files), None)
+
+
 def library_of(container: str) -> str:
     """The library that an implementation of ours computes with: the folder that it lies in; "" for any other.
 

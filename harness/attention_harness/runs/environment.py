@@ -33,6 +33,7 @@ PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "XLA_", "JAX_", "TORCH", "NPROC", "KMP_
 def environment() -> dict[str, object]:
     """Machine, versions and the variables that change speed or arithmetic."""
     return {
+        "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -62,6 +63,14 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _commit() -> str | None:
+    """The commit of the working directory; None where there is none."""
+    if not (tool := shutil.which("git")):
+        return None
+    done = subprocess.run([tool, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _gpu() -> str | None:

@@ -54,19 +54,29 @@ def require_empty(folder: Path) -> None:
         raise UsageError(f"output={folder}, but should be a new or empty folder: {', '.join(names[:3])} lies there")
 
 
+def metadata(folder: Path, option: str) -> dict[str, object]:
+    """The document run.json in a folder that an option names. UsageError where it has no arguments that can be read."""
+    try:
+        document: dict[str, object] = json.loads((folder / "run.json").read_text())
+        arguments = document["arguments"]
+        _ = arguments["command"], targets_of(arguments)  # type: ignore[index, arg-type]
+    except OSError as error:
+        raise UsageError(f"{option}={folder}, but should be the folder of a run, with run.json in it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{option}={folder}, but should be the folder of a run with its arguments in run.json: {error}"
+        ) from error
+    return document
+
+
 def stored(folder: Path, command: str) -> dict[str, object]:
     """The arguments of the interrupted run in a folder. UsageError where there is none of that command."""
-    try:
-        metadata = json.loads((folder / "run.json").read_text())
-        arguments = metadata["arguments"]
-        begun, _ = arguments["command"], targets_of(arguments)
-    except OSError as error:
-        raise UsageError(f"resume={folder}, but should be the folder of a run, with run.json in it") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"resume={folder}, but should be the folder of a run with its arguments in run.json: {error}") from error
-    if begun != command:
+    stored = metadata(folder, "resume")
+    arguments = stored["arguments"]
+    assert isinstance(arguments, dict)
+    if (begun := arguments["command"]) != command:
         raise UsageError(f"resume={folder}, but should be the folder of a `{command}`: it is that of a `{begun}`")
-    if metadata.get("complete"):
+    if stored.get("complete"):
         raise UsageError(f"resume={folder}, but should be an interrupted run: that one is complete, `report {folder}` shows it")
     if arguments.get("seed", 0) is None:
         raise UsageError(f"resume={folder}, but should be a run whose seed is known: this one kept it secret, so begin a new one")

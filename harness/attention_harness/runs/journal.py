@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from attention_harness.conformance.plan import CheckResult
@@ -31,3 +32,22 @@ def read(line: str) -> CheckResult:
 def _description(data: dict[str, Any]) -> Description:
     tuples = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
     return Description(**{**data, **tuples, "conventions": Conventions(**data["conventions"])})
+
+
+def path_of(folder: Path) -> Path:
+    """The file in the folder of a run, with one line for each implementation that is finished."""
+    return folder / "finished.jsonl"
+
+
+def stored(folder: Path) -> dict[str, CheckResult]:
+    """The finished results in the folder of a run; a line that was cut off is left out."""
+    path = path_of(folder)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {checked.name: checked for line in lines if (checked := _whole(line))}
+
+
+def _whole(line: str) -> CheckResult | None:
+    try:
+        return read(line)
+    except ValueError:
+        return None

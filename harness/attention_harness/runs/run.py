@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from attention_harness.conformance import agreement, first_stage
 from attention_harness.conformance import check as conformance
 from attention_harness.conformance.check import CheckResult, Plan
 from attention_harness.conformance.settings import Settings
+from attention_harness.conformance.steps import step_records
+from attention_harness.conformance.steps.share import parts_of
 from attention_harness.errors import UsageError
 from attention_harness.generation.coverage import coverage
 from attention_harness.generation.suite import Later, absent, draw_suite, vectors
@@ -94,28 +96,14 @@ class Run:
         partial.write_text(json.dumps(self.metadata, indent=1, default=str) + "\n")
         partial.replace(self.folder / "run.json")
 
-    @property
-    def journal(self) -> Path:
-        """One line for each implementation that is finished."""
-        return self.folder / "finished.jsonl"
-
     def finished(self) -> dict[str, CheckResult]:
-        """The finished results of an interrupted run; a last line that was cut off is left out."""
-        if not self.journal.exists():
-            return {}
-        return {checked.name: checked for line in self.journal.read_text().splitlines() if (checked := _finished(line))}
+        """The finished results of an interrupted run."""
+        return journal.stored(self.folder)
 
     def append(self, checked: CheckResult) -> None:
         """Writes one finished implementation down."""
-        with self.journal.open("a") as file:
+        with journal.path_of(self.folder).open("a") as file:
             file.write("\n" + journal.written(checked) + "\n")  # a new line first: the last one may have been cut off
-
-
-def _finished(line: str) -> CheckResult | None:
-    try:
-        return journal.read(line)
-    except ValueError:
-        return None
 
 
 def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Progress = Progress()) -> list[CheckResult]:
@@ -123,9 +111,10 @@ def check(targets: Sequence[Target], settings: Settings, run: Run, progress: Pro
     validate(settings)
     results = run.finished()
     waiting = [target for target in targets if target.name not in results]
-    plan = plan_of(settings.of_each(len(waiting)), run.folder)
+    recorded = not run.withheld  # records would tell a secret seed
+    plan = replace(plan_of(settings.of_each(len(waiting)), run.folder), recorded=recorded)
     if not settings.go_on:
-        progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting))
+        progress.start(lambda: sum(len(plan.suites[spec_by_name(target.name)]) for target in waiting) // parts_of(settings.shard))
     for checked in EXECUTORS[settings.executor](waiting, plan, settings.jobs, progress.hear):
         run.append(checked)
         results[checked.name] = checked
@@ -251,12 +240,14 @@ def _covered(results: Sequence[CheckResult]) -> dict[str, set[tuple[str, str]]]:
 
 
 def complete(run: Run) -> None:
-    """Marks the run as complete, and removes the files that only a running check needs."""
+    """Marks the run as complete, and removes the files that only a running check needs; those of a shard are for `merge`."""
     run.save(complete=True)
-    tidy(run.folder)
+    if not run.arguments.get("shard"):
+        tidy(run.folder)
 
 
 def tidy(folder: Path) -> None:
     """Removes the files that only a running check needs."""
-    rmtree(folder / "agreement", ignore_errors=True)
-    (folder / "finished.jsonl").unlink(missing_ok=True)
+    for files in ("agreement", step_records.FOLDER):
+        rmtree(folder / files, ignore_errors=True)
+    journal.path_of(folder).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_harness.conformance.agreement import ErrorRecorder, agreement, load
+from attention_harness.conformance.agreement import ErrorRecorder, ErrorSample, agreement, load
 from attention_implementations.numpy.eager import attention
 from attention_specs.attention import spec
 from attention_specs.attention.problem import Problem
@@ -33,7 +33,8 @@ def samples_of(description, folder, wrong=0.0):
     for case in CASES.values():
         x = spec.realise(case).as_declared(description)
         out = attention(x.q, x.k, x.v, mask=x.with_explicit_mask().mask)
-        recorder.add(case, out + np.float32(wrong), spec.expect(x, description.conventions, None))
+        expected = spec.expect(x, description.conventions, None)
+        recorder.add(case, ErrorSample.measured(out + np.float32(wrong), expected))
     recorder.save(folder, description.name)
     return load(folder, description.name, "attention")
 

@@ -20,6 +20,7 @@ from attention_harness.registry.loading import load
 from attention_harness.registry.targets import Target, resolve
 from attention_harness.runs import executors
 from attention_harness.runs.folder import RunRequest
+from attention_harness.runs.journal import path_of
 from attention_harness.runs.run import Progress, Run, check, plan_of, tables
 from attention_specs.stopwatch import PARTS
 
@@ -42,8 +43,8 @@ def killed(tmp_path):
     """The folder of a run that was killed while it wrote the second implementation down."""
     run = Run(tmp_path / "run", RunRequest("check", resolve(["numpy-eager"]), SETTINGS, {}).arguments())
     run.append(finished_checked())
-    whole = run.journal.read_text()
-    with run.journal.open("a") as file:
+    whole = path_of(run.folder).read_text()
+    with path_of(run.folder).open("a") as file:
         file.write(whole[: len(whole) // 2].replace("numpy-eager", "numpy-online"))
     return run.folder
 
