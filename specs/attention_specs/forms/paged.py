@@ -156,12 +156,15 @@ def numbered(
 
 def _first_alike(k: np.ndarray, v: np.ndarray, settled: np.ndarray, own: np.ndarray, size: int) -> list[int]:
     """The number of each block's page: full pages with the same content are one."""
-    known, numbers = dict[bytes, int](), list[int]()
-    for entry, block in np.argwhere(own):
+    of_keys, of_values = (a.transpose(0, 2, 1, 3).copy() for a in (k, v))
+    known, numbers, following = dict[bytes, int](), list[int](), 0
+    for entry, block in np.argwhere(own).tolist():
         rows = slice(block * size, (block + 1) * size)
-        content = k[entry, :, rows].tobytes() + v[entry, :, rows].tobytes() if rows.stop <= settled[entry] else b""
-        following = max(numbers, default=-1) + 1
-        numbers.append(known.setdefault(content, following) if content else following)
+        full = rows.stop <= settled[entry]
+        content = of_keys[entry, rows].tobytes() + of_values[entry, rows].tobytes() if full else b""
+        number = known.setdefault(content, following) if content else following
+        following += number == following
+        numbers.append(number)
     return numbers
 
 
