@@ -123,7 +123,7 @@ class ConformanceCheck:
                 self.untried += self.over
                 if not self.over:
                     self.pace.take(partial(self._guarded, partial(step, case, properties)))
-                    self.pace.measure(self.under_test.call_seconds)
+                    self.pace.measure(self.under_test.call_seconds, self.under_test.compile_seconds)
             self.under_test.forget()
             yield
 

@@ -66,6 +66,8 @@ class UnderTest:
         self._kinds: set[Hashable] = set()
         self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
         """Of the last calls, without those that compile."""
+        self.compile_seconds = 0.0
+        """Of all calls that compile."""
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -258,6 +260,8 @@ class UnderTest:
         book("transfer", part := self._part_of(request), answer.seconds)
         if part == "calls":
             self.call_seconds.append(answer.seconds)
+        else:
+            self.compile_seconds += answer.seconds
         return answer
 
     def _part_of(self, request: Request) -> str:
