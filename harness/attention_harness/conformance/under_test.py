@@ -161,6 +161,13 @@ class UnderTest:
             raise
         return ""
 
+    def module_call(self, x: Inputs) -> Mapping[str, np.ndarray]:
+        """The parameters and arguments of a module in this call, as `Layer.program` has them; {} where nobody knows them."""
+        try:
+            return self._call(replace(self._request(self.lowered(x)), operator=True)).extra
+        except CallFailed:
+            return {}
+
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
         return self._read(x, name, self._answer(x, (name,)).extra[name])
