@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from attention_harness.cli import completion
 from attention_harness.cli.audit import audit
 from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check
@@ -45,13 +46,14 @@ Version = Annotated[bool, typer.Option("--version", callback=print_version, is_e
 
 
 @app.callback()
-def start(version: Version = False) -> None:
+def start(version: Version = False, print_completion: completion.Completion = None) -> None:
     """Is this attention right, and is it fast?"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     ending.begun()
+    completion.begin()
     verdict = Verdict.requested(sys.argv[1:] if arguments is None else arguments)
     try:
         verdict.begin()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from attention_harness.cli.completion import implementations, properties, workloads
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.steps.share import parsed as parsed_shard
 from attention_harness.errors import UsageError
@@ -37,14 +38,19 @@ def seed_of(text: object) -> int:
 
 
 Targets = Annotated[
-    list[str] | None, typer.Argument(help="Registered names, globs over them, package.module:function, file.py:function.")
+    list[str] | None,
+    typer.Argument(
+        help="Registered names, globs over them, package.module:function, file.py:function.", autocompletion=implementations
+    ),
 ]
 Faults = Annotated[
     list[str] | None,
     typer.Argument(help="Faults of the catalogue, or globs over them, all by default; or FILE.py: the functions of that file."),
 ]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Of FILE.py this function only, or a glob (repeatable).")]
-ProbeTarget = Annotated[str, typer.Argument(help="A registered name, package.module:function, file.py:function.")]
+ProbeTarget = Annotated[
+    str, typer.Argument(help="A registered name, package.module:function, file.py:function.", autocompletion=implementations)
+]
 Examples = Annotated[int | None, typer.Option(help="Cases to draw for each spec.")]
 Seed = Annotated[
     int,
@@ -56,7 +62,11 @@ Seed = Annotated[
 ]
 Property = Annotated[
     list[str] | None,
-    typer.Option("--property", help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable)."),
+    typer.Option(
+        "--property",
+        help="Judge this property only: an id, a name, a pattern such as 'M*' (repeatable).",
+        autocompletion=properties,
+    ),
 ]
 Dtype = Annotated[list[str] | None, typer.Option("--dtype", help="Draw this dtype only (repeatable).")]
 Jobs = Annotated[str, typer.Option(help="Processes that check. auto: one for each core that the command may use.")]
@@ -89,9 +99,14 @@ HideCases = Annotated[
     ),
 ]
 Deep = Annotated[bool, typer.Option("--deep", help="Many more cases.")]
-Baseline = Annotated[str, typer.Option(help="The implementation that the others are compared with.")]
+Baseline = Annotated[
+    str, typer.Option(help="The implementation that the others are compared with.", autocompletion=implementations)
+]
 Workloads = Annotated[
-    list[str] | None, typer.Option("--workload", help="Time this workload or sweep only; also a .toml file (repeatable).")
+    list[str] | None,
+    typer.Option(
+        "--workload", help="Time this workload or sweep only; also a .toml file (repeatable).", autocompletion=workloads
+    ),
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Timed seconds per workload, of all processes together.")]
 Processes = Annotated[int | None, typer.Option("--processes", help="Fresh processes per workload.")]

@@ -18,6 +18,9 @@ SLOW = 0.05
 SLOW_BUDGET = 180.0
 """Seconds of the check of a slow function."""
 
+LEAST = 0.5
+"""Seconds of compiling that are worth a word."""
+
 FEWEST = 20
 """Calls by which it is told."""
 
@@ -33,6 +36,8 @@ class Pace:
     spent: float = 0.0
     call: float = field(default=0.0, init=False)
     """Seconds of a call of a slow function, in the median; 0 of others."""
+    compiling: float = field(default=0.0, init=False)
+    """Seconds of all calls with new shapes, where each is compiled: a part of `spent`, and of no other call."""
 
     @property
     def over(self) -> bool:
@@ -51,8 +56,9 @@ class Pace:
         if call:
             self._slow(call)
 
-    def measure(self, calls: Sequence[float]) -> None:
-        """The seconds of calls until now, without those that compile: a slow function gets a budget."""
+    def measure(self, calls: Sequence[float], compiling: float = 0.0) -> None:
+        """The seconds of calls until now, and apart from them those of calls that compile: a slow function gets a budget."""
+        self.compiling = compiling
         if len(calls) >= FEWEST and (usual := median(calls)) >= SLOW:
             self._slow(usual)
 
@@ -67,7 +73,8 @@ class Pace:
     def sentence(self, untried: int) -> str:
         """What the budget left out."""
         slow = f", since a call takes {self.call:.2g} s" if self.call else ""
-        return f"its check ended after {self.spent:.0f} s{slow}: {untried} further cases were not tried"
+        compiled = f", of which {self.compiling:.0f} s went into compiling" if self.compiling >= LEAST else ""
+        return f"its check ended after {self.spent:.0f} s{compiled}{slow}: {untried} further cases were not tried"
 
 
 def smallest_first(kinds: Iterable[Iterable[Asked]]) -> Iterator[Asked]:

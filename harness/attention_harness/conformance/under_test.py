@@ -65,6 +65,8 @@ class UnderTest:
         self._kinds: set[Hashable] = set()
         self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
         """Of the last calls, without those that compile."""
+        self.compile_seconds = 0.0
+        """Of all calls that compile."""
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -158,6 +160,13 @@ class UnderTest:
                 return str(failure)
             raise
         return ""
+
+    def module_call(self, x: Inputs) -> Mapping[str, np.ndarray]:
+        """The parameters and arguments of a module in this call, as `Layer.program` has them; {} where nobody knows them."""
+        try:
+            return self._call(replace(self._request(self.lowered(x)), operator=True)).extra
+        except CallFailed:
+            return {}
 
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
@@ -266,6 +275,8 @@ class UnderTest:
         book("transfer", part := self._part_of(request), answer.seconds)
         if part == "calls":
             self.call_seconds.append(answer.seconds)
+        else:
+            self.compile_seconds += answer.seconds
         return answer
 
     def _part_of(self, request: Request) -> str:

@@ -32,7 +32,7 @@ from attention_harness.process.own_modules import AsksTheJudge, OwnModules, of_t
 from attention_harness.process.packing import Packed, unpacked
 from attention_harness.process.relatives import adopt_orphans, die_with_parent
 from attention_harness.registry.call_form import CallForm, in_contract_form
-from attention_harness.registry.declarations import OPERATOR_CHECK, OperatorReport
+from attention_harness.registry.declarations import OPERATOR_CHECK, PROGRAM, OperatorReport
 from attention_harness.registry.loading import LoadError, load
 from attention_specs.contract import Description
 
@@ -101,7 +101,11 @@ class Server:
         return replace(answer, changed=changed) if changed else answer
 
     def _report(self, given: dict[str, np.ndarray], options: dict[str, object]) -> Answer | Failure:
-        """What the framework's own check says of the operator, in a call of its form."""
+        """What the framework's own check says of the operator, in a call of its form; of a module what a program needs to call it."""
+        if hasattr(self.function, PROGRAM):
+            native = {name: self._native(value) for name, value in (given | options).items()}
+            keywords = {name: native[name] for name in options}
+            return Answer(np.zeros(0), getattr(self.function, PROGRAM)(*(native[n] for n in given), **keywords), (), (), 0.0)
         check = in_contract_form(getattr(self.function, OPERATOR_CHECK), self.description)
         own = self.form.together({n: self.form.given(n, a) for n, a in (given | self.form.completed(given, options)).items()})
         native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)

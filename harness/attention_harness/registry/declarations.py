@@ -29,6 +29,10 @@ OPERATOR_CHECK = "_operator_check"
 """Attribute of a function of ours around an operator: a function that is called alike, and raises an OperatorReport."""
 
 
+PROGRAM = "_program"
+"""Attribute of a function of ours around a module: a function that is called alike, and gives what a program needs to call it."""
+
+
 class OperatorReport(Exception):
     """What the framework's own check says of an operator, in one line; empty for nothing."""
 

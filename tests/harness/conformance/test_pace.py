@@ -162,3 +162,14 @@ def test_further_suites_have_other_cases_and_larger_ones_with_time():
 @pytest.mark.parametrize(("jobs", "implementations", "seconds"), [(2, 1, 60.0), (2, 2, 60.0), (2, 6, 20.0), (8, 4, 60.0)])
 def test_the_time_of_a_check_is_shared(jobs, implementations, seconds):
     assert Settings(jobs=jobs, go_on=60.0).of_each(implementations).go_on == seconds
+
+
+def test_the_sentence_says_apart_what_went_into_compiling():
+    pace = Pace(budget=10.0)
+    pace.spent = 12.0
+    pace.measure([SLOW] * FEWEST, 7.6)
+    assert pace.sentence(3).startswith(
+        f"its check ended after 12 s, of which 8 s went into compiling, since a call takes {SLOW} s"
+    )
+    pace.measure([SLOW] * FEWEST)
+    assert "compiling" not in pace.sentence(3)

@@ -105,9 +105,27 @@ for _block in BLOCKS:
 
 
 def _empty_rows(asked: Asked, value: str) -> Prediction | None:
-    if not asked.expected.exact.empty.any():
+    if not asked.expected.exact.empty.any() or (value == "uniform" and _has_no_keys(asked)):  # nothing has no mean
         return None
     return replace(asked, conventions=replace(asked.conventions, empty_rows=value)).predicted("out")
+
+
+def _has_no_keys(asked: Asked) -> bool:
+    return asked.x.score_shape[3] == 0
+
+
+def _zeros_without_keys(asked: Asked, result: str) -> Prediction | None:
+    if asked.conventions.empty_rows != "nan" or not _has_no_keys(asked):
+        return None
+    return _convention_of_empty_rows("zeros", asked, result)
+
+
+for _spec in SPECS:
+    register(
+        "a row gives NaN where its keys are hidden, and zeros where there are no keys", _zeros_without_keys,
+        f"empty rows without keys are zeros ({_spec})", spec=_spec,
+        declaration='attention.conventions = {"empty_rows": {"mask": "nan", "no_keys": "zeros"}}',
+    )  # fmt: skip
 
 
 def _convention_of_empty_rows(value: str, asked: Asked, result: str) -> Prediction | None:

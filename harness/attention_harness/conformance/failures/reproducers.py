@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def write(
         "picture": _picture(under_test, x),
     }
     path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    if target.location and not under_test.description.module:  # a function object has no place, and a module is no function
-        path.with_suffix(".py").write_text(_script(under_test, target, x, message))
+    if target.location and (script := _script(under_test, target, x, message)):  # a function object has no place
+        path.with_suffix(".py").write_text(script)
     return path
 
 
@@ -87,27 +88,48 @@ def _picture(under_test: UnderTest, x: Inputs) -> dict[str, object]:
 
 
 def _script(under_test: UnderTest, target: Target, x: Inputs, message: str) -> str:
-    """A program that builds the same arrays, calls the implementation in its own form and prints its answer and the right one."""
+    """A program that builds the same arrays, calls the implementation in its own form and prints its answer and the right one.
+
+    "" for a module of a framework whose modules no program can be set in place.
+    """
     form, description = CallForm(under_test.description), under_test.description
     asked = under_test.lowered(x)
-    by_position, by_name = form.own_call(under_test.form.to_call(asked, under_test.spec.call(asked)))
+    if description.module:
+        try:
+            called, by_position, by_name = module_call(under_test.module_call(x))
+        except (KeyError, ValueError, TypeError, StopIteration):  # foreign code may have answered anything
+            return ""
+    else:
+        by_position, by_name = form.own_call(under_test.form.to_call(asked, under_test.spec.call(asked)))
+        called = CALLED.replace("{part}", f"[{description.returns.index('out')}]" if description.returns else "")
     expected = under_test.expected(x)
     bound = np.broadcast_to(expected.bounds.out, expected.out.shape)
     wanted, bound = (under_test.form.to_answer(x, "out", a.astype(np.float64)) for a in (expected.out, bound))
     return SCRIPT.format(
         message=message.replace("\\", "/").replace('"""', "'''"),
-        arrays="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_position.items()),
-        options="".join(f"    {name!r}: {_literal(value)},\n" for name, value in by_name.items()),
-        part=f"[{description.returns.index('out')}]" if description.returns else "",
-        wanted=_literal(form.given("out", wanted)),
-        bound=_literal(form.given("out", bound)),
+        arrays="".join(f"    {name!r}: {literal(value)},\n" for name, value in by_position.items()),
+        options="".join(f"    {name!r}: {literal(value)},\n" for name, value in by_name.items()),
+        called=called,
+        wanted=literal(form.given("out", wanted)),
+        bound=literal(form.given("out", bound)),
         device=description.device,
         framework=description.framework,
         location=target.location,
     )
 
 
-def _literal(value: object) -> str:
+def module_call(call: Mapping[str, np.ndarray]) -> tuple[str, dict[str, object], dict[str, object]]:
+    """The code that calls a module, the parameters that it sets first, and the arguments of the call."""
+    how = json.loads(call["how"].tobytes())
+    parameters, arguments = ({name.partition(" ")[2]: array for name, array in call.items() if name.startswith(kind)}
+                             for kind in ("parameter ", "argument "))  # fmt: skip
+    options: dict[str, object] = {**arguments, **how["flags"]}
+    called = MODULE_CALLED.replace("{construction}", repr(how["construction"])).replace("{config}", repr(how["config"]))
+    return called.replace("{dtype}", repr(next(iter(parameters.values())).dtype.name)), {**parameters}, options
+
+
+def literal(value: object) -> str:
+    """The text of a value in a program."""
     if not isinstance(value, np.ndarray):
         return repr(value)
     if value.size <= MOST_LISTED and value.dtype.name in NUMBERS and value.flags.c_contiguous:
@@ -116,6 +138,31 @@ def _literal(value: object) -> str:
     data = base64.b64encode(zlib.compress(packed.data)).decode()
     return f"array({data!r}, {packed.dtype!r}, {packed.shape}, {packed.strides}, {packed.offset})"
 
+
+CALLED = '''def called(function, arrays, options):
+    """The output as float64."""
+    out = function(*map(native, arrays.values()), **{name: native(a) for name, a in options.items()}){part}
+    return np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)'''
+
+MODULE_CALLED = '''def called(module, parameters, arguments):
+    """The output of the module with these parameters, as float64."""
+    import copy
+    import types
+
+    import torch
+
+    construction, config = {construction}, {config}
+    if construction is not None:
+        made = {name: types.SimpleNamespace(**value) if name == config else value for name, value in construction.items()}
+        module = module(**made)
+    module = copy.deepcopy(module).to(dtype=getattr(torch, {dtype}), device=native(np.zeros(1)).device).eval()
+    own = dict(module.named_parameters())
+    for name, value in parameters.items():
+        own[name].data = native(value)
+    with torch.no_grad():
+        out = module(**{name: native(a) for name, a in arguments.items()})
+    out = out[0] if isinstance(out, tuple | list) else out
+    return np.asarray(out.cpu().double())'''
 
 SCRIPT = '''"""{message}
 
@@ -192,10 +239,7 @@ def prepared(module):
     return attention
 
 
-def called(function, arrays, options):
-    """The output as float64."""
-    out = function(*map(native, arrays.values()), **{{name: native(a) for name, a in options.items()}}){part}
-    return np.asarray(out.detach().cpu().double() if hasattr(out, "detach") else out).astype(np.float64)
+{called}
 
 
 ARRAYS = {{

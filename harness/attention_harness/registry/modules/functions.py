@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 
 from attention_harness import frameworks
-from attention_harness.registry.declarations import KINDS, NOTES, TAKEN
+from attention_harness.registry.declarations import KINDS, NOTES, PROGRAM, TAKEN
 from attention_harness.registry.modules.experiments import Experiment, Understanding
 from attention_harness.registry.modules.kinds import class_of, kind_of, verbs_of
 from attention_harness.registry.modules.layer import Layer
@@ -99,6 +99,12 @@ def _function(layer: Layer) -> Function:
         given = {name: framework.to_numpy(array) for name, array in zip(ARRAYS, arrays, strict=True)}
         return layer(given, heads, None if mask is None else framework.to_numpy(mask))
 
+    def program(*arrays: object, heads: int, mask: object = None) -> object:
+        given = {name: framework.to_numpy(array) for name, array in zip(ARRAYS, arrays, strict=True)}
+        return layer.program(given, heads, None if mask is None else framework.to_numpy(mask))
+
+    if layer.verbs.FRAMEWORK == "torch" and layer.reading.batched:  # the others have modules that no program changes in place
+        vars(multi_head)[PROGRAM] = program
     kinds = inspect.Parameter
     parameters = [kinds(name, kinds.POSITIONAL_OR_KEYWORD) for name in ARRAYS] + [kinds("heads", kinds.KEYWORD_ONLY)]
     if layer.forward.mask or layer.reading.causal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -115,18 +116,36 @@ class Layer:
 
     def result(self, arrays: Arrays, heads: int, mask: np.ndarray | None = None) -> object:
         """All that it returns."""
+        module, size, _ = self._module_for(arrays, heads)
+        values = self.reading.values(arrays, size, self.roles, self.verbs.parameters(module))
+        call, framework = self.verbs.with_values(module, values, self.device), frameworks.load(self.verbs.FRAMEWORK)
+        given = {name: framework.from_numpy(a, self.device) for name, a in self._given(arrays, heads, mask).items()}
+        call = call if self.reading.batched else self.verbs.batched(call)
+        return call(**given, **self.forward.flags)
+
+    def program(self, arrays: Arrays, heads: int, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """What a program of its own needs to make this call: "parameter NAME" and "argument NAME" -> array, and "how" -> JSON of
+        `construction` (null of an instance), `config` (the argument that holds all sizes, or "") and `flags`.
+        """
+        module, size, length = self._module_for(arrays, heads)
+        values = self.reading.values(arrays, size, self.roles, self.verbs.parameters(module))
+        made = self.source.construction(size, length)
+        config = next((name for name in made or {} if name in CONFIGS), "")
+        made = made and {name: vars(value) if name == config else value for name, value in made.items()}
+        how = json.dumps({"construction": made, "config": config, "flags": self.forward.flags})
+        parts = {f"parameter {name}": np.ascontiguousarray(value) for name, value in values.items()}
+        parts |= {f"argument {name}": np.ascontiguousarray(a) for name, a in self._given(arrays, heads, mask).items()}
+        return parts | {"how": np.frombuffer(how.encode(), np.uint8)}
+
+    def _module_for(self, arrays: Arrays, heads: int) -> tuple[object, Size, int]:
         query = arrays["query"]
         self._refuse_others(arrays, query)
-        framework = frameworks.load(self.verbs.FRAMEWORK)
         length = max(query.shape[1], arrays["key"].shape[1], 1)
         size = Size(query.shape[2], heads, self._key_heads(arrays, heads))
-        module = self.source.module(size, length, query.dtype.name)
-        values = self.reading.values(arrays, size, self.roles, self.verbs.parameters(module))
-        call = self.verbs.with_values(module, values, self.device)
-        given = {name: framework.from_numpy(arrays[array], self.device) for name, array in self.forward.arrays.items()}
-        masking = self._masking(arrays, heads, mask)
-        options = {name: framework.from_numpy(a, self.device) for name, a in masking.items()} | self.forward.flags
-        return call(**given, **options) if self.reading.batched else self.verbs.batched(call)(**given, **options)
+        return self.source.module(size, length, query.dtype.name), size, length
+
+    def _given(self, arrays: Arrays, heads: int, mask: np.ndarray | None) -> dict[str, np.ndarray]:
+        return {name: arrays[array] for name, array in self.forward.arrays.items()} | self._masking(arrays, heads, mask)
 
     def _key_heads(self, arrays: Arrays, heads: int) -> int:
         """The fewest heads of keys and values that give these weights; of an instance, its own if they do."""

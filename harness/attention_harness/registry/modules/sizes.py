@@ -92,13 +92,25 @@ class Source:
         if not hasattr(self.kept, "made"):
             self.kept.made = lru_cache(maxsize=8)(self._made)
         made: Callable[[Size, int, str], object] = self.kept.made
-        return made(size, max(64, 1 << (length - 1).bit_length()), dtype)
+        return made(size, _rounded(length), dtype)
+
+    def construction(self, size: Size, length: int) -> Arguments | None:
+        """The arguments with which the class is called for this size; None of an instance."""
+        return constructor_arguments(self.thing, self._known(size, _rounded(length))) if isinstance(self.thing, type) else None
+
+    def _known(self, size: Size, length: int) -> Arguments:
+        return {name: make() for name, make in self.verbs.own_arguments().items()} | arguments_for(size, length)
 
     def _made(self, size: Size, length: int, dtype: str) -> object:
         if not isinstance(self.thing, type):
             return self.verbs.prepared(self.thing, dtype, self.device)
-        known = {name: make() for name, make in self.verbs.own_arguments().items()} | arguments_for(size, length)
-        return self.verbs.prepared(self.thing(**constructor_arguments(self.thing, known)), dtype, self.device)
+        arguments = constructor_arguments(self.thing, self._known(size, length))
+        return self.verbs.prepared(self.thing(**arguments), dtype, self.device)
+
+
+def _rounded(length: int) -> int:
+    """A power of two, so that modules for several lengths are one."""
+    return max(64, 1 << (length - 1).bit_length())
 
 
 def constructor_arguments(module: type, known: Mapping[str, object]) -> Arguments:
