@@ -1,6 +1,7 @@
 """The programs of docs/findings.toml, each with the version that it was seen in: a test here fails on the day of a correction."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import attention_implementations
+
 FINDINGS = tomllib.loads((Path(__file__).parents[2] / "docs" / "findings.toml").read_text(encoding="utf-8"))["finding"]
+WITHOUT_A_ROW = {"flash-longer-values"}
+"""Wrong calls that a library answers."""
 PROGRAMS = {one["name"]: one for one in FINDINGS if "program" in one}
 
 
@@ -46,6 +51,23 @@ def test_the_fault_is_still_there(name):
         pytest.skip("seen on a processor with bfloat16")
     got = outcome(one["program"])
     assert got == one["got"], f"{name} gives {got}: take it out of docs/findings.toml, and its waiver with it"
+
+
+NAMED = re.compile(r"finding ([a-z0-9]+(?:-[a-z0-9]+)+)")
+
+
+def named():
+    """The findings that rows and waivers name: a call that is refused or written out otherwise, or known to fail."""
+    (folder,) = map(Path, attention_implementations.__path__)
+    return {name for file in folder.rglob("*") if file.suffix in (".py", ".toml") for name in NAMED.findall(file.read_text())}
+
+
+def test_a_row_that_refuses_a_faulty_call_names_a_finding_that_there_is():
+    assert named() <= {one["name"] for one in FINDINGS}
+
+
+def test_a_fault_that_a_program_shows_is_waived_or_named_by_its_row():
+    assert set(PROGRAMS) - named() <= WITHOUT_A_ROW
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

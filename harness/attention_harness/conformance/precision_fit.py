@@ -77,10 +77,10 @@ class PrecisionFit:
         rows = ~expected.exact.empty
         for model, ratios in self.ratios.items():
             with np.errstate(all="ignore"):
-                found = error_ratios(out, expected.out, _bounds(expected, model).out)[rows]
-            ratios.add(found)
+                own = error_ratios(out, expected.out, _bounds(expected, model).out)[rows]
+            ratios.add(own)
             if model.endswith("scores-rounded") and _few(expected):
-                self.few.add(found)
+                self.few.add(own)
         asked = expected.asked
         if isinstance(asked, AttentionInputs) and x.dtype != "float64":
             self.eager_factors += beside_eager(asked, out, expected.exact.out, rows)

@@ -4,8 +4,8 @@ The softmax is always in float32, and 16-bit weights are stored in 16 bits. A ma
 float32 instead of -inf, so a row whose keys are all masked attends to all of them alike.
 
 So a score below that, by a bias of -inf or a large negative number, ranks behind masked ones: under is_causal a query whose
-own past has bias -inf would attend to the future alone (jax 0.10.2). Therefore keys with bias -inf are masked as well, with
-the effect that rows of them are uniform too, not NaN, and half of that number is the lowest bias.
+own past has bias -inf would attend to the future alone (finding jax-shows-the-future). Therefore keys with bias -inf are
+masked as well, with the effect that rows of them are uniform too, not NaN, and half of that number is the lowest bias.
 
 float16 is left out: for it, jax.nn asks for an algorithm (F16_F16_F32) that XLA does not have on the CPU, and its way
 out, a try around the einsum, is without effect under jit. For bfloat16, XLA lacks the algorithm in small products only.

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from attention_implementations.jax._online import finish, merged, of_tile, start
+from attention_implementations.jax._online import State, finish, merged, of_tile, start
 from attention_implementations.jax.einsum import Result, product, visible
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
@@ -86,8 +86,10 @@ def turns(
 ) -> tuple[Array, Array]:  # fmt: skip
     """What one device does: its queries meet the keys that it has, and then those that the device before it hands on."""
     work, here, width = jnp.promote_types(q.dtype, jnp.float32), lax.axis_index(RING), k.shape[2]
-    state = start(q.shape[:3], v.shape[3], work)
-    for turn in range(devices):
+    onwards = [(one, (one + 1) % devices) for one in range(devices)]
+
+    def met(carried: tuple[State, Array, Array], turn: Array) -> tuple[tuple[State, Array, Array], None]:
+        state, k, v = carried
         columns = (here - turn) % devices * width
         keys, values = (jnp.repeat(a, q.shape[1] // max(a.shape[1], 1), axis=1) for a in (k, v))
         scores = product("bhid,bhjd->bhij", q, keys) * scale
@@ -96,8 +98,9 @@ def turns(
             scores += lax.dynamic_slice_in_dim(bias, columns, width, 3).astype(work)
         allowed = lax.dynamic_slice_in_dim(seen, columns, width, 3)
         state = merged(state, of_tile(jnp.where(allowed, scores, -jnp.inf), values.astype(work)))
-        if turn + 1 < devices:
-            k, v = lax.ppermute((k, v), RING, [(one, (one + 1) % devices) for one in range(devices)])
+        return (state, *lax.ppermute((k, v), RING, onwards)), None
+
+    (state, _, _), _ = lax.scan(met, (start(q.shape[:3], v.shape[3], work), k, v), jnp.arange(devices))
     out, lse = finish(state)
     return out.astype(q.dtype), lse
 

@@ -28,7 +28,7 @@ def dot_product_attention(backend: str, q: Any, k: Any, v: Any, **options: Any) 
         raise NotImplementedError("key_heads=0, but should be at least 1")
     bias, hides = options["bias"], options["mask"] is not None or options["is_causal"]
     if backend != "torch" and hides and bias is not None and bias.size and float(bias.min()) < LOWEST:
-        raise NotImplementedError(f"bias below {LOWEST:g} beside a mask, but masked keys are no lower, and would be seen instead")
+        raise NotImplementedError(f"bias below {LOWEST:g}, but should be above it beside a mask: finding keras-shows-the-future")
     try:
         return keras(backend).ops.dot_product_attention(q, k, v, **options)
     except ValueError as error:

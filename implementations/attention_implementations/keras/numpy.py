@@ -1,4 +1,4 @@
-"""keras.ops.dot_product_attention on the backend numpy."""
+"""keras.ops.dot_product_attention on the backend numpy; as many key heads as query heads (finding keras-numpy-groups)."""
 
 from __future__ import annotations
 

@@ -23,5 +23,5 @@ def attention(
     if is_causal and bias is not None:
         raise NotImplementedError("is_causal and a bias, but should be one of them: torch's function gets both, and refuses")
     if is_causal and scale is not None and scale <= 0:
-        raise NotImplementedError(f"scale={scale}, but should be positive where torch's flash kernel is causal: it gives NaN")
+        raise NotImplementedError(f"scale={scale}, but should be positive where torch is causal: finding flash-negative-scale")
     return dot_product_attention("torch", q, k, v, mask=mask, bias=bias, is_causal=is_causal, scale=scale)

@@ -28,7 +28,7 @@ def attention(
 ) -> np.ndarray:  # fmt: skip
     """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv]."""
     if not (q.size and k.size and v.size):
-        raise NotImplementedError("an array without elements, but zero heads end the process with a signal (mlx 0.32.4)")
+        raise NotImplementedError("an array without elements, but should have some: finding mlx-zero-heads")
     if sum(one is not None for one in (mask, bias)) + is_causal > 1:
         raise NotImplementedError("two of mask, bias and is_causal, but should be one")
     joined = "causal" if is_causal else given(mask if bias is None else bias.astype(q.dtype))

@@ -77,7 +77,10 @@ def attention(
 
 
 def whole(mask: np.ndarray | None, bias: np.ndarray | None, sizes: tuple[int, int], dtype: np.dtype) -> np.ndarray | None:
-    """Mask and bias in one array with two axes at least, whose last two have these sizes: bool, or numbers with -inf where hidden."""
+    """Mask and bias in one array with two axes at least, whose last two have these sizes: bool, or numbers with -inf where hidden.
+
+    A mask of one row is written out for all (finding onnx-reference-one-query-row).
+    """
     if bias is not None:
         joined = bias.astype(dtype) if mask is None else np.where(mask, bias.astype(dtype), dtype.type(-np.inf))
     elif mask is not None:

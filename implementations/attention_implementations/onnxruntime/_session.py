@@ -37,4 +37,4 @@ def load(serialised: bytes) -> Run:
 def require_elements(*arrays: np.ndarray) -> None:
     """NotImplementedError for arrays without elements: zero heads end the process with a signal (onnxruntime 1.30.0)."""
     if not all(a.size for a in arrays):
-        raise NotImplementedError(f"shapes={[a.shape for a in arrays]}, but should have elements")
+        raise NotImplementedError(f"shapes={[a.shape for a in arrays]}, but should have elements: finding onnxruntime-zero-heads")

@@ -19,5 +19,5 @@ def attention(
     require_elements(q, k, v)
     if is_causal and past_k is not None and q.shape[2] != k.shape[2]:
         sizes = f"query_length={q.shape[2]}, new keys={k.shape[2]}"
-        raise NotImplementedError(f"{sizes}, but should be equal beside a cache that is causal: they are aligned at the end")
+        raise NotImplementedError(f"{sizes}, but should be equal beside a cache that is causal: finding onnxruntime-causal-cache")
     return _model.attention(load, q, k, v, mask, bias, is_causal, scale, softcap, past_k, past_v)

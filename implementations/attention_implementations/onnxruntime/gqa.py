@@ -26,7 +26,7 @@ def attention(
     if not is_causal:
         raise NotImplementedError("is_causal=False, but should be True")
     if np.isnan(q).any() or np.isnan(k).any():
-        raise NotImplementedError("NaN in queries or keys, which the softmax of this operator drops from some rows")
+        raise NotImplementedError("NaN in queries or keys, which some rows drop: finding onnxruntime-gqa-nan")
     if scale == 0:
         raise NotImplementedError("scale=0, but 0 stands for 1/sqrt(head_dim) here")
     batch, heads, length, _ = q.shape

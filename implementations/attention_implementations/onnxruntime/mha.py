@@ -23,7 +23,8 @@ def attention(
     if scale == 0:
         raise NotImplementedError("scale=0, but 0 stands for 1/sqrt(head_dim) here")
     if is_causal and q.shape[2] != k.shape[2]:
-        raise NotImplementedError(f"query_length={q.shape[2]}, but should be key_length={k.shape[2]} where it is causal")
+        sizes = f"query_length={q.shape[2]}, but should be key_length={k.shape[2]}"
+        raise NotImplementedError(f"{sizes} where it is causal: finding onnxruntime-mha-causal")
     joined = _model.whole(mask, bias, (q.shape[2], k.shape[2]), q.dtype)
     if joined is not None and joined.dtype == bool:
         joined = np.where(joined, q.dtype.type(0), q.dtype.type(-np.inf))

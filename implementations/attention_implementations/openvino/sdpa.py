@@ -1,4 +1,6 @@
-"""OpenVINO's operator ScaledDotProductAttention (opset 13), compiled for the CPU with float32 as its precision."""
+"""OpenVINO's operator ScaledDotProductAttention (opset 13), compiled for the CPU with float32 as its precision: 16 bits are something
+else (finding openvino-f16).
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def sdpa(
     NotImplementedError for calls that the kernel does not take.
 
     Causality beside a mask or a bias is written out, since torch takes either. So it is for a scale that is not positive: the
-    flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (torch 2.13.0, CPU).
+    flash kernels put -inf before they scale, and -inf * 0 and -inf * -1 make NaN of the row (finding flash-negative-scale).
     """
     q, k, v = (aligned(a, LOAD // a.element_size() if a.is_cuda and kernel != SDPBackend.MATH else 1) for a in (q, k, v))
     if kernel not in GROUPED:

@@ -32,7 +32,7 @@ def masks(mask: Tensor | None, shape: tuple[int, int, int, int]) -> Masks:
         return {}
     batch, heads, queries, keys = shape
     if not keys:
-        raise NotImplementedError("key_length=0, but masks of torch.nn.MultiheadAttention need at least one key")
+        raise NotImplementedError("key_length=0, but masks of torch.nn.MultiheadAttention need one: finding torch-layer-no-keys")
     hidden = ~mask.bool()
     hidden = hidden.reshape((1,) * (4 - hidden.dim()) + tuple(hidden.shape))
     if hidden.shape[1:3] == (1, 1):

@@ -1,7 +1,7 @@
 """x_transformers.attend.Attend without flash: einsum, softmax in float32, einsum.
 
 Fewer key heads are dealt out in turn, so that query head h reads key head h modulo their number, where all others read
-h // group: such calls are left out.
+h // group: such calls are left out (finding x-transformers-groups).
 """
 
 from __future__ import annotations

@@ -142,10 +142,9 @@ def weights_in(kind, size):
 
 def summed_in_its_dtype(q, k, v):
     """The sum of a row's powers is kept in the dtype, as NumPy sums bfloat16: many of them are off by more than a weight in e4m3."""
-    k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1) for a in (k, v))
-    s = (q * q.dtype.type(q.shape[3] ** -0.5) @ k.swapaxes(-1, -2)).astype(q.dtype)
+    s = (q * q.dtype.type(q.shape[3] ** -0.5) @ np.repeat(k, q.shape[1] // k.shape[1], 1).swapaxes(-1, -2)).astype(q.dtype)
     p = np.exp(s - s.max(-1, keepdims=True))
-    return (p / np.cumsum(p, -1, dtype=q.dtype)[..., -1:] @ v).astype(q.dtype)
+    return (p / np.cumsum(p, -1, dtype=q.dtype)[..., -1:] @ np.repeat(v, q.shape[1] // v.shape[1], 1)).astype(q.dtype)
 
 
 def other_layout(q, k, v):
