@@ -16,12 +16,11 @@ from typer.exceptions import Abort, TyperException
 from attention_harness.cli import completion
 from attention_harness.cli.audit import audit
 from attention_harness.cli.bench import bench
-from attention_harness.cli.check import check
+from attention_harness.cli.check import check, merge
 from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
 from attention_harness.cli.help import examples, print_version
 from attention_harness.cli.list import list_
-from attention_harness.cli.merge import merge
 from attention_harness.cli.new import new
 from attention_harness.cli.probe import probe
 from attention_harness.cli.properties import properties

@@ -1,11 +1,11 @@
-"""The command `check`: conformance of implementations, into the folder of a run."""
+"""The commands `check`, conformance of implementations into the folder of a run, and `merge`, of the shards of one check."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +35,7 @@ from attention_harness.cli.options import (  # fmt: skip
     Targets,
     Timeout,
     VerdictFile,
+    jobs_of,
     seconds_of,
     settings_of,
     shard_of,
@@ -50,6 +51,8 @@ from attention_harness.runs.verdict import SILENT, Stage, Verdict
 if TYPE_CHECKING:
     from attention_harness.conformance.plan import CheckResult
     from attention_harness.runs.run import Progress, Run
+
+Parts = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `check --shard`, one for each part.")]
 
 
 def check(
@@ -90,6 +93,28 @@ def check(
     report(run, profile, as_json, junit, summary)
     if as_json:
         print_json({"checks": [row.to_json() for result in results for row in result.rows], "folder": str(run.folder)})
+    return status_of(results)
+
+
+def merge(
+    runs: Parts, output: Output = None, jobs: Jobs = "auto", profile: Profile = False, junit: Junit = None,
+    summary: Summary = None,
+) -> int:  # fmt: skip
+    """Joins the shards of one check, and judges them as one run."""
+    from attention_harness.runs import run as running
+    from attention_harness.runs import shards
+
+    require_file("junit", junit)
+    require_file("summary", summary)
+    parts = shards.loaded(runs)
+    request = shards.request_of(parts, jobs_of(jobs))
+    chosen = loadable(request.targets, request.settings)
+    shards.require_loadable_alike(parts, chosen)
+    run = open_run(output, None, request)
+    shards.join(parts, chosen, run)
+    results = check_into(run, chosen, request.settings, quiet=False)
+    running.complete(run)
+    report(run, profile, junit=junit, summary=summary)
     return status_of(results)
 
 

@@ -71,9 +71,10 @@ class Worker:
         if not self.starts and (loaded := _loaded.pop(self._kind, None)):
             self.starts, self.foreign, self.arena = 1, *loaded[:2]
             return loaded[2]
-        self.foreign = self._started()
-        self.starts += 1
-        described = self._ask(None, Description, START_SECONDS)
+        try:
+            described = self._begin()
+        except Killed:  # as in `call`
+            described = self._begin()
         if isinstance(described, Failure):
             self.stop()
             raise CallFailed(described.kind, printable(described.message))
@@ -82,6 +83,11 @@ class Worker:
         except CallFailed:
             self.stop()
             raise
+
+    def _begin(self) -> Description | Failure:
+        self.foreign = self._started()
+        self.starts += 1
+        return self._ask(None, Description, START_SECONDS)
 
     def _started(self) -> ForeignProcess:
         self.arena, target = Arena(), self.target

@@ -73,9 +73,11 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def forward() -> None:
-    """In a process of a pool: a signal to this process ends the command, which reports it once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: os.kill(os.getppid(), number))
+    """In a process of a pool: an interrupt of this process ends the command, which reports it once.
+
+    SIGTERM ends this process alone: the pool sends it to those that are left, once one was killed.
+    """
+    signal.signal(signal.SIGINT, lambda number, frame: os.kill(os.getppid(), number))
 
 
 def fault(error: Exception) -> str:

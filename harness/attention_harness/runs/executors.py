@@ -6,8 +6,9 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -33,6 +34,9 @@ Ticks = SimpleQueue[tuple[str, ...] | None]
 
 SIDE_BY_SIDE = 4
 """Targets that are checked side by side, at most: each has a process, and a run that is interrupted loses those that go on."""
+
+RESTARTS = 2
+"""Of a pool whose process was killed, by the system for one."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Environment variable: Python does not put the working directory in front of the module path."""
@@ -68,13 +72,32 @@ def _folder(target: Target) -> str:
 
 
 def map_in_pool(work: Callable[[Item, Step], Result], items: Sequence[Item], jobs: int, step: Step) -> Iterator[Result]:
-    """The result of `work(item, step)` for each item, in processes of a pool, finished ones first; `step` is called here."""
+    """The result of `work(item, step)` for each item, in processes of a pool, finished ones first; `step` is called here.
+
+    Where a process is killed, a new pool goes on with the items that have no result, so many times at most.
+    """
+    left = dict(enumerate(items))
+    for restarts in range(RESTARTS + 1):
+        try:
+            for place, result in _pooled(work, dict(left), jobs, step):
+                del left[place]
+                yield result
+            return
+        except BrokenProcessPool:
+            if restarts == RESTARTS:
+                raise
+
+
+def _pooled(
+    work: Callable[[Item, Step], Result], items: Mapping[int, Item], jobs: int, step: Step
+) -> Iterator[tuple[int, Result]]:
+    """Each result behind the place of its item. Raises BrokenProcessPool."""
     context = multiprocessing.get_context("spawn")
     connect = partial(_connect, os.environ.get(SAFE_PATH))
     with _safe_path(), _ticks(context, step) as ticks, ProcessPoolExecutor(jobs, context, connect, (ticks,)) as pool:
-        futures = [pool.submit(_work, work, item) for item in items]
+        futures = {pool.submit(_work, work, item): place for place, item in items.items()}
         try:
-            yield from (future.result() for future in as_completed(futures))
+            yield from ((futures[future], future.result()) for future in as_completed(futures))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -42,12 +42,12 @@ def path_of(folder: Path) -> Path:
 def stored(folder: Path) -> dict[str, CheckResult]:
     """The finished results in the folder of a run; a line that was cut off is left out."""
     path = path_of(folder)
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     return {checked.name: checked for line in lines if (checked := _whole(line))}
 
 
 def _whole(line: str) -> CheckResult | None:
     try:
         return read(line)
-    except ValueError:
+    except (AttributeError, KeyError, TypeError, ValueError):  # cut off, or damaged
         return None

@@ -139,8 +139,8 @@ def test_an_implementation_that_no_shard_could_load_has_its_row(tmp_path, monkey
 )
 def test_shards_of_different_checks_are_refused(change, line, copies, tmp_path, capsys):
     changed(copies[1], **change)
-    said = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
-    assert said.startswith(line.format(first=copies[0], second=copies[1]))
+    refusal = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
+    assert refusal.startswith(line.format(first=copies[0], second=copies[1]))
     assert not (tmp_path / "merged").exists()
 
 
@@ -151,8 +151,8 @@ def test_a_missing_shard_is_named(copies, capsys):
 def test_shards_of_another_machine_are_refused(copies, tmp_path, capsys):
     for copy in copies:
         changed(copy, environment__cpu="another")
-    said = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
-    assert " on this machine, but should be as in " in said and said.startswith('cpu="')
+    refusal = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
+    assert " on this machine, but should be as in " in refusal and refusal.startswith('cpu="')
 
 
 def test_another_text_of_a_function_is_refused(tmp_path, monkeypatch, capsys):
@@ -178,8 +178,8 @@ def test_a_case_of_two_shards_is_refused(copies, tmp_path, capsys):
     line = next(line for line in first.read_text().splitlines() if '"suite ' in line)
     with second.open("a") as file:
         file.write(line + "\n")
-    said = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
-    assert "but should have cases of its own: suite " in said
+    refusal = refused(capsys, "merge", *copies, "--output", str(tmp_path / "merged"))
+    assert "but should have cases of its own: suite " in refusal
 
 
 @pytest.mark.parametrize(

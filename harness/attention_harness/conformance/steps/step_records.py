@@ -85,7 +85,7 @@ def write(path: Path, head: Mapping[str, object], lines: Iterable[str]) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, object], str]]:
     """Those that are whole."""
-    with path.open() as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 data = json.loads(line)
