@@ -17,7 +17,6 @@ from attention_harness.cli import completion
 from attention_harness.cli.audit import audit
 from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check, merge
-from attention_harness.cli.compare import compare
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
 from attention_harness.cli.help import examples, print_version
 from attention_harness.cli.list import list_
@@ -25,7 +24,7 @@ from attention_harness.cli.new import new
 from attention_harness.cli.probe import probe
 from attention_harness.cli.properties import properties
 from attention_harness.cli.replay import replay
-from attention_harness.cli.report import matrix, report
+from attention_harness.cli.report import compare, matrix, report
 from attention_harness.cli.run import run
 from attention_harness.errors import NotLoaded, UsageError
 from attention_harness.process import compilation_cache

@@ -1,4 +1,4 @@
-"""The commands that write pages from tables alone: `report` for one run, `matrix` for several."""
+"""The commands that write pages from tables alone: `report` for one run, `compare` for two, `matrix` for several."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from attention_harness.cli.exit_status import NOTHING, RIGHT
-from attention_harness.cli.options import Json
+from attention_harness.cli.exit_status import NOTHING, RIGHT, WRONG
+from attention_harness.cli.options import ComparisonFolder, Json, RunA, RunB
 from attention_harness.cli.output import print_json, write_report
 from attention_harness.errors import UsageError
 
@@ -52,3 +52,13 @@ def _print(stored: dict[str, object]) -> None:
             print(f"{entry['implementation']} {entry['version']}: {', '.join(wrong)}")
     for kind, names in changes.items() if isinstance(changes, dict) else ():
         print(f"{kind}: {'; '.join(names) or 'none'}")
+
+
+def compare(before: RunA, after: RunB, output: ComparisonFolder = None, as_json: Json = False) -> int:
+    """Changes from run A to run B: outcomes, and times with intervals. Exit 1 if something broke or became slower."""
+    import attention_reports as reports
+    from attention_harness.cli import comparison
+
+    result = reports.Comparison(comparison.load(before), comparison.load(after))
+    comparison.present(result, output or after, as_json)
+    return WRONG if result.worse else RIGHT if result.compared else NOTHING

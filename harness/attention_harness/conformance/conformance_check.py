@@ -155,7 +155,7 @@ class ConformanceCheck:
         """The observation of a case that is asked now."""
         seen, faults, spent = Observation(), len(self.faults), self.pace.spent
         self.pace.take(partial(self._guarded, partial(step.ask, case, properties, seen)))
-        self.pace.measure(self.under_test.call_seconds, self.under_test.compile_seconds)
+        self.pace.measure(self.under_test.seconds.last, self.under_test.seconds.compiling)
         seen.faults, seen.seconds, seen.call = self.faults[faults:], self.pace.spent - spent, self.pace.call
         return seen
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from attention_harness.conformance.call_seconds import CallSeconds
 from attention_harness.conformance.known import Known
 from attention_harness.errors import REFUSALS, CallFailed, Outcome
 from attention_harness.generation.declared_domain import DeclaredDomain
@@ -26,9 +26,6 @@ from attention_specs.multi_head.rotary import Rotary
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
-
-LAST_CALLS = 1000
-"""Calls whose seconds are known."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +59,7 @@ class UnderTest:
         self.worker, self.description = worker, description
         self.spec, self.domain = spec or spec_of(description.spec), DeclaredDomain(description)
         self.form = form_of(description)
-        self._kinds: set[Hashable] = set()
-        self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
-        """Of the last calls, without those that compile."""
-        self.compile_seconds = 0.0
-        """Of all calls that compile."""
+        self.seconds = CallSeconds(description.compiles)
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -272,19 +265,8 @@ class UnderTest:
     @timed("transfer")
     def _call(self, request: Request) -> Answer:
         answer = self.worker.call(request)
-        book("transfer", part := self._part_of(request), answer.seconds)
-        if part == "calls":
-            self.call_seconds.append(answer.seconds)
-        else:
-            self.compile_seconds += answer.seconds
+        book("transfer", self.seconds.add(request.kind, answer.seconds), answer.seconds)
         return answer
-
-    def _part_of(self, request: Request) -> str:
-        """Calls with new shapes are a part of their own where each is compiled."""
-        if not self.description.compiles or request.kind in self._kinds:
-            return "calls"
-        self._kinds.add(request.kind)
-        return "first calls"
 
     def _read(self, x: Inputs, name: str, array: np.ndarray) -> np.ndarray:
         """A result as the contract has it. Raises CallFailed for a wrong shape."""

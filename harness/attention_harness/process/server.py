@@ -92,7 +92,7 @@ class Server:
                 return self._report(given, options)
             with guarded_arrays(request.guard):
                 if request.dout is None:
-                    answer = self._call(given, options, request.wanted, request.after)
+                    answer = self._call(given, options, request)
                 else:
                     answer = self._differentiate(given, options, request.wrt, arrays["dout"])
         except Exception as error:
@@ -104,8 +104,8 @@ class Server:
         """What the framework's own check says of the operator, in a call of its form; of a module what a program needs to call it."""
         if hasattr(self.function, PROGRAM):
             native = {name: self._native(value) for name, value in (given | options).items()}
-            keywords = {name: native[name] for name in options}
-            return Answer(np.zeros(0), getattr(self.function, PROGRAM)(*(native[n] for n in given), **keywords), (), (), 0.0)
+            parts = getattr(self.function, PROGRAM)(*map(native.get, given), **{name: native[name] for name in options})
+            return Answer(np.zeros(0), parts, (), (), 0.0)
         check = in_contract_form(getattr(self.function, OPERATOR_CHECK), self.description)
         own = self.form.together({n: self.form.given(n, a) for n, a in (given | self.form.completed(given, options)).items()})
         native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)
@@ -124,27 +124,25 @@ class Server:
             return ""
         return '; it gets arrays of NumPy, for others declare attention.framework = "torch" or "jax"'
 
-    def _call(
-        self, given: dict[str, np.ndarray], options: dict[str, object], wanted: tuple[str, ...], after: tuple[str, ...] = ()
-    ) -> Answer:
+    def _call(self, given: dict[str, np.ndarray], options: dict[str, object], request: Request) -> Answer:
         asked: dict[str, object] = given | self.form.completed(given, options)
         own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
         native = {name: self._native(value) for name, value in own.items()}
         by_position = self.form.by_position(given)
         keywords = {name: native[name] for name in native if name not in by_position} | {
-            f"return_{name}": True for name in wanted
+            f"return_{name}": True for name in request.wanted
         }
         start = perf_counter()
         result = self.function(*(native[name] for name in by_position), **keywords)
         self.framework.wait(result)
         seconds = perf_counter() - start
-        results = _results(result, wanted)
+        results = _results(result, request.wanted)
         out, *extra = (self._numpy(r) for r in results)
         arrays = {name: array for name, array in own.items() if isinstance(array, np.ndarray) and array.size and out.size}
         changed = self._changed(asked, own, native)
         aliased = tuple(name for name, array in arrays.items() if np.may_share_memory(out, array))
-        named = {name: np.array(self.form.back(name, array)) for name, array in zip(wanted, extra, strict=True)}
-        named |= {name: np.array(self._numpy(native[name])) for name in after}
+        named = {name: np.array(self.form.back(name, array)) for name, array in zip(request.wanted, extra, strict=True)}
+        named |= {name: np.array(self._numpy(native[name])) for name in request.after}
         return Answer(np.array(self.form.back("out", out)), named, changed, aliased, seconds)
 
     def _changed(self, asked: dict[str, object], own: dict[str, object], native: dict[str, object]) -> tuple[str, ...]:
