@@ -48,7 +48,7 @@ def in_eight_bits(function: Function) -> Function:
     """The function over codes of keys and values [..., H, D], with a scale for each head."""
 
     @declares(storage={"format": "float8_e4m3fn", "arrays": "kv", "scales": "head"}, precision=EXACT)
-    def stored(q: Array, k: Array, v: Array, *, k_scale: Array, v_scale: Array, **o: Any) -> object:
+    def stored(q: Array, k: Array, v: Array, *, k_scale: Array, v_scale: Array, **o: object) -> object:
         keys, values = (a.astype(working_dtype(q.dtype)) * s[:, None] for a, s in ((k, k_scale), (v, v_scale)))
         return function(q, keys, values, **o)
 
