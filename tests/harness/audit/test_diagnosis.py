@@ -27,7 +27,7 @@ CAUSES = {
     "causality_is_dropped_in_long_rows_of_few_queries causality_is_dropped_beside_weights_without_a_mask "
     "causality_is_dropped_without_a_mask causality_is_dropped_for_wide_heads causality_is_dropped_beside_the_lse "
     "few_short_keys_alone_without_causality",
-    "softcap is ignored": "softcap_is_dropped_with_unequal_lengths the_softcap_is_dropped the_softcap_is_dropped_for_one_query the_softcap_is_dropped_beside_sinks "
+    "softcap is ignored": "sequences_of_one_query_have_no_softcap softcap_is_dropped_with_unequal_lengths the_softcap_is_dropped the_softcap_is_dropped_for_one_query the_softcap_is_dropped_beside_sinks "
     "the_softcap_is_dropped_in_long_rows a_softcap_with_causality_and_a_window_is_dropped lse_leaves_out_the_softcap "
     "returned_weights_know_nothing_of_the_softcap",
     "bias is ignored": "a_bias_with_sinks_is_dropped half_precision_with_odd_dims_ignores_the_bias the_bias_is_dropped_beside_a_mask "
@@ -97,7 +97,7 @@ CAUSES = {
     "key_lengths_are_rounded_up_to_blocks_of_32": "key_lengths_are_rounded_up_to_blocks",
     "key_heads_are_tiled": "key_heads_are_tiled grouping_is_tiled_for_one_query",
     "value_heads_are_tiled": "value_heads_are_tiled",
-    "groups_are_powers_of_two": "groups_are_rounded_to_powers_of_two",
+    "groups_are_powers_of_two": "groups_of_packed_heads_are_powers_of_two groups_are_rounded_to_powers_of_two",
     "values_lie_as_blhd": "values_are_reshaped_without_transposing",
     "the_output_lies_as_blhd": "output_is_reshaped_without_transposing",
     "square_keys_are_not_transposed": "square_keys_are_taken_to_be_transposed",
@@ -149,7 +149,7 @@ CAUSES = {
     "the_lse_is_not_written": "lse_is_zero_for_one_query",
     "the_lse_is_the_maximum": "lse_is_the_maximum",
     "the_lse_lies_as_blh": "lse_has_the_strides_of_length_and_heads",
-    "the_lse_of_an_empty_row_is_zero": "lse_of_an_empty_row_is_zero",
+    "the_lse_of_an_empty_row_is_zero": "the_lse_of_a_sequence_without_keys_is_zero lse_of_an_empty_row_is_zero",
     "the_lse_of_an_empty_row_is_infinite": "lse_of_an_empty_row_is_infinite",
     "weights_are_the_mean_over_heads": "returned_weights_are_the_mean_over_heads",
     "weights_are_those_before_the_mask": "returned_weights_are_those_before_the_mask",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_harness.audit.controls import CONTROLS
-from attention_harness.audit.faults import _narrow_parts, narrow
+from attention_harness.audit.faults import _narrow_parts, few_bits, narrow
 from attention_harness.audit.faults._narrow_parts import SIXTEEN_BITS, summed
 from attention_harness.conformance.judging import fails, find, judge
 from attention_harness.probe.experiments import Observation
@@ -14,7 +14,7 @@ from attention_harness.probe.precision import precision
 from attention_harness.probe.report import MATCHES, ProbeReport
 from attention_harness.probe.session import ProbeSession
 from attention_harness.registry.targets import Target
-from attention_specs import masks
+from attention_specs import biases, masks
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.oracle import default_scale
 from attention_specs.attention.problem import Problem
@@ -93,6 +93,22 @@ def test_a_wrong_function_is_rejected_under_the_same_declaration(fault, dtype, s
     large = [Case(Problem(1, 1, 1, 8, 33, 512, 4, dtype), "huge_scores", seed) for seed in range(4)]
     findings = [fails(under_test, property_, case) for case in (*large, Case(Problem(1, 1, 1, 8, 3, 4, 4, dtype), "same_values"))]
     assert "violates" in {finding.outcome for finding in findings if finding}
+
+
+OF_FEW_BITS = [
+    Case(Problem(1, 1, 1, 8, 200, 64, 8, "float16"), "same_values"),
+    Case(Problem(2, 2, 1, 5, 9, 8, 8, "float16", bias=biases.noise(1, 5.0, "bhij"), scale=0.7)),
+]
+"""In bfloat16 stored weights are as coarse as sums of 14 bits."""
+
+
+@pytest.mark.parametrize("fault", [f for f in vars(few_bits).values() if getattr(f, "precision", None)])
+def test_sums_of_fewer_bits_than_declared_are_rejected(fault, subject_of):
+    under_test, control = subject_of(fault), subject_of(CONTROLS["declared sums of 14 bits"])
+    property_ = PROPERTIES["output_agrees_with_the_oracle"]
+    findings = [fails(under_test, property_, case) for case in OF_FEW_BITS]
+    assert "violates" in {finding.outcome for finding in findings if finding}
+    assert [fails(control, property_, case) for case in OF_FEW_BITS] == [None, None]
 
 
 def of_large_products(under_test, dtype):

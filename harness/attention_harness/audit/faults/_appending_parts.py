@@ -33,8 +33,8 @@ def write(pages: Array, rows: list[Array], o: Options, places: Callable[[Options
     """Writes the rows of each entry to their places, beyond the last page or slot to the last."""
     for entry, new in enumerate(rows):
         if len(new):
-            found = places(o, entry, pages.shape[1], len(new))
-            page, slot = (np.clip(index, -n, n - 1) for index, n in zip(found, pages.shape[:2], strict=True))
+            reached = places(o, entry, pages.shape[1], len(new))
+            page, slot = (np.clip(index, -n, n - 1) for index, n in zip(reached, pages.shape[:2], strict=True))
             pages[page, slot] = new
 
 
