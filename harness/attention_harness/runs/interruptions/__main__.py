@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from attention_harness.runs.interruptions import faults as faults  # which registers them
-from attention_harness.runs.interruptions.trial import FAULTS, measured, rows_of, trial_in
+from attention_harness.runs.interruptions.trial import FAULTS, Undisturbed, measured, rows_of, trial_in
 
 
 @dataclass
@@ -39,16 +39,16 @@ class Score:
         self.false += (rows - wanted).total()
 
 
-def tried(words: str, repeats: int, wanted: Counter[str], seconds: float, seed: int) -> Score:
+def tried(words: str, repeats: int, undisturbed: Undisturbed, seed: int) -> Score:
     """The score of a fault."""
     score = Score()
     for repeat in range(repeats):
         with tempfile.TemporaryDirectory(prefix="interruption-", ignore_cleanup_errors=True) as folder:
-            trial = trial_in(Path(folder) / "work", Random(f"{words} {seed} {repeat}"), seconds)
+            trial = trial_in(Path(folder) / "work", Random(f"{words} {seed} {repeat}"), undisturbed)
             try:
                 FAULTS[words](trial)
                 times = trial.go_on()
-                score.add(times, rows_of(trial.run) if times >= 0 else Counter(), wanted)
+                score.add(times, rows_of(trial.run) if times >= 0 else Counter(), undisturbed.rows)
             finally:
                 trial.close()
     return score
@@ -61,14 +61,13 @@ def main(
 ) -> None:
     """Prints a row of a Markdown table for each fault."""
     with tempfile.TemporaryDirectory(prefix="interruption-") as folder:
-        wanted, seconds = measured(Path(folder) / "work")
-    typer.echo(
-        f"{wanted.total()} rows, {seconds:.1f} s\n\n| fault | repeats | resumed | rows lost | false rows |\n|---|---|---|---|---|"
-    )
+        undisturbed = measured(Path(folder) / "work")
+    typer.echo(f"{undisturbed.rows.total()} rows, {undisturbed.records} records, {undisturbed.seconds:.1f} s\n")
+    typer.echo("| fault | repeats | resumed | rows lost | false rows |\n|---|---|---|---|---|")
     bad = 0
     for words in FAULTS:
         if fnmatchcase(words, only):
-            score = tried(words, repeats, wanted, seconds, seed)
+            score = tried(words, repeats, undisturbed, seed)
             bad += score.lost + score.false + score.unfinished
             unfinished = f", {score.unfinished} never ended" if score.unfinished else ""
             typer.echo(f"| {words} | {score.repeats} | {score.resumed}{unfinished} | {score.lost} | {score.false} |")

@@ -242,7 +242,7 @@ def shard(trial: Trial) -> None:
     """The second of two."""
     trial.command("check", *CHECK, "--output", "one", "--shard", "1/2", "--jobs", "1")
     process = trial.start("check", *CHECK, "--output", "two", "--shard", "2/2", "--jobs", "1")
-    trial.rest(process)
+    trial.rest(process, "two", trial.records // 2)
     trial.strike(process)
     if (trial.folder / "two" / "run.json").exists():
         trial.command("check", "--resume", "two")
@@ -258,4 +258,5 @@ def merging(trial: Trial) -> None:
         trial.command("check", *CHECK, "--output", f"part-{number}", "--shard", f"{number}/2", "--jobs", "1")
     process = trial.start("merge", "part-1", "part-2", "--output", "run", "--jobs", "1")
     trial.rest(process)
+    sleep(trial.random.uniform(0.0, 0.3) * trial.seconds)  # all records are there as soon as it begins
     trial.strike(process)

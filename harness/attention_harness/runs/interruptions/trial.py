@@ -16,6 +16,7 @@ from time import monotonic, sleep
 
 import psutil
 
+from attention_harness.conformance.steps import step_records
 from attention_specs.registry import Registry
 
 FUNCTIONS = """
@@ -42,11 +43,12 @@ ENOUGH = 300.0
 
 @dataclass
 class Trial:
-    """One check in a working folder of its own. `seconds` is the time of an undisturbed one."""
+    """One check in a working folder of its own. `seconds` and `records` are the time and the records of an undisturbed one."""
 
     folder: Path
     random: Random
     seconds: float
+    records: int
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
@@ -65,15 +67,18 @@ class Trial:
         return self.start(*words).wait(ENOUGH)
 
     def check(self, *more: str) -> subprocess.Popen[bytes]:
-        """The check, after a random share of its time."""
+        """The check, at a random moment."""
         process = self.start("check", *CHECK, "--output", "run", *(more or ("--jobs", "1")))
         self.rest(process)
         return process
 
-    def rest(self, process: subprocess.Popen[bytes]) -> None:
-        """A random share of the time of a check, or until it has ended."""
-        end = monotonic() + self.random.uniform(0.1, 0.95) * self.seconds
-        while monotonic() < end and process.poll() is None:
+    def rest(self, process: subprocess.Popen[bytes], run: str = "run", records: int = 0) -> None:
+        """Until a random number of records are there, one time in four for a random time; or until the check has ended."""
+        by_time, share = self.random.random() < 0.25, self.random.random()
+        start, wanted = monotonic(), share * (records or self.records)
+        while process.poll() is None:
+            if (monotonic() - start > share * self.seconds) if by_time else (number_of_records(self.folder / run) > wanted):
+                return
             sleep(0.01)
 
     def strike(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
@@ -137,6 +142,19 @@ def fault(words: str) -> Callable[[Callable[[Trial], None]], Callable[[Trial], N
     return register
 
 
+def number_of_records(run: Path) -> int:
+    """The cases that a check has written down."""
+    files = (run / step_records.FOLDER).glob("*.jsonl")
+    return sum(_lines(file) for file in files)
+
+
+def _lines(file: Path) -> int:
+    try:
+        return file.read_bytes().count(b'\n{"step"')
+    except OSError:  # the check has ended
+        return 0
+
+
 def rows_of(folder: Path) -> Counter[str]:
     """The rows of a run, without times and places."""
     import pandas as pd
@@ -145,17 +163,28 @@ def rows_of(folder: Path) -> Counter[str]:
     return Counter(json.dumps(row, sort_keys=True, default=str) for row in frame.to_dict("records"))
 
 
-def measured(folder: Path) -> tuple[Counter[str], float]:
-    """The rows of an undisturbed check, and its seconds."""
-    trial = trial_in(folder, Random(), 0.0)
+@dataclass(frozen=True)
+class Undisturbed:
+    """A check that nothing disturbs: its rows, its seconds, and the number of its records."""
+
+    rows: Counter[str]
+    seconds: float
+    records: int
+
+
+def measured(folder: Path) -> Undisturbed:
+    """That of this machine."""
+    trial = trial_in(folder, Random(), Undisturbed(Counter(), 0.0, 0))
     start = monotonic()
     status = trial.command("check", *CHECK, "--output", "run", "--jobs", "1")
-    assert status == 1, (folder / "log.txt").read_text()
-    return rows_of(trial.run), monotonic() - start
+    seconds = monotonic() - start
+    kept = trial.command("check", *CHECK, "--output", "kept", "--shard", "1/1", "--jobs", "1")
+    assert (status, kept) == (1, 0), (folder / "log.txt").read_text()
+    return Undisturbed(rows_of(trial.run), seconds, number_of_records(folder / "kept"))
 
 
-def trial_in(folder: Path, random: Random, seconds: float) -> Trial:
+def trial_in(folder: Path, random: Random, undisturbed: Undisturbed) -> Trial:
     """A trial in this folder, which has the functions."""
     folder.mkdir()
     (folder / "mine.py").write_text(FUNCTIONS)
-    return Trial(folder, random, seconds)
+    return Trial(folder, random, undisturbed.seconds, undisturbed.records)
