@@ -104,6 +104,21 @@ for _block in BLOCKS:
     _tails(_block)
 
 
+PLACED = ("mask", "bias", "window", "query_lengths", "key_lengths", "sinks", "past")
+"""Options that know of heads or of positions."""
+
+
+@of_results("out", declaration='attention.layout = "blhd"')
+def heads_are_taken_for_positions(asked: Asked) -> Prediction | None:
+    """Arrays are read as [B, L, H, D]."""
+    x = call(asked)
+    if x.is_causal or any(getattr(x, name) is not None for name in PLACED) or x.q.shape[2] % max(x.k.shape[2], 1):
+        return None
+    turned = asked.meant_as(x.replace(**{name: getattr(x, name).swapaxes(1, 2) for name in "qkv"})).predicted("out")
+    values, bound = (np.broadcast_to(a, turned.values.shape).swapaxes(1, 2) for a in (turned.values, turned.bound))
+    return Prediction(values, bound, turned.rows.swapaxes(1, 2))
+
+
 def _empty_rows(asked: Asked, value: str) -> Prediction | None:
     if not asked.expected.exact.empty.any() or (value == "uniform" and _has_no_keys(asked)):  # nothing has no mean
         return None
