@@ -65,9 +65,8 @@ class UnderTest:
         self.form = form_of(description)
         self._kinds: set[Hashable] = set()
         self.call_seconds: deque[float] = deque(maxlen=LAST_CALLS)
-        """Of the last calls, without those that compile."""
         self.compile_seconds = 0.0
-        """Of all calls that compile."""
+        """Of the last calls, without those that compile; of all of those."""
         self.forget()
 
     def within_its_options(self, case: Case) -> Case:
@@ -162,11 +161,8 @@ class UnderTest:
         return ""
 
     def module_call(self, x: Inputs) -> Mapping[str, np.ndarray]:
-        """The parameters and arguments of a module in this call, as `Layer.program` has them; {} where nobody knows them."""
-        try:
-            return self._call(replace(self._request(self.lowered(x)), operator=True)).extra
-        except CallFailed:
-            return {}
+        """The parameters and arguments of a module in this call, as `Layer.program` has them. Raises CallFailed."""
+        return self._call(replace(self._request(self.lowered(x)), operator=True)).extra
 
     def extra(self, x: Inputs, name: str) -> np.ndarray:
         """The returned weights or log-sum-exp. Raises CallFailed."""
