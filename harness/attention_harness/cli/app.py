@@ -13,12 +13,11 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from attention_harness.cli import completion
 from attention_harness.cli.audit import audit
 from attention_harness.cli.bench import bench
 from attention_harness.cli.check import check, merge
 from attention_harness.cli.exit_status import BAD_CALL, INTERRUPTED, NOTHING, RIGHT, WRONG
-from attention_harness.cli.help import examples, print_version
+from attention_harness.cli.help import Completion, begin_completion, examples, print_version
 from attention_harness.cli.list import list_
 from attention_harness.cli.new import new
 from attention_harness.cli.probe import probe
@@ -44,14 +43,14 @@ Version = Annotated[bool, typer.Option("--version", callback=print_version, is_e
 
 
 @app.callback()
-def start(version: Version = False, print_completion: completion.Completion = None) -> None:
+def start(version: Version = False, print_completion: Completion = None) -> None:
     """Is this attention right, and is it fast?"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     ending.begun()
-    completion.begin()
+    begin_completion()
     verdict = Verdict.requested(sys.argv[1:] if arguments is None else arguments)
     try:
         verdict.begin()

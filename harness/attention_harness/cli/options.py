@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from attention_harness.cli.completion import implementations, properties, workloads
+from attention_harness.cli.help import implementations, properties, workloads
 from attention_harness.conformance.settings import Settings
 from attention_harness.conformance.steps.share import parsed as parsed_shard
 from attention_harness.errors import UsageError

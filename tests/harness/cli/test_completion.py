@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from attention_harness.cli import completion
+from attention_harness.cli import help as completion
 from attention_harness.cli.app import main
 
 ASKED = "import sys; sys.argv = ['attention-harness']; from attention_harness.cli.app import command; command()"

@@ -13,6 +13,12 @@ from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.rotary import PAIRS, Rotary
 from attention_specs.precision import Units, named_precision
 
+
+def alike(a, b):
+    """Whether two float64 arrays of numbers near 1 differ by their last digits alone."""
+    return bool(np.abs(a - b).max() <= 256 * np.finfo(np.float64).eps)
+
+
 A = np.random.default_rng(0).standard_normal((2, 3, 40, 8))
 
 
@@ -21,23 +27,23 @@ def test_scores_depend_on_distances_alone(pairs):
     rotary = Rotary(100.0, pairs)
     same = np.broadcast_to(A[:, :, :1], A.shape)
     scores = rotary.turned(same) @ rotary.turned(np.broadcast_to(A[:, :, 1:2], A.shape)).swapaxes(-1, -2)
-    assert np.allclose(scores[..., 1:, 1:], scores[..., :-1, :-1])
-    assert not np.allclose(scores[..., 1:, :-1], scores[..., :-1, :-1])
+    assert alike(scores[..., 1:, 1:], scores[..., :-1, :-1])
+    assert not alike(scores[..., 1:, :-1], scores[..., :-1, :-1])
 
 
 @pytest.mark.parametrize("pairs", PAIRS)
 def test_turning_back_undoes_it_and_position_0_stays(pairs):
     turned = Rotary(pairs=pairs).turned(A)
-    assert np.allclose(Rotary(pairs=pairs).turned(turned, back=True), A)
-    assert np.array_equal(turned[..., 0, :], A[..., 0, :]) and not np.allclose(turned[..., 1, :], A[..., 1, :])
+    assert alike(Rotary(pairs=pairs).turned(turned, back=True), A)
+    assert np.array_equal(turned[..., 0, :], A[..., 0, :]) and not alike(turned[..., 1, :], A[..., 1, :])
 
 
 def test_pairs_are_complex_numbers():
     angles = np.arange(40)[:, None] * 10000.0 ** (-np.arange(0, 8, 2) / 8)
     neighbours = (A[..., ::2] + 1j * A[..., 1::2]) * np.exp(1j * angles)
-    assert np.allclose(Rotary(pairs="neighbours").turned(A)[..., ::2], neighbours.real)
+    assert alike(Rotary(pairs="neighbours").turned(A)[..., ::2], neighbours.real)
     halves = (A[..., :4] + 1j * A[..., 4:]) * np.exp(1j * angles)
-    assert np.allclose(Rotary().turned(A)[..., 4:], halves.imag)
+    assert alike(Rotary().turned(A)[..., 4:], halves.imag)
 
 
 def in_single_precision(a, base):
@@ -65,8 +71,8 @@ def test_a_layer_turns_queries_and_keys_and_its_bound_grows():
     x = spec.realise(Case(LayerProblem(2, 2, 9, 9, 8, self_attention=True)))
     turned = x.replace(rotary=Rotary())
     plain, other = (spec.expect(one, Conventions(), None) for one in (x, turned))
-    assert not np.allclose(plain.out, other.out) and (other.bounds.out >= plain.bounds.out).mean() > 0.9
-    assert np.allclose(plain.out[:, 0].shape, other.out[:, 0].shape)
+    assert not alike(plain.out, other.out) and (other.bounds.out >= plain.bounds.out).mean() > 0.9
+    assert plain.out[:, 0].shape == other.out[:, 0].shape
 
 
 @pytest.mark.parametrize(

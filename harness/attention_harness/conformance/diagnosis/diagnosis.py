@@ -21,7 +21,7 @@ from attention_specs.case import Case
 TABLE = Path(__file__).with_name("planted_faults.json")
 """`python -m attention_harness.audit.diagnosis` makes it."""
 
-MODULES = ("options", "scales", "places", "heads", "blocks", "results", "gradients", "layers", "rounding")
+MODULES = ("options", "scales", "places", "heads", "blocks", "results", "conventions", "gradients", "layers", "rounding")
 """The modules of readings, which register themselves: the simpler ones first."""
 
 SECONDS = 1.0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from attention_harness.conformance.diagnosis.blocks import BLOCKS
 from attention_harness.conformance.diagnosis.observations import Asked, Prediction
-from attention_harness.conformance.diagnosis.readings import known, of_results, register
+from attention_harness.conformance.diagnosis.readings import known, of_results
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.spec import Expected
-from attention_specs.registry import SPECS
 
 Move = Callable[[np.ndarray], np.ndarray]
 
@@ -102,42 +100,6 @@ def _tails(block: int) -> None:
 
 for _block in BLOCKS:
     _tails(_block)
-
-
-def _empty_rows(asked: Asked, value: str) -> Prediction | None:
-    if not asked.expected.exact.empty.any() or (value == "uniform" and _has_no_keys(asked)):  # nothing has no mean
-        return None
-    return replace(asked, conventions=replace(asked.conventions, empty_rows=value)).predicted("out")
-
-
-def _has_no_keys(asked: Asked) -> bool:
-    return asked.x.score_shape[3] == 0
-
-
-def _zeros_without_keys(asked: Asked, result: str) -> Prediction | None:
-    if asked.conventions.empty_rows != "nan" or not _has_no_keys(asked):
-        return None
-    return _convention_of_empty_rows("zeros", asked, result)
-
-
-for _spec in SPECS:
-    register(
-        "a row gives NaN where its keys are hidden, and zeros where there are no keys", _zeros_without_keys,
-        f"empty rows without keys are zeros ({_spec})", spec=_spec,
-        declaration='attention.conventions = {"empty_rows": {"mask": "nan", "no_keys": "zeros"}}',
-    )  # fmt: skip
-
-
-def _convention_of_empty_rows(value: str, asked: Asked, result: str) -> Prediction | None:
-    return _empty_rows(asked, value) if result in ("out", "out beside") else None
-
-
-for _value, _gives in {"nan": "NaN", "uniform": "the mean of all values", "zeros": "zeros"}.items():
-    for _spec in SPECS:
-        register(
-            f"a row that sees no key gives {_gives}", partial(_convention_of_empty_rows, _value), f"empty rows are {_value} ({_spec})",
-            spec=_spec, declaration=f'attention.conventions = {{"empty_rows": "{_value}"}}',
-        )  # fmt: skip
 
 
 @of_results("lse", declaration='attention.conventions = {"lse_base": "2"}')

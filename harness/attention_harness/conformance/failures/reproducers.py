@@ -97,7 +97,7 @@ def _script(under_test: UnderTest, target: Target, x: Inputs, message: str) -> s
     if description.module:
         try:
             called, by_position, by_name = module_call(under_test.module_call(x))
-        except (KeyError, ValueError, TypeError, StopIteration):  # foreign code may have answered anything
+        except (CallFailed, KeyError, ValueError, TypeError, StopIteration):  # foreign code may have answered anything
             return ""
     else:
         by_position, by_name = form.own_call(under_test.form.to_call(asked, under_test.spec.call(asked)))

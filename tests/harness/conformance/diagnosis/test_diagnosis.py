@@ -16,6 +16,7 @@ from attention_implementations.numpy.eager import attention as right
 from attention_specs import biases, masks
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
+from attention_specs.contract import declares
 from attention_specs.multi_head.problem import LayerProblem
 
 FAULTS = load_all()
@@ -189,3 +190,31 @@ def test_lengths_and_a_cache_grow_with_the_keys():
 def test_larger_cases_of_a_layer_keep_self_attention():
     case = Case(LayerProblem(batch=2, query_length=9, key_length=9, d_model=4, self_attention=True))
     assert {like.problem.self_attention for like in larger(case)} == {True}
+
+
+def in_blhd(q, k, v):
+    return right(*(a.swapaxes(1, 2) for a in (q, k, v))).swapaxes(1, 2)
+
+
+def nan_but_zeros_without_keys(q, k, v, mask=None):
+    scores = q @ k.swapaxes(-1, -2) * max(q.shape[-1], 1) ** -0.5
+    scores = scores if mask is None else np.where(mask, scores, -np.inf)
+    with np.errstate(all="ignore"):
+        powers = np.exp(scores - scores.max(-1, keepdims=True, initial=-np.inf))
+        return powers / powers.sum(-1, keepdims=True) @ v
+
+
+@pytest.mark.parametrize(
+    ("function", "problem", "declared", "declaration"),
+    [
+        (in_blhd, Problem(1, 2, 2, 4, 4, 4, 4), {}, 'declare attention.layout = "blhd"'),
+        (
+            nan_but_zeros_without_keys, Problem(key_length=0), {"empty_rows": "nan"},
+            'declare attention.conventions = {"empty_rows": {"mask": "nan", "no_keys": "zeros"}}',
+        ),
+    ],
+)  # fmt: skip
+def test_a_form_that_may_be_meant_comes_with_its_declaration(function, problem, declared, declaration, subject_of):
+    diagnosed = Diagnosis(subject_of(declares(conventions=declared)(function)), seconds=60)
+    diagnosed.hear(Case(problem))
+    assert declaration in diagnosed.sentence(Case(problem))
