@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TypeAlias
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -41,17 +39,3 @@ def finish(state: State) -> tuple[Array, Array]:
 def finite(top: Array) -> Array:
     """The maximum to subtract before exp, and 0 where there is none, since -inf - -inf is NaN."""
     return jnp.where(top == -jnp.inf, 0, top)
-
-
-def filled(a: Array, rows: int, columns: int) -> Array:
-    """The array with zeros behind its end, up to multiples of these in the last two axes, one at least."""
-    widths = [
-        (0, -size % multiple or (0 if size else multiple)) for size, multiple in zip(a.shape[2:], (rows, columns), strict=True)
-    ]
-    return jnp.pad(a, [(0, 0), (0, 0), *widths])
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def cut(out: Array, lse: Array, queries: int, columns: int) -> tuple[Array, Array]:
-    """Output and log-sum-exp without what was filled up."""
-    return out[:, :, :queries, :columns], lse[:, :, :queries]

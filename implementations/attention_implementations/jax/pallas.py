@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental import pallas as pl
 
-from attention_implementations.jax._online import cut, filled, finish, merged, of_tile, start
+from attention_implementations.jax._online import finish, merged, of_tile, start
 from attention_implementations.jax.einsum import Result, product
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
@@ -55,6 +55,12 @@ def filled_up(q: Array, k: Array, v: Array, mask: Array | None, bias: Array | No
     shape = (*q.shape[:3], k.shape[2])
     tables = (None if a is None else filled(jnp.broadcast_to(a, shape), QUERIES, KEYS) for a in (mask, bias))
     return filled(q, QUERIES, COLUMNS), filled(k, KEYS, COLUMNS), filled(v, KEYS, COLUMNS), *tables
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def cut(out: Array, lse: Array, queries: int, columns: int) -> tuple[Array, Array]:
+    """Output and log-sum-exp without what was filled up."""
+    return out[:, :, :queries, :columns], lse[:, :, :queries]
 
 
 @partial(jax.jit, static_argnums=7)
@@ -104,6 +110,14 @@ def program(capped: bool, masked: bool, biased: bool, numbers: Any, limits: Any,
     state = lax.fori_loop(0, k.shape[2] // KEYS, further, start((QUERIES,), v.shape[3], work))
     result, lse[0, 0] = finish(state)
     out[0, 0] = result.astype(out.dtype)
+
+
+def filled(a: Array, rows: int, columns: int) -> Array:
+    """The array with zeros behind its end, up to multiples of these in the last two axes, one at least."""
+    widths = [
+        (0, -size % multiple or (0 if size else multiple)) for size, multiple in zip(a.shape[2:], (rows, columns), strict=True)
+    ]
+    return jnp.pad(a, [(0, 0), (0, 0), *widths])
 
 
 def _all(a: Array) -> pl.BlockSpec:

@@ -17,16 +17,13 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from attention_implementations.jax._online import State, cut, filled, finish, merged, of_tile, start
+from attention_implementations.jax._online import State, finish, merged, of_tile, start
 from attention_implementations.jax.einsum import Result, product, visible
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
 
 DEVICES = 8
-ROWS, COLUMNS = 4, 16
-"""Of the arrays of one device, lengths and columns are multiples of these."""
 RING = "ring"
-BY_ROWS = PartitionSpec(None, None, RING)
 
 with suppress(RuntimeError):  # another implementation of this process has started the devices; then `mesh` refuses
     jax.config.update("jax_num_cpu_devices", DEVICES)
@@ -56,36 +53,32 @@ def ring(devices: int) -> Callable[..., Result]:
     ) -> Result:  # fmt: skip
         """q [B, Hq, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv] -> out [B, Hq, Lq, Dv], lse [B, Hq, Lq]."""
         require_fitting(q, k, v, mask, bias)
-        arrays = filled_up(devices, q, k, v, mask, bias, window, is_causal)
-        spread = NamedSharding(mesh(devices), BY_ROWS)
-        scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
-        whole = over(devices, *(None if a is None else jax.device_put(a, spread) for a in arrays), scale, softcap)
-        out, lse = cut(*jax.device_put(whole, jax.devices()[0]), q.shape[2], v.shape[3])  # where the caller's arrays are
-        return (out, lse) if return_lse else out
+        everywhere = NamedSharding(mesh(devices), PartitionSpec())
+        q, k, v, mask, bias = (None if a is None else jax.device_put(a, everywhere) for a in (q, k, v, mask, bias))
+        out, lse = over(devices, q, k, v, mask, bias, scale, window, softcap, is_causal)
+        home = jax.devices()[0]  # where the caller's arrays are
+        return tuple(jax.device_put((out, lse), home)) if return_lse else jax.device_put(out, home)
 
     return attention
 
 
-@partial(jax.jit, static_argnums=(0, 7))
-def filled_up(
-    devices: int, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, window: Any, is_causal: bool
-) -> tuple[Array | None, ...]:
-    """q, k, v, the keys that are seen, and the bias, for whole tiles of each device: one compiled ring serves many sizes."""
-    shape = (*q.shape[:3], k.shape[2])
-    seen = jnp.broadcast_to(visible(0, shape[2], shape[3], mask, is_causal, window), shape)
-    tables = [None if a is None else filled(jnp.broadcast_to(a, shape), ROWS * devices, ROWS * devices) for a in (seen, bias)]
-    return *(filled(a, ROWS * devices, COLUMNS) for a in (q, k, v)), *tables
-
-
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 9))
 def over(
-    devices: int, q: Array, k: Array, v: Array, seen: Array, bias: Array | None, scale: float, softcap: float | None
-) -> tuple[Array, Array]:
-    """Output and log-sum-exp over the devices, among which all arrays lie by their rows."""
+    devices: int, q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, scale: float | None, window: Any,
+    softcap: float | None, is_causal: bool,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Output and log-sum-exp. Lengths are filled up to multiples of the number of devices, with keys that nobody sees."""
+    queries, keys = q.shape[2], k.shape[2]
+    shape = (*q.shape[:3], keys)
+    seen = visible(0, queries, keys, mask, is_causal, window)
+    places = [filled(jnp.broadcast_to(seen, shape), (2, 3), devices)]
+    places += [] if bias is None else [filled(jnp.broadcast_to(bias, shape), (2, 3), devices)]
+    scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
+    by_rows = PartitionSpec(None, None, RING)
     local = partial(turns, devices, jnp.asarray(scale), None if softcap is None else jnp.asarray(softcap))
-    arrays = [a for a in (q, k, v, seen, bias) if a is not None]
-    out, lse = jax.shard_map(local, mesh=mesh(devices), in_specs=BY_ROWS, out_specs=BY_ROWS, check_vma=False)(*arrays)
-    return out, lse
+    arrays = [filled(a, (2,), devices) for a in (q, k, v)] + places
+    out, lse = jax.shard_map(local, mesh=mesh(devices), in_specs=by_rows, out_specs=by_rows, check_vma=False)(*arrays)
+    return out[:, :, :queries], lse[:, :, :queries]
 
 
 def turns(
@@ -110,6 +103,12 @@ def turns(
     (state, _, _), _ = lax.scan(met, (start(q.shape[:3], v.shape[3], work), k, v), jnp.arange(devices))
     out, lse = finish(state)
     return out.astype(q.dtype), lse
+
+
+def filled(a: Array, axes: tuple[int, ...], multiple: int) -> Array:
+    """The array with zeros behind its end along these axes, up to a multiple that is above 0."""
+    widths = [(0, max(-size % multiple, 0 if size else multiple) if axis in axes else 0) for axis, size in enumerate(a.shape)]
+    return jnp.pad(a, widths)
 
 
 attention = ring(DEVICES)
