@@ -18,8 +18,8 @@ from attention_implementations.jax.einsum import Result, product
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
 
-QUERIES, KEYS = 32, 32
-"""Rows and columns of a tile."""
+QUERIES, KEYS, COLUMNS = 32, 32, 16
+"""Rows and columns of a tile of scores, and columns of those of the other arrays."""
 
 
 @declares(
@@ -37,31 +37,46 @@ def attention(
     if is_causal and right is not None:
         sides = (sides[0], min(right, 0))
     scale = max(q.shape[3], 1) ** -0.5 if scale is None else scale
-    out, lse = tiled(q, k, v, mask, bias, jnp.asarray([scale, softcap or 1]), jnp.asarray(sides), softcap is not None)
+    (batch, heads, queries, _), keys = q.shape, k.shape[2]
+    if not (batch and heads and queries):
+        out, lse = jnp.zeros((*q.shape[:3], v.shape[3]), q.dtype), jnp.zeros(q.shape[:3], jnp.promote_types(q.dtype, jnp.float32))
+        return (out, lse) if return_lse else out
+    if not k.shape[1]:
+        raise NotImplementedError("key_heads=0, but should be at least 1")
+    numbers, limits = jnp.asarray([scale, softcap or 1]), jnp.asarray([*sides, keys])
+    whole = tiled(*filled_up(q, k, v, mask, bias), numbers, limits, softcap is not None)
+    out, lse = cut(*whole, queries, v.shape[3])
     return (out, lse) if return_lse else out
+
+
+@partial(jax.jit)
+def filled_up(q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None) -> tuple[Array | None, ...]:
+    """All arrays up to whole tiles, so that one compiled kernel serves calls of many sizes."""
+    shape = (*q.shape[:3], k.shape[2])
+    tables = (None if a is None else filled(jnp.broadcast_to(a, shape), QUERIES, KEYS) for a in (mask, bias))
+    return filled(q, QUERIES, COLUMNS), filled(k, KEYS, COLUMNS), filled(v, KEYS, COLUMNS), *tables
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def cut(out: Array, lse: Array, queries: int, columns: int) -> tuple[Array, Array]:
+    """Output and log-sum-exp without what was filled up."""
+    return out[:, :, :queries, :columns], lse[:, :, :queries]
 
 
 @partial(jax.jit, static_argnums=7)
 def tiled(
-    q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, numbers: Array, sides: Array, capped: bool
+    q: Array, k: Array, v: Array, mask: Array | None, bias: Array | None, numbers: Array, limits: Array, capped: bool
 ) -> tuple[Array, Array]:
-    """Output and log-sum-exp, for arrays that are filled up to whole tiles; numbers are scale and softcap."""
-    (batch, heads, queries, _), keys = q.shape, k.shape[2]
-    work = jnp.promote_types(q.dtype, jnp.float32)
-    if not (batch and heads and queries):
-        return jnp.zeros((*q.shape[:3], v.shape[3]), q.dtype), jnp.zeros(q.shape[:3], work)
-    if not k.shape[1]:
-        raise NotImplementedError("key_heads=0, but should be at least 1")
-    group, shape = heads // k.shape[1], (batch, heads, queries, keys)
-    whole_q, whole_k, whole_v = filled(q, QUERIES, 1), filled(k, KEYS, 1), filled(v, KEYS, 1)
-    tables = [filled(jnp.broadcast_to(a, shape), QUERIES, KEYS) for a in (mask, bias) if a is not None]
-    rows, width = whole_q.shape[2], whole_v.shape[3]
+    """Output and log-sum-exp of whole tiles; numbers are scale and softcap, limits both sides of the window and the keys."""
+    (batch, heads, rows, _), width = q.shape, v.shape[3]
+    work, group = jnp.promote_types(q.dtype, jnp.float32), heads // k.shape[1]
     by_query = partial(_block, QUERIES, lambda h: h)
     by_group = partial(_whole, lambda h: h // group)
+    tables = [a for a in (mask, bias) if a is not None]
     out, lse = pl.pallas_call(
-        partial(program, keys, capped, mask is not None, bias is not None),
+        partial(program, capped, mask is not None, bias is not None),
         grid=(batch, heads, rows // QUERIES),
-        in_specs=[_all(numbers), _all(sides), by_query(whole_q), by_group(whole_k), by_group(whole_v), *map(by_query, tables)],
+        in_specs=[_all(numbers), _all(limits), by_query(q), by_group(k), by_group(v), *map(by_query, tables)],
         out_specs=[
             pl.BlockSpec((1, 1, QUERIES, width), lambda b, h, i: (b, h, i, 0)),
             pl.BlockSpec((1, 1, QUERIES), lambda b, h, i: (b, h, i)),
@@ -71,13 +86,11 @@ def tiled(
             jax.ShapeDtypeStruct((batch, heads, rows), work),
         ],
         interpret=jax.default_backend() == "cpu",
-    )(numbers.astype(work), sides, whole_q, whole_k, whole_v, *tables)
-    return out[:, :, :queries, : v.shape[3]], lse[:, :, :queries]
+    )(numbers.astype(work), limits, q, k, v, *tables)
+    return out, lse
 
 
-def program(
-    keys: int, capped: bool, masked: bool, biased: bool, numbers: Any, sides: Any, q: Any, k: Any, v: Any, *rest: Any
-) -> None:
+def program(capped: bool, masked: bool, biased: bool, numbers: Any, limits: Any, q: Any, k: Any, v: Any, *rest: Any) -> None:
     """One block of queries [1, 1, QUERIES, D] against all keys [1, 1, Lk, D], KEYS at a time."""
     *tables, out, lse = rest
     mask, bias = tables[0] if masked else None, tables[-1] if biased else None
@@ -90,7 +103,7 @@ def program(
         scores = product("id,jd->ij", q[0, 0], k[0, 0, part]) * numbers[0]
         scores = numbers[1] * jnp.tanh(scores / numbers[1]) if capped else scores
         scores = scores if bias is None else scores + bias[0, 0, :, part].astype(work)
-        seen = (j < keys) & (i - j <= sides[0]) & (j - i <= sides[1])
+        seen = (j < limits[2]) & (i - j <= limits[0]) & (j - i <= limits[1])
         seen = seen if mask is None else seen & mask[0, 0, :, part]
         return merged(state, of_tile(jnp.where(seen, scores, -jnp.inf), v[0, 0, part].astype(work)))
 
