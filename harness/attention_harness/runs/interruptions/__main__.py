@@ -6,6 +6,7 @@ check has it, and false if that has not. Times do not count.
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Decides the moments.")] = 0,
 ) -> None:
     """Prints a row of a Markdown table for each fault."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` passes on that it is ignored
     with tempfile.TemporaryDirectory(prefix="interruption-") as folder:
         undisturbed = measured(Path(folder) / "work")
     typer.echo(f"{undisturbed.rows.total()} rows, {undisturbed.records} records, {undisturbed.seconds:.1f} s\n")
