@@ -57,8 +57,7 @@ def made(
     return attention
 
 
-control = made()
-few_bits = DECLARED["declared sums of 14 bits"]
+control, few_bits = made(), DECLARED["declared sums of 14 bits"]
 
 
 def narrow(q, k, v):
@@ -166,11 +165,9 @@ DEVIATIONS = [
     ("precision float64", narrow, "computed-in-float32"), ("precision float64", control, "exact"),
     ("precision bfloat16", control, "exact"), ("precision bfloat16", made(scores="rounded"), "scores-rounded"),
     ("precision float16", made(scores="rounded"), "scores-rounded"), ("precision bfloat16", made(rows="nan"), "exact"),
-    ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
-    ("precision float16", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled"),
+    *((f"precision {dtype}", weights_in(ml_dtypes.float8_e4m3fn, 256), "weights-e4m3-scaled") for dtype in ("bfloat16", "float16")),
     ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 1), "weights-e4m3"),
-    ("precision bfloat16", few_bits, "weights-rounded+sums-of-14-bits"),
-    ("precision float16", few_bits, "weights-rounded+sums-of-14-bits"),
+    *((f"precision {dtype}", few_bits, "weights-rounded+sums-of-14-bits") for dtype in ("bfloat16", "float16")),
     ("precision bfloat16", weights_in(ml_dtypes.bfloat16, 1), "weights-rounded"),
     ("precision bfloat16", summed_in_its_dtype, "sums-rounded"), ("precision float16", summed_in_its_dtype, "sums-rounded"),
     ("deterministic", control, True), ("deterministic", restless(), False),
@@ -295,8 +292,7 @@ def test_a_function_that_answers_nothing_ends_soon(mine, capsys):
 @pytest.mark.slow
 def test_a_crash_and_a_hang_end_one_experiment_only(mine):
     crash = "    import os, time\n    if is_causal:\n        os._exit(3)\n    if len(q) == 7:\n        time.sleep(60)\n"
-    head, _, body = MINE.partition('float32 or better."""\n')
-    mine.write_text(head + 'float32 or better."""\n' + crash + body)
+    mine.write_text(MINE.replace('float32 or better."""\n', 'float32 or better."""\n' + crash))
     report = probe.probe(resolve([f"{mine}:attention"])[0], 0, Limits(seconds=2))
     observations = {f.name: f for f in report.observations}
     assert observations["causal_alignment"].evidence.startswith("crashed")
