@@ -89,6 +89,7 @@ class PrecisionFit:
         """Adds the cases of another fit of the same dtype and models."""
         self.cases += other.cases
         self.eager_factors += other.eager_factors
+        self.few.join(other.few)
         for model, ratios in other.ratios.items():
             self.ratios[model].join(ratios)
 

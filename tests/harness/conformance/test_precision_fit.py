@@ -109,3 +109,17 @@ def test_the_eager_run_is_one_of_stored_scores_with_all_options(problem, dtype):
 
 def test_the_eager_run_is_as_far_from_exact_as_itself():
     assert measured(eager, "bfloat16").beside_eager == 1
+
+
+def test_fits_of_single_cases_join_to_the_fit_of_all():
+    whole, joined = PrecisionFit("bfloat16", "exact"), PrecisionFit("bfloat16", "exact")
+    small = [realise(Case(Problem(1, 1, 1, 2, 3, 2, 2, "bfloat16"), seed=seed)) for seed in range(3)]
+    for x in (*questions("bfloat16"), *small):
+        given = x, stored(x, scores=True), expect(x, Conventions(), "exact")
+        whole.add(*given)
+        one = PrecisionFit("bfloat16", "exact")
+        one.add(*given)
+        joined.join(one)
+    assert whole.few.counts.any()
+    assert (joined.few.worst, joined.tightest, joined.evidence()) == (whole.few.worst, whole.tightest, whole.evidence())
+    assert np.array_equal(joined.few.counts, whole.few.counts)

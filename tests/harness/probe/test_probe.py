@@ -169,7 +169,7 @@ DEVIATIONS = [
     ("precision bfloat16", weights_in(ml_dtypes.float8_e4m3fn, 1), "weights-e4m3"),
     *((f"precision {dtype}", few_bits, "weights-rounded+sums-of-14-bits") for dtype in ("bfloat16", "float16")),
     ("precision bfloat16", weights_in(ml_dtypes.bfloat16, 1), "weights-rounded"),
-    ("precision bfloat16", summed_in_its_dtype, "sums-rounded"), ("precision float16", summed_in_its_dtype, "sums-rounded"),
+    ("precision bfloat16", summed_in_its_dtype, "sums-rounded"),
     ("deterministic", control, True), ("deterministic", restless(), False),
     ("batch_invariant", one_by_one, True), ("batch_invariant", batched, False),
     ("thread_safe", control, True), ("thread_safe", unsafe(), False),
