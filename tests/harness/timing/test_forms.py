@@ -8,6 +8,7 @@ import pytest
 from attention_harness.registry.call_form import in_contract_form
 from attention_harness.registry.loading import describe
 from attention_harness.timing.measure.candidate import Candidate
+from attention_implementations.numpy.cache_append import attention as cache_append
 from attention_implementations.numpy.eager import attention as eager
 from attention_implementations.numpy.fp8_cache import attention as fp8_cache
 from attention_specs.attention.inputs import realise
@@ -24,6 +25,17 @@ def theirs(q, k, v, hidden):
     assert q.flags.c_contiguous
     q, k, v = (a.swapaxes(0, 1)[None] for a in (q, k, v))
     return eager(q, k, v, mask=~hidden)[0].swapaxes(0, 1), None
+
+
+@declares(form="cache_append")
+def spoiling(q, k_pages, v_pages, *, block_table, seqused_k, k_new, v_new, cu_seqlens_k_new, cu_seqlens_q, is_causal=False):
+    """Does as it should, and clears the queries."""
+    table = {"block_table": block_table, "seqused_k": seqused_k, "cu_seqlens_q": cu_seqlens_q}
+    out = cache_append(
+        q, k_pages, v_pages, k_new=k_new, v_new=v_new, cu_seqlens_k_new=cu_seqlens_k_new, is_causal=is_causal, **table
+    )
+    q[...] = 0
+    return out
 
 
 def candidate(function):
@@ -46,6 +58,14 @@ def test_stored_arrays_come_with_their_scales():
     for number in range(2):
         timed.fill(number)
         assert np.array_equal(timed.output(timed.call(0))["out"], eager(x.q, x.k, x.v, is_causal=True))
+
+
+@pytest.mark.parametrize(("function", "wrote"), [(cache_append, False), (spoiling, True)])
+def test_what_a_form_has_written_is_no_input_that_is_written_to(function, wrote):
+    timed = candidate(function)
+    timed.open([X])
+    timed.call(0)
+    assert timed.fill(0) == wrote
 
 
 def test_outside_of_its_domain_it_has_no_time():

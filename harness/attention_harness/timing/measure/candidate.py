@@ -105,11 +105,14 @@ class Candidate:
 
     def fill(self, number: int) -> bool:
         """Moves the contents on by `number` buffers, with signs of that number: neither an address nor earlier values give the
-        answer away. Returns whether the candidate had written to the buffer that is compared first.
+        answer away. Returns whether the candidate had written to the buffer that is compared first, but for what its form has
+        it write to.
         """
         looked_at = number % len(self.buffers)
         wrote = bool(self.calls) and any(
-            not same_bits(self.buffers[looked_at][name], array) for name, array in self._content(looked_at).items()
+            not same_bits(self.buffers[looked_at][name], array)
+            for name, array in self._content(looked_at).items()
+            if name not in self.way.written
         )
         x = self.asked[0]
         self.number, self.signs = number, Signs.from_number(number, x.q.shape[-1], x.v.shape[-1])
