@@ -37,6 +37,7 @@ class Appending(Paged):
     )  # fmt: skip
     needed: ClassVar[tuple[tuple[str, ...], ...]] = tuple((name,) for name in metadata[:4])
     usual: ClassVar[tuple[str, ...]] = metadata[:4]
+    rows: ClassVar[tuple[str, ...]] = ("k_new", "v_new")
     written: ClassVar[tuple[str, ...]] = ("k_pages", "v_pages")
 
     def drawn(self, x: Inputs) -> Pages:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from attention_specs.attention import storage
-from attention_specs.contract import LAYOUTS, OPTIONS, SCALES, Conventions, Description
+from attention_specs.contract import CACHE, LAYOUTS, OPTIONS, SCALES, Conventions, Description
 from attention_specs.spec import Call, Inputs
 
 
@@ -28,6 +28,8 @@ class Padded:
     """Metadata for a function that takes any keyword and names none."""
     layouts: ClassVar[tuple[str, ...]] = tuple(LAYOUTS)
     """Orders of the axes, the usual one first."""
+    rows: ClassVar[tuple[str, ...]] = CACHE
+    """Options that have keys and values: what stands in the arrays of a call stands there too."""
     scales: ClassVar[tuple[str, ...]] = storage.SCALES
     """Scales of numbers in eight bits that have a place in the call."""
 

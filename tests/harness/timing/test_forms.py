@@ -11,10 +11,12 @@ from attention_harness.timing.measure.candidate import Candidate
 from attention_implementations.numpy.cache_append import attention as cache_append
 from attention_implementations.numpy.eager import attention as eager
 from attention_implementations.numpy.fp8_cache import attention as fp8_cache
+from attention_specs.attention import spec
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
 from attention_specs.case import Case
 from attention_specs.contract import declares
+from attention_specs.judge import within
 
 X = realise(Case(Problem(query_heads=2, key_heads=2, query_length=3, key_length=5, head_dim=4, value_dim=4, is_causal=True)))
 
@@ -27,7 +29,7 @@ def theirs(q, k, v, hidden):
     return eager(q, k, v, mask=~hidden)[0].swapaxes(0, 1), None
 
 
-@declares(form="cache_append")
+@declares(form="cache_append", conventions={"causal_alignment": "bottom-right"})
 def spoiling(q, k_pages, v_pages, *, block_table, seqused_k, k_new, v_new, cu_seqlens_k_new, cu_seqlens_q, is_causal=False):
     """Does as it should, and clears the queries."""
     table = {"block_table": block_table, "seqused_k": seqused_k, "cu_seqlens_q": cu_seqlens_q}
@@ -64,8 +66,10 @@ def test_stored_arrays_come_with_their_scales():
 def test_what_a_form_has_written_is_no_input_that_is_written_to(function, wrote):
     timed = candidate(function)
     timed.open([X])
-    timed.call(0)
-    assert timed.fill(0) == wrote
+    expected = spec.expect(timed.asked[0], timed.description.conventions, None)
+    for number in range(2):
+        assert timed.fill(number) == (wrote and number > 0)
+        assert within(timed.output(timed.call(0))["out"], expected.out, expected.bounds.out).holds
 
 
 def test_outside_of_its_domain_it_has_no_time():

@@ -43,8 +43,8 @@ class Signs:
         return signed(array, signs) if fits else array
 
     def _of(self, name: str, array: np.ndarray) -> np.ndarray | int:
-        """Of the columns of one head, or of several side by side."""
-        signs = self.head if name in ("q", "k", "k_pages", "past_k", "dq", "dk") else self.value
+        """Of the columns of one head, or of several side by side: `past_k`, `k_pages`, `k_new` and `dk` are keys, as `k` is."""
+        signs = self.head if name.removeprefix("d").removeprefix("past_")[0] in "qk" else self.value
         return signs if isinstance(signs, int) else np.tile(signs, max(array.shape[-1] // max(signs.size, 1), 1))
 
 

@@ -20,7 +20,7 @@ from attention_harness.timing.workloads import TRAINING
 from attention_specs.attention import spec as spec
 from attention_specs.attention.domain import Domain, values_of
 from attention_specs.attention.inputs import Inputs
-from attention_specs.contract import CACHE, FUSED, Description
+from attention_specs.contract import FUSED, Description
 from attention_specs.forms import form_of
 from attention_specs.properties.gradients import output_gradient
 
@@ -77,7 +77,7 @@ class Candidate:
         self.contents = [self._filled(call, dout) for call, dout in zip(calls, douts, strict=True)]
         options = [self.form.completed(call.arrays, call.options) for call in calls]
         self.options = [
-            {name: self._native(self.form.given(name, value)) for name, value in given.items() if name not in CACHE}
+            {name: self._native(self.form.given(name, value)) for name, value in given.items() if name not in self.way.rows}
             for given in options
         ]
 
@@ -99,7 +99,7 @@ class Candidate:
 
     def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
         """The arrays that get new values in each round: the positional ones, and those of a cache."""
-        cache = {name: value for name, value in call.options.items() if name in CACHE and isinstance(value, np.ndarray)}
+        cache = {name: value for name, value in call.options.items() if name in self.way.rows and isinstance(value, np.ndarray)}
         arrays = dict(call.arrays) if dout is None else {**call.arrays, "dout": dout}
         return {name: self._own(name, array) for name, array in (arrays | cache).items()}
 
@@ -128,7 +128,8 @@ class Candidate:
 
     def _arguments(self, buffer: dict[str, np.ndarray], options: dict[str, object]) -> tuple[list[object], dict[str, object]]:
         native = {name: self._native(array) for name, array in buffer.items()}
-        return [native[name] for name in native if name not in CACHE], options | {n: native[n] for n in native if n in CACHE}
+        rows = {name: native.pop(name) for name in self.way.rows if name in native}
+        return list(native.values()), options | rows
 
     def copy(self, buffer: int) -> int:
         """The copy whose contents the buffer holds now."""
