@@ -33,6 +33,20 @@ AFFORDABLE = 80_000
 """Products of a case that a test takes in a few milliseconds."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For the environments of tox that have one library alone."""
+    parser.addoption("--needing", metavar="LIBRARY", help="only the files that have tests of this library, which others skip")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without the library these files skip some tests, and nothing else would run them."""
+    library = config.getoption("--needing")
+    if not library or not collection_path.match("test_*.py"):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return None if "importorskip(" in text and f'"{library}"' in text else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Judging whole implementations is a job of its own: `-m conformance`."""
     if "conformance" not in config.option.markexpr:
