@@ -13,7 +13,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 
 from attention_specs.case import Case, Question
-from attention_specs.contract import Conventions
+from attention_specs.contract import Conventions, Description
 from attention_specs.precision import Precision, Units
 from attention_specs.registry import part
 
@@ -54,6 +54,9 @@ class Inputs(Protocol):
 
     def under(self, conventions: Conventions) -> Self:
         """The same call, meant as declared; x itself where it is already."""
+
+    def as_declared(self, description: Description) -> Self:
+        """The call as an implementation of this description is to understand it."""
 
     def visible(self) -> np.ndarray:
         """Bool, of the score shape: the keys that each query may see."""

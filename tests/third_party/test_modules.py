@@ -8,6 +8,9 @@ import pytest
 
 from attention_harness import check_attention
 from attention_harness.errors import UsageError
+from attention_harness.probe import probe
+from attention_harness.process.limits import Limits
+from attention_harness.registry.targets import resolve
 
 HERE = Path(__file__).parent / "modules"
 
@@ -106,3 +109,17 @@ def test_a_module_without_parameters_is_an_attention():
     judged = result.frame[result.frame["outcome"] == "agrees"]
     assert set(judged["clause"]) <= {"P4"}
     assert set(result.frame["spec"]) == {"attention"}
+
+
+@pytest.mark.slow
+def test_a_probe_asks_a_module_that_turns_by_positions_as_it_is_declared():
+    pytest.importorskip("torch")
+    report = probe(resolve([f"{HERE / 'rotary.py'}:RotaryAttention"])[0], 0, Limits(60.0))
+    precisions = {one.name: one.value for one in report.observations if one.kind == "precision"}
+    assert precisions == {
+        "precision float32": "exact",
+        "precision float64": "exact",
+        "precision bfloat16": "weights-rounded",
+        "precision float16": "weights-rounded",
+    }
+    assert report.matches

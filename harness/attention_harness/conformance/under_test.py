@@ -16,13 +16,10 @@ from attention_harness.generation.form_cases import with_lengths
 from attention_harness.process.guards import can_be_guarded, touched
 from attention_harness.process.messages import Answer, Request
 from attention_harness.process.packing import Packed, pack
-from attention_specs.attention.inputs import Inputs as AttentionInputs
 from attention_specs.case import Case
 from attention_specs.contract import Description
 from attention_specs.formats import DTYPES
 from attention_specs.forms import form_of
-from attention_specs.multi_head.inputs import LayerInputs
-from attention_specs.multi_head.rotary import Rotary
 from attention_specs.precision import held_to, named_precision
 from attention_specs.spec import Call, DifferentiableSpec, Expected, ExpectedGradient, Inputs, Spec, Unsupported, spec_of
 from attention_specs.stopwatch import book, timed
@@ -73,11 +70,7 @@ class UnderTest:
 
     def realise(self, case: Case) -> Inputs:
         """The arrays and options of a case, meant as declared."""
-        x = self.spec.realise(case)
-        if isinstance(x, AttentionInputs):
-            return x.as_declared(self.description)
-        x = x.under(self.description.conventions)
-        return x.replace(rotary=Rotary.declared(self.description.rotary)) if isinstance(x, LayerInputs) else x
+        return self.spec.realise(case).as_declared(self.description)
 
     def forget(self) -> None:
         """Forgets everything: a new case begins."""

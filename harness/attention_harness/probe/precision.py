@@ -85,4 +85,4 @@ def _cancelling(session: ProbeSession, dtype: str) -> Iterator[Inputs]:
     for size in SMALL_VALUES:
         values = np.full_like(x.v, size)
         values[:, :, 0], values[:, :, -1] = 1, -1
-        yield x.replace(q=np.zeros_like(x.q), v=values).stored_as(session.storage)
+        yield x.replace(q=np.zeros_like(x.q), v=values).stored_as(x.storage)

@@ -19,7 +19,6 @@ from attention_harness.probe.terms import CallInputs, Options, Terms
 from attention_specs.attention import spec as attention
 from attention_specs.attention.inputs import Inputs
 from attention_specs.attention.problem import Problem
-from attention_specs.attention.storage import Storage
 from attention_specs.case import Case, Question
 from attention_specs.contract import Conventions
 from attention_specs.judge import within
@@ -51,7 +50,6 @@ class ProbeSession:
         undeclared = replace(under_test.description, precision={})  # a declaration exempts from no question
         self.under_test = UnderTest(under_test.worker, undeclared, under_test.spec)
         self.seed, self.precision = seed, under_test.description.precision
-        self.storage = Storage.declared(under_test.description.storage)
         """As declared: which numbers a function gets is no result of an experiment."""
         self.layer = under_test.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
@@ -105,8 +103,8 @@ class ProbeSession:
         case = self.under_test.domain.moved(Case(moved, recipe, 1000 * self.seed + number, dict(layouts)))
         given = {name: value(case.problem) if callable(value) else value for name, value in (self.always | options).items()}
         realise: Callable[[Case], CallInputs] = multi_head.realise if self.layer else attention.realise
-        x = realise(case.with_problem(**given)).under(Conventions.declared(self.known))
-        return x.stored_as(self.storage) if isinstance(x, Inputs) else x
+        declared = replace(self.under_test.description, conventions=Conventions.declared(self.known))
+        return realise(case.with_problem(**given)).as_declared(declared)
 
     def __call__(self, x: CallInputs) -> np.ndarray:
         """The output. Raises CallFailed."""

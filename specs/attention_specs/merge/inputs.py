@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attention_specs.case import Case
-from attention_specs.contract import Conventions
+from attention_specs.contract import Conventions, Description
 from attention_specs.formats import accumulator, numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.merge.problem import MergeProblem
@@ -40,6 +40,10 @@ class MergeInputs:
     def under(self, conventions: Conventions) -> MergeInputs:
         """The same numbers, meant as declared; x itself where they are already."""
         return self if conventions.lse_base == self.lse_base else self.replace(lse_base=conventions.lse_base)
+
+    def as_declared(self, description: Description) -> MergeInputs:
+        """The call as an implementation of this description is to understand it."""
+        return self.under(description.conventions)
 
     @property
     def unit(self) -> float:

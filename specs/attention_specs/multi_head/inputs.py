@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attention_specs.case import Case
-from attention_specs.contract import Conventions
+from attention_specs.contract import Conventions, Description
 from attention_specs.formats import numpy_dtype
 from attention_specs.layouts import LAYOUTS
 from attention_specs.multi_head.problem import LayerProblem
@@ -55,6 +55,10 @@ class LayerInputs:
     def under(self, conventions: Conventions) -> LayerInputs:
         """The same call: no option of a layer has an alignment."""
         return self
+
+    def as_declared(self, description: Description) -> LayerInputs:
+        """The call as an implementation of this description is to understand it: turned by positions, or not."""
+        return self.replace(rotary=Rotary.declared(description.rotary))
 
     @property
     def score_shape(self) -> tuple[int, int, int, int]:
