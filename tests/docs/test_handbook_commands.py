@@ -98,6 +98,8 @@ def ran(words, folder, variables):
 def folder(tmp_path):
     for name, text in {"mine.py": MINE, "kernel.py": MINE, "candidate.py": MINE, "theirs.py": THEIRS}.items():
         (tmp_path / name).write_text(text)
+    for name in ("rotary.py", "grouped.py"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / "third_party" / "modules" / name).read_bytes())
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_own.py").write_text("def test_own():\n    pass\n")
     return tmp_path

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from attention_harness.registry.declarations import KINDS
 from attention_specs.choices import nearest
 from attention_specs.contract import ATTRIBUTES, CHOICES, Conventions
 
@@ -18,9 +19,10 @@ FILE = "attention-harness.toml"
 
 FLAGS = ("gradient", "contiguous")
 LISTS = ("dtypes", "options", "ignored", "positional", "returns", "domain")
-MAPPINGS = ("names", "precision", "weights")
 DECLARABLE = tuple(name for name in ATTRIBUTES if name not in ("conventions", "backward"))
 """Attributes that a text can give."""
+MAPPINGS = tuple(name for name, (kind, _) in KINDS.items() if name in DECLARABLE and issubclass(dict, kind))
+"""Those that may be dictionaries."""
 
 Declarations = dict[str, object]
 
@@ -74,6 +76,8 @@ def parsed(texts: Iterable[str]) -> Declarations:
 
     >>> parsed(["layout=blhd", "names=mask:attn_mask", "names=scale:sm_scale", "returns=out,lse", "lse_base=2"])
     {'layout': 'blhd', 'names': {'mask': 'attn_mask', 'scale': 'sm_scale'}, 'returns': ['out', 'lse'], 'lse_base': '2'}
+    >>> parsed(["rotary=base:500000,pairs:halves", "storage=format:float8_e4m3fn"])
+    {'rotary': {'base': '500000', 'pairs': 'halves'}, 'storage': {'format': 'float8_e4m3fn'}}
     >>> parsed(["domain=head_dim in {64, 128}, batch == 1", "domain=is_causal == True"])
     {'domain': ['head_dim in {64, 128}', 'batch == 1', 'is_causal == True']}
     """
@@ -112,6 +116,7 @@ EXAMPLES = {
     "framework": "torch",
     "domain": "'head_dim in {64, 128}'",
     "rotary": "base:10000,pairs:halves",
+    "storage": "format:float8_e4m3fn,arrays:kv,scales:head",
     "weights": "w_q:query_proj.weight,w_o:final.weight",
 }
 
