@@ -33,8 +33,9 @@ class ErrorSample:
         """Whether the exact answers are those of one question; declarations such as an alignment make two questions of a case."""
         if self.exact.shape != other.exact.shape:
             return False
-        least = np.minimum(self.bound, other.bound)
-        return bool(np.all((self.exact == other.exact) | (np.abs(self.exact - other.exact) <= least)))
+        with np.errstate(invalid="ignore"):  # equal infinities have no difference
+            near = np.abs(self.exact - other.exact) <= np.minimum(self.bound, other.bound)
+        return bool(np.all((self.exact == other.exact) | near))
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,18 @@ class ErrorRecorder:
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
+    @property
+    def full(self) -> bool:
+        """Whether enough cases are kept."""
+        return len(self.arrays) >= len(ARRAYS) * SAMPLES
+
     def wants(self, out: np.ndarray) -> bool:
         """Whether those of this answer are kept: of the first cases of few elements."""
-        return len(self.arrays) < len(ARRAYS) * SAMPLES and 0 < out.size <= SAMPLE_SIZE
+        return not self.full and 0 < out.size <= SAMPLE_SIZE
 
     def add(self, case: Case, sample: ErrorSample) -> None:
         """Keeps those of a case, unless there are enough."""
-        if len(self.arrays) < len(ARRAYS) * SAMPLES:
+        if not self.full:
             self.arrays |= {f"{case.id} {name}": getattr(sample, name) for name in ARRAYS}
 
     def save(self, folder: Path, name: str) -> None:

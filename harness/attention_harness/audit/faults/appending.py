@@ -29,8 +29,7 @@ def new_keys_are_written_one_slot_late(q: Array, k: Array, v: Array, **o: Any) -
     """Lengths are counted from one; this call attends to the new rows as they came."""
 
     def late(o: Options, entry: int, size: int, count: int) -> Places:
-        page, slot = behind(o | {"seqused_k": o["seqused_k"] + 1}, entry, size, count)
-        return page, slot
+        return behind(o | {"seqused_k": o["seqused_k"] + 1}, entry, size, count)
 
     return _elsewhere(q, k, v, o, late, right=True)
 

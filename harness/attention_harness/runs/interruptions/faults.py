@@ -33,7 +33,7 @@ def again_and_again(trial: Trial) -> None:
     """Each time later in the check."""
     trial.strike(trial.check())
     for _ in range(2):
-        if (trial.run / "run.json").exists() and not trial.complete:
+        if trial.begun and not trial.complete:
             process = trial.start("check", "--resume", "run", "--jobs", "1")
             trial.rest(process)
             trial.strike(process)
@@ -66,20 +66,23 @@ def hung_up(trial: Trial) -> None:
     trial.strike(trial.check(), signal.SIGHUP)
 
 
+def _killed(trial: Trial, word: str, *jobs: str, most: int | None = None) -> None:
+    """Processes that the check has started are killed, so many at most; the check goes on, or ends by itself."""
+    process = trial.check(*jobs)
+    trial.kill(trial.those(process, word)[:most])
+    process.wait()
+
+
 @fault("a process of the pool is killed")
 def pool_process(trial: Trial) -> None:
     """As by the system, for want of memory."""
-    process = trial.check("--jobs", "2")
-    trial.kill(trial.those(process, POOL)[:1])
-    process.wait()
+    _killed(trial, POOL, "--jobs", "2", most=1)
 
 
 @fault("all processes of the pool are killed")
 def pool_processes(trial: Trial) -> None:
     """At once."""
-    process = trial.check("--jobs", "2")
-    trial.kill(trial.those(process, POOL))
-    process.wait()
+    _killed(trial, POOL, "--jobs", "2")
 
 
 @fault("SIGTERM to a process of the pool")
@@ -94,17 +97,13 @@ def pool_process_terminated(trial: Trial) -> None:
 @fault("a worker is killed")
 def worker(trial: Trial) -> None:
     """As by the system, for want of memory."""
-    process = trial.check()
-    trial.kill(trial.those(process, SERVER)[:1])
-    process.wait()
+    _killed(trial, SERVER, most=1)
 
 
 @fault("all workers are killed")
 def workers(trial: Trial) -> None:
     """At once."""
-    process = trial.check("--jobs", "2")
-    trial.kill(trial.those(process, SERVER))
-    process.wait()
+    _killed(trial, SERVER, "--jobs", "2")
 
 
 @fault("the workers stand still for two seconds")
@@ -223,7 +222,7 @@ def two_runs(trial: Trial) -> None:
 def two_resumes(trial: Trial) -> None:
     """One is refused."""
     trial.strike(trial.check())
-    if (trial.run / "run.json").exists():
+    if trial.begun:
         both = [trial.start("check", "--resume", "run", "--jobs", "1") for _ in range(2)]
         for process in both:
             process.wait()
@@ -233,7 +232,7 @@ def two_resumes(trial: Trial) -> None:
 def other_jobs(trial: Trial) -> None:
     """Nothing depends on their number."""
     trial.strike(trial.check())
-    if (trial.run / "run.json").exists() and not trial.complete:
+    if trial.begun and not trial.complete:
         trial.command("check", "--resume", "run", "--jobs", "2")
 
 

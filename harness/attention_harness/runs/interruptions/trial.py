@@ -106,18 +106,21 @@ class Trial:
         return self.folder / "run"
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a run to go on with."""
+        return (self.run / "run.json").exists()
+
+    @property
     def complete(self) -> bool:
         """Whether the run has come to its end."""
-        path = self.run / "run.json"
-        return path.exists() and bool(json.loads(path.read_text())["complete"])
+        return self.begun and bool(json.loads((self.run / "run.json").read_text())["complete"])
 
     def go_on(self) -> int:
         """Resumes the run until it is complete, or begins it if nothing of it is there; returns how often."""
         for times in range(4):
             if self.complete:
                 return times
-            there = (self.run / "run.json").exists()
-            self.command(*(["check", "--resume", "run"] if there else ["check", *CHECK, "--output", "run"]))
+            self.command(*(["check", "--resume", "run"] if self.begun else ["check", *CHECK, "--output", "run"]))
         return -1
 
     def close(self) -> None:
