@@ -9,7 +9,7 @@ import pytest
 
 from attention_harness.timing.inquiry import FIRST_NUMBER
 from attention_harness.timing.measure.candidate import Candidate
-from attention_harness.timing.measure.honesty import AGAIN, LEADS, HonestyTrace, watch
+from attention_harness.timing.measure.honesty import AGAIN, LEADS, HonestyTrace, Pace, watch
 from attention_harness.timing.measure.messages import Watch
 from attention_implementations.numpy import eager as numpy_eager
 from attention_specs.attention.inputs import realise
@@ -179,3 +179,10 @@ def test_one_set_of_inputs_is_enough_to_look() -> None:
     made.open([realise(Case(Problem(1, 4, 2, 8, 8, 16, 6), seed=0))])
     made.series = [1e-6]
     assert looked_at(made).outputs
+
+
+@pytest.mark.parametrize(("series", "buffers"), [([1e-6], 2), ([3e-3, 0.2, 0.3], 2), ([0.03], 1), ([4.0], 1)])
+def test_calls_that_waited_for_the_machine_do_not_look_long(series: list[float], buffers: int) -> None:
+    made = candidate()
+    made.series = series
+    assert len(Pace.for_candidate(made).buffers) == buffers

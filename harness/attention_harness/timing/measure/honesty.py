@@ -14,7 +14,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter, process_time, sleep
 
 from attention_harness.timing.measure.candidate import Candidate
@@ -28,6 +27,9 @@ where calls take long."""
 
 AGAIN = 3
 """Calls on values before these count as seen; one, where calls take long."""
+
+LONG = 0.05
+"""Seconds of the timed calls of an arm, where one takes less: the fastest of several did not wait for a busy machine."""
 
 IDLE = 5e-3
 """Seconds for which the processor time of a finished candidate is watched."""
@@ -47,9 +49,10 @@ class Pace:
 
     @classmethod
     def for_candidate(cls, candidate: Candidate) -> Pace:
-        """Fewer where one call takes long."""
-        short = median(candidate.series) < SHORT
-        return cls(LEADS, AGAIN, range(1, max(len(candidate.calls), 2))) if short else cls(1, 1, (1,))
+        """Fewer where one call takes long, by the fastest: others may have waited for a busy machine."""
+        fastest = min(candidate.series)
+        buffers = range(1, max(len(candidate.calls), 2))
+        return cls(LEADS, AGAIN, buffers) if fastest < SHORT else cls(1, 1, buffers[: max(int(LONG / fastest), 1)])
 
 
 @dataclass
