@@ -15,6 +15,7 @@ from attention_harness.cli.exit_status import RIGHT
 from attention_harness.cli.options import Json, Targets
 from attention_harness.cli.output import print_json
 from attention_harness.errors import CallFailed
+from attention_harness.process.kept_descriptions import recall, remember
 from attention_harness.process.worker import descriptions
 from attention_harness.registry.targets import Target, library_of, resolve
 from attention_specs.contract import Description
@@ -62,7 +63,17 @@ class Listed:
 
 
 def described(targets: Sequence[Target]) -> list[Listed]:
-    """One entry for each target. Our own of one framework share a process, since torch takes a second to import.
+    """One entry for each target. Ours are remembered until something is installed or changed."""
+    known = recall()
+    ours = {target.name for target in targets if _framework(target)}
+    asked = _asked([target for target in targets if target.name not in ours & known.keys()])
+    if ours & asked.keys():
+        remember({**known, **{name: answer for name, answer in asked.items() if name in ours}})
+    return [_listed(target, asked.get(target.name) or known[target.name]) for target in targets]
+
+
+def _asked(targets: Sequence[Target]) -> dict[str, Description | CallFailed]:
+    """The answer of each. Our own of one framework share a process, since torch takes a second to import.
 
     They import what takes longer, such as transformers, in their first call.
     """
@@ -71,8 +82,7 @@ def described(targets: Sequence[Target]) -> list[Listed]:
         groups[_framework(target) or target.name].append(target)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda group: [*zip(group, descriptions(group), strict=True)], groups.values())
-        by_target = dict(pair for pairs in answers for pair in pairs)
-    return [_listed(target, by_target[target]) for target in targets]
+        return {target.name: answer for pairs in answers for target, answer in pairs}
 
 
 def _framework(target: Target) -> str:

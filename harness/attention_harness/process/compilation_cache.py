@@ -100,13 +100,19 @@ def close_cache() -> None:
             _seal(opened.root)
 
 
-def _root() -> Path | None:
-    """The folder of all machines and versions; None where the cache is switched off."""
+def cache_folder() -> Path | None:
+    """The folder of all that is kept between commands; None where that is switched off."""
     place = os.environ.get(PLACE, "")
     if place == "off":
         return None
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(place or os.path.join(home, "attention-harness")).absolute() / "compiled"
+    return Path(place or os.path.join(home, "attention-harness")).absolute()
+
+
+def _root() -> Path | None:
+    """The folder of the programs of all machines and versions; None where the cache is switched off."""
+    folder = cache_folder()
+    return folder and folder / "compiled"
 
 
 def _machine() -> str:
