@@ -21,6 +21,9 @@ from attention_specs.spec import Call, Inputs, Unsupported
 SIZES = (1, 2, 8, 16, 64, 256)
 """Slots of a page."""
 
+OTHER_SIZES = 2
+"""Sizes that a call is compared with."""
+
 PADDINGS = ("0", "-1", "any page")
 """What stands in a table behind the pages of an entry."""
 
@@ -117,12 +120,14 @@ class Paged(Ragged):
         yield from super().otherwise(x, call, kind)
 
     def _others(self, pages: Pages) -> dict[str, dict[str, Pages]]:
-        """Kind -> name -> other pages."""
-        garbage = replace(pages, garbage=pages.garbage + 1, spare=pages.spare + 1, poisoned=False)
+        """Kind -> name -> other pages: few sizes and one padding of each call, since other calls have the others."""
+        garbage, rng = replace(pages, garbage=pages.garbage + 1, spare=pages.spare + 1, poisoned=False), Random(pages.order)
+        sizes = rng.sample([size for size in SIZES if size != pages.size], OTHER_SIZES)
+        paddings = [rng.choice([padding for padding in PADDINGS if padding != pages.padding])]
         return {
             "order": {"pages in another order": replace(pages, order=pages.order + 1)},
-            "size": {f"pages of {size}": replace(pages, size=size) for size in SIZES if size != pages.size},
-            "unused": {f"other garbage, padding of the table {other}": replace(garbage, padding=other) for other in PADDINGS},
+            "size": {f"pages of {size}": replace(pages, size=size) for size in sizes},
+            "unused": {f"other garbage, padding of the table {other}": replace(garbage, padding=other) for other in paddings},
             "shared": {f"pages {'not ' * (not shared)}shared": replace(pages, shared=shared) for shared in (True, False)},
         }
 
