@@ -15,6 +15,7 @@ from attention_specs.contract import declares
 
 @declares(
     framework="torch",
+    domain=("self_attention == True", "query_heads % 2 == 0"),
     conventions={"empty_rows": "nan"},
     precision={"bfloat16": "weights-rounded", "float16": "weights-rounded"},
 )
