@@ -44,6 +44,14 @@ def _domain(run: Run, name: str) -> list[str]:
     return [str(one) for entry in entries if isinstance(entry.get("domain"), list) for one in entry["domain"]]
 
 
+def part(run: Run) -> list[str]:
+    """A sentence about a run of everything, whose implementations are asked a part of the suite each."""
+    parts = run.section("arguments").get("parts", 1)
+    if parts == 1:
+        return []
+    return [f"Each implementation was asked the first stage and one of {parts} parts of the suite; by its name it is asked all."]
+
+
 def asked_only(run: Run) -> list[str]:
     """A sentence for each implementation that was not asked everything, since it declares so."""
     sentences = []
@@ -140,7 +148,7 @@ def tried(run: Run) -> list[str]:
         sentences.append(
             f"{count(vacuous, 'judgement')} more {verb} vacuous: no case exercised the property, so they do not count."
         )
-    return sentences + asked_only(run) + extent(run) + _mutation_score(run) + _closest(run)
+    return sentences + part(run) + asked_only(run) + extent(run) + _mutation_score(run) + _closest(run)
 
 
 def first_stage(run: Run) -> str:

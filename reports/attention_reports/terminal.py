@@ -30,6 +30,8 @@ def print_checks(run: Run, console: Console) -> None:
     say(console, headline.interruption(run), "yellow")
     say(console, headline.unknown(run), "yellow")
     say(console, headline.first_stage(run))
+    for line in headline.part(run):
+        say(console, line)
     for line in headline.extent(run):
         say(console, line, "yellow")
     verdict = headline.verdict(run)

@@ -42,7 +42,7 @@ from attention_harness.cli.options import (  # fmt: skip
 )
 from attention_harness.cli.output import open_run, print_json, require_file, write_for_services, write_report
 from attention_harness.cli.selection import loadable
-from attention_harness.conformance.settings import Settings
+from attention_harness.conformance.settings import PARTS_OF_ALL, Settings
 from attention_harness.errors import UsageError
 from attention_harness.registry.targets import Target
 from attention_harness.runs import folder as folders
@@ -72,6 +72,8 @@ def check(
         settings, first_stage=quick, fail_fast=fail_fast, budget=seconds_of(budget), go_on=seconds_of(long, "for") or 0.0,
         shard=shard_of(shard),
     )  # fmt: skip
+    if not (targets or quick or settings.shard or settings.go_on or resume) and examples is None:
+        settings = replace(settings, parts=PARTS_OF_ALL)
     if hide_cases and resume is not None:
         raise UsageError(f"resume={resume}, but should be left out: a check with --hide-cases begins anew")
     require_file("junit", junit)

@@ -31,7 +31,7 @@ from attention_harness.cli.options import (  # fmt: skip
 )
 from attention_harness.cli.output import open_run, print_json, write_for_services, write_report
 from attention_harness.cli.selection import loadable
-from attention_harness.conformance.settings import QUICK
+from attention_harness.conformance.settings import PARTS_OF_ALL, QUICK
 from attention_harness.runs import folder as folders
 
 TIMING = 300.0
@@ -63,6 +63,7 @@ def run(
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
     settings = replace(settings, go_on=max((given or 0.0) - TIMING, 0.0))
+    settings = replace(settings, parts=PARTS_OF_ALL if usual and not settings.go_on else 1)
     more = {"quick": quick, "baseline": baseline, "workload": workload or [], "budget": limit}
     request = folders.request("run", targets or [], settings, resume, **more)
     quick, baseline, workload, limit = (request.more[name] for name in more)

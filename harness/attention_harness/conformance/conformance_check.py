@@ -87,14 +87,14 @@ class ConformanceCheck:
     def steps(self) -> Iterator[None]:
         """One case after another: those of the first stage, then all. Steps of other implementations may come between."""
         self.refused = self.refused_dtypes()
-        asks = self._share()
-        if not self.plan.settings.first_stage:
-            yield from self._each(self.schedule.first(), self.asker.first, asks)
-        self.untried = 0
+        settings = self.plan.settings
+        if not settings.first_stage:
+            yield from self._each(self.schedule.first(), self.asker.first, self._share(settings.shard))
+        self.untried, asks = 0, self._share(settings.part(self.target.name))
         for step in self._each(self.scheduled(self.pace.limited), self.asker.suite, asks):
             self.listener.step()
             yield step
-        if not self.plan.settings.shard:
+        if not settings.shard:
             yield from self._last_steps()
 
     def _last_steps(self) -> Iterator[None]:
@@ -114,12 +114,12 @@ class ConformanceCheck:
         """Whether cases of further seeds are asked: there is time, and nothing has failed yet."""
         return self.pace.spent < self.plan.settings.go_on and not (self.over or self.failed or self.answer_counts.too_little)
 
-    def _share(self) -> Callable[[Case], bool]:
-        """Whether a case belongs to the part of the suite that is asked."""
-        if not self.plan.settings.shard:
+    def _share(self, part: str) -> Callable[[Case], bool]:
+        """Whether a case belongs to this part of the suite."""
+        if not part:
             return lambda case: True
         whole = chain(self.schedule.first(), self.scheduled())
-        return share(self.plan.settings.shard, (case for case, _ in whole if self._wanted(case)))
+        return share(part, (case for case, _ in whole if self._wanted(case)))
 
     def _wanted(self, case: Case) -> bool:
         return case.problem.dtype in self.plan.settings.dtypes and case.problem.dtype not in self.refused

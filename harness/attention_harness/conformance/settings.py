@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 from attention_harness.process.limits import Limits
 from attention_specs.contract import ATTRIBUTES
 from attention_specs.formats import DTYPES
+
+PARTS_OF_ALL = 3
+"""Parts of the suite where everything that is registered is checked: each implementation is asked one of them."""
 
 QUICK = 15
 """Examples of a quick check. The edge cases and vectors, which find most faults first, are asked all the same."""
@@ -36,6 +40,14 @@ class Settings:
     """Whether an implementation is asked no more after its first failure."""
     shard: str = ""
     """The part of the suite that is asked, such as 3/16; empty for the whole."""
+
+    parts: int = 1
+    """Of how many parts of the suite each implementation is asked one, by its name, after the first stage."""
+
+    def part(self, name: str) -> str:
+        """The part of the suite that is asked of the implementation, such as 3/16; empty for the whole."""
+        own = f"{1 + crc32(name.encode()) % self.parts}/{self.parts}" if self.parts > 1 else ""
+        return self.shard or own
 
     @property
     def limits(self) -> Limits:

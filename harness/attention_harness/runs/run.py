@@ -164,7 +164,10 @@ def run_metadata(results: Sequence[CheckResult], settings: Settings) -> dict[str
 
 
 def _mutation_score(results: Sequence[CheckResult], settings: Settings) -> Mapping[str, object]:
-    """The planted faults that a check like this one rejects; the number of cases alone for a part of the first stage."""
+    """The planted faults that a check like this one rejects; the number of cases alone for a part of the first stage, and
+    nothing for a part of the suite."""
+    if settings.parts > 1:
+        return {}
     if not settings.first_stage:
         return caught({row.clause for result in results for row in result.rows if row.cases})
     described = [result.description for result in results if result.description]

@@ -90,6 +90,24 @@ def test_a_plain_run_judges_the_same_cases_on_every_machine(asked, tmp_path):
     assert (asked.budgets, [settings.go_on for settings in asked.settings]) == ([360.0], [0.0])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], 3),
+        (["--budget", "90s"], 3),
+        (["--seed", "3"], 3),
+        (["--budget", "1h"], 1),
+        (["numpy-eager"], 1),
+        (["*"], 1),
+        (["--deep"], 1),
+    ],
+    ids=str,
+)
+def test_a_run_of_the_built_ins_asks_each_a_part(arguments, parts, asked, tmp_path):
+    assert main(["run", *arguments, "--output", str(tmp_path / "run")]) == 0
+    assert [settings.parts for settings in asked.settings] == [parts]
+
+
 @pytest.mark.parametrize(("budget", "seconds"), [("4m", 0.0), ("6m", 60.0), ("1h", 3300.0)])
 def test_a_long_budget_lets_the_check_go_on_with_further_seeds(budget, seconds, asked, tmp_path):
     assert main(["run", "numpy-eager", "--budget", budget, "--output", str(tmp_path / "run")]) == 0
