@@ -42,12 +42,17 @@ class Settings:
     """The part of the suite that is asked, such as 3/16; empty for the whole."""
 
     parts: int = 1
-    """Of how many parts of the suite each implementation is asked one, by its name, after the first stage."""
+    """Of how many parts of the suite each implementation is asked one, after the first stage."""
 
     def part(self, name: str) -> str:
-        """The part of the suite that is asked of the implementation, such as 3/16; empty for the whole."""
-        own = f"{1 + crc32(name.encode()) % self.parts}/{self.parts}" if self.parts > 1 else ""
-        return self.shard or own
+        """The part of the suite that is asked of the implementation, such as 3/16; empty for the whole.
+
+        Implementations of one framework have the same, since they share inputs and expected answers; each seed has another one.
+        """
+        if self.parts == 1:
+            return self.shard
+        framework = name.partition("-")[0]
+        return f"{1 + (crc32(framework.encode()) + self.seed) % self.parts}/{self.parts}"
 
     @property
     def limits(self) -> Limits:

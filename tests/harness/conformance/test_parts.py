@@ -1,4 +1,4 @@
-"""A check of everything: each implementation is asked the first stage and one part of the suite, by its name."""
+"""A check of everything: each implementation is asked the first stage and one part of the suite."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def covered(tmp_path_factory):
     return whole | {name: set(checked(attention, folder, of_part, name).covered) for name in NAMES}
 
 
-def test_each_name_has_a_part():
+def test_the_part_is_that_of_the_framework_and_the_seed():
     assert {Settings(parts=3).part(name) for name in NAMES} == {"1/3", "2/3", "3/3"}
+    assert {Settings(parts=3, seed=seed).part("one") for seed in range(3)} == {"1/3", "2/3", "3/3"}
+    assert Settings(parts=3).part("one-eager") == Settings(parts=3).part("one-online")
     assert (Settings().part("one"), Settings(shard="2/5").part("one")) == ("", "2/5")
 
 
