@@ -269,12 +269,8 @@ def trust(run: Run) -> tuple[str, str]:
     own = f"the same code timed against itself differs by ±{percent(half_width)}, and " if math.isfinite(half_width) else ""
     load = f" The load was {number(float(noise['load']))}." if isinstance(noise.get("load"), int | float) else ""
     word = "noisy" if floor > NOISY else "steady"
-    among = (
-        f" Of the {count(noise['comparisons'], 'comparison')}, 5 % of those decided may be false."
-        if noise.get("comparisons")
-        else ""
-    )
-    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} is not called one") + among + load
+    among = " On average, at most 5 % of the decided comparisons are false." if noise.get("comparisons") else ""
+    return word, sentence(f"In the noisiest workload {own}a difference below {percent(floor)} does not count") + among + load
 
 
 def method(run: Run) -> list[str]:

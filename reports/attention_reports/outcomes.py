@@ -41,7 +41,7 @@ ALL = (
     ),
     Outcome(
         "errored", "E", True, ("errored", "errored"), "it raised an error on a problem that it offers",
-        "Answer the case, refuse it with NotImplementedError, or declare a domain without it, such as `sizes >= 1`.",
+        "Answer the case, refuse it with NotImplementedError, or declare a domain: `sizes >= 1`, `key_heads == query_heads`.",
     ),
     Outcome(
         "waived", "w", False, ("deviates as known", "deviate as known"), "it fails in a way that is known and documented",

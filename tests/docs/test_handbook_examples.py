@@ -85,7 +85,7 @@ def test_the_function_of_the_front_page_is_that_of_the_first_check():
     check, _, again = blocks(FIRST, "console")
     assert blocks(README, "console")[0] in check
     cases = re.search(r"([\d,]+)\nmine\.py:attention agrees", again).group(1)
-    assert f"the corrected file agrees on {cases} cases" in " ".join(README.read_text(encoding="utf-8").split())
+    assert f"the corrected file agrees in {cases} judgements" in " ".join(README.read_text(encoding="utf-8").split())
 
 
 def test_the_function_can_be_corrected():

@@ -77,6 +77,16 @@ def test_a_right_module_agrees_and_says_what_was_taken(name):
 
 
 @pytest.mark.slow
+def test_a_mask_of_the_other_meaning_gets_its_declaration():
+    name, only = "tutorial.py:MultiHeadAttentionWithPadding", {"properties": ["L4"]}
+    result = checked(name, **only)
+    assert not result
+    assert "as key_padding_mask: if True is meant so that a key is hidden, declare mask_means=hidden" in result.how
+    declared = checked(name, declare={"mask_means": "hidden"}, **only)
+    assert declared, str(declared)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_twin_is_rejected(name):
     result = checked(name)

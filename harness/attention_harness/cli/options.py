@@ -17,7 +17,6 @@ from attention_harness.errors import UsageError
 from attention_harness.process.limits import cores
 from attention_harness.registry.sources import parsed
 from attention_specs.formats import DTYPES
-from attention_specs.property import matching
 
 SEED_BITS = 48
 """Of a secret seed: it cannot be guessed, and is short enough to be repeated."""
@@ -159,14 +158,11 @@ def settings_of(
 
 def property_names(patterns: Sequence[str]) -> tuple[str, ...]:
     """The names of the properties that these ids, names and patterns mean. Raises UsageError."""
-    from attention_harness.conformance.check import load_properties
+    if not patterns:
+        return ()
+    from attention_harness.conformance.check import property_names as names_of
 
-    if patterns:
-        load_properties()
-    try:
-        return tuple(property_.name for property_ in matching(patterns))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return names_of(patterns)
 
 
 def jobs_of(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,12 @@ from attention_harness.conformance.plan import Listener
 from attention_harness.conformance.plan import Plan as Plan
 from attention_harness.conformance.records import absent_row
 from attention_harness.conformance.under_test import UnderTest
-from attention_harness.errors import CallFailed, Outcome, printable
+from attention_harness.errors import CallFailed, Outcome, UsageError, printable
 from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.worker import Worker
 from attention_harness.registry.targets import Target
 from attention_specs.properties import load_all
+from attention_specs.property import matching
 from attention_specs.registry import SPECS
 from attention_specs.spec import spec_of
 from attention_specs.stopwatch import Stopwatch, as_one, running, timed
@@ -134,3 +135,14 @@ def load_properties() -> None:
     """Registers all properties in `PROPERTIES`: those of the property modules and the worked example."""
     load_all()
     import_module("attention_specs.worked_example")
+
+
+def property_names(wanted: Collection[str]) -> tuple[str, ...]:
+    """The names of the properties that these ids, names and patterns over either mean. UsageError for one that means none."""
+    load_properties()
+    if isinstance(wanted, str):
+        raise UsageError(f"properties={wanted}, but should be a list of ids, names or patterns")
+    try:
+        return tuple(one.name for one in matching(wanted))
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
 from attention_harness import frameworks
-from attention_harness.conformance.check import CheckResult, Plan, check, check_function, load_properties
+from attention_harness.conformance.check import CheckResult, Plan, check, check_function, property_names
 from attention_harness.conformance.plan import Listener
 from attention_harness.conformance.settings import QUICK, Settings
 from attention_harness.errors import UsageError
@@ -26,9 +26,8 @@ from attention_harness.registry.targets import Target, resolve, spec_by_name
 from attention_harness.runs import run as running
 from attention_harness.runs.notebook import notebook_progress
 from attention_harness.runs.result import Result
-from attention_specs.choices import nearest, one_of
+from attention_specs.choices import one_of
 from attention_specs.formats import DTYPES
-from attention_specs.property import PROPERTIES
 
 Function = Callable[..., object]
 
@@ -59,7 +58,7 @@ def check_attention(
     | `examples` | cases to draw, beside vectors and edge cases, which are always asked: 150, or 15 if `quick` |
     | `seed` | decides every case |
     | `dtypes` | draw these only, out of float64, float32, bfloat16, float16 |
-    | `properties` | judge these only, by id (`"P4"`) or name |
+    | `properties` | judge these only, by id (`"P4"`), name or pattern (`"M*"`) |
     | `declare` | conventions and attributes of a function that declares none itself: `{"layout": "blhd", "lse_base": "2"}` |
     | `framework` | whose arrays a function object gets, numpy, torch or jax: as declared, else by its type, annotations, code |
     | `timeout`, `memory` | seconds of a call and MiB of the process, of a name |
@@ -95,18 +94,6 @@ def _examples(given: int | None, quick: bool) -> int:
     if quick and given is not None:
         raise UsageError(f"examples={given}, but should be left out: quick asks {QUICK}")
     return given if given is not None else QUICK if quick else Settings.examples
-
-
-def property_names(wanted: Collection[str]) -> tuple[str, ...]:
-    """The names of properties that are given by id or name. UsageError for an unknown one."""
-    load_properties()
-    if isinstance(wanted, str):
-        raise UsageError(f"properties={wanted}, but should be a list of ids or names")
-    ids = {one.id: name for name, one in PROPERTIES.items()}
-    if unknown := [one for one in wanted if one not in PROPERTIES and one not in ids]:
-        near = nearest(unknown[0], [*PROPERTIES, *ids])
-        raise UsageError(f"property={unknown[0]}, but should be an id or a name{f': {near}' if near else ', such as P4'}")
-    return tuple(dict.fromkeys(ids.get(one, one) for one in wanted))
 
 
 def _dtypes(wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -102,13 +102,13 @@ def _mixed(exact: Reference) -> np.ndarray:
 
 @property_("P15", over_run=no_preferred_sign)
 def errors_have_no_preferred_sign(attend: Attend, x: Inputs) -> Verdict:
-    """Over a run the mean signed error is what functions may err, to within 5 standard errors (C24; Qiu and Yao 2025)."""
+    """Over a run the mean signed error is at most that of allowed functions, to within 5 standard errors (C24; Qiu and Yao 2025)."""
     return _gathered(attend(x), attend.expected(x), _mixed)
 
 
 @property_("L19", spec="multi-head", over_run=no_preferred_sign)
 def layer_errors_have_no_preferred_sign(attend: Attend, x: LayerInputs) -> Verdict:
-    """As P15 (C24)."""
+    """Over a run the mean signed error of a layer is at most that of allowed functions, to within 5 standard errors (C24)."""
     return _gathered(attend(x), attend.expected(x), _mixed_in_all_heads)
 
 

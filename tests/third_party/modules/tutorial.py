@@ -46,6 +46,13 @@ class ScaledByTheModel(MultiHeadAttention):
         return math.sqrt(self.d_model)
 
 
+class MultiHeadAttentionWithPadding(MultiHeadAttention):
+    """True in its mask hides a key, as in torch's own layer."""
+
+    def forward(self, Q, K, V, key_padding_mask=None):
+        return super().forward(Q, K, V, None if key_padding_mask is None else ~key_padding_mask[:, None, None])
+
+
 class CausalSelfAttention(nn.Module):
     """A fused projection, sizes from a configuration, causal by itself."""
 

@@ -1,4 +1,4 @@
-"""The catalogue of faults: deliberately wrong attentions, most of them a bug that somebody shipped, that a property must reject.
+"""The catalogue of faults: deliberately wrong attentions that a property must reject, about half of them a bug that somebody reported.
 
 A fault is a function with the signature of the contract and one decorator. Every module here is loaded by `load_all`.
 """

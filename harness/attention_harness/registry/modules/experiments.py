@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -72,10 +73,18 @@ class Experiment:
             return Understanding(layer, None, self._refused(layer, None), self.parts, tuple(doubts))
         masked = None if doubts else next(self._with_mask(layer), None)
         if masked is None and not doubts:
-            doubts = [f"no form of a mask that is known works as {layer.forward.mask}"]
+            doubts = [self._unknown_mask(layer)]
         layer = self.layer.under(masked or plain)
         mask = random_mask(self.plain.heads, MASK_AXES[layer.reading.mask_axes])
         return Understanding(layer, self._empty_rows(layer), self._refused(layer, mask), self.parts, tuple(doubts))
+
+    def _unknown_mask(self, layer: Layer) -> str:
+        """The sentence on a mask of which no form works; with the declaration, where True has the other meaning."""
+        other, means = copy(self), "visible" if layer.hidden else "hidden"
+        other.layer = replace(self.layer, hidden=not layer.hidden)
+        meant = next(other._with_mask(layer), None)
+        advice = f": if True is meant so that a key is {means}, declare mask_means={means}" if meant else ""
+        return f"no form of a mask that is known works as {layer.forward.mask}{advice}"
 
     @property
     def _looks_back(self) -> bool:

@@ -8,9 +8,10 @@ from typing import Unpack
 
 import pytest
 
+from attention_harness.conformance.check import property_names
 from attention_harness.errors import UsageError
 from attention_harness.registry.objects import declared_spec, name_of
-from attention_harness.runs.check_attention import check_attention, property_names
+from attention_harness.runs.check_attention import check_attention
 from attention_harness.runs.pytest_plugin.property_check import PropertyCheck, properties_by_name
 from attention_harness.runs.pytest_plugin.shared_check import CheckOptions, Function, SharedCheck
 from attention_specs.property import PROPERTIES
@@ -30,7 +31,8 @@ def parametrize_with_properties(
             check()
 
     `f` and `options` are as for `check_attention`, and so is where the function is called. One check serves all properties; it
-    runs when the first test calls, not when tests are collected. `properties` are ids or names, all of its spec by default.
+    runs when the first test calls, not when tests are collected. `properties` are ids, names or patterns (`"M*"`): all of its spec
+    by default.
 
     A test fails with the first wrong element, the smallest problem and the line that judges it again; it is skipped, with the
     reason, if the signature does not support the property. `expected_failed` has a reason by id or name. It is strict: such a
@@ -41,7 +43,7 @@ def parametrize_with_properties(
     inspect.signature(check_attention).bind(f, **options)
     name = f if isinstance(f, str) else name_of(f)
     chosen = [PROPERTIES[one] for one in property_names(properties or ())] or properties_by_name(name, declared_spec(f))
-    expected = {property_names([one])[0]: reason for one, reason in (expected_failed or {}).items()}
+    expected = {name: reason for one, reason in (expected_failed or {}).items() for name in property_names([one])}
     if stray := expected.keys() - {one.name for one in chosen}:
         raise UsageError(f"expected_failed={', '.join(sorted(stray))}, but should be among the properties that are judged")
     tests = [one.name for one in chosen]

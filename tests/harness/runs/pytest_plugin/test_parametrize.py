@@ -163,6 +163,14 @@ def test_all_properties_of_its_spec_are_asked_by_default():
     assert not any(id.startswith("attention-L") for id in ids)
 
 
+def test_a_pattern_means_several_properties():
+    tests = {
+        one.id: one for one in parametrize_with_properties(attention, properties=["D*"], expected_failed={"D[12]": "why"}).args[1]
+    }
+    assert tests.keys() == {f"attention-D{number}" for number in range(1, 9)}
+    assert sorted(id for id, one in tests.items() if one.marks) == ["attention-D1", "attention-D2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
