@@ -207,6 +207,8 @@ class Description:
     """Base and pairs of the rotation in a layer; {} where there is none."""
     implied: tuple[str, ...] = ()
     """Options that the domain fixes and that have no parameter: they are not passed."""
+    switches: tuple[str, ...] = ()
+    """Parameters that are true in every call."""
     operator: bool = False
     """Whether it is an operator of its framework, which has a check of its own for those."""
     module: bool = False

@@ -12,6 +12,7 @@ from attention_harness.errors import CallFailed, Outcome, printable
 from attention_harness.frameworks import DEVICES
 from attention_harness.process.messages import LONGEST_TEXT
 from attention_harness.registry.declarations import POSITIONAL
+from attention_harness.registry.well_known import SWITCHES
 from attention_specs.choices import one_of
 from attention_specs.contract import LSE_LAYOUTS, MASK_MEANINGS, OPTIONS, SCALES, Conventions, Description
 from attention_specs.formats import DTYPES
@@ -51,6 +52,7 @@ def refuse_forged(described: Description, name: str) -> None:
         ("options", (*described.options, *described.names, *described.implied), (*OPTIONS, *SCALES, *form.metadata)),
         ("dtypes", (*(described.dtypes or ()), *described.precision), DTYPES),
         ("metadata", described.metadata, form.metadata),
+        ("switches", described.switches, SWITCHES),
     ):
         for value in values:
             _among(field, value, choices)

@@ -86,8 +86,10 @@ class CallForm:
         return single | {one: part for name, parts in views.items() for one, part in zip(self.fused[name], parts, strict=True)}
 
     def completed(self, arrays: Mapping[str, np.ndarray], options: Mapping[str, object]) -> dict[str, object]:
-        """The options without those that the domain fixes, and with those that the function has no default for, which change nothing."""
+        """The options without those that the domain fixes, and with those that the function has no default for, which change nothing,
+        and switches."""
         added = {name: neutral(name, arrays) for name in self.description.needed if name not in options}
+        added |= dict.fromkeys(self.description.switches, True)
         return {name: value for name, value in {**added, **options}.items() if name not in self.description.implied}
 
     def own_call(self, call: Call) -> tuple[dict[str, object], dict[str, object]]:

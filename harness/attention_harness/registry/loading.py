@@ -239,6 +239,7 @@ def describe(function: Callable[..., object], name: str) -> Description:
             open_side=parameters.open_side,
             domain=parameters.domain,
             implied=parameters.implied,
+            switches=parameters.switches,
             storage=storage_of(function, parameters.options, form),
             rotary=rotary_of(function, spec),
             module=hasattr(function, NOTES),

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from attention_harness.registry.declarations import POSITIONAL
 from attention_harness.registry.declarations import RETURNED as ALWAYS
+from attention_harness.registry.well_known import SWITCHES, WELL_KNOWN, WITHOUT_MEANING
 from attention_specs.choices import nearest, one_of
 from attention_specs.contract import FUSED, RETURNED, SCALES
 from attention_specs.forms import FORMS
@@ -19,26 +20,6 @@ from attention_specs.multi_head import domain as domains
 
 Parameter = inspect.Parameter
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-
-WELL_KNOWN = {
-    "mask": ("attn_mask",),
-    "bias": ("attn_bias",),
-    "is_causal": ("causal",),
-    "scale": ("sm_scale", "softmax_scale", "scaling"),
-    "window": ("window_size", "local_window_size"),
-    "softcap": ("logits_soft_cap", "soft_cap"),
-    "sinks": ("s_aux",),
-    "return_lse": ("return_softmax_lse",),
-    "q_scale": ("q_descale", "descale_q"),
-    "k_scale": ("k_descale", "descale_k"),
-    "v_scale": ("v_descale", "descale_v"),
-    "query_heads": ("heads", "num_heads", "n_heads", "nheads", "n_head", "num_q_heads", "n_q_heads", "num_attention_heads"),
-    "key_heads": ("kv_heads", "num_kv_heads", "n_kv_heads", "num_key_value_heads", "num_query_groups"),
-}
-"""Option -> parameters of well-known libraries that mean it."""
-
-WITHOUT_MEANING = ("dropout", "dropout_p", "training", "deterministic", "alibi_slopes", "return_attn_probs")
-"""Parameters of well-known libraries that are no options; at their defaults they change nothing."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +73,11 @@ class Parameters:
         """Parameters that keep their defaults, as declared, or since they change nothing there."""
         without_meaning = [name for name in WITHOUT_MEANING if name in self.signature.parameters]
         return tuple(dict.fromkeys((*getattr(self.function, "ignored", ()), *without_meaning)))
+
+    @cached_property
+    def switches(self) -> tuple[str, ...]:
+        """Parameters that are always true: only then does the function take every problem of the contract."""
+        return tuple(name for name in SWITCHES if name in self.signature.parameters and name not in self.ignored)
 
     @cached_property
     def positional(self) -> tuple[str, ...]:
@@ -197,7 +183,7 @@ class Parameters:
         """Options of the contract that the function takes, by its signature or as declared."""
         declared: Sequence[str] | None = getattr(self.function, "options", None)
         self._require_declared(declared or ())
-        self._refuse_unknown([name for name in self.beyond if name not in self._by_parameter and name not in self.ignored])
+        self._refuse_unknown([name for name in self.beyond if name not in {*self._by_parameter, *self.ignored, *self.switches}])
         if declared is not None:
             of_the_call = tuple(one_of("options", option, self.known) for option in declared)
             return (*(option for option in of_the_call if option not in self.form.metadata), *self.form.implied(self.metadata))
@@ -260,6 +246,7 @@ class Parameters:
         if self.fused and not getattr(self.function, "positional", ()):
             sentences.append(f"{self.fused[-1]} taken as {' and '.join(FUSED[self.fused[-1]])} {self.form.fused_place}")
         sentences += [f"asked with {condition}: it takes no key_heads" for condition in self._one_kind]
+        sentences += [f"always true: {', '.join(self.switches)}"] if self.switches else []
         return (*sentences, *([f"left at their defaults: {', '.join(kept)}"] if kept else []))
 
     def _require_declared(self, options: Sequence[str]) -> None:
@@ -276,7 +263,7 @@ class Parameters:
         required = [name for name in self.ignored if self._default(name) is Parameter.empty]
         if required:
             raise self.unfitting(f"missing a required argument: '{required[0]}', but should have a default")
-        free = [name for name in self.beyond if name not in self.ignored]
+        free = [name for name in self.beyond if name not in {*self.ignored, *self.switches}]
         nameless = [name for name in free if self.signature.parameters[name].kind is Parameter.POSITIONAL_ONLY]
         if nameless:
             order = ", ".join(f'"{name}"' for name in (*(self.positional or self.form.arrays), *nameless))

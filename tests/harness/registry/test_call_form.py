@@ -10,6 +10,7 @@ from attention_harness.process.in_process import InProcessWorker
 from attention_harness.process.messages import Request
 from attention_harness.process.packing import pack
 from attention_harness.registry.call_form import CallForm
+from attention_harness.registry.loading import describe
 from attention_specs.contract import LAYOUTS, Description, declares
 
 Q, K = np.arange(24.0).reshape(1, 2, 3, 4), np.arange(40.0).reshape(1, 2, 5, 4)
@@ -211,3 +212,21 @@ def test_gradients_of_one_array_come_apart():
     packed = {name: pack(Q.copy()) for name in "qkv"}
     answer = InProcessWorker(weighted, "mine").call(Request(packed, {}, (), dout=pack(np.ones_like(Q)), wrt=("v", "q")))
     assert {name: float(array.max()) for name, array in answer.extra.items()} == {"v": 100.0, "q": 1.0}
+
+
+def test_a_switch_of_a_library_is_on_in_every_call_unless_it_is_ignored():
+    seen = []
+
+    def attention(q, k, v, *, enable_gqa=False, dropout_p=0.0):
+        seen.append((enable_gqa, dropout_p))
+        return q
+
+    description = describe(attention, "mine")
+    assert (description.switches, description.options) == (("enable_gqa",), ())
+    assert description.notes == (
+        "always true: enable_gqa",
+        "left at their defaults: dropout_p",
+    )
+    asked(attention)
+    asked(declares(ignored=("enable_gqa",))(attention))
+    assert seen == [(True, 0.0), (False, 0.0)]
