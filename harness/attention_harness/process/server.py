@@ -165,7 +165,9 @@ class Server:
         positional, keywords = {name: native[name] for name in order}, {n: native[n] for n in native if n not in order}
         native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, self.form.inside(wrt), native_dout)
+        out, gradients = frameworks.gradient(
+            self.framework, self.function, positional, keywords, self.form.inside(wrt), native_dout
+        )
         self.framework.wait(out)
         arrays = self.form.apart({name: self._numpy(array) for name, array in gradients.items()})
         results = {name: np.array(self.form.back(name, arrays[name])) for name in wrt}
