@@ -151,6 +151,30 @@ def test_the_output_beside_gradients_is_that_of_a_plain_call_or_the_one_that_com
     assert (out.item(), list(gradients), gradients["v"].item()) == (7.0 if own else 2.0, ["v"], 2.0)
 
 
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_backward_pass_that_is_declared_counts_before_the_framework(framework):
+    pytest.importorskip(framework)
+    verbs = frameworks.load(framework)
+    arrays, dout = {name: verbs.from_numpy(np.ones((1, 1, 1, 1)), "cpu") for name in "qkv"}, verbs.from_numpy(ASKED[3], "cpu")
+
+    def attention(q, k, v):
+        return 2 * v
+
+    for factor in (2.0, 3.0):
+        _, gradients = frameworks.gradient(verbs, attention, arrays, {}, ("v",), dout)
+        assert verbs.to_numpy(gradients["v"]).item() == factor
+        attention.backward = lambda arrays, options, wrt, dout: {"v": 3 * dout}
+
+
+def test_gradients_are_a_dictionary():
+    def attention(q, k, v):
+        return 2 * v
+
+    attention.backward = lambda arrays, options, wrt, dout: (dout, dout, 2 * dout)
+    with pytest.raises(TypeError, match="gradients=tuple, but should be a dictionary"):
+        frameworks.gradient(numpy_arrays, attention, *ASKED)
+
+
 def test_a_gradient_that_is_asked_for_must_be_given():
     def attention(q, k, v):
         return 2 * v
