@@ -42,4 +42,4 @@ def backward(arrays: Mapping[str, Array], options: Mapping[str, Any], wrt: Seque
         return dict(zip(("q", "k", "v", "out"), (*pull_back(dout), out), strict=True))
 
 
-attention.backward = backward
+attention.backward = backward  # type: ignore[attr-defined]

@@ -22,8 +22,8 @@ def layer(weights: list[Tensor], biases: list[Tensor], heads: int) -> Any:
     return made
 
 
-@torch.no_grad()
 def asked(layer: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, heads: int, weights: bool) -> Any:
     """The output of the layer, with its weights if they are asked for."""
     hidden = None if mask is None else mask.expand(query.shape[0], heads, query.shape[1], key.shape[1])
-    return layer(query, value, key, attention_mask=hidden, return_attention_scores=weights, training=False)
+    with torch.no_grad():
+        return layer(query, value, key, attention_mask=hidden, return_attention_scores=weights, training=False)
