@@ -1,4 +1,7 @@
-"""tinygrad's Tensor.scaled_dot_product_attention on a CPU, for which it compiles each new shape with clang (or the compiler $CC)."""
+"""tinygrad's Tensor.scaled_dot_product_attention on a CPU, for which it compiles each new shape with clang (or the compiler $CC).
+
+A single key has the weight 1 whatever its score is, NaN and -inf too: such calls are left out (finding tinygrad-one-key).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ if not which(os.environ.get("CC", "clang")):
 
 
 @declares(
-    framework="numpy", dtypes=("float32", "float64", "float16"), domain=("sizes >= 1",), conventions={"empty_rows": "nan"}
+    framework="numpy",
+    dtypes=("float32", "float64", "float16"),
+    domain=("sizes >= 1", "key_length >= 2"),
+    conventions={"empty_rows": "nan"},
 )
 def attention(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, *, mask: np.ndarray | None = None, bias: np.ndarray | None = None,
