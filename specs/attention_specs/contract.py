@@ -33,7 +33,8 @@ ATTRIBUTES = (
     "ignored", "positional", "returns", "mask_means", "contiguous", "domain", "weights", "form", "lse_layout", "storage",
     "rotary",
 )  # fmt: skip
-"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients of a NumPy one.
+"""Attributes that are read from an implementation; a `backward(arrays, options, wrt, dout)` gives the gradients, in place of
+the framework.
 `names` has the parameters that stand for options, `{"mask": "attn_mask"}`; `ignored` those that are no options and keep their defaults.
 `positional` has arrays and options in the order in which they are passed, also `qkv` or `kv`, which hold several arrays;
 `returns` the parts of a tuple that always comes back;

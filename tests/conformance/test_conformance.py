@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.records import CheckRow
@@ -24,11 +25,17 @@ pytestmark = pytest.mark.conformance
 EXAMPLES = int(os.environ.get("ATTENTION_HARNESS_EXAMPLES", "60"))
 
 
-def cells() -> Iterator[tuple[str, str]]:
+INTERPRETED = "attention_implementations.jax.pallas_"
+"""The kernels that JAX ships: a check compiles some hundred calls of them for an interpreter, which is a minute."""
+
+
+def cells() -> Iterator[ParameterSet]:
     """(implementation, property), known without importing any framework."""
     load_properties()
     for target in registered():
-        yield from ((target.name, property_.name) for property_ in properties_of(spec_by_name(target.name)))
+        marks = [pytest.mark.nightly] if target.location.startswith(INTERPRETED) else []
+        for property_ in properties_of(spec_by_name(target.name)):
+            yield pytest.param(target.name, property_.name, marks=marks)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from attention_harness.cli.app import app
+from attention_harness.runs.check_attention import check_attention
 from attention_specs.contract import ATTRIBUTES, Conventions
 from attention_specs.precision import named_precision
 
@@ -203,6 +204,22 @@ def test_code_of_the_page_about_pytest_can_be_pasted(tmp_path):
     command = [*command[:6], "--collect-only", "test_1.py"]
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert "test_conforms[" in ran.stdout, ran.stdout
+
+
+ROW_SUM = " - (w * dp).sum(-1, keepdim=True)"
+
+
+@pytest.mark.parametrize(("left_out", "rejects"), [("", set()), (ROW_SUM, {"G2"})])
+def test_a_backward_pass_of_its_own_is_judged(left_out, rejects):
+    pytest.importorskip("torch")
+    (text,) = [text for text in blocks(DOCS / "guide" / "declare.md", "python") if "def backward" in text]
+    assert ROW_SUM in text
+    exec(text.replace(left_out, ""), own := {})
+    result = check_attention(own["attention"], framework="torch", properties=["G1", "G2"], examples=20)
+    assert {failure.id for failure in result.failures} == rejects, result
+    assert {row.property for row in result.rows if row.outcome in ("agrees", "violates")} == {
+        "gradient_has_the_shape_and_dtype_of_its_argument", "gradients_agree_with_the_oracle",
+    }  # fmt: skip
 
 
 PAGES = [README, *sorted(path for path in DOCS.rglob("*.md") if "generated" not in path.parts)]

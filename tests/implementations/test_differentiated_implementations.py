@@ -1,4 +1,4 @@
-"""The gradients of frameworks that differentiate by themselves: a few cases by every property of gradients."""
+"""Gradients, by the framework or by a backward pass of the row itself: a few cases by every property of gradients."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from attention_harness.conformance.check import load_properties
 from attention_harness.conformance.judging import judge
+from attention_implementations.numpy.online import online
 from attention_specs import biases, masks
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
@@ -23,13 +24,19 @@ OPTIONS = (
 load_properties()
 
 
-@pytest.mark.parametrize("name", ["torch_eager", "torch_sdpa_math", "jax_einsum"])
-def test_gradients_of_the_framework_are_not_rejected(name, subject_of):
+@pytest.mark.parametrize("name", ["numpy_eager", "torch_eager", "torch_sdpa_math", "jax_einsum"])
+def test_gradients_of_a_row_are_not_rejected(name, subject_of):
     pytest.importorskip(name.partition("_")[0])
-    under_test, outcomes = (
-        subject_of(importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").attention),
-        {},
-    )
+    agrees(importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").attention, subject_of)
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 128])
+def test_gradients_by_rows_of_any_number_are_not_rejected(block, subject_of):
+    agrees(online(block, 3), subject_of)
+
+
+def agrees(attention, subject_of):
+    under_test, outcomes = subject_of(attention), {}
     for options in OPTIONS:
         under_test.forget()
         x = realise(Case(Problem(**SIZES | options), layouts={"q": "heads_last"}))

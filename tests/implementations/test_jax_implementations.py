@@ -11,9 +11,9 @@ import pytest
 from attention_specs import biases, masks
 from attention_specs.attention.inputs import realise
 from attention_specs.attention.problem import Problem
-from attention_specs.attention.spec import call, expect, lower
+from attention_specs.attention.spec import call, expect, expect_gradient, lower
 from attention_specs.case import Case
-from attention_specs.contract import Conventions
+from attention_specs.contract import LAYOUTS, Conventions
 from attention_specs.judge import within
 
 jax = pytest.importorskip("jax")
@@ -23,6 +23,7 @@ from attention_harness.frameworks import jax_arrays  # noqa: E402
 from attention_implementations.jax import einsum as jax_einsum  # noqa: E402
 from attention_implementations.jax import nn as jax_nn  # noqa: E402
 from attention_implementations.jax import pallas as jax_pallas  # noqa: E402
+from attention_implementations.jax import pallas_gpu, pallas_tpu_flash, pallas_tpu_splash  # noqa: E402
 from attention_implementations.jax import ring as jax_ring  # noqa: E402
 from attention_implementations.jax import vmap as jax_vmap  # noqa: E402
 
@@ -39,15 +40,19 @@ PROBLEMS = {
 
 def ask(attention, x, **extras):
     asked = call(lower(x, inspect.signature(attention).parameters))
-    given = {
-        n: jax_arrays.from_numpy(a, "cpu") if isinstance(a, np.ndarray) else a for n, a in (asked.arrays | asked.options).items()
-    }
+    turned = {name: a.transpose(order(attention)) for name, a in asked.arrays.items()}
+    given = {n: jax_arrays.from_numpy(a, "cpu") if isinstance(a, np.ndarray) else a for n, a in (turned | asked.options).items()}
     return attention(**given, **extras)
+
+
+def order(attention):
+    """The axes of arrays in its layout; the way back is the same."""
+    return LAYOUTS[getattr(attention, "layout", "bhld")]
 
 
 def judged(attention, x):
     right = expect(x, Conventions.declared(getattr(attention, "conventions", {})), attention.precision.get(x.dtype))
-    return within(jax_arrays.to_numpy(ask(attention, x)), right.out, right.bounds.out)
+    return within(jax_arrays.to_numpy(ask(attention, x)).transpose(order(attention)), right.out, right.bounds.out)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -97,6 +102,57 @@ def test_pallas_goes_through_several_tiles_in_both_directions():
     for name, got in zip(("out", "lse"), ask(jax_pallas.attention, x, return_lse=True), strict=True):
         verdict = within(jax_arrays.to_numpy(got), getattr(right, name), getattr(right.bounds, name), name)
         assert verdict.holds, verdict.message
+
+
+GPU, TPU = (2, 2, 2, 32, 48, 16, 16), (1, 2, 2, 128, 256, 16, 16)
+SHIPPED = {
+    "mha": (pallas_gpu, Problem(*GPU, is_causal=True, scale=-0.5)),
+    "mha, bfloat16": (pallas_gpu, Problem(*GPU, dtype="bfloat16")),
+    "flash": (pallas_tpu_flash, Problem(*TPU, is_causal=True)),
+    "flash, bias": (pallas_tpu_flash, Problem(*TPU, scale=1.0, bias=biases.noise(1, 1.0, "hj"))),
+    "splash": (pallas_tpu_splash, Problem(1, 2, 1, *TPU[3:], is_causal=True, window=(100, None), softcap=5.0, sinks=1.0)),
+    "splash, mask": (pallas_tpu_splash, Problem(2, 2, 1, 128, 128, 16, 8, mask=masks.random(1, 0.5, "bhij"), dtype="bfloat16")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_kernel_is_within_the_bound(name):
+    module, problem = SHIPPED[name]
+    verdict = judged(module.attention, realise(Case(problem, "rising")))
+    assert verdict.holds, verdict.message
+
+
+@pytest.mark.slow
+def test_the_shipped_backward_pass_is_that_of_einsum():
+    x = realise(Case(Problem(1, 2, 2, 32, 32, 16, 16, is_causal=True)))
+    q, k, v = (jax.numpy.asarray(a) for a in (x.q, x.k, x.v))
+    dout = jax.numpy.ones((1, 2, 32, 16), q.dtype)
+    turned = {name: a.swapaxes(1, 2) for name, a in zip("qkv", (q, k, v), strict=True)}
+    got = pallas_gpu.backward(turned, {"is_causal": True}, "qkv", dout.swapaxes(1, 2))
+    wanted = jax.vjp(lambda *a: jax_einsum.attention(*a, is_causal=True), q, k, v)[1](dout)
+    bounds = expect_gradient(x, np.asarray(dout), Conventions(), None).bounds
+    for name, right in zip("qkv", wanted, strict=True):
+        verdict = within(np.asarray(got[name].swapaxes(1, 2)), np.asarray(right), 2 * bounds[name], f"d{name}")
+        assert verdict.holds, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("module", "problem", "message"),
+    [
+        (pallas_gpu, Problem(1, 1, 1, 32, 16, 16, 16, is_causal=True), "finding pallas-past-keys"),
+        (pallas_tpu_flash, Problem(1, 1, 1, 128, 128, 16, 16, bias=biases.noise(1, 1.0, "j")), "finding pallas-scaled-bias"),
+        (pallas_tpu_splash, Problem(1, 1, 1, 128, 128, 8, 8, dtype="bfloat16"), "should be a power of 2"),
+        (
+            pallas_tpu_splash,
+            Problem(1, 1, 1, 128, 128, 16, 16, mask=masks.query_padding((0,))),
+            "hides all keys from all queries",
+        ),
+    ],
+)
+def test_what_a_shipped_kernel_has_wrong_is_refused(module, problem, message):
+    with pytest.raises(NotImplementedError, match=message):
+        ask(module.attention, realise(Case(problem)))
 
 
 def test_pallas_stores_no_scores():

@@ -1,6 +1,7 @@
 """The layers: within the bound on drawn cases, by the path that they name; and the faults of torch that they declare."""
 
 import importlib
+from importlib.util import find_spec
 from random import Random
 
 import numpy as np
@@ -17,14 +18,26 @@ from attention_specs.judge import within
 from attention_specs.multi_head.problem import LayerProblem
 from attention_specs.multi_head.spec import call, expect, realise
 
-pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The given NumPy array is not writable",
+    "ignore:.*softmax over axis 3",  # one key: Keras takes it for a slip
+)
 
-NAMES = ("numpy_multi_head", "torch_linear_multi_head", "torch_nn_multi_head", "torch_nn_eval_multi_head", "jax_multi_head")
+NAMES = (
+    "numpy_multi_head",
+    "torch_linear_multi_head",
+    "torch_nn_multi_head",
+    "torch_nn_eval_multi_head",
+    "jax_multi_head",
+    "keras_torch_multi_head",
+    "keras_torch_weights_multi_head",
+)
 FAST = Case(LayerProblem(2, 2, 4, 4, 8, mask=masks.random(1, 0.7, "bhij"), self_attention=True), seed=2)
 
 
 def load(name):
-    pytest.importorskip(name.partition("_")[0])
+    if not find_spec(name.partition("_")[0]):
+        pytest.skip(f"{name.partition('_')[0]} is not here")
     return importlib.import_module(f"attention_implementations.{name.replace('_', '.', 1)}").multi_head
 
 
@@ -61,6 +74,8 @@ def test_answers_are_within_the_bound_and_inputs_as_before(name):
         except NotImplementedError:
             continue
         expected = right(function, x)
+        if expected.empty_rows == "unspecified":
+            continue
         assert out.dtype == x.query.dtype
         assert within(out, expected.out, expected.bounds.out).holds, str(case)
         assert all(a.tobytes() == b.tobytes() for a, b in zip(call(x).arrays.values(), call(before).arrays.values(), strict=True))
@@ -68,7 +83,7 @@ def test_answers_are_within_the_bound_and_inputs_as_before(name):
     assert answered
 
 
-@pytest.mark.parametrize("name", ["numpy_multi_head", "jax_multi_head"])
+@pytest.mark.parametrize("name", ["numpy_multi_head", "jax_multi_head", "keras_torch_weights_multi_head"])
 def test_returned_weights_are_those_of_each_head(name):
     function, x = load(name), realise(FAST)
     out, weights = ask(function, x, return_weights=True)

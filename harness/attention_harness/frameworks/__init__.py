@@ -6,14 +6,14 @@ Each framework is one module here, `<framework>_arrays`, imported only in the wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol, Self
 
 import numpy as np
 
-RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers")
+RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers", "tinygrad")
 """Libraries that are no framework here and that implementations compute with: each is an extra, `[runtimes]` has all."""
 
 EXTRAS = ("torch", "jax", "ray", "onnx", *RUNTIMES)
@@ -91,6 +91,31 @@ def load(framework: str) -> Framework:
     if not find_spec(module):
         raise ValueError(f"framework={framework}, but should be one of {', '.join(NAMES)}")
     return import_module(module)
+
+
+def gradient(
+    framework: Framework,
+    function: Callable[..., object],
+    arrays: dict[str, object],
+    options: dict[str, object],
+    wrt: Sequence[str],
+    dout: object,
+) -> tuple[object, dict[str, object]]:
+    """As the framework differentiates, but of a function with an attribute `backward` by `backward(arrays, options, wrt, dout)`.
+
+    That gives the gradients by name. "out" may be among them: the output that is computed on the way, where it is another
+    than that of a plain call.
+    """
+    backward = getattr(function, "backward", None)
+    if backward is None:
+        return framework.gradient(function, arrays, options, wrt, dout)
+    gradients = backward(arrays, options, wrt, dout)
+    if not isinstance(gradients, Mapping):
+        raise TypeError(f"gradients={type(gradients).__name__}, but should be a dictionary: dq under 'q', and so on")
+    if not gradients.keys() >= set(wrt):
+        raise TypeError(f"gradients={', '.join(gradients) or 'none'}, but should be those of {', '.join(wrt)}")
+    out = gradients["out"] if "out" in gradients else function(*arrays.values(), **options)
+    return out, {name: gradients[name] for name in wrt}
 
 
 def lost_its_device(error: Exception) -> bool:

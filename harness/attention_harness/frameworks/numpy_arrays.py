@@ -34,19 +34,10 @@ def gradient(
     wrt: Sequence[str],
     dout: np.ndarray,
 ) -> tuple[object, dict[str, np.ndarray]]:
-    """By the function's attribute `backward`, since NumPy differentiates nothing: `backward(arrays, options, wrt, dout)`.
-
-    It gives a dictionary of the gradients by name. "out" may be among them: the output that is computed on the way, where
-    that is another than the one of a plain call.
-    """
-    backward = getattr(function, "backward", None)
-    if backward is None:
-        raise NotImplementedError("framework=numpy, but should be one that differentiates")
-    gradients = dict(backward(arrays, options, wrt, dout))
-    if not gradients.keys() >= set(wrt):
-        raise TypeError(f"gradients={', '.join(gradients) or 'none'}, but should be those of {', '.join(wrt)}")
-    out = gradients["out"] if "out" in gradients else function(*arrays.values(), **options)
-    return out, {name: gradients[name] for name in wrt}
+    """NotImplementedError: NumPy differentiates nothing."""
+    raise NotImplementedError(
+        "framework=numpy, but should be one that differentiates, or declare attention.backward = a function"
+    )
 
 
 def compiled(step: Callable[..., object], options: dict[str, object]) -> Callable[..., object]:

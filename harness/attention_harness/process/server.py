@@ -161,12 +161,12 @@ class Server:
         """Calls the function once with gradients recorded, and asks for those of `wrt`."""
         asked = given | self.form.completed(given, options)
         own = self.form.together({name: self.form.given(name, value) for name, value in asked.items()})
-        native, order = {name: self._native(value) for name, value in own.items()}, self.form.by_position(given)
+        native, order, verbs = {n: self._native(value) for n, value in own.items()}, self.form.by_position(given), self.framework
         positional, keywords = {name: native[name] for name in order}, {n: native[n] for n in native if n not in order}
         native_dout = self._native(self.form.given("dout", dout))
         start = perf_counter()
-        out, gradients = self.framework.gradient(self.function, positional, keywords, self.form.inside(wrt), native_dout)
-        self.framework.wait(out)
+        out, gradients = frameworks.gradient(verbs, self.function, positional, keywords, self.form.inside(wrt), native_dout)
+        verbs.wait(out)
         arrays = self.form.apart({name: self._numpy(array) for name, array in gradients.items()})
         results = {name: np.array(self.form.back(name, arrays[name])) for name in wrt}
         seconds = perf_counter() - start

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attention_implementations.numpy._backward import backward_of
 from attention_implementations.numpy._common import (
     Product,
     Result,
@@ -24,6 +25,7 @@ from attention_specs.sizes import require_fitting
 
 @declares(
     framework="numpy",
+    gradient=True,
     conventions={"masked_nan_safe": True, "checks_shapes": True},
     precision={"bfloat16": "exact", "float16": "exact"},
 )
@@ -44,6 +46,9 @@ def attention(
     seen = seen if mask is None else seen & mask
     out, weights, lse = at_once(q, k, v, seen, bias, scale, softcap, sinks, working_dtype(q.dtype))
     return answer(out.astype(q.dtype), weights.astype(q.dtype) if return_weights else None, lse if return_lse else None)
+
+
+attention.backward = backward_of(attention)  # type: ignore[attr-defined]
 
 
 def at_once(

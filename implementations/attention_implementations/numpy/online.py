@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from attention_implementations.numpy._backward import backward_of
 from attention_implementations.numpy._common import Result, answer, finite, joined, visible, working_dtype
 from attention_specs.contract import declares
 from attention_specs.sizes import require_fitting
@@ -28,6 +29,7 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
 
     @declares(
         framework="numpy",
+        gradient=True,
         conventions={"masked_nan_safe": True, "checks_shapes": True},
         precision={"bfloat16": "exact", "float16": "exact"},
     )
@@ -64,6 +66,7 @@ def online(query_block: int = QUERY_BLOCK, key_block: int = KEY_BLOCK) -> Callab
                 out[at], lse[at] = finish(state)
         return answer(out, lse if return_lse else None)
 
+    attention.backward = backward_of(attention, query_block)  # type: ignore[attr-defined]
     return attention
 
 

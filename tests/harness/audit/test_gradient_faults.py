@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attention_harness import frameworks
 from attention_harness.audit.faults import load_all
 from attention_harness.audit.faults._backward import backward, differentiable
 from attention_harness.conformance.check import load_properties
@@ -136,7 +137,7 @@ def test_a_numpy_function_without_a_backward_pass_has_no_gradient(findings_of):
 
     attention.gradient = True
     with pytest.raises(NotImplementedError, match="framework=numpy, but should be one that differentiates"):
-        numpy_arrays.gradient(attention, *ASKED)
+        frameworks.gradient(numpy_arrays, attention, *ASKED)
     assert {finding.outcome for finding in findings_of(attention, "gradients_agree_with_the_oracle")} == {"unsupported"}
 
 
@@ -146,8 +147,32 @@ def test_the_output_beside_gradients_is_that_of_a_plain_call_or_the_one_that_com
         return 2 * v
 
     attention.backward = lambda arrays, options, wrt, dout: {"v": 2 * dout, "q": 0 * dout} | own
-    out, gradients = numpy_arrays.gradient(attention, *ASKED)
+    out, gradients = frameworks.gradient(numpy_arrays, attention, *ASKED)
     assert (out.item(), list(gradients), gradients["v"].item()) == (7.0 if own else 2.0, ["v"], 2.0)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_backward_pass_that_is_declared_counts_before_the_framework(framework):
+    pytest.importorskip(framework)
+    verbs = frameworks.load(framework)
+    arrays, dout = {name: verbs.from_numpy(np.ones((1, 1, 1, 1)), "cpu") for name in "qkv"}, verbs.from_numpy(ASKED[3], "cpu")
+
+    def attention(q, k, v):
+        return 2 * v
+
+    for factor in (2.0, 3.0):
+        _, gradients = frameworks.gradient(verbs, attention, arrays, {}, ("v",), dout)
+        assert verbs.to_numpy(gradients["v"]).item() == factor
+        attention.backward = lambda arrays, options, wrt, dout: {"v": 3 * dout}
+
+
+def test_gradients_are_a_dictionary():
+    def attention(q, k, v):
+        return 2 * v
+
+    attention.backward = lambda arrays, options, wrt, dout: (dout, dout, 2 * dout)
+    with pytest.raises(TypeError, match="gradients=tuple, but should be a dictionary"):
+        frameworks.gradient(numpy_arrays, attention, *ASKED)
 
 
 def test_a_gradient_that_is_asked_for_must_be_given():
@@ -156,7 +181,7 @@ def test_a_gradient_that_is_asked_for_must_be_given():
 
     attention.backward = lambda arrays, options, wrt, dout: {"q": dout}
     with pytest.raises(TypeError, match="gradients=q, but should be those of v"):
-        numpy_arrays.gradient(attention, *ASKED)
+        frameworks.gradient(numpy_arrays, attention, *ASKED)
 
 
 def test_a_module_by_the_protocol_may_have_a_backward_pass():
@@ -170,5 +195,5 @@ def test_a_module_by_the_protocol_may_have_a_backward_pass():
 
     attend = from_protocol(Module)
     assert describe(attend, "mine").gradient
-    out, gradients = numpy_arrays.gradient(attend, *ASKED)
+    out, gradients = frameworks.gradient(numpy_arrays, attend, *ASKED)
     assert (out.item(), gradients["v"].item()) == (1.0, 1.0)

@@ -94,7 +94,8 @@ class Candidate:
 
     def _train(self, q: object, k: object, v: object, dout: object, **options: object) -> dict[str, object]:
         """The output and its gradients, in one call."""
-        out, gradients = self.framework.gradient(self.attention, {"q": q, "k": k, "v": v}, options, ("q", "k", "v"), dout)
+        arrays: dict[str, object] = {"q": q, "k": k, "v": v}
+        out, gradients = frameworks.gradient(self.framework, self.attention, arrays, options, ("q", "k", "v"), dout)
         return {"out": out} | {f"d{name}": gradient for name, gradient in gradients.items()}
 
     def _filled(self, call: spec.Call, dout: np.ndarray | None) -> dict[str, np.ndarray]:
