@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers")
+RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "triton", "x_transformers")
 """Libraries that are no framework here and that implementations compute with: each is an extra, `[runtimes]` has all."""
 
 EXTRAS = ("torch", "jax", "ray", "onnx", *RUNTIMES)
