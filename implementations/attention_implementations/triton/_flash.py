@@ -33,8 +33,8 @@ def program(
     inside = i < queries
     q = tl.load(Q + i[:, None] * q_strides[2] + d * q_strides[3], mask=inside[:, None] & (d < dims), other=0.0)
     top = tl.full([ROWS], float("-inf"), tl.float32)
-    total = tl.zeros([ROWS], tl.float32)
-    out = tl.zeros([ROWS, COLUMNS], tl.float32)
+    total = tl.full([ROWS], 0.0, tl.float32)
+    out = tl.full([ROWS, COLUMNS], 0.0, tl.float32)
     end = keys
     if CAUSAL:
         end = tl.minimum(keys, (tl.program_id(0) + 1) * ROWS)
