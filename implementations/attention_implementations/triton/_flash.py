@@ -65,6 +65,11 @@ def program(
     tl.store(LSE + batch * lse_strides[0] + head * lse_strides[1] + i * lse_strides[2], top + tl.log(total), mask=inside)
 
 
+def rows_of(wide: int) -> int:
+    """Rows of a block whose rows have so many numbers."""
+    return min(ROWS, max(SMALLEST, NUMBERS // wide))
+
+
 def launched(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float
 ) -> tuple[Tensor, Tensor]:
@@ -73,7 +78,7 @@ def launched(
     shape = (*q.shape[:3], k.shape[2])
     mask, bias = (None if one is None else one.expand(shape) for one in (mask, bias))
     dims, columns = (max(SMALLEST, triton.next_power_of_2(a.shape[3])) for a in (q, v))
-    rows = min(ROWS, max(SMALLEST, NUMBERS // max(dims, columns)))
+    rows = rows_of(max(dims, columns))
     tensors = (q, k, v, q if mask is None else mask, q if bias is None else bias, out, lse)
     program[triton.cdiv(q.shape[2], rows), q.shape[1], q.shape[0]](
         *(a if a.numel() else a.new_empty(1) for a in tensors),  # the interpreter takes none without elements
