@@ -1,10 +1,13 @@
 """A flash kernel in Triton (Dao 2023, FlashAttention-2): one program for each block of queries, which goes through the keys.
 
-Triton's interpreter runs it on a CPU where TRITON_INTERPRET is 1 before Triton is imported; elsewhere it is compiled. Tensors are read
-by their strides, and no scores are stored.
+On a CPU Triton's interpreter runs it, one call of NumPy for each line and block; on a GPU it is compiled. Tensors are read by their
+strides, and no scores are stored.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from typing import Any
 
 import torch
 import triton
@@ -18,13 +21,15 @@ SMALLEST, ROWS, NUMBERS = 16, 64, 2**12
 """The smallest side of a product in Triton; rows of a block, and its numbers at most: three such blocks fit the memory of a GPU's core."""
 
 
-@triton.jit
 def program(
     Q, K, V, MASK, BIAS, OUT, LSE, scale, queries, keys, group, dims, columns, q_strides, k_strides, v_strides, mask_strides,
     bias_strides, out_strides, lse_strides, CAUSAL: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, ROWS: tl.constexpr,
     DIMS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries [ROWS, D] of one head against all keys, ROWS at a time. Strides are those of four axes."""
+    """One block of queries [ROWS, D] of one head against all keys, ROWS at a time. Strides are those of four axes.
+
+    `tl.max` and `tl.sum` are interpreted only if TRITON_INTERPRET is set before Triton is imported, which others may have done.
+    """
     batch, head = tl.program_id(2).to(tl.int64), tl.program_id(1).to(tl.int64)
     i, d, c = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS), tl.arange(0, DIMS), tl.arange(0, COLUMNS)
     Q += batch * q_strides[0] + head * q_strides[1]
@@ -53,16 +58,24 @@ def program(
         if CAUSAL:
             seen = seen & (j <= i[:, None])
         scores = tl.where(seen, scores, float("-inf"))
-        new = tl.maximum(top, tl.max(scores, 1))
+        new = tl.maximum(top, tl.reduce(scores, 1, tl.standard._elementwise_max))
         base = tl.where(new == float("-inf"), 0.0, new)
         powers, shrink = tl.exp(scores - base[:, None]), tl.exp(top - base)
-        total = total * shrink + tl.sum(powers, 1)
+        total = total * shrink + tl.reduce(powers, 1, tl.standard._sum_combine)
         out = out * shrink[:, None] + tl.dot(powers.to(v.dtype), v, input_precision="ieee")
         top = new
-    out = out / tl.where(total == 0, 1.0, total)[:, None]
+    total = tl.where(total == 0, 1.0, total)  # a row without keys: zeros, and a log-sum-exp of -inf
     place = batch * out_strides[0] + head * out_strides[1] + i[:, None] * out_strides[2] + c * out_strides[3]
-    tl.store(OUT + place, out.to(OUT.dtype.element_ty), mask=inside[:, None] & (c < columns))
+    tl.store(OUT + place, (out / total[:, None]).to(OUT.dtype.element_ty), mask=inside[:, None] & (c < columns))
     tl.store(LSE + batch * lse_strides[0] + head * lse_strides[1] + i * lse_strides[2], top + tl.log(total), mask=inside)
+
+
+@cache
+def kernel(interpreted: bool) -> Any:
+    """The program for Triton's interpreter, or for its compiler."""
+    with triton.knobs.runtime.scope():
+        triton.knobs.runtime.interpret = interpreted
+        return triton.jit(program)
 
 
 def rows_of(wide: int) -> int:
@@ -80,7 +93,7 @@ def launched(
     dims, columns = (max(SMALLEST, triton.next_power_of_2(a.shape[3])) for a in (q, v))
     rows = rows_of(max(dims, columns))
     tensors = (q, k, v, q if mask is None else mask, q if bias is None else bias, out, lse)
-    program[triton.cdiv(q.shape[2], rows), q.shape[1], q.shape[0]](
+    kernel(not q.is_cuda)[triton.cdiv(q.shape[2], rows), q.shape[1], q.shape[0]](
         *(a if a.numel() else a.new_empty(1) for a in tensors),  # the interpreter takes none without elements
         scale, q.shape[2], k.shape[2], q.shape[1] // k.shape[1], q.shape[3], v.shape[3], *(a.stride() for a in tensors),
         CAUSAL=is_causal, MASKED=mask is not None, BIASED=bias is not None, ROWS=rows, DIMS=dims, COLUMNS=columns,

@@ -1,10 +1,6 @@
-"""A flash kernel in Triton, run by Triton's interpreter: one NumPy call for each line of the kernel and each block."""
+"""A flash kernel in Triton, run by Triton's interpreter."""
 
 from __future__ import annotations
-
-import os
-
-os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
 
 from attention_implementations.triton import _flash
 from attention_specs.contract import declares
