@@ -21,7 +21,7 @@ SMALLEST, ROWS, NUMBERS = 16, 64, 2**12
 """The smallest side of a product in Triton; rows of a block, and its numbers at most: three such blocks fit the memory of a GPU's core."""
 
 
-def program(
+def program(  # type: ignore[no-untyped-def]  # in the language of Triton
     Q, K, V, MASK, BIAS, OUT, LSE, scale, queries, keys, group, dims, columns, q_strides, k_strides, v_strides, mask_strides,
     bias_strides, out_strides, lse_strides, CAUSAL: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, ROWS: tl.constexpr,
     DIMS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -112,9 +112,9 @@ def attention(
     require_fitting(q, k, v, mask, bias)
     if q.shape[1] and not k.shape[1]:
         raise NotImplementedError("key_heads=0, but should be at least 1")
-    arrays = [a.float() if q.dtype == torch.bfloat16 and not q.is_cuda else a for a in (q, k, v)]
+    dtype = torch.float32 if q.dtype == torch.bfloat16 and not q.is_cuda else q.dtype
     if 0 in q.shape[:3]:
         out, lse = q.new_empty(*q.shape[:3], v.shape[3]), q.new_empty(q.shape[:3], dtype=torch.float32)
     else:
-        out, lse = launched(*arrays, mask, bias, is_causal, default_scale(q, scale))
+        out, lse = launched(q.to(dtype), k.to(dtype), v.to(dtype), mask, bias, is_causal, default_scale(q, scale))
     return (out.to(q.dtype), lse) if return_lse else out.to(q.dtype)
