@@ -112,6 +112,8 @@ def attention(
     require_fitting(q, k, v, mask, bias)
     if q.shape[1] and not k.shape[1]:
         raise NotImplementedError("key_heads=0, but should be at least 1")
+    if q.dtype == torch.float64:
+        raise NotImplementedError("dtype=float64, but should have at most 32 bits")
     dtype = torch.float32 if q.dtype == torch.bfloat16 and not q.is_cuda else q.dtype
     if 0 in q.shape[:3]:
         out, lse = q.new_empty(*q.shape[:3], v.shape[3]), q.new_empty(q.shape[:3], dtype=torch.float32)
