@@ -10,15 +10,16 @@ from attention_harness.probe.report import DIFFERS, OWED, REFUTED
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import registered, resolve, spec_by_name
 
-COMPILED = "attention_implementations.jax."
-"""Each shape is compiled: a probe has hundreds, which is minutes. One of these rows is probed with the others, the rest at night."""
+SLOW = ("attention_implementations.jax.", "attention_implementations.triton.")
+"""Each shape is compiled, or an interpreter runs the kernel: a probe has hundreds of calls, which is minutes. One of these rows
+is probed with the others, the rest at night."""
 
 
 def shipped():
     """The names of rows that are probed here; a merge is checked, not probed."""
     for target in registered():
-        if not target.name.startswith("torch-cuda") and spec_by_name(target.name) != "merge":
-            at_night = target.location.startswith(COMPILED) and target.name != "jax-einsum"
+        if ".cuda." not in target.location and spec_by_name(target.name) != "merge":
+            at_night = target.location.startswith(SLOW) and target.name != "jax-einsum"
             yield pytest.param(target.name, marks=[pytest.mark.nightly] if at_night else [])
 
 

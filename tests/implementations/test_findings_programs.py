@@ -9,6 +9,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
@@ -21,9 +22,12 @@ PROGRAMS = {one["name"]: one for one in FINDINGS if "program" in one}
 
 
 def outcome(program):
-    """What the program prints, the name of its exception, or the signal that it died of."""
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    """What the program prints, the name of its exception, or the signal that it died of. Triton reads it as a file."""
+    with NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
+        file.write(program)
+        file.flush()
+        command = [sys.executable, "-P", "-W", "ignore", file.name]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if ran.returncode < 0:
         return f"signal {signal.Signals(-ran.returncode).name}"
     return ran.stdout.strip() if ran.returncode == 0 else ran.stderr.strip().splitlines()[-1].partition(":")[0]

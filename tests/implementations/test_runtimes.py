@@ -30,7 +30,9 @@ from attention_specs.judge import within
 TARGETS = {
     target.name: target
     for target in registered()
-    if library_of(target.location) in (*frameworks.RUNTIMES, "onnx") and not target.name.endswith("multi-head")
+    if library_of(target.location) in (*frameworks.RUNTIMES, "onnx")
+    and not target.name.endswith("multi-head")
+    and ".cuda." not in target.location
 }
 PROBLEMS = {
     "plain": Problem(2, 2, 2, 16, 16, 16, 16),

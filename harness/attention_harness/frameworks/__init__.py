@@ -13,7 +13,9 @@ from typing import Protocol, Self
 
 import numpy as np
 
-RUNTIMES = ("onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "x_transformers", "tinygrad")
+RUNTIMES = (
+    "onnxruntime", "openvino", "keras", "flax", "equinox", "transformers", "mlx", "triton", "x_transformers", "tinygrad",
+)  # fmt: skip
 """Libraries that are no framework here and that implementations compute with: each is an extra, `[runtimes]` has all."""
 
 EXTRAS = ("torch", "jax", "ray", "onnx", *RUNTIMES)

@@ -1,0 +1,1 @@
+"""Attentions in Triton, on torch's tensors."""
