@@ -32,10 +32,11 @@ def attention(
 
     if sum(one is not None for one in (mask, bias)) + is_causal > 1:
         raise NotImplementedError("two of mask, bias and is_causal, but should be one")
-    given = mask if bias is None else bias.astype(q.dtype)
-    query, key, value = (Tensor(np.ascontiguousarray(array)) for array in (q, k, v))
-    joined = None if given is None else Tensor(np.ascontiguousarray(given))
-    out: np.ndarray = query.scaled_dot_product_attention(
-        key, value, joined, is_causal=is_causal, enable_gqa=q.shape[1] != k.shape[1]
-    ).numpy()
+    if k.shape[2] == 1:
+        raise NotImplementedError("key_length=1, but should be at least 2: finding tinygrad-one-key")
+    joined = mask if bias is None else bias.astype(q.dtype)
+    query, key, value = (Tensor(np.ascontiguousarray(a)) for a in (q, k, v))
+    hidden = None if joined is None else Tensor(np.ascontiguousarray(joined))
+    grouped = q.shape[1] != k.shape[1]
+    out: np.ndarray = query.scaled_dot_product_attention(key, value, hidden, is_causal=is_causal, enable_gqa=grouped).numpy()
     return out
