@@ -24,11 +24,17 @@ pytestmark = pytest.mark.conformance
 EXAMPLES = int(os.environ.get("ATTENTION_HARNESS_EXAMPLES", "60"))
 
 
-def cells() -> Iterator[tuple[str, str]]:
+AT_NIGHT = {"torch-compiled-flex"}
+"""Rows that compile for a minute; each has its quick check in the environment of its framework."""
+
+
+def cells() -> Iterator[object]:
     """(implementation, property), known without importing any framework."""
     load_properties()
     for target in registered():
-        yield from ((target.name, property_.name) for property_ in properties_of(spec_by_name(target.name)))
+        marks = [pytest.mark.nightly] if target.name in AT_NIGHT else []
+        for property_ in properties_of(spec_by_name(target.name)):
+            yield pytest.param(target.name, property_.name, marks=marks, id=f"{target.name}-{property_.name}")
 
 
 @pytest.fixture(scope="session")
