@@ -25,15 +25,15 @@ pytestmark = pytest.mark.conformance
 EXAMPLES = int(os.environ.get("ATTENTION_HARNESS_EXAMPLES", "60"))
 
 
-INTERPRETED = "attention_implementations.jax.pallas_"
-"""The kernels that JAX ships: a check compiles some hundred calls of them for an interpreter, which is a minute."""
+AT_NIGHT = ("jax-pallas-gpu", "jax-pallas-tpu-flash", "jax-pallas-tpu-splash", "torch-compiled-flex")
+"""Rows that compile for a minute; each has its quick check in the environment of its framework."""
 
 
 def cells() -> Iterator[ParameterSet]:
     """(implementation, property), known without importing any framework."""
     load_properties()
     for target in registered():
-        marks = [pytest.mark.nightly] if target.location.startswith(INTERPRETED) else []
+        marks = [pytest.mark.nightly] if target.name in AT_NIGHT else []
         for property_ in properties_of(spec_by_name(target.name)):
             yield pytest.param(target.name, property_.name, marks=marks)
 

@@ -10,7 +10,7 @@ from attention_harness.probe.report import DIFFERS, OWED, REFUTED
 from attention_harness.process.limits import Limits
 from attention_harness.registry.targets import registered, resolve, spec_by_name
 
-SLOW = ("attention_implementations.jax.", "attention_implementations.triton.")
+SLOW = tuple(f"attention_implementations.{place}" for place in ("jax.", "triton.", "torch.compiled_flex"))
 """Each shape is compiled, or an interpreter runs the kernel: a probe has hundreds of calls, which is minutes. One of these rows
 is probed with the others, the rest at night."""
 

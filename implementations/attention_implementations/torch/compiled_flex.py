@@ -44,7 +44,9 @@ def not_later(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
     domain=("batch == 2", "query_heads == 4", "key_heads == 2", "lengths >= 2", "head_dim == 16", "value_dim == 16"),
 )  # fmt: skip
 def attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False) -> Tensor:
-    """q [2, 4, Lq, 16], k [2, 2, Lk, 16], v [2, 2, Lk, 16] -> out [2, 4, Lq, 16]."""
+    """q [2, 4, Lq, 16], k [2, 2, Lk, 16], v [2, 2, Lk, 16] -> out [2, 4, Lq, 16]. NaN in q or k, which vanishes, is refused."""
+    if q.isnan().any() or k.isnan().any():
+        raise NotImplementedError("NaN in queries or keys, but should be numbers, since NaN vanishes: finding compiled-flex-nan")
     lengths = q.shape[2], k.shape[2]
     blocks = create_block_mask(not_later, q.shape[0], q.shape[1], *lengths, device=q.device) if is_causal else None
     out: Tensor = compiled()(q, k, v, block_mask=blocks, enable_gqa=True)
