@@ -45,6 +45,8 @@ def not_later(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
 )  # fmt: skip
 def attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False) -> Tensor:
     """q [2, 4, Lq, 16], k [2, 2, Lk, 16], v [2, 2, Lk, 16] -> out [2, 4, Lq, 16]. NaN in q or k, which vanishes, is refused."""
+    if q.dtype != torch.float32:
+        raise NotImplementedError(f"dtype={q.dtype}, but should be float32")
     if q.isnan().any() or k.isnan().any():
         raise NotImplementedError("NaN in queries or keys, but should be numbers, since NaN vanishes: finding compiled-flex-nan")
     lengths = q.shape[2], k.shape[2]
