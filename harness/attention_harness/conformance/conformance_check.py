@@ -51,7 +51,7 @@ class ConformanceCheck:
         self.counts, self.untried = Counts(), 0
         self.tallies, self.answer_counts = self.counts.tallies, self.counts.answer_counts
         self.asker = Asker(under_test, self.counts)
-        self.pace = Pace(plan.settings.budget or inf)
+        self.pace = Pace(plan.settings.budget or inf, plan.settings.parts)
         path = path_of(plan.folder, target.name) if plan.recorded else None
         self.records = StepRecords(path, target, under_test.description)
         self.failed = False

@@ -32,6 +32,8 @@ class Pace:
     """The seconds that a check may take, and those that it has taken: others that are checked side by side do not count."""
 
     budget: float = inf
+    parts: int = 1
+    """Of how many parts of the suite one is asked: a slow function has as small a part of its budget."""
     clock: Callable[[], float] = monotonic
     spent: float = 0.0
     call: float = field(default=0.0, init=False)
@@ -63,7 +65,7 @@ class Pace:
             self._slow(usual)
 
     def _slow(self, call: float) -> None:
-        self.call, self.budget = call, min(self.budget, SLOW_BUDGET)
+        self.call, self.budget = call, min(self.budget, SLOW_BUDGET / self.parts)
 
     @property
     def limited(self) -> bool:

@@ -64,6 +64,12 @@ def test_a_function_is_slow_by_the_median_of_its_calls(calls, budget):
     assert pace.limited == (budget < float("inf"))
 
 
+def test_a_part_of_the_suite_has_a_part_of_the_budget():
+    pace = Pace(parts=3)
+    pace.measure([SLOW] * FEWEST)
+    assert pace.budget == SLOW_BUDGET / 3
+
+
 def test_a_budget_of_ones_own_may_be_shorter_than_that_of_slow_functions():
     pace = Pace(budget=7.0)
     pace.measure([1.0] * FEWEST)
