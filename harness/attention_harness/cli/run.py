@@ -62,8 +62,8 @@ def run(
     limit = seconds_of(USUAL_BUDGET) if usual and given is None else given
     examples = examples if examples is not None else QUICK if quick else DEEP if deep else None
     settings = settings_of(examples, seed, property_, dtype, jobs, timeout, memory, executor, declare)
-    settings = replace(settings, go_on=max((given or 0.0) - TIMING, 0.0))
-    settings = replace(settings, parts=PARTS_OF_ALL if usual and not settings.go_on else 1)
+    go_on = max((given or 0.0) - TIMING, 0.0)
+    settings = replace(settings, go_on=go_on, parts=PARTS_OF_ALL if usual and not go_on else 1)
     more = {"quick": quick, "baseline": baseline, "workload": workload or [], "budget": limit}
     request = folders.request("run", targets or [], settings, resume, **more)
     quick, baseline, workload, limit = (request.more[name] for name in more)

@@ -50,7 +50,6 @@ class ProbeSession:
         undeclared = replace(under_test.description, precision={})  # a declaration exempts from no question
         self.under_test = UnderTest(under_test.worker, undeclared, under_test.spec)
         self.seed, self.precision = seed, under_test.description.precision
-        """As declared: which numbers a function gets is no result of an experiment."""
         self.layer = under_test.description.spec != "attention"
         self.dtypes: tuple[str, ...] = ()
         self.domains: dict[str, Domain] = {}
